@@ -1,1 +1,54 @@
-"""models."""
+"""Nets and their weights: prompt models, token encoders, and the catalog of weights."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_sesami.models import _catalog as catalog
+    from napari_sesami.models._device import DeviceChoice, choose_device
+    from napari_sesami.models._load import load_prompt_model, load_token_encoder
+    from napari_sesami.models._sam import SamModel, build_tiny_sam
+    from napari_sesami.models._types import (
+        Embedding,
+        ModelError,
+        PromptModel,
+        TokenEncoder,
+    )
+
+__all__ = [
+    "DeviceChoice",
+    "Embedding",
+    "ModelError",
+    "PromptModel",
+    "SamModel",
+    "TokenEncoder",
+    "build_tiny_sam",
+    "catalog",
+    "choose_device",
+    "load_prompt_model",
+    "load_token_encoder",
+]
+
+_HOMES = {
+    "DeviceChoice": "_device",
+    "Embedding": "_types",
+    "ModelError": "_types",
+    "PromptModel": "_types",
+    "SamModel": "_sam",
+    "TokenEncoder": "_types",
+    "build_tiny_sam": "_sam",
+    "choose_device": "_device",
+    "load_prompt_model": "_load",
+    "load_token_encoder": "_load",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use: most of them bring torch along."""
+    if name == "catalog":
+        return import_module("napari_sesami.models._catalog")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"napari_sesami.models.{_HOMES[name]}"), name)
