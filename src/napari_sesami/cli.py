@@ -1,0 +1,175 @@
+"""The command line `sesami`: the same rooms as the docks, without a window."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_sesami import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Command = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return 0, or 1 after one plain sentence on stderr."""
+    arguments = build_parser().parse_args(argv)
+    command: Command = arguments.run
+    try:
+        return command(arguments)
+    except (ValueError, OSError) as error:  # the errors made for people
+        print(f"sesami: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("sesami: stopped.", file=sys.stderr)
+        return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every command with its options."""
+    parser = argparse.ArgumentParser(
+        prog="sesami",
+        description="Clicks and strokes on semiconductor scans become masks.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_demo(commands)
+    _add_doctor(commands)
+    _add_info(commands)
+    _add_models(commands)
+    _add_evaluate(commands)
+    _add_train(commands)
+    return parser
+
+
+def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    demo = commands.add_parser(
+        "demo", help="open a sample, ready to click; without a screen, do it headless"
+    )
+    demo.add_argument("-s", "--sample", help="key of the sample (default: the first)")
+    demo.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        default=Path("sesami-demo"),
+        help="folder for the pictures and the table of a headless run",
+    )
+    demo.add_argument("--headless", action="store_true", help="open no window")
+    demo.set_defaults(run=_lazy("napari_sesami._demo", "run"))
+
+
+def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    doctor = commands.add_parser(
+        "doctor", help="say what is wrong with this installation"
+    )
+    doctor.set_defaults(run=_doctor)
+
+
+def _add_info(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    info = commands.add_parser("info", help="say what a file holds and its pixel size")
+    info.add_argument("scan", type=Path, nargs="+")
+    info.set_defaults(run=_info)
+
+
+def _add_models(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    models = commands.add_parser(
+        "models", help="list, import, download or remove models"
+    )
+    actions = models.add_subparsers(required=True, metavar="ACTION")
+    home = "napari_sesami._cli_models"
+    actions.add_parser("list", help="what is installed, and what can be downloaded")
+    info = actions.add_parser("info", help="one model in full")
+    info.add_argument("name")
+    take = actions.add_parser("import", help="install weights from a file")
+    take.add_argument("file", type=Path)
+    take.add_argument("--name", help="name in the catalog (default: the file's name)")
+    take.add_argument("--licence", default="", help="licence of the weights")
+    fetch = actions.add_parser("download", help="fetch known weights over the network")
+    fetch.add_argument("name")
+    fetch.add_argument("--yes", action="store_true", help="accept the licence shown")
+    remove = actions.add_parser("remove", help="delete an installed model")
+    remove.add_argument("name")
+    for name, action in actions.choices.items():
+        action.set_defaults(run=_lazy(home, name.replace("import", "import_")))
+
+
+def _add_evaluate(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+) -> None:
+    evaluate = commands.add_parser(
+        "evaluate", help="print the numbers of a model's card"
+    )
+    evaluate.add_argument("model", help="e.g. nano")
+    evaluate.add_argument(
+        "--protocols", type=Path, help="folder of click/stroke protocols"
+    )
+    evaluate.add_argument("--data", type=Path, help="folder of labelled real images")
+    evaluate.add_argument("-n", type=int, default=40, help="synthetic scans per family")
+    evaluate.set_defaults(run=_lazy("napari_sesami.train", "evaluate_command"))
+
+
+def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    train = commands.add_parser("train", help="run a recipe")
+    train.add_argument("recipe", help="e.g. foundation")
+    train.add_argument("options", nargs=argparse.REMAINDER)
+    train.set_defaults(run=_lazy("napari_sesami.train", "train_command"))
+
+
+def _lazy(module: str, function: str) -> Command:
+    """Import a command's module when the command runs, not before."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        command: Command = getattr(import_module(module), function)
+        return command(arguments)
+
+    return run
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from napari_sesami._doctor import examine
+
+    marks = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
+    problems = 0
+    for finding in examine():
+        print(f"{marks[finding.verdict]}  {finding.title}: {finding.text}", flush=True)
+        if finding.advice:
+            print(f"         → {finding.advice}")
+        problems += finding.verdict == "problem"
+    print("Something needs your hand." if problems else "All is well.")
+    return 1 if problems else 0
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    from napari_sesami.scan import ScanError, list_images, open_scan
+
+    failed = 0
+    for path in arguments.scan:
+        try:
+            images = list_images(path)
+            for image in images:
+                scan = open_scan(path, image.key)
+                print(_describe(path, scan, image.key if len(images) > 1 else ""))
+        except ScanError as error:
+            print(f"sesami: {error}", file=sys.stderr)
+            failed = 1
+    return failed
+
+
+def _describe(path: Path, scan: object, key: str) -> str:
+    from napari_sesami.scan import Scan
+
+    if not isinstance(scan, Scan):
+        raise TypeError(f"expected a Scan, got {type(scan).__name__}")
+    sizes = [
+        f"{axis} unknown" if size is None else f"{axis} {size:.6g} {unit}"
+        for axis, size, unit in zip(scan.axes, scan.pixel_size, scan.units, strict=True)
+        if axis != "c"
+    ]
+    shape = " × ".join(str(n) for n in scan.shape)
+    label = f"{path} [{key}]" if key else f"{path}"
+    return f"{label}: {shape} {scan.data.dtype}, pixel size {', '.join(sizes)}"
