@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-os.environ["NAPARI_CONFIG"] = ""  # napari reads it later; keeps the user's settings safe
+# napari reads it later; keeps the tests off the user's settings.
+os.environ["NAPARI_CONFIG"] = ""
 
 ROOT = Path(__file__).parents[1]
 
@@ -22,6 +23,8 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch):
+def own_cache(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Send every cache and every user folder of the package to a temporary place."""
     monkeypatch.setenv("SESAMI_HOME", str(tmp_path_factory.mktemp("sesami_home")))

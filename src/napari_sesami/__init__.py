@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_sesami.scan import Scan, ScanError
-    from napari_sesami.scan import open_scan as open  # noqa: A004
+    from napari_sesami.scan import open_scan as open
     from napari_sesami.session import Session
 
 __version__ = "0.1.0"

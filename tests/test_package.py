@@ -1,0 +1,91 @@
+"""The house itself: fast import, arrows, manifest, what the wheel carries."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HEAVY = (
+    "torch",
+    "qtpy",
+    "napari",
+    "PyQt6",
+    "PySide6",
+    "dask",
+    "zarr",
+    "h5py",
+    "skimage",
+)
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_importing_the_package_is_light():
+    code = f"import sys, napari_sesami; print([m for m in {HEAVY} if m in sys.modules])"
+    assert run_python(code) == "[]"
+
+
+def test_importing_the_package_is_fast():
+    bare = min(_seconds("pass") for _ in range(3))
+    ours = min(_seconds("import napari_sesami") for _ in range(3))
+    assert ours - bare < 0.3
+
+
+def _seconds(code: str) -> float:
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True)
+    return time.perf_counter() - start
+
+
+def test_scans_and_sessions_need_neither_torch_nor_qt():
+    code = (
+        "import sys; from napari_sesami import Scan, Session; import numpy as np;"
+        "s = Session(Scan.from_array(np.zeros((8, 8)))); s.classes.add('oxide');"
+        "print([m for m in ('torch', 'qtpy', 'napari') if m in sys.modules])"
+    )
+    assert run_python(code) == "[]"
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    import napari_sesami
+
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = napari_sesami.nothing
+
+
+def test_arrows_point_one_way():
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([linter], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_top_level_manifest_is_the_one_in_the_package():
+    inside = ROOT / "src" / "napari_sesami" / "napari.yaml"
+    assert (ROOT / "napari.yaml").resolve().read_bytes() == inside.read_bytes()
+
+
+def test_every_command_of_the_manifest_imports():
+    npe2 = Path(sys.executable).with_name("npe2")
+    done = subprocess.run(
+        [npe2, "validate", "--imports", "napari-sesami"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_file_has_two_ideas():
+    long = {
+        str(path.relative_to(ROOT)): n
+        for path in (ROOT / "src").rglob("*.py")
+        if (n := len(path.read_text(encoding="utf-8").splitlines())) > 400
+    }
+    assert long == {}
