@@ -1,6 +1,55 @@
 """Scans: lazy pixels with pixel sizes and units, read from instrument files."""
 
-from napari_sesami.scan._errors import ScanError
-from napari_sesami.scan._scan import Scan
+from __future__ import annotations
 
-__all__ = ["Scan", "ScanError"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from napari_sesami.scan._errors import ScanError
+from napari_sesami.scan._normalise import Normalisation, luminance
+from napari_sesami.scan._open import (
+    ImageInfo,
+    list_images,
+    open_scan,
+    readable_extensions,
+)
+from napari_sesami.scan._scan import Scan
+from napari_sesami.scan._units import LENGTHS, parse_unit, readable
+
+if TYPE_CHECKING:
+    from napari_sesami.scan._databar import find_data_bar
+    from napari_sesami.scan._write import save_classes, save_coco, save_labels, save_map
+
+__all__ = [
+    "LENGTHS",
+    "ImageInfo",
+    "Normalisation",
+    "Scan",
+    "ScanError",
+    "find_data_bar",
+    "list_images",
+    "luminance",
+    "open_scan",
+    "parse_unit",
+    "readable",
+    "readable_extensions",
+    "save_classes",
+    "save_coco",
+    "save_labels",
+    "save_map",
+]
+
+_LATER = {
+    "find_data_bar": "_databar",
+    "save_classes": "_write",
+    "save_coco": "_write",
+    "save_labels": "_write",
+    "save_map": "_write",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load the writers on first use; their libraries are slow to import."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
