@@ -49,9 +49,11 @@ class Normalisation:
         """Bring grey values to [0, 1] as float32; NaN becomes 0."""
         values = real(array)
         # float32 cannot hold small differences of large 32- and 64-bit numbers
-        exact = np.float32 if values.dtype.itemsize <= 2 else np.float64
-        out = (values.astype(exact) - exact(self.lo)) * exact(1 / (self.hi - self.lo))
-        out = np.clip(out, 0, 1)
+        exact = np.dtype("f4" if values.dtype.itemsize <= 2 else "f8")
+        out: NDArray[Any] = values.astype(exact)
+        out -= self.lo
+        out *= 1 / (self.hi - self.lo)
+        np.clip(out, 0, 1, out=out)
         return np.nan_to_num(out, nan=0.0, copy=False).astype(np.float32, copy=False)
 
     @property

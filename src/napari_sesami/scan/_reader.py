@@ -56,11 +56,11 @@ class Reader:
         ``sniff(path, head)`` tells from the first bytes of the file whether it is of
         this format. It must not raise on foreign bytes.
     list_images
-        ``list_images(path)``: all images of the file, the one to open by default first.
+        ``list_images(path)``: all images of the file, the default one first.
     read
-        ``read(path, key)``: the image as a lazy `Scan`; `key` is that of an `ImageInfo`.
+        ``read(path, key)``: a lazy `Scan`; `key` is that of an `ImageInfo`.
     failures
-        Exceptions that a broken file of this format may raise; they become `ScanError`.
+        What a broken file of this format may raise besides `BROKEN_FILE`.
     """
 
     name: str
@@ -68,4 +68,4 @@ class Reader:
     sniff: Callable[[Path, bytes], bool]
     list_images: Callable[[Path], list[ImageInfo]]
     read: Callable[[Path, str], Scan]
-    failures: tuple[type[Exception], ...] = BROKEN_FILE
+    failures: tuple[type[Exception], ...] = ()

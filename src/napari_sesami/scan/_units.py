@@ -142,7 +142,7 @@ def readable(metres: float) -> tuple[float, str]:
 def clean_axes(
     axes: Sequence[str], said: Iterable[tuple[Any, Any]]
 ) -> tuple[tuple[float | None, ...], tuple[str | None, ...], list[str]]:
-    """Clean ``(value, unit)`` of every axis; notes name the values that were refused."""
+    """Clean ``(value, unit)`` of every axis; notes name the values refused."""
     sizes: list[float | None] = []
     units: list[str | None] = []
     notes: list[str] = []
