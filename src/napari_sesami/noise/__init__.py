@@ -8,14 +8,119 @@ and the numbers used.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_sesami.noise._base import (
+        Chain,
+        Effect,
+        Group,
+        Noised,
+        NoiseError,
+        displace_labels,
+        warp,
+    )
+    from napari_sesami.noise._detector import (
+        CompoundPoisson,
+        DarkCurrent,
+        Gain,
+        HotPixels,
+        ReadOut,
+        Scintillator,
+        ShotNoise,
+    )
+    from napari_sesami.noise._optics import (
+        Background,
+        Blur,
+        Charging,
+        Drift,
+        EdgeBloom,
+        LineBanding,
+        ScanJitter,
+    )
+    from napari_sesami.noise._post import (
+        Compression,
+        Contrast,
+        DataBar,
+        Gamma,
+        Quantise,
+        ScaleBar,
+        Sharpen,
+    )
+    from napari_sesami.noise._recipes import (
+        GROUPS,
+        random_chain,
+    )
+    from napari_sesami.noise._sample import (
+        Contamination,
+        Curtaining,
+        Deformation,
+        ThicknessWedge,
+    )
+    from napari_sesami.noise._tomograph import (
+        Tomograph,
+    )
+    from napari_sesami.noise._xrm import (
+        BeamHardening,
+        CountingNoise,
+        Rings,
+        SourceDrift,
+    )
+
+__all__ = [
+    "GROUPS",
+    "Background",
+    "BeamHardening",
+    "Blur",
+    "Chain",
+    "Charging",
+    "CompoundPoisson",
+    "Compression",
+    "Contamination",
+    "Contrast",
+    "CountingNoise",
+    "Curtaining",
+    "DarkCurrent",
+    "DataBar",
+    "Deformation",
+    "Drift",
+    "EdgeBloom",
+    "Effect",
+    "Gain",
+    "Gamma",
+    "Group",
+    "HotPixels",
+    "LineBanding",
+    "NoiseError",
+    "Noised",
+    "Quantise",
+    "ReadOut",
+    "Rings",
+    "ScaleBar",
+    "ScanJitter",
+    "Scintillator",
+    "Sharpen",
+    "ShotNoise",
+    "SourceDrift",
+    "ThicknessWedge",
+    "Tomograph",
+    "displace_labels",
+    "random_chain",
+    "warp",
+]
 
 _HOMES = {
-    "_base": ("Chain", "Effect", "NoiseError", "Noised", "displace_labels", "warp"),
+    "_base": "Chain Effect Group Noised NoiseError displace_labels warp",
+    "_detector": "CompoundPoisson DarkCurrent Gain HotPixels ReadOut Scintillator "
+    "ShotNoise",
+    "_optics": "Background Blur Charging Drift EdgeBloom LineBanding ScanJitter",
+    "_post": "Compression Contrast DataBar Gamma Quantise ScaleBar Sharpen",
+    "_recipes": "GROUPS random_chain",
+    "_sample": "Contamination Curtaining Deformation ThicknessWedge",
+    "_tomograph": "Tomograph",
+    "_xrm": "BeamHardening CountingNoise Rings SourceDrift",
 }
-_WHERE = {name: home for home, names in _HOMES.items() for name in names}
-
-__all__ = sorted(_WHERE)  # pyright: ignore
+_WHERE = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The contract of every noise effect: image in, image, shift, ignore mask and numbers out."""
+"""The contract of noise effects: image in; image, shift, ignore mask, numbers out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,7 +114,7 @@ class Chain(Effect):
 
 
 def warp(image: Tensor, displacement: Tensor) -> Tensor:
-    """Resample images (B, C, H, W) bilinearly at p + displacement(p), edges repeated."""
+    """Resample images (B, C, H, W) bilinearly at p + displacement(p)."""
     height, width = image.shape[-2:]
     y = torch.arange(height, device=image.device, dtype=image.dtype)[:, None]
     x = torch.arange(width, device=image.device, dtype=image.dtype)[None, :]
@@ -150,7 +150,7 @@ def compose(first: Tensor | None, then: Tensor) -> Tensor:
 
 
 def normal(shape: Sequence[int], like: Tensor, generator: Generator) -> Tensor:
-    """Draw standard normal numbers on the generator's device, for the image's device."""
+    """Draw standard normal numbers on the generator's device."""
     drawn = torch.randn(tuple(shape), generator=generator, device=generator.device)
     return drawn.to(device=like.device, dtype=like.dtype)
 
