@@ -1,0 +1,225 @@
+"""Retriever: strokes in, labels out, kept up to date by differences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sesami.retrieve._bank import Bank, RetrieveError, Rows, touched_rows
+from napari_sesami.retrieve._pixels import (
+    PixelEvidence,
+    fuse,
+    guided,
+    pixel_features,
+    upsample,
+)
+from napari_sesami.retrieve._votes import Temper, balanced, count_votes, shares, tune
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_sesami.retrieve._store import TokenStore
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What retrieval says of one plane.
+
+    Attributes
+    ----------
+    labels
+        (H, W) uint8 class ids.
+    votes
+        (H, W, C) float32 probabilities; channel k is class k + 1.
+    novelty
+        (H, W) float32: 1 − best similarity to anything labelled; high is "never seen".
+    """
+
+    labels: NDArray[np.uint8]
+    votes: NDArray[np.float32]
+    novelty: NDArray[np.float32]
+
+    @property
+    def margin(self) -> NDArray[np.float32]:
+        """Best minus second-best probability; low is "undecided"."""
+        if self.votes.shape[-1] < 2:
+            return np.ones(self.labels.shape, np.float32)
+        top = np.partition(self.votes, -2, axis=-1)
+        return top[..., -1] - top[..., -2]
+
+
+@dataclass
+class _Sum:
+    """Running votes of one plane and how far each token is from anything labelled."""
+
+    votes: NDArray[np.float64]
+    best: dict[int, NDArray[np.float32]] = field(default_factory=dict)
+
+
+class Retriever:
+    """Turns the strokes of a scan into labels of any plane.
+
+    Parameters
+    ----------
+    store
+        The scan's tokens.
+    n_classes
+        How many class ids there are; it may grow.
+    """
+
+    def __init__(self, store: TokenStore, n_classes: int) -> None:
+        self.store = store
+        self.bank = Bank(store.encoder.dim, store.patch)
+        self.temper = Temper()
+        self._n_classes = n_classes
+        self._sums: dict[int, _Sum] = {}
+        self._strokes: dict[int, NDArray[Any]] = {}
+
+    def set_strokes(
+        self, plane: int, strokes: NDArray[Any], owners: NDArray[np.int64]
+    ) -> list[int]:
+        """Take over a plane's strokes; only what changed is learned or unlearned.
+
+        Parameters
+        ----------
+        plane
+            Number of the plane.
+        strokes
+            (H, W): 0 nothing, k class k.
+        owners
+            (H, W): the stroke that painted each pixel.
+
+        Returns
+        -------
+        list of int
+            The strokes that were learned, changed or forgotten.
+        """
+        tokens = self.store.plane(plane)
+        if tokens is None:
+            raise RetrieveError("The tokens of this plane are not computed yet.")
+        self._n_classes = max(self._n_classes, int(strokes.max(initial=0)))
+        self._strokes[plane] = strokes
+        painted = strokes > 0
+        known = {int(s) for s in np.unique(owners[painted])}
+        here = {s for s, rows in self.bank if (rows.where[:, 0] == plane).any()}
+        changed = []
+        for stroke in sorted(known | here):
+            own = np.where(painted & (owners == stroke), strokes, 0)
+            rows = touched_rows(own, tokens, plane, stroke)
+            if self._replace(stroke, plane, rows):
+                changed.append(stroke)
+        return changed
+
+    def _replace(self, stroke: int, plane: int, rows: Rows) -> bool:
+        """Put a stroke's rows of one plane; add and subtract their votes."""
+        before = self.bank.strokes.get(stroke)
+        if before is not None:
+            elsewhere = before.take(before.where[:, 0] != plane)
+            if len(elsewhere):
+                rows = Rows.join([elsewhere, rows])
+            if _same(before, rows):
+                return False
+        self._vote(stroke, before, -1)
+        self.bank.put(stroke, rows)
+        self._vote(stroke, rows, +1)
+        return True
+
+    def switch(self, stroke: int, on: bool) -> None:
+        """Let a stroke speak or be silent, without forgetting it."""
+        if stroke not in self.bank.strokes:
+            raise RetrieveError(f"There is no stroke {stroke} in the bank.")
+        if on == (stroke not in self.bank.off):
+            return
+        rows = self.bank.strokes[stroke]
+        if on:
+            self.bank.off.discard(stroke)
+            self._vote(stroke, rows, +1)
+        else:
+            self._vote(stroke, rows, -1)
+            self.bank.off.add(stroke)
+
+    def tune(self) -> float:
+        """Choose the temperature from the strokes; returns its left-out score."""
+        temper, score = tune(self.bank.rows(), self._n_classes)
+        if temper != self.temper:
+            self.temper = temper
+            self._sums.clear()
+        return score
+
+    def segment(self, plane: int, *, refine: bool = True) -> Labelled:
+        """Label every pixel of a plane from all strokes, wherever they were painted."""
+        rows = self.bank.rows()
+        if len(rows) == 0:
+            raise RetrieveError(
+                "Nothing is labelled yet: paint a stroke of each class first."
+            )
+        total = self._sum(plane)
+        mass = shares(rows, self._n_classes, self.temper).sum(0)
+        probability = balanced(total.votes, mass, self.temper)
+        best = np.max(list(total.best.values()), axis=0)
+        shape, patch = self.store.scan.plane_shape, self.store.patch
+        pixels = upsample(probability, shape, patch)
+        if refine:
+            pixels = self._refine(plane, pixels)
+        labels = (pixels.argmax(-1) + 1).astype(np.uint8)
+        novelty = upsample((1 - best)[..., None], shape, patch)[..., 0]
+        return Labelled(labels, pixels, np.clip(novelty, 0, 2))
+
+    def _refine(
+        self, plane: int, pixels: NDArray[np.float32], weight: float = 0.5
+    ) -> NDArray[np.float32]:
+        image = self.store.scan.grey(plane)
+        pixels = np.clip(guided(image, pixels, self.store.patch), 0, 1)
+        strokes = self._strokes.get(plane)
+        if strokes is None or not strokes.any():
+            return pixels / np.maximum(pixels.sum(-1, keepdims=True), 1e-6)
+        features = pixel_features(image)
+        evidence = PixelEvidence.learn(features, strokes, self._n_classes)
+        return fuse(pixels, evidence.log_likelihood(features), weight)
+
+    def _sum(self, plane: int) -> _Sum:
+        """Running votes of a plane, counted afresh the first time it is asked for."""
+        total = self._sums.get(plane)
+        if total is None or total.votes.shape[-1] != self._n_classes:
+            tokens = self.store.plane(plane)
+            if tokens is None:
+                raise RetrieveError("The tokens of this plane are not computed yet.")
+            total = _Sum(np.zeros((*tokens.shape[:2], self._n_classes)))
+            self._sums[plane] = total
+            for stroke, rows in self.bank:
+                if stroke not in self.bank.off:
+                    self._add(plane, total, stroke, rows, +1)
+        return total
+
+    def _vote(self, stroke: int, rows: Rows | None, sign: int) -> None:
+        if rows is None or len(rows) == 0 or stroke in self.bank.off:
+            return
+        for plane, total in list(self._sums.items()):
+            if total.votes.shape[-1] != self._n_classes:
+                del self._sums[plane]  # a class was added: counted afresh when needed
+            else:
+                self._add(plane, total, stroke, rows, sign)
+
+    def _add(self, plane: int, total: _Sum, stroke: int, rows: Rows, sign: int) -> None:
+        import torch
+
+        tokens = self.store.plane(plane)
+        if tokens is None:
+            raise RetrieveError("The tokens of this plane are not computed yet.")
+        flat = torch.from_numpy(tokens.reshape(-1, tokens.shape[-1]))
+        votes, best = count_votes(flat, rows, self._n_classes, self.temper)
+        total.votes += sign * votes.reshape(total.votes.shape)
+        if sign > 0:
+            total.best[stroke] = best.reshape(tokens.shape[:2])
+        else:
+            total.best.pop(stroke, None)
+
+
+def _same(a: Rows, b: Rows) -> bool:
+    return (
+        len(a) == len(b)
+        and np.array_equal(a.where, b.where)
+        and np.array_equal(a.patches, b.patches)
+    )

@@ -1,0 +1,200 @@
+"""TokenStore: the tokens of a scan, computed once per plane, kept in memory and on disk.
+
+Tokens are kept, not pixels' features: a plane of 2048² costs megabytes, not gigabytes.
+A file is named by everything that shaped its content, so a stale one is never found.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import OrderedDict
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sesami.tiles import TilePlan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from napari_sesami.models import TokenEncoder
+    from napari_sesami.scan import Scan
+
+    Progress = Callable[[int, int], None]
+    Cancelled = Callable[[], bool]
+
+OVERLAP = 64  # view pixels shared by neighbouring tiles; the middle of it is the cut
+
+
+class TokenStore:
+    """Unit-length tokens (h, w, D) of any plane of one scan, by one encoder.
+
+    Parameters
+    ----------
+    scan, encoder
+        What is read, and by what.
+    zoom
+        The scale at which the scan is read: 0.5 halves it first, 2 doubles it.
+    folder
+        Where token files are kept; None keeps nothing on disk.
+    memory
+        Bytes of tokens kept in memory.
+    """
+
+    def __init__(
+        self,
+        scan: Scan,
+        encoder: TokenEncoder,
+        *,
+        zoom: float = 1.0,
+        folder: Path | None = None,
+        memory: int = 1 << 30,
+    ) -> None:
+        self.scan, self.encoder, self.zoom = scan, encoder, zoom
+        self._folder, self._memory = folder, memory
+        self._planes: OrderedDict[int, NDArray[np.float32]] = OrderedDict()
+
+    @property
+    def patch(self) -> int:
+        """Side of one token's patch, in pixels of the scan."""
+        return max(1, round(self.encoder.stride / self.zoom))
+
+    @property
+    def key(self) -> str:
+        """Name of everything that the tokens depend on, the plane aside."""
+        parts = (
+            self.scan.content_hash,
+            self.scan.normalisation.key,
+            self.encoder.key,
+            f"{self.zoom:g}/{self.encoder.tile}/{OVERLAP}",
+        )
+        return blake2b("|".join(parts).encode(), digest_size=12).hexdigest()
+
+    def ready(self, plane: int) -> bool:
+        """Whether `plane` will answer without the encoder."""
+        return plane in self._planes or (self._file(plane) or Path()).is_file()
+
+    def plane(
+        self,
+        index: int,
+        *,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> NDArray[np.float32] | None:
+        """Tokens (h, w, D) of a plane; None if `cancelled` said so on the way."""
+        tokens = self._planes.get(index)
+        if tokens is None:
+            tokens = self._load(index)
+        if tokens is None:
+            tokens = self._encode(index, progress, cancelled)
+            if tokens is None:
+                return None
+            self._save(index, tokens)
+        self._remember(index, tokens)
+        return tokens
+
+    def _encode(
+        self, index: int, progress: Progress | None, cancelled: Cancelled | None
+    ) -> NDArray[np.float32] | None:
+        import torch
+
+        image = resized(self.scan.grey(index), self.zoom)
+        stride = self.encoder.stride
+        tile = max(stride, self.encoder.tile // stride * stride)
+        overlap = min(OVERLAP, tile - stride) // stride * stride
+        plan = TilePlan.of(image.shape, tile=tile, overlap=overlap, align=stride)
+        h, w = (-(-n // stride) for n in image.shape)
+        out = np.zeros((h, w, self.encoder.dim), np.float32)
+        for i in range(len(plan)):
+            if cancelled is not None and cancelled():
+                return None
+            view = torch.from_numpy(np.ascontiguousarray(plan.cut(image, i)))[
+                None, None
+            ]
+            with torch.inference_mode():
+                found = self.encoder.encode(
+                    view.to(self.encoder.device), normalise=True
+                )
+            tokens = found[0].permute(1, 2, 0).float().cpu().numpy()
+            _place(out, tokens, plan, i, stride)
+            if progress is not None:
+                progress(i + 1, len(plan))
+        return out
+
+    def _remember(self, index: int, tokens: NDArray[np.float32]) -> None:
+        self._planes[index] = tokens
+        self._planes.move_to_end(index)
+        while (
+            len(self._planes) > 1
+            and sum(t.nbytes for t in self._planes.values()) > self._memory
+        ):
+            self._planes.popitem(last=False)
+
+    def _file(self, index: int) -> Path | None:
+        return (
+            None if self._folder is None else self._folder / self.key / f"{index}.npy"
+        )
+
+    def _load(self, index: int) -> NDArray[np.float32] | None:
+        path = self._file(index)
+        if path is None or not path.is_file():
+            return None
+        try:
+            tokens = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError):  # cut short by a crash: computed again
+            return None
+        return tokens.astype(np.float32) if tokens.ndim == 3 else None
+
+    def _save(self, index: int, tokens: NDArray[np.float32]) -> None:
+        """Write atomically; a full or read-only disk costs the cache, not the work."""
+        path = self._file(index)
+        if path is None:
+            return
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    np.save(stream, tokens.astype(np.float16))
+                os.replace(name, path)
+            finally:
+                Path(name).unlink(missing_ok=True)
+        except OSError:
+            self._folder = None
+
+
+def resized(image: NDArray[np.float32], zoom: float) -> NDArray[np.float32]:
+    """Scale a grey image; smaller by averaging areas, larger bilinearly."""
+    if zoom == 1:
+        return image
+    import torch
+
+    size = [max(1, round(n * zoom)) for n in image.shape]
+    tensor = torch.from_numpy(np.ascontiguousarray(image))[None, None]
+    if zoom < 1:
+        scaled = torch.nn.functional.interpolate(tensor, size=size, mode="area")
+    else:
+        scaled = torch.nn.functional.interpolate(
+            tensor, size=size, mode="bilinear", align_corners=False
+        )
+    return scaled[0, 0].numpy()
+
+
+def _place(
+    out: NDArray[np.float32],
+    tokens: NDArray[np.float32],
+    plan: TilePlan,
+    index: int,
+    stride: int,
+) -> None:
+    """Copy the part of a tile's tokens that this tile alone answers for."""
+    (y, x), (core_y, core_x) = plan[index], plan.core(index)
+    y0, y1 = core_y.start // stride, -(-core_y.stop // stride)
+    x0, x1 = core_x.start // stride, -(-core_x.stop // stride)
+    dy, dx = y.start // stride, x.start // stride
+    out[y0:y1, x0:x1] = tokens[y0 - dy : y1 - dy, x0 - dx : x1 - dx]

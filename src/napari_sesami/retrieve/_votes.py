@@ -1,0 +1,146 @@
+"""Votes: every labelled patch speaks for its classes; a sum that can be taken back.
+
+A row with token r, labelled shares h (over its labelled pixels) and coverage v gives
+the token q the vote ``v^α · h · exp((q·r − 1) / τ)``. Because q·r ≤ 1 no running
+maximum is needed and votes are plain sums. The two factors are rounded to multiples
+of 2⁻²⁴ and 2⁻¹², so products and sums are exact in float64: adding and removing rows
+in any order gives the same bits as a fresh start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_sesami.retrieve._bank import Rows
+
+SIMILARITY_STEPS = 2.0**24
+SHARE_STEPS = 2.0**12
+CHUNK = 1 << 15  # tokens × rows kept in float64 at a time stay below about 100 MB
+
+
+@dataclass(frozen=True)
+class Temper:
+    """How votes are counted: what `tune` chooses from the strokes.
+
+    Attributes
+    ----------
+    tau
+        Temperature of the similarity.
+    alpha
+        Power of the coverage: a patch with few labelled pixels speaks more softly.
+    gamma
+        Power by which a class is divided by its own number of votes (class balance).
+    """
+
+    tau: float = 0.07
+    alpha: float = 0.5
+    gamma: float = 1.0
+
+
+def shares(rows: Rows, n_classes: int, temper: Temper) -> NDArray[np.float64]:
+    """What each row says, (M, n_classes): coverage-weighted class shares."""
+    counts = rows.counts(n_classes)
+    weight = rows.coverage**temper.alpha
+    said = counts / np.maximum(counts.sum(1, keepdims=True), 1) * weight[:, None]
+    return np.maximum(np.round(said * SHARE_STEPS), counts > 0) / SHARE_STEPS
+
+
+def count_votes(
+    tokens: torch.Tensor, rows: Rows, n_classes: int, temper: Temper
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Votes (N, n_classes) of some rows on tokens (N, D), and the best similarity (N,).
+
+    The tokens must have length one.
+    """
+    n = len(tokens)
+    if len(rows) == 0 or n == 0:
+        return np.zeros((n, n_classes)), np.full(n, -1, np.float32)
+    keys = torch.from_numpy(rows.tokens).to(tokens)
+    said = torch.from_numpy(shares(rows, n_classes, temper)).to(tokens.device)
+    votes = np.empty((n, n_classes))
+    best = np.empty(n, np.float32)
+    step = max(1, CHUNK * 256 // max(len(rows), 1))
+    for start in range(0, n, step):
+        similarity = tokens[start : start + step] @ keys.T
+        best[start : start + step] = similarity.amax(1).float().cpu().numpy()
+        kernel = similarity.float().sub_(1).div_(temper.tau).exp_()
+        kernel = kernel.mul_(SIMILARITY_STEPS).round_().double().div_(SIMILARITY_STEPS)
+        votes[start : start + step] = (kernel @ said).cpu().numpy()
+    return votes, best
+
+
+def balanced(
+    votes: NDArray[np.float64], mass: NDArray[np.float64], temper: Temper
+) -> NDArray[np.float32]:
+    """Probabilities (…, C) of summed votes, each class divided by its own mass^γ.
+
+    Parameters
+    ----------
+    votes
+        (…, C) sums of `count_votes`.
+    mass
+        (C,) what all rows together said of each class.
+    temper
+        Holds the power γ.
+    """
+    scale = np.where(mass > 0, np.maximum(mass, 1e-12) ** -temper.gamma, 0.0)
+    scaled = votes * scale
+    total = scaled.sum(-1, keepdims=True)
+    n = max(int((mass > 0).sum()), 1)
+    even = np.where(mass > 0, 1.0 / n, 0.0)
+    return np.where(total > 0, scaled / np.maximum(total, 1e-300), even).astype(
+        np.float32
+    )
+
+
+def tune(
+    rows: Rows, n_classes: int, grid: tuple[float, ...] = (0.02, 0.04, 0.07, 0.12, 0.2)
+) -> tuple[Temper, float]:
+    """Choose the temperature by leaving out one stroke at a time.
+
+    Returns the choice and its class-balanced accuracy on left-out strokes; with fewer
+    than two strokes of a class there is nothing to learn from and the default stands.
+    """
+    best, top = Temper(), -1.0
+    if len(rows) == 0:
+        return best, float("nan")
+    tokens = torch.from_numpy(rows.tokens)
+    similarity = (tokens @ tokens.T).numpy()
+    other = rows.stroke[:, None] != rows.stroke[None, :]
+    truth = rows.counts(n_classes).argmax(1)
+    for tau in grid:
+        temper = Temper(tau=tau)
+        score = _left_out_accuracy(similarity, other, rows, n_classes, truth, temper)
+        if score > top + 1e-9:
+            best, top = temper, score
+    return (best, top) if top >= 0 else (Temper(), float("nan"))
+
+
+def _left_out_accuracy(
+    similarity: NDArray[Any],
+    other: NDArray[np.bool_],
+    rows: Rows,
+    n_classes: int,
+    truth: NDArray[np.int64],
+    temper: Temper,
+) -> float:
+    """Balanced mean log-probability, mapped to (0, 1], of rows judged by the others."""
+    said = shares(rows, n_classes, temper)
+    kernel = np.exp((similarity - 1) / temper.tau) * other
+    votes = kernel @ said
+    mass = other @ said  # what the other strokes say of each class, per row
+    judged = mass[np.arange(len(rows)), truth] > 0
+    if not judged.any():
+        return -1.0
+    scaled = votes * np.where(mass > 0, np.maximum(mass, 1e-12) ** -temper.gamma, 0)
+    p = scaled / np.maximum(scaled.sum(1, keepdims=True), 1e-300)
+    own = np.log(np.clip(p[np.arange(len(rows)), truth], 1e-3, 1))[judged]
+    groups = truth[judged]
+    return float(np.exp(np.mean([own[groups == c].mean() for c in np.unique(groups)])))
