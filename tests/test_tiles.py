@@ -42,9 +42,9 @@ def test_cores_cover_every_pixel_once_and_lie_in_their_tiles(plan: TilePlan):
 
 
 def test_seams_vanish_when_tiles_disagree_a_little():
-    plan = TilePlan.of((64, 300), tile=64, overlap=32)
+    plan = TilePlan.of((64, 300), tile=64, overlap=24)
     tilted = plan.merge(lambda i: np.full(plan.size(i), float(i)))
-    assert np.abs(np.diff(tilted[0])).max() <= 1 / 32 + 1e-6
+    assert np.abs(np.diff(tilted[0])).max() <= 1 / 24 + 1e-6
 
 
 def test_aligned_tiles_start_on_the_token_grid_and_reach_the_edge():

@@ -35,7 +35,8 @@ class _Axis:
         # an aligned last tile may reach over the edge and is then a little shorter
         last = math.ceil((self.length - self.tile) / self.align) * self.align
         count = math.ceil(last / step)
-        return tuple(min(i * step, last) for i in range(count + 1))
+        spread = last / (self.align * count)  # even spacing
+        return (*(int(i * spread) * self.align for i in range(count)), last)
 
     def piece(self, i: int) -> slice:
         start = self.starts[i]
@@ -52,7 +53,7 @@ class _Axis:
         if i < len(self.starts) - 1:
             shared = own.stop - self.piece(i + 1).start
             weights = np.minimum(weights, (own.stop - at) / max(shared, 1))
-        return weights
+        return weights.astype(np.float32)
 
     @cached_property
     def weights(self) -> tuple[NDArray[np.float32], ...]:
@@ -61,7 +62,9 @@ class _Axis:
         ramps = [self.ramp(i) for i in range(len(self.starts))]
         for i, ramp in enumerate(ramps):
             total[self.piece(i)] += ramp
-        return tuple(ramp / total[self.piece(i)] for i, ramp in enumerate(ramps))
+        return tuple(
+            (r / total[self.piece(i)]).astype(np.float32) for i, r in enumerate(ramps)
+        )
 
     @cached_property
     def cores(self) -> tuple[slice, ...]:
@@ -74,7 +77,7 @@ class _Axis:
 
 @dataclass(frozen=True)
 class TilePlan:
-    """Overlapping tiles that cover an array; the last ones are moved back, not padded.
+    """Overlapping tiles that cover an array; they are spread evenly, not padded.
 
     Parameters
     ----------
@@ -90,8 +93,8 @@ class TilePlan:
     >>> plan = TilePlan.of((1000, 700), tile=512, overlap=64)
     >>> plan.grid
     (3, 2)
-    >>> plan.merge(lambda i: np.ones(plan.size(i)), dtype=np.float32).min()
-    np.float32(1.0)
+    >>> bool(np.allclose(plan.merge(lambda i: np.ones(plan.size(i))), 1))
+    True
     """
 
     shape: tuple[int, ...]
@@ -124,8 +127,8 @@ class TilePlan:
             )
         if any(t % a or t - o < a for t, o, a in zip(sizes, shared, grid, strict=True)):
             raise ValueError(
-                f"Tiles of {sizes} with an overlap of {shared} cannot start on a grid of "
-                f"{grid}: the tile must be a multiple of it and move on by at least one."
+                f"Tiles of {sizes} that overlap by {shared} cannot lie on a grid of "
+                f"{grid}: a tile must be a multiple of it and move on by at least one."
             )
         return cls(full, sizes, shared, grid)
 
