@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 EPSILON = 1e-3  # of the guide's variance; the image is in [0, 1]
+FLOOR = 1e-4  # least variance of a feature: a stroke never saw all of its class
 
 
 def upsample(
@@ -88,8 +89,11 @@ class PixelEvidence:
         d = features.shape[-1]
         picked = strokes > 0
         x, y = features[picked].astype(np.float64), strokes[picked]
-        pooled = np.cov(x.T) if len(x) > d else np.eye(d) * 0.01
-        pooled = pooled + 1e-5 * np.eye(d)
+        present = [c for c in range(n_classes) if (y == c + 1).any()]
+        centred = [x[y == c + 1] - x[y == c + 1].mean(0) for c in present]
+        rest = np.concatenate(centred) if centred else np.zeros((1, d))
+        # Within classes only: what lies between them is what tells them apart.
+        pooled = rest.T @ rest / max(len(rest) - len(present), 1) + FLOOR * np.eye(d)
         means = np.zeros((n_classes, d))
         inverse = np.zeros((n_classes, d, d))
         logdet = np.zeros(n_classes)
@@ -102,7 +106,7 @@ class PixelEvidence:
             means[c] = own.mean(0)
             trust = len(own) / (len(own) + 20.0 * d)
             spread = np.cov(own.T) if len(own) > d else pooled
-            covariance = trust * spread + (1 - trust) * pooled + 1e-5 * np.eye(d)
+            covariance = trust * spread + (1 - trust) * pooled + FLOOR * np.eye(d)
             inverse[c] = np.linalg.inv(covariance)
             logdet[c] = np.linalg.slogdet(covariance)[1]
         return PixelEvidence(means, inverse, logdet, known)

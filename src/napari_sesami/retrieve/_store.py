@@ -1,4 +1,4 @@
-"""TokenStore: the tokens of a scan, computed once per plane, kept in memory and on disk.
+"""TokenStore: the tokens of a scan, computed once, kept in memory and on disk.
 
 Tokens are kept, not pixels' features: a plane of 2048² costs megabytes, not gigabytes.
 A file is named by everything that shaped its content, so a stale one is never found.

@@ -1,0 +1,158 @@
+"""Strokes in, labels out; undo, stroke eyes and caches are exact."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from napari_sesami.retrieve import RetrieveError, Retriever, TokenStore
+from napari_sesami.scan import Scan
+
+
+class Texture:
+    """A token encoder without weights: grey level, spread and slopes of a patch."""
+
+    name, key, stride, dim, tile = "texture", "texture-1", 4, 5, 64
+    device = torch.device("cpu")
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def encode(self, view: torch.Tensor, normalise: bool = False) -> torch.Tensor:
+        self.calls += 1
+        pad = [0, -view.shape[-1] % 4, 0, -view.shape[-2] % 4]
+        view = torch.nn.functional.pad(view, pad, mode="replicate")
+        pool = torch.nn.functional.avg_pool2d
+        mean = pool(view, 4)
+        spread = (pool(view**2, 4) - mean**2).clamp(min=0).sqrt()
+        dy = pool(view.diff(dim=2, append=view[:, :, -1:]).abs(), 4)
+        dx = pool(view.diff(dim=3, append=view[..., -1:]).abs(), 4)
+        out = torch.cat([mean, 2 * spread, dy, dx, torch.full_like(mean, 0.3)], 1)
+        return torch.nn.functional.normalize(out, dim=1) if normalise else out
+
+
+def stripes() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    truth = np.ones((130, 118), np.uint8)
+    truth[40:80] = 2
+    truth[80:] = 3
+    grey = np.choose(truth - 1, [0.2, 0.5, 0.8]) + 0.02 * rng.normal(size=truth.shape)
+    return (grey * 1000).astype(np.uint16), truth
+
+
+@pytest.fixture
+def retriever(tmp_path) -> Retriever:
+    scan = Scan.from_array(stripes()[0])
+    return Retriever(TokenStore(scan, Texture(), folder=tmp_path), n_classes=3)
+
+
+def three_strokes() -> tuple[np.ndarray, np.ndarray]:
+    strokes = np.zeros((130, 118), np.uint8)
+    owners = np.zeros((130, 118), np.int64)
+    for i, y in enumerate((10, 60, 100)):
+        strokes[y, 20:60], owners[y, 20:60] = i + 1, i + 1
+    return strokes, owners
+
+
+def test_three_thin_strokes_label_three_layers(retriever):
+    assert retriever.set_strokes(0, *three_strokes()) == [1, 2, 3]
+    result = retriever.segment(0)
+    truth = stripes()[1]
+    assert result.labels.shape == truth.shape
+    assert (result.labels == truth).mean() > 0.98
+    assert result.margin[10, 30] > result.margin[39:41, 30].min()
+
+
+def test_undoing_a_stroke_gives_back_the_same_bits(retriever):
+    strokes, owners = three_strokes()
+    retriever.set_strokes(0, strokes, owners)
+    before = retriever.segment(0)
+    more, theirs = strokes.copy(), owners.copy()
+    more[100:104, 70:90], theirs[100:104, 70:90] = 1, 4
+    retriever.set_strokes(0, more, theirs)
+    assert (retriever.segment(0).votes != before.votes).any()
+    retriever.set_strokes(0, strokes, owners)
+    after = retriever.segment(0)
+    np.testing.assert_array_equal(after.votes, before.votes)
+    np.testing.assert_array_equal(after.novelty, before.novelty)
+
+
+def test_a_silent_stroke_is_as_good_as_none_and_comes_back(retriever):
+    strokes, owners = three_strokes()
+    retriever.set_strokes(0, strokes, owners)
+    before = retriever.segment(0).votes
+    retriever.switch(3, on=False)
+    assert (retriever.segment(0, refine=False).labels != 3).all()
+    retriever.switch(3, on=True)
+    np.testing.assert_array_equal(retriever.segment(0).votes, before)
+
+
+def test_what_nobody_labelled_is_novel():
+    grey, _ = stripes()
+    grey[100:120, 90:110] = np.where(np.indices((20, 20)).sum(0) % 2, 1000, 0)
+    retriever = Retriever(TokenStore(Scan.from_array(grey), Texture()), 3)
+    retriever.set_strokes(0, *three_strokes())
+    novelty = retriever.segment(0).novelty
+    assert novelty[104:116, 94:106].mean() > 5 * np.median(novelty)
+
+
+def test_strokes_of_one_slice_label_another():
+    grey, truth = stripes()
+    scan = Scan.from_array(np.stack([grey, grey[::-1]]))
+    retriever = Retriever(TokenStore(scan, Texture()), 3)
+    retriever.set_strokes(0, *three_strokes())
+    labels = retriever.segment(1).labels
+    assert (labels == truth[::-1]).mean() > 0.95
+
+
+def test_tokens_are_computed_once_and_found_on_disk(tmp_path):
+    scan = Scan.from_array(stripes()[0])
+    first = TokenStore(scan, Texture(), folder=tmp_path)
+    tokens = first.plane(0)
+    again = TokenStore(scan, Texture(), folder=tmp_path)
+    assert again.ready(0)
+    np.testing.assert_allclose(again.plane(0), tokens, atol=1e-3)
+    assert again.encoder.calls == 0
+
+
+def test_another_zoom_or_another_scan_never_takes_stale_tokens(tmp_path):
+    grey = stripes()[0]
+    store = TokenStore(Scan.from_array(grey), Texture(), folder=tmp_path)
+    store.plane(0)
+    half = TokenStore(Scan.from_array(grey), Texture(), zoom=0.5, folder=tmp_path)
+    other = TokenStore(Scan.from_array(grey[::-1].copy()), Texture(), folder=tmp_path)
+    assert not half.ready(0) and not other.ready(0)
+    assert half.plane(0).shape[:2] == (17, 15)
+    assert half.patch == 8
+
+
+def test_a_torn_token_file_is_computed_again(tmp_path):
+    scan = Scan.from_array(stripes()[0])
+    TokenStore(scan, Texture(), folder=tmp_path).plane(0)
+    file = next(tmp_path.rglob("*.npy"))
+    file.write_bytes(file.read_bytes()[:100])
+    again = TokenStore(scan, Texture(), folder=tmp_path)
+    assert again.plane(0) is not None
+    assert again.encoder.calls > 0
+
+
+def test_tiles_leave_no_seam():
+    rng = np.random.default_rng(0)
+    scan = Scan.from_array(rng.random((200, 170)).astype(np.float32))
+    small, big = Texture(), Texture()
+    big.tile = 256
+    ours = TokenStore(scan, small).plane(0)
+    whole = TokenStore(scan, big).plane(0)
+    assert small.calls > 1 and big.calls == 1
+    inner = np.abs(ours - whole)[:-1, :-1]
+    assert inner.max() < 0.2 and np.quantile(inner, 0.9) < 1e-6
+
+
+def test_cancel_stops_encoding(retriever):
+    assert retriever.store.plane(0, cancelled=lambda: True) is None
+
+
+def test_no_strokes_asks_for_one(retriever):
+    with pytest.raises(RetrieveError, match="paint a stroke"):
+        retriever.segment(0)
