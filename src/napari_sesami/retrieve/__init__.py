@@ -7,6 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_sesami.retrieve._bank import Bank, RetrieveError, Rows, touched_rows
+    from napari_sesami.retrieve._bankfile import (
+        BankCard,
+        BankClass,
+        BankFile,
+        combine,
+        fitting_zoom,
+        load_bank,
+        save_bank,
+    )
+    from napari_sesami.retrieve._explain import Reason, choose_zoom, why, worth
     from napari_sesami.retrieve._published import retrieve, to_pixels
     from napari_sesami.retrieve._retriever import Labelled, Retriever
     from napari_sesami.retrieve._store import TokenStore
@@ -17,6 +27,17 @@ _HOMES = {
     "RetrieveError": "_bank",
     "Rows": "_bank",
     "touched_rows": "_bank",
+    "BankCard": "_bankfile",
+    "BankClass": "_bankfile",
+    "BankFile": "_bankfile",
+    "combine": "_bankfile",
+    "fitting_zoom": "_bankfile",
+    "load_bank": "_bankfile",
+    "save_bank": "_bankfile",
+    "Reason": "_explain",
+    "choose_zoom": "_explain",
+    "why": "_explain",
+    "worth": "_explain",
     "retrieve": "_published",
     "to_pixels": "_published",
     "Labelled": "_retriever",
@@ -26,15 +47,26 @@ _HOMES = {
 }
 __all__ = [
     "Bank",
+    "BankCard",
+    "BankClass",
+    "BankFile",
     "Labelled",
+    "Reason",
     "RetrieveError",
     "Retriever",
     "Rows",
     "Temper",
     "TokenStore",
+    "choose_zoom",
+    "combine",
+    "fitting_zoom",
+    "load_bank",
     "retrieve",
+    "save_bank",
     "to_pixels",
     "touched_rows",
+    "why",
+    "worth",
 ]
 
 

@@ -9,8 +9,9 @@ in any order gives the same bits as a fresh start.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -105,42 +106,43 @@ def tune(
 ) -> tuple[Temper, float]:
     """Choose the temperature by leaving out one stroke at a time.
 
-    Returns the choice and its class-balanced accuracy on left-out strokes; with fewer
-    than two strokes of a class there is nothing to learn from and the default stands.
+    Returns the choice and its left-out score; with fewer than two strokes of a class
+    there is nothing to learn from, the default stands and the score is NaN.
     """
-    best, top = Temper(), -1.0
-    if len(rows) == 0:
-        return best, float("nan")
-    tokens = torch.from_numpy(rows.tokens)
-    similarity = (tokens @ tokens.T).numpy()
-    other = rows.stroke[:, None] != rows.stroke[None, :]
-    truth = rows.counts(n_classes).argmax(1)
+    best, top = Temper(), math.nan
     for tau in grid:
-        temper = Temper(tau=tau)
-        score = _left_out_accuracy(similarity, other, rows, n_classes, truth, temper)
-        if score > top + 1e-9:
-            best, top = temper, score
-    return (best, top) if top >= 0 else (Temper(), float("nan"))
+        score = left_out_score(rows, n_classes, Temper(tau=tau))
+        if not math.isnan(score) and not score <= top + 1e-9:
+            best, top = Temper(tau=tau), score
+    return best, top
 
 
-def _left_out_accuracy(
-    similarity: NDArray[Any],
-    other: NDArray[np.bool_],
+def left_out_score(
     rows: Rows,
     n_classes: int,
-    truth: NDArray[np.int64],
     temper: Temper,
+    judged: NDArray[np.bool_] | None = None,
 ) -> float:
-    """Balanced mean log-probability, mapped to (0, 1], of rows judged by the others."""
+    """How well each stroke is labelled by the others, in (0, 1]; NaN: nothing to judge.
+
+    The geometric mean probability of the true class, first over the rows of a class,
+    then over the classes, so that a rare class counts as much as a common one.
+    `judged` narrows down the rows that are asked; all others still vote.
+    """
+    if len(rows) == 0:
+        return math.nan
     said = shares(rows, n_classes, temper)
-    kernel = np.exp((similarity - 1) / temper.tau) * other
+    truth = rows.counts(n_classes).argmax(1)
+    other = rows.stroke[:, None] != rows.stroke[None, :]
+    kernel = np.exp((rows.tokens @ rows.tokens.T - 1) / temper.tau) * other
     votes = kernel @ said
     mass = other @ said  # what the other strokes say of each class, per row
-    judged = mass[np.arange(len(rows)), truth] > 0
-    if not judged.any():
-        return -1.0
+    at = np.arange(len(rows))
+    asked = (mass[at, truth] > 0) & (True if judged is None else judged)
+    if not asked.any():
+        return math.nan
     scaled = votes * np.where(mass > 0, np.maximum(mass, 1e-12) ** -temper.gamma, 0)
-    p = scaled / np.maximum(scaled.sum(1, keepdims=True), 1e-300)
-    own = np.log(np.clip(p[np.arange(len(rows)), truth], 1e-3, 1))[judged]
-    groups = truth[judged]
+    p = scaled[at, truth] / np.maximum(scaled.sum(1), 1e-300)
+    own = np.log(np.clip(p, 1e-3, 1))[asked]
+    groups = truth[asked]
     return float(np.exp(np.mean([own[groups == c].mean() for c in np.unique(groups)])))

@@ -1,0 +1,97 @@
+"""Reasons, the worth of strokes, and the scale at which a scan is read."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from napari_sesami.retrieve import (
+    RetrieveError,
+    Retriever,
+    TokenStore,
+    choose_zoom,
+    why,
+)
+from napari_sesami.retrieve import worth as worth_of
+from napari_sesami.scan import Scan
+from tests.retrieve.test_retriever import Texture, stripes
+
+
+def two_strokes_a_class() -> tuple[np.ndarray, np.ndarray]:
+    strokes = np.zeros((130, 118), np.uint8)
+    owners = np.zeros((130, 118), np.int64)
+    for i, y in enumerate((10, 60, 100, 30, 70, 120)):
+        strokes[y, 20:60], owners[y, 20:60] = i % 3 + 1, i + 1
+    return strokes, owners
+
+
+@pytest.fixture
+def retriever() -> Retriever:
+    return Retriever(TokenStore(Scan.from_array(stripes()[0]), Texture()), 3)
+
+
+def test_a_pixel_is_explained_by_patches_of_its_own_layer(retriever):
+    retriever.set_strokes(0, *two_strokes_a_class())
+    reasons = why(retriever, 0, 55, 100)
+    assert len(reasons) == 3
+    assert {r.class_id for r in reasons} == {2}
+    assert {r.stroke for r in reasons} <= {2, 5}
+    assert reasons[0].share >= reasons[1].share >= reasons[2].share > 0
+    y0, x0, y1, x1 = reasons[0].bbox
+    assert (y1 - y0, x1 - x0) == (4, 4)
+    assert (two_strokes_a_class()[0][y0:y1, x0:x1] == 2).any()
+
+
+def test_the_last_row_and_column_have_reasons_too(retriever):
+    retriever.set_strokes(0, *two_strokes_a_class())
+    assert why(retriever, 0, 129, 117)[0].class_id == 3
+
+
+def test_nothing_painted_nothing_to_explain(retriever):
+    with pytest.raises(RetrieveError, match="no reason"):
+        why(retriever, 0, 5, 5)
+
+
+def test_a_wrong_stroke_is_worth_less_than_nothing(retriever):
+    strokes, owners = two_strokes_a_class()
+    strokes[90, 60:100], owners[90, 60:100] = 1, 7  # layer 3 painted as class 1
+    retriever.set_strokes(0, strokes, owners)
+    worths = worth_of(retriever)
+    assert worths[7] == min(worths.values())
+    assert worths[7] < 0
+
+
+def test_the_only_stroke_of_a_class_cannot_be_judged(retriever):
+    strokes, owners = two_strokes_a_class()
+    strokes[owners == 6] = 0
+    retriever.set_strokes(0, strokes, owners)
+    assert math.isnan(worth_of(retriever)[3])
+
+
+def test_coarse_textures_are_read_at_a_coarse_scale():
+    rng = np.random.default_rng(0)
+    coarse = np.kron(rng.random((16, 32)), np.ones((8, 8)))
+    fine = rng.random((128, 256))
+    grey = np.where(np.indices((128, 256))[1] < 128, coarse, fine).astype(np.float32)
+    scan = Scan.from_array(grey)
+    strokes = np.zeros((128, 256), np.uint8)
+    owners = np.zeros((128, 256), np.int64)
+    for i, (y, x, c) in enumerate([(20, 9, 1), (80, 9, 1), (20, 150, 2), (80, 150, 2)]):
+        strokes[y, x : x + 100], owners[y, x : x + 100] = c, i + 1
+    stores = {z: TokenStore(scan, Texture(), zoom=z) for z in (1.0, 0.5, 2.0)}
+    zoom, scores = choose_zoom(stores.__getitem__, [(0, strokes, owners)])
+    assert scores[zoom] >= max(scores.values()) - 0.02
+    assert len(scores) == 3
+
+
+def test_one_stroke_only_keeps_native_pixels():
+    scan = Scan.from_array(stripes()[0])
+    strokes, owners = two_strokes_a_class()
+    strokes[owners != 1] = 0
+    zoom, scores = choose_zoom(
+        lambda z: TokenStore(scan, Texture(), zoom=z), [(0, strokes, owners)]
+    )
+    assert zoom == 1.0
+    assert all(math.isnan(s) for s in scores.values())
