@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class ModelError(ValueError):
-    """One plain sentence: what is wrong with the weights, what is needed, what to do."""
+    """One plain sentence: what is wrong with weights, what is needed, what to do."""
 
 
 @dataclass(frozen=True)
