@@ -1,1 +1,35 @@
-"""viewer."""
+"""The only room that knows napari and Qt: layers, keys, background work, docks.
+
+`attach` is all a script needs; the docks are found by napari through the manifest.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_sesami.viewer._demo import run_demo
+    from napari_sesami.viewer._desk import Desk, desk_of
+    from napari_sesami.viewer._link import Link, attach
+    from napari_sesami.viewer._spatial import spatial_kwargs
+    from napari_sesami.viewer._work import Work
+
+__all__ = ["Desk", "Link", "Work", "attach", "desk_of", "run_demo", "spatial_kwargs"]
+
+_HOMES = {
+    "Desk": "_desk",
+    "Link": "_link",
+    "Work": "_work",
+    "attach": "_link",
+    "desk_of": "_desk",
+    "run_demo": "_demo",
+    "spatial_kwargs": "_spatial",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use, so that the room itself loads at once."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,231 @@
+"""One desk per viewer: the session at work, its layers, the background work.
+
+Docks come and go; what they share lies here, so that closing a panel loses nothing
+and opening it again shows the same.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+
+from napari_sesami.viewer._errors import ViewerError, sentence
+from napari_sesami.viewer._keys import Action, bind, viewer_keys
+from napari_sesami.viewer._spatial import KEPT_CLASSES, KEPT_SCAN, scan_of_layer
+from napari_sesami.viewer._work import Ticket, Work
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari.layers import Image
+    from napari.viewer import Viewer
+    from qtpy.QtWidgets import QWidget
+
+    from napari_sesami.scan import ImageInfo, Scan
+    from napari_sesami.session import Session
+    from napari_sesami.viewer._link import Link
+
+WELCOME = "Open a scan, or take an image that is already in the viewer."
+_desks: weakref.WeakKeyDictionary[Any, Desk] = weakref.WeakKeyDictionary()
+
+
+def desk_of(viewer: Viewer) -> Desk:
+    """Give the viewer's desk; the first call sets it up.
+
+    napari hands plugins a proxy that dies with the panel, so the desk belongs to the
+    viewer behind it.
+    """
+    real = getattr(viewer, "__wrapped__", viewer)
+    if real not in _desks:
+        _desks[real] = Desk(real)
+    return _desks[real]
+
+
+class Desk:
+    """Session, layers, work and messages of one viewer.
+
+    Attributes
+    ----------
+    link
+        Binds the session at work to its layers, or None.
+    work
+        Where everything slow is done.
+    message
+        What was said last.
+    """
+
+    session_changed = Signal()
+    """another session (or none) lies on the desk"""
+    project_changed = Signal()
+    """the session was saved, or found a place on disk"""
+    said = Signal(str)
+    """one plain sentence for the status lines"""
+    many_images = Signal(object, object)
+    """a file holds several images: path, list of ImageInfo"""
+    name_wanted = Signal()
+    """somebody wants to name a new class"""
+    keys_wanted = Signal()
+    """somebody wants to see the list of keys"""
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = weakref.ref(viewer)
+        self.work = Work()
+        self.work.failed.connect(self._on_failed)
+        self.message = WELCOME
+        self.link: Link | None = None
+        self._links: list[Link] = []
+        self._dispatch = _weak_dispatch(self)
+        self._unbind = bind(viewer, self._dispatch, viewer_keys())
+        viewer.layers.events.inserted.connect(self._on_inserted)
+        viewer.layers.events.removed.connect(self._on_removed)
+
+    @property
+    def viewer(self) -> Viewer:
+        """The napari viewer."""
+        viewer = self._viewer()
+        if viewer is None:
+            raise ViewerError("The napari window of this desk is closed.")
+        return viewer
+
+    @property
+    def session(self) -> Session | None:
+        """The session at work."""
+        return None if self.link is None else self.link.session
+
+    def say(self, text: str) -> None:
+        """Show one plain sentence in every status line."""
+        self.message = text
+        self.said.emit(text)
+
+    def open(self, path: Path, image: str | None = None) -> None:
+        """Open a scan in the background; asks which image if there are several."""
+        self.say(f"Opening {path.name} …")
+        self.work.submit("open", _Opening(path, image), self._on_opened)
+
+    def start(self, scan: Scan, image: Image | None = None) -> Link:
+        """Begin to label a scan; with `image`, on a layer that already shows it."""
+        from napari_sesami.session import Session
+
+        return self.take(Session(scan), image)
+
+    def adopt(self, image: Image) -> None:
+        """Label an image layer, or go back to the labelling that it already has."""
+        for link in self._links:
+            if link.image is image:
+                self._put(link)
+                return
+        try:
+            link = self.start(scan_of_layer(image), image)
+        except ValueError as error:
+            self.say(sentence(error))
+            return
+        for name, color in image.metadata.get(KEPT_CLASSES, ()):
+            if name not in link.session.classes:
+                link.session.classes.add(name, color)
+
+    def take(self, session: Session, image: Image | None = None) -> Link:
+        """Put a session on the desk and its layers into the viewer."""
+        from napari_sesami.viewer._link import Link
+
+        link = Link(self.viewer, session, image, dispatch=self._dispatch)
+        self._links.append(link)
+        self._put(link)
+        return link
+
+    def act(self, action: Action, argument: int = 0) -> None:
+        """Do what a key, a button or a command asks for."""
+        from napari_sesami.viewer._actions import act
+
+        try:
+            act(self, action, argument)
+        except (ValueError, OSError) as error:
+            self.say(sentence(error))
+
+    def bind_window(self, window: QWidget) -> None:
+        """End the work when the napari window goes."""
+        window.destroyed.connect(self.close)
+
+    def close(self, *_: object) -> None:
+        """End everything; what was saved is safe, the thread is gone."""
+        self.work.close()
+        for link in list(self._links):
+            self._let_go(link)
+        viewer = self._viewer()
+        if viewer is not None:
+            self._unbind()
+            viewer.layers.events.inserted.disconnect(self._on_inserted)
+            viewer.layers.events.removed.disconnect(self._on_removed)
+            _desks.pop(viewer, None)
+
+    def _put(self, link: Link | None) -> None:
+        self.link = link
+        if link is not None:
+            link.select()
+            self.say(f"{link.session.scan.name} is ready: pick a class and paint.")
+        else:
+            self.say(WELCOME)
+        self.session_changed.emit()
+
+    def _let_go(self, link: Link) -> None:
+        self._links.remove(link)
+        link.close()
+        if self.link is link:
+            self._put(self._links[-1] if self._links else None)
+
+    def _on_opened(self, opened: Scan | tuple[Path, list[ImageInfo]]) -> None:
+        if isinstance(opened, tuple):
+            self.say("Choose one of the images in this file.")
+            self.many_images.emit(*opened)
+            return
+        try:
+            self.start(opened)
+        except ValueError as error:
+            self.say(sentence(error))
+
+    def _on_failed(self, topic: str, text: str) -> None:
+        self.say(text)
+
+    def _on_inserted(self, event: Any) -> None:
+        """Take the first scan of our own readers and samples without being asked."""
+        layer = event.value
+        if self.link is None and KEPT_SCAN in layer.metadata:
+            self.adopt(layer)
+
+    def _on_removed(self, event: Any) -> None:
+        for link in list(self._links):
+            if event.value in link.layers:
+                self._let_go(link)
+
+
+class _Opening:
+    """The job of opening a file: a Scan, or path and images if one must be chosen."""
+
+    def __init__(self, path: Path, image: str | None) -> None:
+        self.path, self.image = path, image
+
+    def __call__(self, ticket: Ticket) -> Any:
+        from napari_sesami.scan import list_images, open_scan
+
+        if self.image is None:
+            images = list_images(self.path)
+            if len(images) > 1:
+                return self.path, images
+        ticket.check()
+        scan = open_scan(self.path, self.image)
+        ticket.check()
+        _ = scan.normalisation  # read the sample of pixels here, not on the GUI thread
+        return scan
+
+
+def _weak_dispatch(desk: Desk) -> Any:
+    """Make a function for napari's keymaps that does not keep the desk alive."""
+    reference = weakref.ref(desk)
+
+    def dispatch(action: Action, argument: int) -> None:
+        found = reference()
+        if found is not None:
+            found.act(action, argument)
+
+    return dispatch

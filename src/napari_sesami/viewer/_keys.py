@@ -1,0 +1,132 @@
+"""Our keys as one table: what is bound, what the help card shows, what is tested.
+
+napari ignores key bindings of a manifest, a layer's own key wins over a viewer's, and
+napari uses most letters; so letters come from the free ones (G H J K N Q U W), and
+numbers are bound on our own layers only, where napari's tools keep their letters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    Dispatch = Callable[["Action", int], None]
+
+
+class Action(Enum):
+    """What a key, a button or a command of the palette can ask for."""
+
+    UNDO = "undo"
+    REDO = "redo"
+    PAINT = "paint"
+    PICK_CLASS = "pick_class"
+    NEW_CLASS = "new_class"
+    TOGGLE_LABELS = "toggle_labels"
+    SAVE = "save"
+    SHOW_KEYS = "show_keys"
+
+
+@dataclass(frozen=True)
+class Key:
+    """One row of the table.
+
+    Attributes
+    ----------
+    key
+        As napari writes it, e.g. "Control-Z" (Command on a Mac).
+    action, argument
+        What happens, and with which number.
+    text
+        For the help card.
+    ours_only
+        Bound on our layers only, in place of `replaces`.
+    replaces
+        Which key of napari still does there what this one did, or "".
+    """
+
+    key: str
+    action: Action
+    text: str
+    argument: int = 0
+    ours_only: bool = False
+    replaces: str = ""
+
+
+_TOOLS = {
+    1: "E (erase)",
+    2: "P (paint)",
+    3: "the polygon button",
+    4: "F (fill)",
+    5: "L (pick)",
+    6: "Z (pan and zoom)",
+    7: "the transform button",
+}
+
+KEYS: tuple[Key, ...] = (
+    Key("W", Action.PAINT, "Brush on; again: move the view"),
+    *(
+        Key(
+            str(number),
+            Action.PICK_CLASS,
+            f"Class {number}",
+            number,
+            ours_only=True,
+            replaces=_TOOLS.get(number, ""),
+        )
+        for number in range(1, 10)
+    ),
+    Key("0", Action.PICK_CLASS, "Eraser", 0, ours_only=True),
+    Key("N", Action.NEW_CLASS, "New class"),
+    Key("H", Action.TOGGLE_LABELS, "Hide or show strokes and labels"),
+    Key("K", Action.SAVE, "Save the project"),
+    Key("Q", Action.SHOW_KEYS, "This list"),
+    Key("Control-Z", Action.UNDO, "Undo", ours_only=True, replaces="ours, in step"),
+    Key(
+        "Control-Shift-Z", Action.REDO, "Redo", ours_only=True, replaces="ours, in step"
+    ),
+)
+"""Every key we bind."""
+
+
+def bind(target: Any, dispatch: Dispatch, keys: Iterable[Key]) -> Callable[[], None]:
+    """Bind keys on a viewer or a layer; the returned function takes them off again.
+
+    `dispatch` is called with the action and its number. It must not hold the layer or
+    a widget strongly, since napari keeps it as long as the target lives.
+    """
+    bound = []
+    for key in keys:
+        target.bind_key(key.key, _call(dispatch, key), overwrite=True)
+        bound.append(key.key)
+
+    def unbind() -> None:
+        for name in bound:
+            target.bind_key(name, None)
+
+    return unbind
+
+
+def _call(dispatch: Dispatch, key: Key) -> Callable[[Any], None]:
+    def pressed(target: Any) -> None:
+        dispatch(key.action, key.argument)
+
+    return pressed
+
+
+def viewer_keys() -> list[Key]:
+    """Keys that work whatever layer is selected."""
+    return [key for key in KEYS if not key.ours_only]
+
+
+def help_rows() -> list[tuple[str, str]]:
+    """(keys, what they do) for people; the nine classes are one row."""
+    rows = [("1 – 9", "Class 1 to 9")]
+    for key in KEYS:
+        if key.action is Action.PICK_CLASS and key.argument:
+            continue
+        rows.append((key.key.replace("Control", "Ctrl").replace("-", "+"), key.text))
+    return rows
