@@ -1,0 +1,102 @@
+"""Keep a bank small: drop rows that the others already say, and tell what it costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sesami.retrieve._votes import Temper, shares
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_sesami.retrieve._bank import Rows
+
+CAP = 10_000
+CHUNK = 2_000
+
+
+@dataclass(frozen=True)
+class Condensed:
+    """What is left of a bank, and the share of rows it labels right before and after.
+
+    Accuracy is class-balanced, over all rows of the full bank, each judged by the
+    rows of other strokes.
+    """
+
+    rows: Rows
+    accuracy_before: float
+    accuracy_after: float
+
+
+def condense(
+    rows: Rows,
+    n_classes: int,
+    temper: Temper | None = None,
+    cap: int = CAP,
+    seed: int = 0,
+) -> Condensed:
+    """Reduce a bank to `cap` rows.
+
+    Every class keeps at least its even share of the cap (or all its rows); within a
+    class, rows that the others get wrong or nearly wrong go first, for they carry what
+    the others do not, and the rest is drawn at random so that the middle stays.
+    """
+    temper = temper or Temper()
+    if len(rows) <= cap:
+        score = accuracy(rows, rows, n_classes, temper)
+        return Condensed(rows, score, score)
+    p = own_probability(rows, rows, n_classes, temper)
+    truth = rows.counts(n_classes).argmax(1)
+    rng = np.random.default_rng(seed)
+    kept: list[NDArray[np.int64]] = []
+    for c, quota in _quotas(np.bincount(truth, minlength=n_classes), cap):
+        own = np.flatnonzero(truth == c)
+        hard = own[np.argsort(p[own], kind="stable")][: quota // 2]
+        rest = np.setdiff1d(own, hard)
+        kept += [hard, rng.choice(rest, min(quota - len(hard), len(rest)), False)]
+    small = rows.take(np.sort(np.concatenate(kept)))
+    return Condensed(
+        small,
+        accuracy(rows, rows, n_classes, temper),
+        accuracy(rows, small, n_classes, temper),
+    )
+
+
+def own_probability(
+    asked: Rows, bank: Rows, n_classes: int, temper: Temper
+) -> NDArray[np.float64]:
+    """Probability of each row's own class, by the bank's rows of other strokes."""
+    said = shares(bank, n_classes, temper)
+    scale = np.maximum(said.sum(0), 1e-12) ** -temper.gamma
+    truth = asked.counts(n_classes).argmax(1)
+    out = np.empty(len(asked))
+    for start in range(0, len(asked), CHUNK):
+        part = asked.take(slice(start, start + CHUNK))
+        kernel = np.exp((part.tokens @ bank.tokens.T - 1) / temper.tau)
+        kernel = kernel * (part.stroke[:, None] != bank.stroke[None, :])
+        votes = (kernel @ said) * scale
+        own = votes[np.arange(len(part)), truth[start : start + CHUNK]]
+        out[start : start + CHUNK] = own / np.maximum(votes.sum(1), 1e-300)
+    return out
+
+
+def accuracy(asked: Rows, bank: Rows, n_classes: int, temper: Temper) -> float:
+    """Class-balanced share of rows whose own class has more than half of the votes."""
+    truth = asked.counts(n_classes).argmax(1)
+    right = own_probability(asked, bank, n_classes, temper) > 0.5
+    return float(np.mean([right[truth == c].mean() for c in np.unique(truth)]))
+
+
+def _quotas(sizes: NDArray[np.int64], cap: int) -> list[tuple[int, int]]:
+    """Share a cap out evenly; what small classes leave over goes to the larger ones."""
+    quotas: list[tuple[int, int]] = []
+    left = cap
+    order = [int(c) for c in np.argsort(sizes, kind="stable") if sizes[c] > 0]
+    for i, c in enumerate(order):
+        quota = min(int(sizes[c]), left // (len(order) - i))
+        quotas.append((c, quota))
+        left -= quota
+    return quotas
