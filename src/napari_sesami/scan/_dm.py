@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sesami.scan._errors import ScanError
-from napari_sesami.scan._lazy import raw_array, unique_names
+from napari_sesami.scan._lazy import name_axes, raw_array, unique_names
 from napari_sesami.scan._reader import BROKEN_FILE, ImageInfo, Reader
 from napari_sesami.scan._scan import Scan
 from napari_sesami.scan._units import clean_axes, parse_unit
@@ -37,6 +36,8 @@ DTYPES = {
 }
 """Gatan's numbers for data types; ncempy knows fewer of them."""
 
+FAILURES: tuple[type[Exception], ...] = (*BROKEN_FILE, RuntimeError)
+
 COLOUR = (8, 23)
 """Four bytes per pixel: blue, green, red, nothing."""
 
@@ -55,8 +56,8 @@ class _Image:
 
     @property
     def axes(self) -> tuple[str, ...]:
-        names = _leading_axes([unit for _, unit in self.said[:-2]])
-        return (*names, "y", "x", "c") if self.colour else (*names, "y", "x")
+        names = name_axes([parse_unit(unit) for _, unit in self.said])
+        return (*names, "c") if self.colour else names
 
     @property
     def colour(self) -> bool:
@@ -71,15 +72,6 @@ class _Image:
         if self.data_type not in DTYPES:
             return f"has the Gatan data type {self.data_type}, which is not supported"
         return None
-
-
-def _leading_axes(units: list[Any]) -> list[str]:
-    """Name the axes before y, x after what they measure."""
-    names: list[str] = []
-    for unit in map(parse_unit, units):
-        name = {"s": "t", "ms": "t", "eV": "energy", "keV": "energy"}.get(unit or "", "z")
-        names.append(name if name not in names else f"a{len(names)}")
-    return names
 
 
 def sniff(path: Path, head: bytes) -> bool:
@@ -158,7 +150,9 @@ def _usable(path: Path) -> list[_Image]:
 def _images(path: Path) -> list[_Image]:
     """Parse the tags; the thumbnail comes first in the list and is dropped."""
     tags = _tags(path)
-    numbers = sorted({int(k.split(".")[2]) for k in tags if k.startswith(".ImageList.")})
+    numbers = sorted(
+        {int(k.split(".")[2]) for k in tags if k.startswith(".ImageList.")}
+    )
     entries = [
         {k.removeprefix(f".ImageList.{n}."): v for k, v in tags.items() if _of(k, n)}
         for n in numbers
@@ -212,7 +206,7 @@ def _metadata(tags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tags(path: Path) -> dict[str, Any]:
-    """Read all tags; the failure is kept as text so that no frame keeps the file open."""
+    """Read all tags; a failure becomes text, so that no frame keeps the file open."""
     with path.open("rb") as file:
         head = file.read(16)
     if not sniff(path, head):
@@ -236,12 +230,11 @@ def _tags(path: Path) -> dict[str, Any]:
 def _parse(path: Path) -> tuple[dict[str, Any] | None, str]:
     from ncempy.io.dm import fileDM
 
-    parsed = None
-    with np.errstate(all="ignore"), contextlib.ExitStack() as stack:
+    with np.errstate(all="ignore"):
         try:
-            parsed = stack.enter_context(fileDM(path))
-            return dict(parsed.allTags), ""
-        except (*BROKEN_FILE, RuntimeError) as error:
+            with fileDM(path) as parsed:
+                return dict(parsed.allTags), ""
+        except FAILURES as error:
             return None, str(error) or type(error).__name__
 
 
@@ -251,5 +244,5 @@ READER = Reader(
     sniff=sniff,
     list_images=list_images,
     read=read,
-    failures=(*BROKEN_FILE, RuntimeError),
+    failures=FAILURES,
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sesami.scan._errors import ScanError
-from napari_sesami.scan._lazy import unique_names
+from napari_sesami.scan._lazy import name_axes, unique_names
 from napari_sesami.scan._reader import BROKEN_FILE, ImageInfo, Reader
 from napari_sesami.scan._scan import Scan
 from napari_sesami.scan._units import clean_axes, parse_unit
@@ -184,7 +184,7 @@ def _berkeley_image(name: str, group: Any, data: Any) -> _Image:
         shape=tuple(int(n) for n in data.shape),
         dtype=data.dtype,
         frame_last=False,
-        axes=_axes([unit for _, unit, _ in dims]),
+        axes=name_axes([unit for _, unit, _ in dims]),
         said=tuple((step, unit) for step, unit, _ in dims),
         origin=_origin(dims),
         metadata={"group": name},
@@ -210,22 +210,13 @@ def _dim(dim: Any, length: int) -> tuple[float | None, str | None, float]:
     return abs(float(np.mean(steps))), unit, float(places[0])
 
 
-def _axes(units: list[str | None]) -> tuple[str, ...]:
-    """Name the axes: the last two are y, x, the others go by what they measure."""
-    names: list[str] = []
-    for unit in units[:-2]:
-        name = {"s": "t", "ms": "t", "eV": "energy", "keV": "energy"}.get(unit or "", "z")
-        names.append(name if name not in names else f"a{len(names)}")
-    return (*names, "y", "x")
-
-
 def _plain(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """What the pixels become: the modulus where they are complex or vectors."""
     return np.dtype(np.float32) if dtype.kind in "cV" else dtype.newbyteorder("=")
 
 
 def _pixels(path: Path, image: _Image) -> tuple[Any, list[str]]:
-    """Lazy pixels; blocks follow the file's chunks so that no frame is decoded twice."""
+    """Lazy pixels; blocks follow the file's chunks: no frame is decoded twice."""
     import dask.array as da
     import h5py
 

@@ -11,7 +11,7 @@ import numpy as np
 from napari_sesami.scan._errors import ScanError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -22,7 +22,7 @@ MAX_BLOCK = 64 * 2**20
 
 @dataclass(frozen=True)
 class RawPixels:
-    """Uncompressed pixels at a fixed place in a file; picklable, so dask may move it."""
+    """Uncompressed pixels at a fixed place in a file; picklable, so dask may move."""
 
     path: Path
     dtype: np.dtype[Any]
@@ -109,3 +109,19 @@ def unique_names(names: list[str]) -> list[str]:
         seen[name] = seen.get(name, 0) + 1
         unique.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
     return unique
+
+
+def name_axes(units: Sequence[str | None]) -> tuple[str, ...]:
+    """Name axes after what they measure; the last two are y, x.
+
+    Parameters
+    ----------
+    units
+        Canonical unit of every axis, as `parse_unit` gives it.
+    """
+    measures = {"s": "t", "ms": "t", "eV": "energy", "keV": "energy"}
+    names: list[str] = []
+    for unit in units[:-2]:
+        name = measures.get(unit or "", "z")
+        names.append(name if name not in names else f"a{len(names)}")
+    return (*names, "y", "x")

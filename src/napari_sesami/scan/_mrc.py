@@ -27,7 +27,11 @@ def sniff(path: Path, head: bytes) -> bool:
         return True
     for order in ("<i4", ">i4"):
         nx, ny, nz, mode = np.frombuffer(head[:16], order)
-        if min(nx, ny, nz) > 0 and max(nx, ny, nz) < 2**20 and mode in (0, 1, 2, 4, 6, 12):
+        if (
+            min(nx, ny, nz) > 0
+            and max(nx, ny, nz) < 2**20
+            and mode in (0, 1, 2, 4, 6, 12)
+        ):
             return True
     return False
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from napari_sesami.scan._errors import ScanError
 from napari_sesami.scan._lazy import plane_array
-from napari_sesami.scan._reader import BROKEN_FILE, ImageInfo, Reader
+from napari_sesami.scan._reader import ImageInfo, Reader
 from napari_sesami.scan._scan import Scan
 from napari_sesami.scan._units import clean_axes
 
@@ -30,7 +30,7 @@ OLD, NEW = 0x0210, 0x0220
 SPECTRA, IMAGES = 0x4120, 0x4122
 DTYPES = ("u1", "u2", "u4", "i1", "i2", "i4", "f4", "f8", "c8", "c16")
 LAST_METRE = 1.0
-"""No microscope has pixels of a metre; larger steps are 1/m of a diffraction pattern."""
+"""No microscope has pixels of a metre; larger steps are 1/m, of a diffraction."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,16 @@ def sniff(path: Path, head: bytes) -> bool:
 def list_images(path: Path) -> list[ImageInfo]:
     """List series; an .emi lists those of the .ser files that belong to it."""
     found = _found(path)
+    single = len(found) == 1
     return [
-        ImageInfo(key, key, shape, "float32" if dtype.kind == "c" else dtype.name)
+        ImageInfo(key, path.stem if single else key, shape, _shown(dtype).name)
         for key, (_, shape, dtype) in found.items()
     ]
+
+
+def _shown(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """What becomes of complex pixels: their modulus."""
+    return np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype
 
 
 def read(path: Path, key: str) -> Scan:
@@ -164,7 +170,11 @@ def _calibration(
     element, lead = series.elements[0], len(shape) - 2
     axes, said = _series_axes(series, lead)
     notes: list[str] = []
-    unit = "1/m" if _diffraction(mode) or max(map(abs, element.step)) >= LAST_METRE else "m"
+    unit = (
+        "1/m"
+        if _diffraction(mode) or max(map(abs, element.step)) >= LAST_METRE
+        else "m"
+    )
     if unit == "1/m":
         notes.append("This is a diffraction pattern: its pixels are reciprocal.")
     for name, step in zip(("y", "x"), element.step, strict=True):
@@ -174,8 +184,8 @@ def _calibration(
             continue
         if step < 0:
             notes.append(
-                f"The file gives a negative pixel size along {name}; its amount is used "
-                f"and the image is not flipped."
+                f"The file gives a negative pixel size along {name}; its amount is "
+                f"used and the image is not flipped."
             )
         said.append((abs(step), unit))
     if said[-2:] == [(None, None)] * 2:
@@ -205,7 +215,12 @@ def _pixels(series: _Series, shape: tuple[int, ...]) -> Any:
     read = partial(_plane, series.path, series.elements)
     first = series.elements[0]
     stack = plane_array(read, len(series.elements), first.shape, first.dtype)
-    return stack[0] if len(shape) == 2 else stack.reshape(shape)
+    if len(shape) < 4:
+        return stack[0] if len(shape) == 2 else stack
+    import dask.array as da
+
+    # a plain reshape would merge the planes of a row into one chunk
+    return da.stack([stack[r : r + shape[1]] for r in range(0, len(stack), shape[1])])
 
 
 def _plane(path: Path, elements: tuple[_Element, ...], index: int) -> NDArray[Any]:
@@ -302,6 +317,7 @@ def _emi(path: Path, series: Path) -> dict[str, str]:
     return {
         label.strip(): f"{value.strip()} {unit.strip()}".strip()
         for label, value, unit in re.findall(entry, text)
+        if label.strip() != "User"
     }
 
 
