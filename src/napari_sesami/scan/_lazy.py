@@ -63,7 +63,9 @@ def raw_array(path: Path, dtype: Any, shape: tuple[int, ...], offset: int = 0) -
             f"has {has}; copy it again from the instrument."
         )
     pixels = RawPixels(path, dtype, shape, int(offset))
-    return da.from_array(pixels, chunks=plane_chunks(shape, dtype), name=False)
+    native = np.empty((0,) * len(shape), dtype.newbyteorder("="))
+    chunks = plane_chunks(shape, dtype)
+    return da.from_array(pixels, chunks=chunks, name=False, meta=native)
 
 
 def plane_chunks(shape: tuple[int, ...], dtype: Any) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ BROKEN_FILE: tuple[type[Exception], ...] = (
     TypeError,
     ArithmeticError,
     AttributeError,  # libraries find None where a header should be
-    NotImplementedError,
+    RuntimeError,  # imagecodecs, numcodecs and HDF5 on damaged data
     MemoryError,  # a broken header asks for absurd sizes
     struct.error,
     zlib.error,
