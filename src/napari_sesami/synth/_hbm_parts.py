@@ -202,7 +202,7 @@ def _cracks(
 
 @dataclass(frozen=True)
 class Voxels:
-    """Plane heights `z` and first pixel `origin` in µm, voxel sides `step` (z, y, x)."""
+    """Heights of planes `z`, first pixel `origin`, voxel sides `step` (z, y, x); µm."""
 
     z: NDArray[np.float64]
     origin: tuple[float, float]
