@@ -178,9 +178,14 @@ class Scan:
         y0, x0, y1, x1 = box
         return self._read(index, slice(max(0, y0), y1), slice(max(0, x0), x1))
 
-    def grey(self, index: int = 0) -> NDArray[np.float32]:
-        """Read one plane as models see it: (y, x) in [0, 1], normalised, NaN as 0."""
-        pixels = self.plane(index)
+    def grey(
+        self, index: int = 0, box: tuple[int, int, int, int] | None = None
+    ) -> NDArray[np.float32]:
+        """Read one plane as models see it: (y, x) in [0, 1], normalised, NaN as 0.
+
+        `box` (y0, x0, y1, x1) reads a window of it only, cut at the edges.
+        """
+        pixels = self.plane(index) if box is None else self.window(index, box)
         grey = luminance(pixels) if self.is_rgb else real(pixels)
         return self.normalisation.apply(grey)
 
