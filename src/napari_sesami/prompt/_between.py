@@ -1,0 +1,64 @@
+"""Masks between two corrected slices, by their signed distances."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def interpolate_masks(
+    first: NDArray[np.bool_], last: NDArray[np.bool_], between: int
+) -> list[NDArray[np.bool_]]:
+    """The `between` masks from `first` to `last`, both left out.
+
+    Both are moved onto the line between their centres before their signed distances are
+    blended, so that an object that drifts keeps its shape. If one of them is empty the
+    other one shrinks towards it.
+
+    Parameters
+    ----------
+    first, last
+        (H, W) bool, of the same shape.
+    between
+        How many slices lie between them.
+    """
+    if first.shape != last.shape:
+        raise ValueError(
+            f"Two masks of one volume have the same shape; {first.shape} and "
+            f"{last.shape} were given."
+        )
+    if between < 1:
+        return []
+    if not first.any() and not last.any():
+        return [np.zeros_like(first) for _ in range(between)]
+    distances = _signed(first, last), _signed(last, first)
+    centres = _centre(first, last), _centre(last, first)
+    step = centres[1] - centres[0]
+    out = []
+    for i in range(1, between + 1):
+        t = i / (between + 1)
+        a = ndimage.shift(distances[0], step * t, order=1, mode="nearest")
+        b = ndimage.shift(distances[1], -step * (1 - t), order=1, mode="nearest")
+        out.append((1 - t) * a + t * b < 0)
+    return out
+
+
+def _signed(mask: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Distance to the border, negative inside; the core of `other` if there is none."""
+    if mask.any():
+        outside = ndimage.distance_transform_edt(~mask)
+        inside = ndimage.distance_transform_edt(mask)
+        return np.where(mask, 0.5 - inside, outside - 0.5)
+    inner = ndimage.distance_transform_edt(other)
+    seed = inner == inner.max()
+    return ndimage.distance_transform_edt(~seed) + 1.0
+
+
+def _centre(mask: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArray[np.float64]:
+    found = mask if mask.any() else other
+    return np.array(ndimage.center_of_mass(found))
