@@ -1,0 +1,58 @@
+"""Project: the folder ``*.sesami`` with scans, classes, labels and their history."""
+
+from napari_sesami.project._changes import (
+    LAYERS,
+    BBox,
+    Change,
+    ObjectChange,
+    PixelChange,
+    SizeChange,
+    Step,
+    box_of,
+)
+from napari_sesami.project._classes import (
+    MAX_CLASSES,
+    ClassChange,
+    ClassEntry,
+    ClassTable,
+    default_color,
+)
+from napari_sesami.project._entries import ScanEntry
+from napari_sesami.project._errors import (
+    ClassError,
+    ProjectError,
+    ProjectLocked,
+    SaveError,
+    ScanMoved,
+)
+from napari_sesami.project._journal import Record
+from napari_sesami.project._planes import PlaneArray, PlaneStore
+from napari_sesami.project._project import Project
+from napari_sesami.project._work import Work
+
+__all__ = [
+    "LAYERS",
+    "MAX_CLASSES",
+    "BBox",
+    "Change",
+    "ClassChange",
+    "ClassEntry",
+    "ClassError",
+    "ClassTable",
+    "ObjectChange",
+    "PixelChange",
+    "PlaneArray",
+    "PlaneStore",
+    "Project",
+    "ProjectError",
+    "ProjectLocked",
+    "Record",
+    "SaveError",
+    "ScanEntry",
+    "ScanMoved",
+    "SizeChange",
+    "Step",
+    "Work",
+    "box_of",
+    "default_color",
+]

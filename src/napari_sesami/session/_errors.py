@@ -1,0 +1,7 @@
+"""What a user is told when a session cannot do what was asked."""
+
+from __future__ import annotations
+
+
+class SessionError(ValueError):
+    """One plain sentence: what was given, what is needed, what to do."""
