@@ -25,9 +25,14 @@ class RawPixels:
     """Uncompressed pixels at a fixed place in a file; picklable, so dask may move."""
 
     path: Path
-    dtype: np.dtype[Any]
+    stored: np.dtype[Any]
     shape: tuple[int, ...]
     offset: int
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the pixels once read: in native byte order."""
+        return self.stored.newbyteorder("=")
 
     @property
     def ndim(self) -> int:
@@ -36,8 +41,8 @@ class RawPixels:
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         """Read a part of the pixels into memory, in native byte order."""
-        pixels = np.memmap(self.path, self.dtype, "r", self.offset, self.shape)
-        return np.array(pixels[key], dtype=self.dtype.newbyteorder("="))
+        pixels = np.memmap(self.path, self.stored, "r", self.offset, self.shape)
+        return np.array(pixels[key], dtype=self.dtype)
 
 
 def raw_array(path: Path, dtype: Any, shape: tuple[int, ...], offset: int = 0) -> Any:
@@ -63,9 +68,7 @@ def raw_array(path: Path, dtype: Any, shape: tuple[int, ...], offset: int = 0) -
             f"has {has}; copy it again from the instrument."
         )
     pixels = RawPixels(path, dtype, shape, int(offset))
-    native = np.empty((0,) * len(shape), dtype.newbyteorder("="))
-    chunks = plane_chunks(shape, dtype)
-    return da.from_array(pixels, chunks=chunks, name=False, meta=native)
+    return da.from_array(pixels, chunks=plane_chunks(shape, dtype), name=False)
 
 
 def plane_chunks(shape: tuple[int, ...], dtype: Any) -> tuple[int, ...]:
