@@ -59,6 +59,12 @@ def sniff(path: Path, head: bytes) -> bool:
     return head[128:132] == b"DICM"
 
 
+def is_dicom(path: Path) -> bool:
+    """Look into a file of any name."""
+    with path.open("rb") as file:
+        return sniff(path, file.read(132))
+
+
 def list_images(path: Path) -> list[ImageInfo]:
     """A file is one image or one stack of frames."""
     with _lenient():

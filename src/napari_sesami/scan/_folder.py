@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.scan import _dicom
 from napari_sesami.scan._errors import ScanError
 from napari_sesami.scan._lazy import plane_array
 from napari_sesami.scan._normalise import luminance
@@ -32,6 +33,9 @@ def sniff(path: Path, head: bytes) -> bool:
 
 def list_images(path: Path) -> list[ImageInfo]:
     """Describe the stack, or every image if they are of several kinds."""
+    slices = dicom_slices(path)
+    if slices:
+        return _dicom.list_folder(path, slices)
     files = image_files(path)
     infos, broken = _describe(files)
     first = next(iter(infos.values()), None)
@@ -50,6 +54,9 @@ def read(path: Path, key: str) -> Scan:
     """Open the stack, one plane per file, or one image of the folder."""
     from napari_sesami.scan._open import open_scan
 
+    slices = dicom_slices(path)
+    if slices:
+        return _dicom.read_folder(path, slices, key)
     if key != STACK:
         return open_scan(path / key)
     files = image_files(path)
@@ -71,6 +78,17 @@ def read(path: Path, key: str) -> Scan:
         levels=(),
         metadata={**first.metadata, "files": tuple(f.name for f in files)},
     )
+
+
+def dicom_slices(path: Path) -> list[Path]:
+    """DICOM files of a folder that holds no other images; often without an ending."""
+    from napari_sesami.scan._open import readable_extensions
+
+    others = set(readable_extensions()) - set(_dicom.EXTENSIONS)
+    files = [f for f in path.iterdir() if f.is_file() and not f.name.startswith(".")]
+    if any(f.suffix.lower() in others for f in files):
+        return []
+    return [f for f in files if f.name != "DICOMDIR" and _dicom.is_dicom(f)]
 
 
 def image_files(path: Path) -> list[Path]:
