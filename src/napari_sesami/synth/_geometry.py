@@ -6,6 +6,7 @@ everywhere that its distance is below t, so thin films follow any shape exactly.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -191,7 +192,10 @@ def box(y: Grid, x: Grid, middle: tuple[float, float], half: tuple[float, float]
 def corner(a: Grid, b: Grid, radius: Grid | float) -> Grid:
     """Distance to where both distances are negative, its edge rounded by a radius."""
     a, b = a + radius, b + radius
-    outside = np.hypot(np.maximum(a, 0), np.maximum(b, 0))
+    if isinstance(radius, float | int) and radius == 0:
+        return np.maximum(a, b)
+    pa, pb = np.maximum(a, 0), np.maximum(b, 0)
+    outside = np.sqrt(pa * pa + pb * pb)
     return np.minimum(np.maximum(a, b), 0) + outside - radius
 
 
@@ -209,7 +213,7 @@ def column(
     if bow:
         half = half + (4 * bow) * deep * (1 - deep)
     slope = (half_bottom - half_top) / max(bottom - top, 1e-6)
-    side = (np.abs(x - middle) - half) * (1 / np.hypot(1, slope))
+    side = (np.abs(x - middle) - half) * (1 / math.hypot(1, slope))
     end = np.abs(y - 0.5 * (top + bottom)) - 0.5 * (bottom - top)
     if bottom_radius is None:
         return corner(side, end, radius)
@@ -233,6 +237,30 @@ def join(a: Grid, b: Grid, fillet: float = 0.0) -> Grid:
         return np.minimum(a, b)
     near = np.maximum(fillet - np.abs(a - b), 0)
     return np.minimum(a, b) - near * near * (0.25 / fillet)
+
+
+def steps(start: float, stop: float, step: float) -> list[float]:
+    """Give evenly spaced places from start up to stop, as plain floats."""
+    if step <= 0 or (stop - start) / step > 5000:
+        raise SynthError(
+            f"A pitch of {step:g} nm over {stop - start:g} nm cannot be drawn; "
+            "take a larger pitch."
+        )
+    # plain floats keep float32 grids in float32
+    found: list[float] = np.arange(start, stop, step).tolist()
+    return found
+
+
+def honeycomb(canvas: Canvas, pitch: float) -> list[tuple[float, float, int]]:
+    """Give (y, x, column number) of a hexagonal lattice that covers the canvas."""
+    row = pitch * math.sqrt(3) / 2
+    start_y, start_x = canvas.rng.uniform(-1, 0), canvas.rng.uniform(-1, 0)
+    places = []
+    for k, y in enumerate(steps(start_y * row, canvas.height + row, row)):
+        left = (start_x - (k % 2) / 2) * pitch
+        for column, x in enumerate(steps(left, canvas.width + pitch, pitch)):
+            places.append((y, x, column))
+    return places
 
 
 T = TypeVar("T")

@@ -127,7 +127,7 @@ def tem(
     if noise is not False:
         strength = 1.0 if noise is True else float(noise)
         grey, labels, ignore, info["noise"] = image_with(
-            grey, labels, contrast, strength, pixel_nm, seed, marks
+            grey, labels, contrast, strength, pixel_nm, int(rng.integers(2**62)), marks
         )
     image = (np.clip(grey, 0, 1) * 255 + 0.5).astype(np.uint8)
     return Synthetic(

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sesami.synth._geometry import between, box, column, corner, ellipse
+from napari_sesami.synth._geometry import (
+    between,
+    box,
+    column,
+    corner,
+    ellipse,
+    honeycomb,
+    steps,
+)
 
 if TYPE_CHECKING:
     from napari_sesami.synth._geometry import Canvas, Grid
@@ -64,13 +73,14 @@ def upright(canvas: Canvas, d: Capacitor) -> None:
     canvas.fill("silicon germanium")
     canvas.band("tungsten", -1e6, top - rng.uniform(25, 40))
     _ground(canvas, d, foot)
-    supports = np.arange(max(top, -60.0) + 0.5 * d.support, foot - 60, d.support_pitch)
+    supports = steps(max(top, -60.0) + 0.5 * d.support, foot - 60, d.support_pitch)
     first = rng.uniform(-1, 0) * d.pitch
-    middles = np.arange(first - d.pitch, canvas.width + d.pitch, d.pitch)
+    middles = steps(first - d.pitch, canvas.width + d.pitch, d.pitch)
     tied = rng.random((len(middles) + 1, len(supports))) < 0.6
     for number, middle in enumerate(middles):
-        sides = [(float(h), side) for side in (-1, 1)
-                 for h in supports[tied[number + (side > 0)]]]  # fmt: skip
+        sides = [(h, side) for side in (-1, 1)
+                 for h, is_tied in zip(supports, tied[number + (side > 0)], strict=True)
+                 if is_tied]  # fmt: skip
         _cell(canvas, d, middle, (top, foot), sides, pillar)
 
 
@@ -147,7 +157,7 @@ def _ground(canvas: Canvas, d: Capacitor, foot: float) -> None:
     canvas.band("nitride", foot - 0.6 * stop, foot + 0.4 * stop, 0.6)
     pad = foot + 0.4 * stop
     first = rng.uniform(-1, 0) * d.pitch
-    for middle in np.arange(first, canvas.width + d.pitch, d.pitch):
+    for middle in steps(first, canvas.width + d.pitch, d.pitch):
         window = canvas.window(foot - 2, pad + d.pad_height + 60,
                                middle - d.pitch, middle + d.pitch)  # fmt: skip
         if window is None:
@@ -169,44 +179,33 @@ def plan(canvas: Canvas, d: Capacitor) -> None:
     canvas.fill("silicon germanium")
     pillar = rng.random() < 0.4
     supported = rng.random() < 0.4
-    row = d.pitch * np.sqrt(3) / 2
-    start_y, start_x = rng.uniform(-1, 0, 2) * d.pitch
+    places = honeycomb(canvas, d.pitch)
     stretch = 1 + 0.06 * rng.standard_normal()
     if supported:
         canvas.fill("nitride")
-        _openings(canvas, d, row, start_y, start_x)
-    for k, at_y in enumerate(np.arange(start_y, canvas.height + row, row)):
-        for at_x in np.arange(start_x - (k % 2) * d.pitch / 2,
-                              canvas.width + d.pitch, d.pitch):  # fmt: skip
-            _ring(canvas, d, (at_y, at_x), stretch, pillar, supported)
+        for y, x, number in places:
+            if number % 2:
+                _opening(canvas, d, y, x)
+    for y, x, _ in places:
+        _ring(canvas, d, (y, x), stretch, pillar, supported)
 
 
-def _openings(
-    canvas: Canvas, d: Capacitor, row: float, start_y: float, start_x: float
-) -> None:
+def _opening(canvas: Canvas, d: Capacitor, at_y: float, at_x: float) -> None:
     # the support plate has round windows between three neighbours
-    for k, at_y in enumerate(np.arange(start_y, canvas.height + row, row)):
-        for at_x in np.arange(start_x - (k % 2) * d.pitch / 2,
-                              canvas.width + d.pitch, 2 * d.pitch):  # fmt: skip
-            middle = (at_y + row / 3, at_x + d.pitch / 2)
-            size = 0.46 * d.pitch
-            window = canvas.window(
-                middle[0] - size - 4,
-                middle[0] + size + 4,
-                middle[1] - size - 4,
-                middle[1] + size + 4,
-            )
-            if window is None:
-                continue
-            y, x = canvas.grid(window)
-            hole = ellipse(y, x, middle, (size, size)) + canvas.rough(window)
-            for up, right in ((0.0, 0.0), (0.0, d.pitch), (row, d.pitch / 2)):
-                at = (at_y + up, at_x + right)
-                neighbour = ellipse(y, x, at, (0.5 * d.width, 0.5 * d.width))
-                hole = np.maximum(hole, -neighbour)
-            canvas.paint("high-k", hole, window)
-            canvas.paint("titanium nitride", hole + d.dielectric, window)
-            canvas.paint("silicon germanium", hole + d.dielectric + d.upper, window)
+    row = 0.5 * d.pitch * math.sqrt(3)
+    middle, size = (at_y + row / 3, at_x + d.pitch / 2), 0.46 * d.pitch
+    window = canvas.window(middle[0] - size - 4, middle[0] + size + 4,
+                           middle[1] - size - 4, middle[1] + size + 4)  # fmt: skip
+    if window is None:
+        return
+    y, x = canvas.grid(window)
+    hole = ellipse(y, x, middle, (size, size)) + canvas.rough(window)
+    for up, right in ((0.0, 0.0), (0.0, d.pitch), (row, d.pitch / 2)):
+        away = np.hypot(y - at_y - up, x - at_x - right) - 0.5 * d.width
+        hole = np.maximum(hole, -away)
+    canvas.paint("high-k", hole, window)
+    canvas.paint("titanium nitride", hole + d.dielectric, window)
+    canvas.paint("silicon germanium", hole + d.dielectric + d.upper, window)
 
 
 def _ring(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sesami.synth._geometry import between, box, column, corner, join
+from napari_sesami.synth._geometry import between, box, column, corner, join, steps
 
 if TYPE_CHECKING:
     from napari_sesami.synth._geometry import Canvas
@@ -72,7 +72,7 @@ def across(canvas: Canvas, d: FinFet) -> None:
     canvas.band("tungsten", gate_top, sti + 2, 0.5)
     canvas.band("nitride", gate_top - d.cap, gate_top, 0.5)
     first = rng.uniform(-1, 0) * d.fin_pitch
-    middles = np.arange(first - d.fin_pitch, canvas.width + d.fin_pitch, d.fin_pitch)
+    middles = steps(first - d.fin_pitch, canvas.width + d.fin_pitch, d.fin_pitch)
     for middle in middles:
         _fin_cell(canvas, d, middle, sti, foot, gate_top)
     if rng.random() < 0.35:
@@ -129,7 +129,7 @@ def along(canvas: Canvas, d: FinFet) -> None:
     canvas.fill("oxide")
     canvas.band("silicon", channel, 1e6)
     first = rng.uniform(-1, 0) * d.gate_pitch
-    middles = np.arange(first - d.gate_pitch, canvas.width + d.gate_pitch, d.gate_pitch)
+    middles = steps(first - d.gate_pitch, canvas.width + d.gate_pitch, d.gate_pitch)
     metal = "cobalt" if rng.random() < 0.5 else "tungsten"
     for middle in middles:
         source(canvas, middle + 0.5 * d.gate_pitch, channel, d)

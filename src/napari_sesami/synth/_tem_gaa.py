@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sesami.synth._geometry import between, box, column, corner, join
+from napari_sesami.synth._geometry import between, box, column, corner, join, steps
 
 if TYPE_CHECKING:
     from napari_sesami.synth._geometry import Canvas, Grid, Window
@@ -73,7 +73,7 @@ def across(canvas: Canvas, d: NanoSheet) -> None:
     canvas.band("nitride", top - d.cap, top, 0.5)
     pitch = max(d.stack_pitch, d.sheet_width + 12)
     first = rng.uniform(-1, 0) * pitch
-    for middle in np.arange(first - pitch, canvas.width + pitch, pitch):
+    for middle in steps(first - pitch, canvas.width + pitch, pitch):
         _stack(canvas, d, middle, pitch, sti, top, count)
     canvas.band("silicon", sti + d.sti_depth, 1e6)
 
@@ -134,7 +134,7 @@ def along(canvas: Canvas, d: NanoSheet) -> None:
     canvas.fill("oxide")
     canvas.band("silicon", base, 1e6)
     start = rng.uniform(-1, 0) * d.gate_pitch
-    middles = np.arange(start - d.gate_pitch, canvas.width + d.gate_pitch, d.gate_pitch)
+    middles = steps(start - d.gate_pitch, canvas.width + d.gate_pitch, d.gate_pitch)
     metal = "cobalt" if rng.random() < 0.5 else "tungsten"
     for middle in middles:
         at = middle + 0.5 * d.gate_pitch

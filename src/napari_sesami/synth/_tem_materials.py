@@ -38,7 +38,7 @@ MATERIALS: dict[str, Material] = {
     "carbon": Material("#79706e", 0.075, 0.86, 0.012, 0.006),
     "void": Material("#000000", 0.03, 0.95, 0.004, 0.004),
 }
-_BF_GRAIN = 4.0  # crystals differ more in bright field
+_BF_GRAIN = 2.6  # crystals differ more in bright field
 
 
 def classes_of(names: Sequence[str]) -> tuple[ClassSpec, ...]:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sesami.synth._geometry import between, box, column, corner, ellipse
+from napari_sesami.synth._geometry import (
+    between,
+    box,
+    column,
+    corner,
+    ellipse,
+    honeycomb,
+    steps,
+)
 
 if TYPE_CHECKING:
     from napari_sesami.synth._geometry import Canvas, Grid, Window
@@ -66,7 +74,7 @@ def upright(canvas: Canvas, d: ChannelHole) -> None:
         canvas.band("polysilicon", bottom, bottom + rng.uniform(70, 110))
         canvas.band("silicon", bottom + 130, 1e6)
     first = rng.uniform(-0.5, 0.5) * d.hole_pitch
-    middles = np.arange(first, canvas.width + d.hole_pitch, d.hole_pitch)
+    middles = steps(first, canvas.width + d.hole_pitch, d.hole_pitch)
     _word_lines(canvas, d, top, bottom, middles)
     for middle in middles:
         _hole(canvas, d, middle, top, bottom)
@@ -74,7 +82,7 @@ def upright(canvas: Canvas, d: ChannelHole) -> None:
 
 def _word_lines(
     canvas: Canvas, d: ChannelHole, top: float, bottom: float,
-    holes: np.ndarray,
+    holes: list[float],
 ) -> None:  # fmt: skip
     window = canvas.window(top, bottom - 5)
     if window is None:
@@ -94,17 +102,18 @@ def _word_lines(
 
 def _seams(
     canvas: Canvas, d: ChannelHole, start: float, span: tuple[float, float],
-    holes: np.ndarray,
+    holes: list[float],
 ) -> None:  # fmt: skip
     # tungsten grows from above and below and may leave a seam or a void half-way
     rng = canvas.rng
-    lines = np.arange(start + 0.5 * d.level_pitch, canvas.height, d.level_pitch)
+    lines = steps(start + 0.5 * d.level_pitch, canvas.height, d.level_pitch)
     for height in lines:
         if not span[0] + 20 < height < span[1] - 20:
             continue
-        for middle in holes + 0.5 * d.hole_pitch:
+        for hole in holes:
             if rng.random() > 0.12:
                 continue
+            middle = hole + 0.5 * d.hole_pitch
             at = (height + rng.normal(0, 1), middle + rng.normal(0, 8))
             size = (rng.uniform(1.2, 3.5), rng.uniform(4, 14))
             window = canvas.window(at[0] - 8, at[0] + 8, at[1] - 20, at[1] + 20)
@@ -165,16 +174,11 @@ def plan(canvas: Canvas, d: ChannelHole) -> None:
     rng = canvas.rng
     in_metal = rng.random() < 0.7
     canvas.fill("tungsten" if in_metal else "oxide")
-    row = 0.5 * d.hole_pitch * np.sqrt(3)
-    start_y, start_x = rng.uniform(-1, 0, 2) * d.hole_pitch
     stretch = 1 + 0.04 * rng.standard_normal()
     slit = rng.uniform(0.15, 0.85) * canvas.height if rng.random() < 0.4 else None
-    for k, at_y in enumerate(np.arange(start_y, canvas.height + row, row)):
-        if slit is not None and abs(at_y - slit) < 0.8 * row:
-            continue
-        for at_x in np.arange(start_x - (k % 2) * d.hole_pitch / 2,
-                              canvas.width + d.hole_pitch, d.hole_pitch):  # fmt: skip
-            _circle(canvas, d, (at_y, at_x), stretch, in_metal)
+    for y, x, _ in honeycomb(canvas, d.hole_pitch):
+        if slit is None or abs(y - slit) > 0.7 * d.hole_pitch:
+            _circle(canvas, d, (y, x), stretch, in_metal)
     if slit is not None:
         _slit(canvas, d, slit, in_metal)
 
