@@ -1,0 +1,206 @@
+"""Training batches of the bundled model: crops, objects to prompt, strokes to vote with.
+
+Batch number `step` is a function of the seed, the step and the shards alone, so that a
+resumed run sees what an uninterrupted one would have seen.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from scipy import ndimage as ndi
+from torch.utils.data import Dataset
+
+from napari_sesami.train._foundation_scenes import open_shards
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Rng = np.random.Generator
+
+SIDE = 256
+STROKE_TOKENS = 160
+
+
+class Batches(Dataset[dict[str, torch.Tensor]]):
+    """Batches by step: `pairs` scenes give two sister crops each."""
+
+    def __init__(
+        self, folder: Path, pairs: int = 4, objects: int = 4, seed: int = 0, steps: int = 10**6
+    ) -> None:
+        self.folder, self.pairs, self.objects = Path(folder), pairs, objects
+        self.seed, self.steps = seed, steps
+        self._shards: list[NDArray[Any]] = []
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def refresh(self) -> None:
+        """Take in shards that were finished meanwhile."""
+        self._shards = open_shards(self.folder)
+        if not self._shards:
+            raise FileNotFoundError(f"{self.folder} holds no scenes; draw some first.")
+
+    def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
+        """Draw one batch; every 50th looks for new shards."""
+        if not self._shards or step % 50 == 0:
+            self.refresh()
+        rng = np.random.default_rng([self.seed, step])
+        rows = [row for _ in range(self.pairs) for row in self._pair(rng)]
+        return {k: torch.from_numpy(np.stack([r[k] for r in rows])) for k in rows[0]}
+
+    def _pair(self, rng: Rng) -> list[dict[str, NDArray[Any]]]:
+        shard = self._shards[rng.integers(len(self._shards))]
+        scene = np.asarray(shard[rng.integers(len(shard))])
+        regions = scene[2].astype(np.int32) + 256 * scene[3].astype(np.int32)
+        crops = sister_crops(rng, scene[0], scene[1], regions)
+        tone = _tone(rng)
+        return [self._row(rng, _touch(rng, tone(i)), c, r) for i, c, r in crops]
+
+    def _row(
+        self, rng: Rng, image: NDArray[Any], classes: NDArray[Any], regions: NDArray[Any]
+    ) -> dict[str, NDArray[Any]]:
+        masks = [pick_object(rng, classes, regions) for _ in range(self.objects)]
+        tokens, kinds = stroke_tokens(rng, classes)
+        return {
+            "image": image[None].astype(np.float32),
+            "classes": classes.astype(np.uint8),
+            "masks": np.stack(masks),
+            "clicks": np.stack([first_click(rng, m) for m in masks]),
+            "boxes": np.stack([loose_box(rng, m) for m in masks]),
+            "stroke_tokens": tokens,
+            "stroke_kinds": kinds,
+        }
+
+
+def sister_crops(
+    rng: Rng, image: NDArray[Any], classes: NDArray[Any], regions: NDArray[Any]
+) -> list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+    """Two crops of one scene at one random zoom, turned and mirrored each for itself."""
+    zoom = 1.0 if rng.random() < 0.45 else float(np.exp(rng.uniform(-0.5, 0.7)))
+    planes = [image.astype(np.float32) / 255, classes, regions]
+    if zoom < 1:
+        planes = [_resize(p, zoom, 1 if i == 0 else 0) for i, p in enumerate(planes)]
+        fill = [(0, max(0, SIDE - s)) for s in planes[0].shape]
+        planes = [np.pad(p, fill, mode="symmetric") for p in planes]
+        zoom = 1.0
+    side, (h, w) = round(SIDE / zoom), planes[0].shape
+    out = []
+    for lo, hi in ((0, max(1, w // 2 - side + 1)), (w - side, w - side + 1)):
+        x = int(rng.integers(lo, hi)) if hi > lo else lo
+        y = int(rng.integers(0, h - side + 1))
+        parts = [p[y : y + side, x : x + side] for p in planes]
+        if side != SIDE:
+            parts = [_resize(p, SIDE / side, 1 if i == 0 else 0) for i, p in enumerate(parts)]
+        turns, flip = int(rng.integers(4)), rng.random() < 0.5
+        parts = [np.rot90(p, turns) for p in parts]
+        out.append(tuple(np.ascontiguousarray(p[:, ::-1] if flip else p) for p in parts))
+    return out  # type: ignore[return-value]
+
+
+def _resize(plane: NDArray[Any], factor: float, order: int) -> NDArray[Any]:
+    shape = [round(s * factor) for s in plane.shape]
+    t = torch.from_numpy(np.ascontiguousarray(plane, np.float32))[None, None]
+    mode = {"mode": "bilinear", "antialias": True} if order else {"mode": "nearest-exact"}
+    out = torch.nn.functional.interpolate(t, size=shape, **mode)[0, 0].numpy()  # type: ignore[arg-type]
+    return out.astype(plane.dtype)
+
+
+def _tone(rng: Rng) -> Any:
+    """One contrast for both sisters: inverted or not, gamma, gain, offset."""
+    flip, gamma = rng.random() < 0.25, float(np.exp(rng.normal(0, 0.25)))
+    gain, offset = rng.uniform(0.75, 1.1), rng.uniform(-0.08, 0.12)
+
+    def apply(image: NDArray[Any]) -> NDArray[Any]:
+        image = 1 - image if flip else image
+        return np.clip(gain * np.clip(image, 0, 1) ** gamma + offset, 0, 1)
+
+    return apply
+
+
+def _touch(rng: Rng, image: NDArray[Any]) -> NDArray[Any]:
+    """Small own differences of a picture: noise, softness."""
+    if rng.random() < 0.2:
+        image = ndi.gaussian_filter(image, rng.uniform(0.4, 1.2))
+    if rng.random() < 0.3:
+        image = image + rng.uniform(0.01, 0.08) * rng.standard_normal(image.shape)
+    return np.clip(image, 0, 1)
+
+
+def pick_object(rng: Rng, classes: NDArray[Any], regions: NDArray[Any]) -> NDArray[Any]:
+    """Choose a connected object, neither a speck nor half of the view; often a rare class."""
+    area = np.bincount(regions.ravel())
+    good = np.nonzero((area >= 30) & (area <= 0.5 * regions.size))[0]
+    if not good.size:
+        good = np.nonzero(area)[0]
+    kind = ndi.minimum(classes, regions, good)
+    share = np.ones(len(good))
+    for k in np.unique(kind):
+        share[kind == k] = (area[good][kind == k]) ** 0.4 / (kind == k).sum() ** 0.7
+    chosen = rng.choice(good, p=share / share.sum())
+    mask = regions == chosen
+    pieces, n = ndi.label(mask, np.ones((3, 3)))
+    return pieces == 1 + int(np.bincount(pieces.ravel())[1:].argmax()) if n > 1 else mask
+
+
+def first_click(rng: Rng, mask: NDArray[Any]) -> NDArray[Any]:
+    """Click where a person would: deep inside, or anywhere not too close to the edge."""
+    ys, xs = np.nonzero(mask)
+    y0, x0 = ys.min(), xs.min()
+    crop = np.pad(mask[y0 : ys.max() + 1, x0 : xs.max() + 1], 1)
+    depth = ndi.distance_transform_edt(crop)
+    want = depth.max() * (0.98 if rng.random() < 0.6 else rng.uniform(0.2, 0.9))
+    at = np.argwhere(depth >= want)
+    return (at[rng.integers(len(at))] + [y0 - 1, x0 - 1]).astype(np.float32)
+
+
+def loose_box(rng: Rng, mask: NDArray[Any]) -> NDArray[Any]:
+    """Bounding box (y0, x0, y1, x1) as a person draws it, half-open."""
+    ys, xs = np.nonzero(mask)
+    box = np.array([ys.min(), xs.min(), ys.max() + 1, xs.max() + 1], np.float32)
+    size = np.array([box[2] - box[0], box[3] - box[1]] * 2)
+    box += rng.normal(0, 0.03, 4) * size + rng.uniform(-1.2, 1.2, 4) * (rng.random() < 0.6)
+    return np.clip(box, 0, SIDE).astype(np.float32)
+
+
+def stroke_tokens(rng: Rng, classes: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Cells (stride 4) that a few 3-px strokes touch in every class, padded with kind 255."""
+    grid = SIDE // 4
+    cells, kinds = [], []
+    present = [k for k in np.unique(classes) if (classes == k).sum() >= 60]
+    each = STROKE_TOKENS // max(1, len(present))
+    for k in present:
+        at = _walks(rng, classes == k, strokes=int(rng.integers(1, 4)))
+        touched = np.unique((at[:, 0] // 4) * grid + at[:, 1] // 4)
+        touched = rng.permutation(touched)[:each]
+        cells.append(touched)
+        kinds.append(np.full(len(touched), k))
+    flat, kind = np.zeros(STROKE_TOKENS, np.int64), np.full(STROKE_TOKENS, 255, np.int64)
+    if cells:
+        n = sum(map(len, cells))
+        flat[:n], kind[:n] = np.concatenate(cells), np.concatenate(kinds)
+    return flat, kind
+
+
+def _walks(rng: Rng, region: NDArray[Any], strokes: int, length: int = 60) -> NDArray[Any]:
+    """Pixels under smooth random walks that stay inside a region."""
+    inside = np.argwhere(region)
+    pos = inside[rng.integers(len(inside), size=strokes)].astype(float)
+    heading = rng.uniform(0, 2 * np.pi, strokes)
+    seen = [pos.copy()]
+    for _ in range(length):
+        heading += rng.normal(0, 0.25, strokes)
+        step = pos + np.stack([np.sin(heading), np.cos(heading)], 1)
+        ok = ((step >= 0) & (step < SIDE)).all(1)
+        at = np.clip(step, 0, SIDE - 1).astype(int)
+        ok &= region[at[:, 0], at[:, 1]]
+        pos[ok] = step[ok]
+        heading[~ok] += np.pi / 2 + rng.normal(0, 0.5, (~ok).sum())
+        seen.append(pos.copy())
+    centre = np.concatenate(seen).astype(int)
+    around = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])
+    at = np.clip((centre[:, None] + around).reshape(-1, 2), 0, SIDE - 1)
+    return at[region[at[:, 0], at[:, 1]]]

@@ -1,0 +1,125 @@
+"""Losses of the bundled model: masks from prompts, and votes from strokes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def quarter(masks: Tensor) -> Tensor:
+    """Share of true pixels in each 4 × 4 cell: soft truth that keeps thin layers."""
+    return F.avg_pool2d(masks.float()[:, None], 4)[:, 0]
+
+
+def hard(truth: Tensor) -> Tensor:
+    """Cells that count as inside; objects thinner than half a cell do not vanish."""
+    top = truth.amax((1, 2), keepdim=True)
+    return truth > torch.minimum(0.5 * top, torch.full_like(top, 0.5)) * 0.99
+
+
+def mask_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Normalised focal loss plus dice per mask: (P, M, h, w) against (P, h, w)."""
+    truth = truth[:, None].expand_as(logits)
+    error = (logits.sigmoid() - truth).abs()
+    weight = error.detach() ** 2
+    weight = weight / (weight.mean((2, 3), keepdim=True) + 0.01)
+    raw = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    focal = (weight * raw).mean((2, 3))
+    p = logits.sigmoid()
+    inter, total = (p * truth).sum((2, 3)), (p * p + truth * truth).sum((2, 3))
+    return focal + 1 - (2 * inter + 1) / (total + 1)
+
+
+@torch.no_grad()
+def iou(logits: Tensor, truth: Tensor) -> Tensor:
+    """IoU (P, M) on the grid of cells."""
+    a, b = logits > 0, hard(truth)[:, None]
+    return (a & b).sum((2, 3)) / (a | b).sum((2, 3)).clamp(min=1)
+
+
+@torch.no_grad()
+def corrective_click(
+    logits: Tensor, truth: Tensor, masks: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Click at the deepest cell of the larger error: points (P, 2) in pixels, labels (P,)."""
+    a, b = logits > 0, hard(truth)
+    missed, extra = depth(b & ~a), depth(a & ~b)
+    jitter = torch.rand(missed.shape, generator=generator) * 0.9
+    missed, extra = missed + jitter * (missed > 0), extra + jitter * (extra > 0)
+    label = (missed.amax((1, 2)) >= extra.amax((1, 2))).long()
+    field = torch.where(label[:, None, None] == 1, missed, extra).flatten(1)
+    best = field.argmax(1)
+    w = truth.shape[2]
+    row, col = best // w, best % w
+    cells = masks.unflatten(2, (-1, 4)).unflatten(1, (-1, 4))  # (P, h, 4, w, 4)
+    own = cells[torch.arange(len(row)), row, :, col]  # (P, 4, 4)
+    fits = (own == label[:, None, None].bool()).flatten(1).float() + 1e-3
+    pixel = torch.multinomial(fits, 1, generator=generator)[:, 0]
+    points = torch.stack([row * 4 + pixel // 4, col * 4 + pixel % 4], 1).float()
+    perfect = field.amax(1) <= 0
+    return points, torch.where(perfect, -1, label)
+
+
+def depth(region: Tensor) -> Tensor:
+    """Distance to the edge of boolean regions (P, h, w), in cells, chessboard metric."""
+    x = region.float()[:, None]
+    total = x.clone()
+    for _ in range(9):
+        x = -F.max_pool2d(F.pad(-x, (1, 1, 1, 1)), 3, stride=1)
+        if not bool(x.any()):
+            break
+        total += x
+    return total[:, 0]
+
+
+def vote_loss(
+    tokens: Tensor,
+    classes: Tensor,
+    strokes: Tensor,
+    kinds: Tensor,
+    tau: Tensor,
+    generator: torch.Generator,
+    queries: int = 1024,
+) -> tuple[Tensor, Tensor]:
+    """Tokens of strokes must label both sisters by class-balanced voting.
+
+    tokens (B, D, h, w) of length one; classes (B, H, W); strokes and kinds (B, S).
+    Rows 2i and 2i + 1 are sisters. Returns the loss and the share of right votes.
+    """
+    b, dim, h, w = tokens.shape
+    flat = tokens.flatten(2)
+    bank = flat.gather(2, strokes[:, None].expand(-1, dim, -1))  # (B, D, S)
+    label, pure = majority(classes, (h, w))
+    pick = torch.randint(h * w, (b, queries), generator=generator).to(tokens.device)
+    query = flat.gather(2, pick[:, None].expand(-1, dim, -1))
+    label, pure = label.flatten(1).gather(1, pick), pure.flatten(1).gather(1, pick)
+    swap = torch.arange(b, device=tokens.device) ^ 1
+    query = torch.cat([query, query[swap]], 2)
+    label, pure = torch.cat([label, label[swap]], 1), torch.cat([pure, pure[swap]], 1)
+    score = (bank.transpose(1, 2) @ query).float() / tau  # (B, S, Q)
+    n = int(torch.where(kinds == 255, 0, kinds).max()) + 1
+    member = F.one_hot(torch.where(kinds == 255, n, kinds), n + 1)[..., :n].float()
+    votes = torch.einsum("bsk,bsq->bkq", member, (score - score.amax().detach()).exp())
+    count = member.sum(1)  # (B, n)
+    logits = (votes / count.clamp(min=1)[..., None] + 1e-12).log()
+    logits = logits.masked_fill((count == 0)[..., None], -30.0)
+    known = (count.gather(1, label.clamp(max=n - 1)) > 0) & (label < n) & pure
+    seen = F.one_hot(label.clamp(max=n - 1), n).float() * known[..., None]
+    rarity = (1 / seen.sum(1).clamp(min=1)) ** 0.5  # (B, n)
+    weight = rarity.gather(1, label.clamp(max=n - 1)) * known
+    loss = F.cross_entropy(logits, label.clamp(max=n - 1), reduction="none")
+    right = (logits.argmax(1) == label)[known].float().mean()
+    return (loss * weight).sum() / weight.sum().clamp(min=1e-6), right
+
+
+def majority(classes: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Class of each cell (the pixel next to its centre) and whether most of it agrees."""
+    b, side = classes.shape[0], classes.shape[1] // grid[0]
+    cells = classes.view(b, grid[0], side, grid[1], side).transpose(2, 3).flatten(3).long()
+    label = cells[..., side * (side // 2) + side // 2]
+    return label, (cells == label[..., None]).float().mean(-1) > 0.6
