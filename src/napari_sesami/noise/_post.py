@@ -212,9 +212,10 @@ class DataBar(Effect):
         height, width = image.shape[-2:]
         rows = min(height, max(10, round(self.fraction * height)))
         strip = torch.zeros((rows, width), dtype=torch.bool)
-        size = max(1, (rows - 3) // 9)
+        room = (width // 6) // (len(self.text) + 14)
+        size = max(1, min((rows - 3) // 9, room))
         _paste(strip, text_mask(self.text, size), (rows - 7 * size) // 2, 4 * size)
-        length, label = _round_length(0.15 * width, self.pixel_size_nm)
+        length, label = _round_length(0.12 * width, self.pixel_size_nm)
         words = text_mask(label, size)
         left = width - length - 4 * size
         strip[rows // 2 : rows // 2 + size, max(left, 0) : max(left, 0) + length] = True

@@ -204,7 +204,8 @@ def _picture(dice: _Dice) -> list[Effect]:
 
 def _marks(dice: _Dice, modality: Modality, pixel_size_nm: float) -> list[Effect]:
     if modality == "sem" and dice.chance(0.3):
-        return [DataBar(dice.pick(0.05, 0.09), pixel_size_nm)]
+        text = f"{dice.pick(0.5, 8):.1f}kV {dice.pick(2, 9):.1f}mm"
+        return [DataBar(dice.pick(0.05, 0.09), pixel_size_nm, text)]
     if dice.chance(0.25):
         bar = ScaleBar(pixel_size_nm, dice.pick(0.12, 0.25), boxed=dice.chance(0.4))
         return [bar]

@@ -1,0 +1,37 @@
+"""All families of two-dimensional scenes, for training and evaluation."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from napari_sesami.synth._sem import DEFECTS, sem_pair
+from napari_sesami.synth._tem import TEM_KINDS, tem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_sesami.synth._types import Synthetic
+
+
+def sem(
+    seed: int, magnification: str = "high", pattern: str | None = None
+) -> Synthetic:
+    """Draw one picture of a SEM pair; the seed also picks the defect."""
+    defect = DEFECTS[seed % len(DEFECTS)]
+    if pattern is not None:
+        defect = "particle" if seed % 2 else "scratch"
+    pair = sem_pair(defect, seed, pattern=pattern)
+    return pair.low if magnification == "low" else pair.high
+
+
+FAMILIES: dict[str, Callable[[int], Synthetic]] = {
+    **{
+        f"{kind}_{view}": partial(tem, kind, view=view)
+        for kind, views in TEM_KINDS.items()
+        for view in views
+    },
+    "sem_low": partial(sem, magnification="low"),
+    "sem_high": partial(sem, magnification="high"),
+}
+"""Name of a family to a function from a seed to a scene with noise."""
