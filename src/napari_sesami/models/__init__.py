@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_sesami.models import _catalog as catalog
-    from napari_sesami.models._device import DeviceChoice, choose_device
+    from napari_sesami.models._device import (
+        Cancelled,
+        DeviceChoice,
+        cancellable,
+        check_cancelled,
+        choose_device,
+    )
     from napari_sesami.models._load import load_prompt_model, load_token_encoder
     from napari_sesami.models._sam import SamModel, build_tiny_sam
     from napari_sesami.models._types import (
@@ -18,6 +24,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Cancelled",
     "DeviceChoice",
     "Embedding",
     "ModelError",
@@ -25,13 +32,18 @@ __all__ = [
     "SamModel",
     "TokenEncoder",
     "build_tiny_sam",
+    "cancellable",
     "catalog",
+    "check_cancelled",
     "choose_device",
     "load_prompt_model",
     "load_token_encoder",
 ]
 
 _HOMES = {
+    "Cancelled": "_device",
+    "cancellable": "_device",
+    "check_cancelled": "_device",
     "DeviceChoice": "_device",
     "Embedding": "_types",
     "ModelError": "_types",
