@@ -26,6 +26,8 @@ def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     remains, and operating-system errors become a `ScanError`.
     """
     goal = Path(path).expanduser()
+    if not goal.parent.is_dir():
+        raise ScanError(f"{goal} was not written: there is no folder {goal.parent}.")
     draft = goal.with_name(f".{goal.name}.{os.getpid()}.part")
     try:
         yield draft
@@ -81,6 +83,4 @@ def _why(goal: Path, error: OSError) -> str:
             f"{goal} was not written: the folder {goal.parent} is read-only. Choose "
             f"another folder."
         )
-    if not goal.parent.is_dir():
-        return f"{goal} was not written: there is no folder {goal.parent}."
     return f"{goal} was not written: {error.strerror or error}."

@@ -43,7 +43,9 @@ class _Format:
 _HDF5 = ((0, b"\x89HDF\r\n\x1a\n"),)
 
 # Several formats may share their first bytes; the first whose `sniff` says yes wins.
+# DICOM comes first: before its mark at byte 128 it may start as a TIFF does.
 FORMATS = (
+    _Format("_dicom", (".dcm", ".dicom", ".dic", ".ima"), ((128, b"DICM"),)),
     _Format(
         "_tiff",
         (".tif", ".tiff", ".btf", ".tf8", ".tf2"),
@@ -60,7 +62,6 @@ FORMATS = (
     _Format("_txrm", (".txrm", ".txm", ".xrm"), ((0, b"\xd0\xcf\x11\xe0"),)),
     _Format("_hdf5", (".h5", ".hdf5", ".hdf", ".nxs", ".nx", ".nexus"), _HDF5),
     _Format("_vgi", (".vgi", ".vol")),
-    _Format("_dicom", (".dcm", ".dicom", ".dic", ".ima"), ((128, b"DICM"),)),
     _Format(
         "_raster",
         (".png", ".jpg", ".jpeg", ".bmp"),
