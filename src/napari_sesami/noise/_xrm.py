@@ -165,14 +165,15 @@ class BeamHardening(Effect):
         length = max(3, int(self.reach * max(small.shape[-2:])) // 2)
         lines = _line_kernels(length, self.axis, image)
         seen = F.conv2d(F.pad(small, (length,) * 4), lines)
-        # the reconstruction of a squared ray sum keeps only what differs sideways
-        crossed = seen.square()
-        smooth = gaussian_blur(crossed, length / 3, length / 3)
-        streaks = (crossed - smooth).sum(1, keepdim=True)
-        spread = streaks.flatten(1).abs().amax(1).clamp(min=1e-6).view(-1, 1, 1, 1)
+        # a ray is hardened where it has met metal before and meets metal again
+        crossed = seen[:, ::2] * seen[:, 1::2]
+        streaks = crossed.sum(1, keepdim=True)
+        free = (streaks * (1 - small)).flatten(1)
+        spread = free.amax(1).clamp(min=1e-6).view(-1, 1, 1, 1)
+        streaks = (streaks / spread).clamp(max=1.5)
         share = metal.mean((1, 2, 3), keepdim=True).sqrt().clamp(max=0.6) / 0.6
         return F.interpolate(
-            streaks / spread * share,
+            streaks * share,
             (height, width),
             mode="bilinear",
             align_corners=False,
@@ -308,7 +309,7 @@ def _arc(image: Tensor, centre: tuple[float, float], turn: Tensor) -> Tensor:
 
 
 def _line_kernels(length: int, axis: RotationAxis, like: Tensor) -> Tensor:
-    """Averages along straight lines, near parts first: (directions, 1, side, side)."""
+    """Averages along both halves of lines through a pixel, near parts first."""
     angles = {"normal": [math.pi * k / 12 for k in range(12)], "y": [0.0]}.get(
         axis, [math.pi / 2]
     )
@@ -318,9 +319,10 @@ def _line_kernels(length: int, axis: RotationAxis, like: Tensor) -> Tensor:
     for angle in angles:
         side = y * math.cos(angle) - x * math.sin(angle)
         ahead = y * math.sin(angle) + x * math.cos(angle)
-        near = (1 - ahead.abs() / (length + 1)).clamp(min=0) ** 3
-        kernel = (1 - side.abs()).clamp(min=0) * near
-        kernels.append(kernel / kernel.sum())
+        for way in (ahead, -ahead):
+            near = (1 - way / (length + 1)).clamp(min=0) ** 3 * (way > 0)
+            kernel = (1 - side.abs()).clamp(min=0) * near
+            kernels.append(kernel / kernel.sum())
     return torch.stack(kernels)[:, None]
 
 

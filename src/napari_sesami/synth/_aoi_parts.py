@@ -284,7 +284,7 @@ def draw_wedge(
     groove = np.exp(-(((print_ - 0.55) / 0.07) ** 2))
     shine = np.exp(-(((print_ - 0.75) / 0.09) ** 2))
     light = (
-        0.75 + 0.9 * shine - 0.45 * groove - 0.25 * np.clip(np.abs(v) / half, 0, 1) ** 3
+        0.75 + 0.9 * shine - 0.3 * groove - 0.25 * np.clip(np.abs(v) / half, 0, 1) ** 3
     )
     light *= 1 + 0.08 * cloud((y.shape[0], y.shape[1]), 1.5, rng)
     colour = np.asarray(look.wire, np.float32) * np.clip(light, 0.1, 2)[..., None]
