@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from napari_sesami.prompt._task import Task
 
-THICK = 6  # cells across; anything thicker survives being shrunk
+THICK = 16  # view pixels across that an object needs to be seen well from afar
 AGREE = 0.6  # overlap at which two views speak of the same object
 MOST_VIEWS = 24
 FITS = 0.6  # part of a view's side that an object may fill after centring
@@ -46,11 +46,10 @@ class Reach:
         fine, fine_view = self._centred(found, view)
         if not self._goes_on(fine, fine_view):
             return fine
-        if self._is_thick(fine, fine_view):
-            coarse = self._from_afar(fine_view)
-            if coarse is not None and self._agree(fine, coarse, fine_view):
-                return self._with_detail(fine, coarse, fine_view)
-        return self._follow(fine, fine_view)
+        coarse = self._from_afar(fine, fine_view)
+        if coarse is not None and self._agree(fine, coarse, fine_view):
+            return self._with_detail(fine, coarse, fine_view)
+        return self._follow([(fine, fine_view)])
 
     def _goes_on(self, mask: Mask, view: View) -> bool:
         return any(touched(mask, view, self.task.shape))
@@ -69,27 +68,27 @@ class Reach:
         check_cancelled()
         return task.solve(again)[0], again
 
-    def _is_thick(self, mask: Mask, view: View) -> bool:
+    def _thickness(self, mask: Mask, view: View) -> float:
+        """Width of the thickest part, in data pixels."""
         step = max(int(view.cell), 1)
-        coarse = np.pad(mask.mask[::step, ::step], 1)
-        depth = ndimage.distance_transform_edt(coarse).max()
-        return bool(2 * depth >= THICK)
+        depth: Any = ndimage.distance_transform_edt(
+            np.pad(mask.mask[::step, ::step], 1)
+        )
+        return 2 * step * float(depth.max())
 
-    def _from_afar(self, view: View) -> Mask | None:
-        """Look from farther and farther away until the object is seen whole."""
+    def _from_afar(self, mask: Mask, view: View) -> Mask | None:
+        """Look from farther away, as long as the object is still thick enough there."""
         task, found = self.task, None
-        middle = ((view.box[0] + view.box[2]) / 2, (view.box[1] + view.box[3]) / 2)
-        shrink = view.shrink
-        while max(task.shape) > task.predictor.model.tile * shrink:
+        limit = self._thickness(mask, view) / THICK
+        shrink, tile = view.shrink, task.predictor.model.tile
+        while max(task.shape) > tile * shrink and 2 * shrink <= limit and self._asks():
             shrink *= 2
             check_cancelled()
-            far = task.views.around(
-                task.prompt.anchor or middle, task.prompt.extent, shrink
-            )
-            found = task.with_prompt(mask=None).solve(far)[0] if self._asks() else None
-            if found is None or found.empty or not self._goes_on(found, far):
-                break
-        return found
+            far = task.views.around(task.prompt.anchor, task.prompt.extent, shrink)
+            found = task.with_prompt(mask=None).solve(far)[0]
+            if found.empty or not self._goes_on(found, far):
+                return found
+        return None if found is None else self._follow([(found, far)])
 
     def _asks(self) -> bool:
         """Whether something is left to ask with when the mask is put aside."""
@@ -128,14 +127,15 @@ class Reach:
         )
         return _cut(whole, (y0, x0), coarse)
 
-    def _follow(self, mask: Mask, view: View) -> Mask:
+    def _follow(self, waiting: list[tuple[Mask, View]]) -> Mask:
         """Go on into the neighbouring views as long as they see the same object."""
-        parts, seen = [mask], {view}
-        waiting = [(mask, view)]
-        while waiting and len(seen) < MOST_VIEWS:
+        parts = [mask for mask, _ in waiting]
+        seen = {view for _, view in waiting}
+        most = len(seen) + MOST_VIEWS
+        while waiting:
             part, here = waiting.pop(0)
             for there in self._next_views(part, here):
-                if there in seen or len(seen) >= MOST_VIEWS:
+                if there in seen or len(seen) >= most:
                     continue
                 seen.add(there)
                 check_cancelled()
@@ -222,11 +222,11 @@ class Reach:
             check_cancelled()
             view = task.views.at(tuple(at[left[0]]))
             y0, x0, y1, x1 = view.box
-            here = ((at >= (y0, x0)) & (at < (y1, x1))).all(1)
+            here = np.asarray(((at >= (y0, x0)) & (at < (y1, x1))).all(1))
             piece = task.with_prompt(points=at[here], labels=labels[here], strokes=())
-            parts.append(piece.solve(view)[0])
+            parts.append((piece.solve(view)[0], view))
             left = left[~here[left]]
-        return union(parts)
+        return self._follow(parts)
 
 
 def _spread(mask: Mask, view: View, most: int = 4) -> NDArray[Any]:
