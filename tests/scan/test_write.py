@@ -14,7 +14,7 @@ import tifffile
 import zarr
 
 from napari_sesami.scan import Scan, ScanError, open_scan, save_labels, save_map
-from napari_sesami.scan._write import SavedClass
+from napari_sesami.scan._coco import SavedClass
 
 CLASSES = (SavedClass(1, "oxide", "#ff0000"), SavedClass(2, "µ-void", "#00ff0080"))
 ENDINGS = pytest.mark.parametrize("ending", [".ome.tif", ".ome.zarr"])
@@ -131,10 +131,7 @@ def test_lazy_labels_are_computed_band_by_band(tmp_path: Path, ending: str) -> N
         alive.append(block_id)
         return np.full((1, 64, 64), block_id[0], np.uint8)
 
-    chunks = ((1,) * 9, (64,), (64,))
-    lazy = da.map_blocks(
-        block, chunks=chunks, dtype=np.uint8, meta=np.empty((0, 0, 0), "u1")
-    )
+    lazy = lazy_planes(block, 9)
     save_labels(lazy, tmp_path / f"l{ending}")
     assert alive == [(i, 0, 0) for i in range(9)]  # in order, each once
     assert open_scan(tmp_path / f"l{ending}").plane(8).max() == 8
@@ -223,10 +220,7 @@ def test_a_disk_that_fills_up_while_writing(tmp_path: Path, ending: str) -> None
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return np.ones((1, 64, 64), np.uint8)
 
-    chunks = ((1,) * 4, (64,), (64,))
-    lazy = da.map_blocks(
-        block, chunks=chunks, dtype=np.uint8, meta=np.empty((0, 0, 0), "u1")
-    )
+    lazy = lazy_planes(block, 4)
     with pytest.raises(ScanError, match="the disk is full"):
         save_labels(lazy, tmp_path / f"l{ending}")
     assert not list(tmp_path.iterdir())
@@ -237,9 +231,7 @@ def test_any_failure_removes_the_draft(tmp_path: Path, ending: str) -> None:
     def block(block_id: tuple[int, ...]) -> np.ndarray:
         raise ValueError("the model failed")
 
-    lazy = da.map_blocks(
-        block, chunks=((9,), (9,)), dtype=np.uint8, meta=np.empty((0, 0), "u1")
-    )
+    lazy = lazy_planes(block, 1)
     with pytest.raises(ValueError, match="the model failed"):
         save_labels(lazy, tmp_path / f"l{ending}")
     assert not list(tmp_path.iterdir())

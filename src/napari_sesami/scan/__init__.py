@@ -17,17 +17,29 @@ from napari_sesami.scan._scan import Scan
 from napari_sesami.scan._units import LENGTHS, parse_unit, readable
 
 if TYPE_CHECKING:
+    from napari_sesami.scan._coco import (
+        CocoImage,
+        CocoMask,
+        load_classes,
+        load_coco,
+        save_classes,
+        save_coco,
+    )
     from napari_sesami.scan._databar import find_data_bar
-    from napari_sesami.scan._write import save_classes, save_coco, save_labels, save_map
+    from napari_sesami.scan._write import save_labels, save_map
 
 __all__ = [
     "LENGTHS",
+    "CocoImage",
+    "CocoMask",
     "ImageInfo",
     "Normalisation",
     "Scan",
     "ScanError",
     "find_data_bar",
     "list_images",
+    "load_classes",
+    "load_coco",
     "luminance",
     "open_scan",
     "parse_unit",
@@ -40,9 +52,13 @@ __all__ = [
 ]
 
 _LATER = {
+    "CocoImage": "_coco",
+    "CocoMask": "_coco",
     "find_data_bar": "_databar",
-    "save_classes": "_write",
-    "save_coco": "_write",
+    "load_classes": "_coco",
+    "load_coco": "_coco",
+    "save_classes": "_coco",
+    "save_coco": "_coco",
     "save_labels": "_write",
     "save_map": "_write",
 }

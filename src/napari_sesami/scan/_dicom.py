@@ -116,7 +116,7 @@ def _scan(path: Path, series: _Series, name: str) -> Scan:
         name=name,
         path=path,
         image_key=series.name,
-        metadata={**series.metadata, "notes": [*series.metadata["notes"], *notes]},
+        metadata={**series.metadata, "notes": (*series.metadata["notes"], *notes)},
     )
 
 

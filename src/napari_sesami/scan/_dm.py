@@ -102,7 +102,7 @@ def read(path: Path, key: str) -> Scan:
     sizes, units, notes = clean_axes(image.axes[: len(image.shape)], image.said)
     metadata = dict(image.metadata)
     data, note = _pixels(path, image)
-    metadata["notes"] = [*notes, *note]
+    metadata["notes"] = (*notes, *note)
     # Gatan's origin is the pixel that lies at zero
     origin = tuple(
         0.0 - at * (size or 0.0) for at, size in zip(image.origin, sizes, strict=True)

@@ -65,7 +65,7 @@ def read(path: Path, key: str) -> Scan:
         name=f"{path.stem} {image.name}",
         path=path,
         image_key=key,
-        metadata={**image.metadata, "notes": [*refused, *notes]},
+        metadata={**image.metadata, "notes": (*refused, *notes)},
     )
 
 

@@ -63,7 +63,7 @@ def read(path: Path, key: str) -> Scan:
         name=path.stem,
         path=path,
         image_key=key,
-        metadata={"labels": header["labels"], "notes": [*header["notes"], *notes]},
+        metadata={"labels": header["labels"], "notes": (*header["notes"], *notes)},
     )
 
 

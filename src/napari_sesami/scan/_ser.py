@@ -107,7 +107,7 @@ def read(path: Path, key: str) -> Scan:
         name=path.stem if key == "0" else f"{path.stem} {key}",
         path=path,
         image_key=key,
-        metadata={"emi": emi, "series": series.path.name, "notes": [*notes, *refused]},
+        metadata={"emi": emi, "series": series.path.name, "notes": (*notes, *refused)},
     )
 
 

@@ -75,7 +75,7 @@ def read(path: Path, key: str) -> Scan:
         name=path.stem,
         path=path,
         image_key=key,
-        metadata={**stack.metadata, "angles": stack.angles, "notes": notes},
+        metadata={**stack.metadata, "angles": stack.angles, "notes": tuple(notes)},
     )
 
 

@@ -56,7 +56,7 @@ def read(path: Path, key: str) -> Scan:
         name=path.stem,
         path=path,
         image_key=key,
-        metadata={"pixels": volume.file.name, "notes": notes},
+        metadata={"pixels": volume.file.name, "notes": tuple(notes)},
     )
 
 

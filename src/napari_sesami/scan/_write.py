@@ -10,16 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sesami.scan._atomic import whole
-from napari_sesami.scan._coco import (
-    ClassLike,
-    CocoImage,
-    CocoMask,
-    SavedClass,
-    load_classes,
-    load_coco,
-    save_classes,
-    save_coco,
-)
 from napari_sesami.scan._errors import ScanError
 from napari_sesami.scan._units import LENGTHS
 
@@ -29,20 +19,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sesami.scan._coco import ClassLike
     from napari_sesami.scan._scan import Scan
 
-__all__ = [
-    "ClassLike",
-    "CocoImage",
-    "CocoMask",
-    "SavedClass",
-    "load_classes",
-    "load_coco",
-    "save_classes",
-    "save_coco",
-    "save_labels",
-    "save_map",
-]
+__all__ = ["save_labels", "save_map"]
 
 BIG_TIFF = 2**31
 """Above this size (bytes before compression) the TIFF uses 64-bit offsets."""
