@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import colorsys
+import operator
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from psygnal import Signal
 
@@ -100,13 +101,13 @@ class ClassTable:
         return len(self._entries)
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, int | str | ClassEntry) and self.get(key) is not None
+        return isinstance(key, str | SupportsIndex) and self.get(key) is not None
 
-    def __getitem__(self, key: int | str | ClassEntry) -> ClassEntry:
+    def __getitem__(self, key: str | SupportsIndex) -> ClassEntry:
         """Look a class up by id, name or entry; a `ClassError` lists what there is."""
         entry = self.get(key)
         if entry is None:
-            what = f"id {key}" if isinstance(key, int) else f"the name {str(key)!r}"
+            what = f"the name {key!r}" if isinstance(key, str) else f"id {int(key)}"
             raise ClassError(f"There is no class with {what}; {self._listing()}.")
         return entry
 
@@ -123,11 +124,11 @@ class ClassTable:
         """All names, in the order of their ids."""
         return tuple(entry.name for entry in self)
 
-    def get(self, key: int | str | ClassEntry) -> ClassEntry | None:
+    def get(self, key: str | SupportsIndex) -> ClassEntry | None:
         """Look a class up by id, name or entry; None if there is no such class."""
         if isinstance(key, str):
             return next((e for e in self if e.name == key.strip()), None)
-        return self._entries.get(int(key))
+        return self._entries.get(operator.index(key))
 
     def add(self, name: str, color: str | None = None) -> ClassEntry:
         """Add a class under the next free id and return it."""
@@ -141,17 +142,17 @@ class ClassTable:
         self.apply(ClassChange(entry.id, None, entry))
         return entry
 
-    def rename(self, key: int | str | ClassEntry, name: str) -> ClassEntry:
+    def rename(self, key: str | SupportsIndex, name: str) -> ClassEntry:
         """Give a class another name; its labels stay."""
         old = self[key]
         return self._replace(old, replace(old, name=self._checked_name(name, old)))
 
-    def recolor(self, key: int | str | ClassEntry, color: str) -> ClassEntry:
+    def recolor(self, key: str | SupportsIndex, color: str) -> ClassEntry:
         """Give a class another colour, as ``"#rrggbb"``."""
         old = self[key]
         return self._replace(old, replace(old, color=_checked_color(color)))
 
-    def remove(self, key: int | str | ClassEntry) -> ClassEntry:
+    def remove(self, key: str | SupportsIndex) -> ClassEntry:
         """Take a class out. A session then makes its pixels "nothing", undoably."""
         old = self[key]
         self.apply(ClassChange(old.id, old, None))

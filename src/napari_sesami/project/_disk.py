@@ -6,6 +6,7 @@ import errno
 import itertools
 import json
 import os
+import shutil
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +104,17 @@ def sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(fd)
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """Copy a folder without journals, and without its write protection."""
+    for path in source.rglob("*"):
+        new = target / path.relative_to(source)
+        if path.is_dir():
+            new.mkdir(parents=True, exist_ok=True)
+        elif not path.match("journal-*.log") and not path.match(".*.tmp"):
+            new.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, new)
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -7,7 +7,6 @@ import os
 import re
 import weakref
 import zlib
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +52,7 @@ class Record:
 
 
 class Journal:
-    """A file that only grows. Records that the disk refused are kept and tried again.
+    """A file that only grows, and only by whole records.
 
     A new journal names the one it continues and how much of that one counts, since
     the last record of a killed process may be torn.
@@ -65,7 +64,6 @@ class Journal:
         self._fd = os.open(path, flags, 0o666)
         self._closer = weakref.finalize(self, os.close, self._fd)
         self._good = 0
-        self._waiting: deque[bytes] = deque()
         self._unsynced = False
         self.records = 0
         try:
@@ -82,30 +80,19 @@ class Journal:
         """Bytes that are safely written."""
         return self._good
 
-    def append(self, record: Record) -> None:
-        """Write a record behind the others; it survives the death of this process.
-
-        An `OSError` leaves it waiting for the next call of `append` or `flush`.
-        """
-        self._waiting.append(record.encode())
-        self.flush()
-
-    def flush(self) -> None:
-        """Write the records that are still waiting."""
-        while self._waiting:
-            self._put(self._waiting[0])
-            self._waiting.popleft()
-            self.records += 1
+    def append(self, block: bytes) -> None:
+        """Write an encoded record; it survives the death of this process."""
+        self._put(block)
+        self.records += 1
 
     def sync(self) -> None:
         """Make what was appended survive the death of the machine, too."""
-        self.flush()
         if self._unsynced:
             os.fsync(self._fd)
             self._unsynced = False
 
     def close(self) -> None:
-        """Close the file; waiting records stay unwritten."""
+        """Close the file."""
         self._closer()
 
     def _put(self, block: bytes) -> None:
@@ -126,7 +113,7 @@ def read(path: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
         while match := _HEAD.fullmatch(file.readline(64)):
             crc, length, bulk = int(match[1], 16), int(match[2]), int(match[3])
             data = file.read(length + bulk + 1)
-            whole = len(data) == length + bulk + 1
+            whole = len(data) == length + bulk + 1 and data.endswith(b"\n")
             if not whole or zlib.crc32(data[:-1]) != crc:
                 return
             yield json.loads(data[:length]), data[length:-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 from typing import TYPE_CHECKING, Any
@@ -195,18 +196,13 @@ class PlaneArray:
         # np.array copies also a view, so that what is given out stays as it is
         pieces = [
             np.array(self._reader(self._number(index))[rest])
-            for index in np.ndindex(*(len(axis) for axis in axes))
-            for index in [tuple(axis[i] for axis, i in zip(axes, index, strict=True))]
+            for index in itertools.product(*axes)
         ]
-        kept = tuple(
-            len(axis)
-            for axis, k in zip(axes, lead, strict=True)
-            if isinstance(k, slice)
-        )
-        inner = (
-            pieces[0].shape if pieces else np.empty(self.shape[-2:], bool)[rest].shape
-        )
-        return np.array(pieces, self.dtype).reshape(*kept, *inner)
+        pairs = zip(axes, lead, strict=True)
+        kept = [len(axis) for axis, k in pairs if isinstance(k, slice)]
+        none = np.broadcast_to(self.dtype.type(0), self.shape[-2:])
+        inner = (pieces[0] if pieces else none[rest]).shape
+        return np.array(pieces, self.dtype).reshape((*kept, *inner))[()]
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if self._writer is None:
@@ -219,12 +215,12 @@ class PlaneArray:
         axes = [_chosen(k, n) for k, n in zip(lead, self.shape, strict=False)]
         kept = [isinstance(k, slice) for k in lead]
         values = np.broadcast_to(value, self[key].shape)
-        for index in np.ndindex(*(len(axis) for axis in axes)):
-            number = self._number(
-                tuple(axis[i] for axis, i in zip(axes, index, strict=True))
-            )
-            where = tuple(i for i, keep in zip(index, kept, strict=True) if keep)
-            self._writer(number)[rest] = values[where]
+        places = (range(len(axis)) for axis in axes)
+        for index, place in zip(
+            itertools.product(*axes), itertools.product(*places), strict=True
+        ):
+            where = tuple(i for i, keep in zip(place, kept, strict=True) if keep)
+            self._writer(self._number(index))[rest] = values[where]
 
     def dask(self) -> Any:
         """Give the same as a dask array, one chunk per plane."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 import threading
 import time
 import weakref
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,14 +14,14 @@ from psygnal import Signal
 from napari_sesami.project import _disk, _index
 from napari_sesami.project._autosave import Ticker
 from napari_sesami.project._classes import ClassChange, ClassTable
-from napari_sesami.project._entries import Locate, ScanEntry, find, places
 from napari_sesami.project._errors import ProjectError, SaveError
 from napari_sesami.project._lock import Lock
+from napari_sesami.project._scans import ScanList
 from napari_sesami.project._store import ScanStore
 from napari_sesami.project._work import Work
 
 if TYPE_CHECKING:
-    from napari_sesami.project._entries import Sizes
+    from napari_sesami.project._entries import Locate, ScanEntry, Sizes
     from napari_sesami.scan import Scan
 
 ROOMS = ("banks", "queries", "runs", "prompts", "adapters")
@@ -67,7 +64,7 @@ class Project:
         self._mirroring = False
         self._more = {k: v for k, v in index.items() if k not in _index.OWN_KEYS}
         self.take_classes(ClassTable.from_dict(index["classes"]))
-        self._entries = {e["key"]: ScanEntry.from_dict(e) for e in index["scans"]}
+        self._scans = ScanList(path, index["scans"], self._index_changed)
         self._works: dict[str, Work] = {}
         self._guard = threading.RLock()
         self._saved_at = time.monotonic()
@@ -157,6 +154,8 @@ class Project:
             for work in self._works.values():
                 work.retire(f"The project {self.path} was closed; open it again.")
             self._works.clear()
+            if self._loose:
+                self._index_changed()
             if self._lock is not None:
                 self._lock.release()
             self._closed = True
@@ -170,28 +169,18 @@ class Project:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Project({str(self.path)!r}, {len(self._entries)} scans)"
+        return f"Project({str(self.path)!r}, {len(self.scans)} scans)"
 
     # --- scans
 
     @property
     def scans(self) -> tuple[ScanEntry, ...]:
         """The scans of this project, in the order in which they came."""
-        return tuple(self._entries.values())
+        return self._scans.all
 
     def entry(self, key: str | int) -> ScanEntry:
         """Look a scan up by key, name or position."""
-        if isinstance(key, int):
-            if 0 <= key < len(self._entries):
-                return self.scans[key]
-        else:
-            for entry in self.scans:
-                if key in (entry.key, entry.name):
-                    return entry
-        raise ProjectError(
-            f"{self.path} has no scan {key!r}; it has "
-            f"{', '.join(e.name for e in self.scans) or 'none yet'}."
-        )
+        return self._scans.get(key)
 
     def open_scan(self, key: str | int = 0, *, locate: Locate = None) -> Scan:
         """Open the file of a scan, with the pixel size that the user gave it.
@@ -203,45 +192,19 @@ class Project:
         ProjectError
             The file there has other pixels.
         """
-        entry = self.entry(key)
-        scan = find(entry, self.path, locate if locate is not None else self._locate)
-        self._remember_place(entry, scan)
-        return entry.sized(scan)
+        return self._scans.open(key, locate if locate is not None else self._locate)
 
     def missing(self) -> tuple[ScanEntry, ...]:
         """Give the scans whose file is not where it was."""
-        return tuple(
-            e
-            for e in self.scans
-            if not any(
-                p and (self.path / p).exists() for p in (e.path, e.relative)
-            )  # an absolute path replaces the folder
-        )
+        return self._scans.missing()
 
     def add_scan(self, scan: Scan) -> ScanEntry:
         """Find the scan among those of the project by its content, or add it."""
-        for entry in self.scans:
-            if entry.content_hash == scan.content_hash and entry.image_key in (
-                None,
-                scan.image_key,
-            ):
-                self._remember_place(entry, scan)
-                return self._entries[entry.key]
-        self._check_unchanged(scan)
-        number = 1 + max((int(key.split("-")[0]) for key in self._entries), default=0)
-        stem = re.sub(r"[^A-Za-z0-9_.]+", "-", scan.name).strip("-.")[:40] or "scan"
-        entry = ScanEntry.of(scan, f"{number:04d}-{stem}", self.path)
-        self._entries[entry.key] = entry
-        self._index_changed()
-        return entry
+        return self._scans.add(scan)
 
     def set_pixel_size(self, key: str, size: Sizes) -> None:
         """Remember the pixel size that the user gave a scan."""
-        entry = self.entry(key)
-        own = None if size == entry.file_size else size
-        if own != entry.own_size:
-            self._entries[entry.key] = replace(entry, own_size=own)
-            self._index_changed()
+        self._scans.set_size(key, size)
 
     def work_on(self, entry: ScanEntry, work: Work | None = None) -> Work:
         """Open the labels of a scan; whoever had them before can no longer write.
@@ -323,6 +286,8 @@ class Project:
             return
         for work in list(self._works.values()):
             work.sync()
+        if self._loose:
+            self._index_changed()
         due = self.autosave_every
         if due is None or time.monotonic() - self._saved_at < due:
             return
@@ -352,13 +317,9 @@ class Project:
         copy = Project.create(path)
         with _disk.saying(copy.path):
             for name in ("scans", *ROOMS):
-                if (self.path / name).is_dir():
-                    left = shutil.ignore_patterns("journal-*.log", ".*.tmp")
-                    shutil.copytree(self.path / name, copy.path / name, ignore=left)
+                _disk.copy_tree(self.path / name, copy.path / name)
         copy.take_classes(self.classes)
-        for entry in self.scans:
-            _, relative = places(Path(entry.path) if entry.path else None, copy.path)
-            copy._entries[entry.key] = replace(entry, relative=relative)
+        copy._scans = self._scans.moved(copy.path, copy._index_changed)
         copy._more = dict(self._more)
         with _disk.saying(copy.path):
             copy._write_index()
@@ -370,7 +331,7 @@ class Project:
         return self.path / "scans" / entry.key
 
     def _write_index(self) -> None:
-        scans = [entry.to_dict() for entry in self._entries.values()]
+        scans = [entry.to_dict() for entry in self.scans]
         index = {**self._more, "classes": self.classes.to_dict(), "scans": scans}
         _index.write_index(self.path, index)
         self._loose = False
@@ -399,22 +360,6 @@ class Project:
         finally:
             self._mirroring = False
         self._index_changed()
-
-    def _remember_place(self, entry: ScanEntry, scan: Scan) -> None:
-        path, relative = places(scan.path, self.path)
-        if path is not None and (path, relative) != (entry.path, entry.relative):
-            new = replace(entry, path=path, relative=relative)
-            self._entries[entry.key] = new
-            self._index_changed()
-
-    def _check_unchanged(self, scan: Scan) -> None:
-        path, _ = places(scan.path, self.path)
-        for entry in self.scans:
-            if path and (path, scan.image_key) == (entry.path, entry.image_key):
-                raise ProjectError(
-                    f"{path} has other pixels than when this project was made on it; "
-                    "bring the old file back, or give the new one another name."
-                )
 
     def _check_open(self) -> None:
         if self._closed:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import zipfile
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ class ScanStore:
         self.state = self._read_state()
         self.skipped = 0
         self._journal: Journal | None = None
+        self._waiting: deque[bytes] = deque()
         self._tail: tuple[int, int] | None = None
         numbers = [*self._journals(), int(self.state["journal"]) - 1]
         self._next = max(numbers) + 1
@@ -62,7 +64,8 @@ class ScanStore:
             return None
         path = self.folder / "planes" / name
         try:
-            with np.load(path, allow_pickle=False) as file:
+            # opened here, since np.load leaves a broken file open
+            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 return np.array(file["pixels"], LAYERS[layer])
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise ProjectError(
@@ -105,29 +108,35 @@ class ScanStore:
     # --- writing
 
     def append(self, record: Record, *, sync: bool) -> None:
-        """Write a record into the journal, which is made on first use."""
-        if self._journal is None:
+        """Write a record into the journal.
+
+        An `OSError` leaves it waiting, in its turn, for the next call that writes.
+        """
+        self._waiting.append(record.encode())
+        self.flush()
+        if sync:
+            self.sync()
+
+    def flush(self) -> None:
+        """Write the records that are waiting; the journal is made on first use."""
+        if self._waiting and self._journal is None:
             path = self.folder / f"journal-{self._next:06d}.log"
             self._next += 1  # also after a failure: half a file may lie there
             self._journal = Journal(path, self._tail)
-        self._journal.append(record)
-        if sync:
-            self._journal.sync()
+        while self._waiting and self._journal is not None:
+            self._journal.append(self._waiting[0])
+            self._waiting.popleft()
 
     def sync(self) -> None:
         """Write what waits, and make it survive the death of the machine."""
+        self.flush()
         if self._journal is not None:
             self._journal.sync()
-
-    @property
-    def journaled(self) -> int:
-        """Bytes in the journal since it was last started."""
-        return 0 if self._journal is None else self._journal.size
 
     def turn_page(self) -> int:
         """End the journal; what comes next goes into the one whose number is given."""
+        self.sync()
         if self._journal is not None:
-            self._journal.sync()
             self._tail = (self._number(self._journal.path), self._journal.records)
             self._journal.close()
             self._journal = None
@@ -170,10 +179,10 @@ class ScanStore:
 
     def close(self) -> None:
         """Write what waits and close the journal."""
-        if self._journal is not None:
-            try:
-                self._journal.sync()
-            finally:
+        try:
+            self.sync()
+        finally:
+            if self._journal is not None:
                 self._journal.close()
                 self._journal = None
 

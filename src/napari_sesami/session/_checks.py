@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from napari_sesami.project import MAX_CLASSES
+from napari_sesami.project import MAX_CLASSES, box_of
 from napari_sesami.session._errors import SessionError
 
 if TYPE_CHECKING:
@@ -131,9 +131,11 @@ def mask_crop(mask: Any, scan: Scan) -> tuple[BBox, NDArray[np.bool_]]:
         same_shape(crop, scan.plane_shape, "mask")
         crop = _binary(crop)
         y0, x0, y1, x1 = 0, 0, height, width
-    if not crop.any():
+    inner = box_of(crop)
+    if inner is None:
         raise SessionError("The mask is empty; there is nothing to commit.")
-    return (y0, x0, y1, x1), crop
+    t, le, b, r = inner
+    return (y0 + t, x0 + le, y0 + b, x0 + r), crop[t:b, le:r]
 
 
 def _binary(array: NDArray[Any]) -> NDArray[np.bool_]:

@@ -27,6 +27,7 @@ from napari_sesami.session._history import History
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Self
 
     from napari_sesami.project import BBox, ScanEntry
     from napari_sesami.project._entries import Sizes
@@ -130,6 +131,12 @@ class SessionCore:
         self.project.release(self._work)
         if self._owns_project and not self.project.in_use:
             self.project.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     # --- inside
 

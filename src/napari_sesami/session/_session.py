@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
@@ -75,8 +75,17 @@ class Session(SessionCore):
         ScanMoved
             Its file is not where it was: ask, and give ``locate={key: new path}``.
         """
-        home = Project.open(project) if isinstance(project, str | Path) else project
-        return cls(home.open_scan(scan, locate=locate), home)
+        if isinstance(project, Project):
+            return cls(project.open_scan(scan, locate=locate), project)
+        home = Project.open(project)
+        try:
+            session = cls(home.open_scan(scan, locate=locate), home)
+        except ValueError:
+            if not home.in_use:
+                home.close()
+            raise
+        session._owns_project = True
+        return session
 
     # --- looking
 
@@ -185,7 +194,7 @@ class Session(SessionCore):
     def commit(
         self,
         mask: Any,
-        class_: int | str | ClassEntry,
+        class_: str | SupportsIndex,
         plane: Plane = None,
         *,
         overlap: str = "overwrite",
@@ -253,7 +262,8 @@ class Session(SessionCore):
 
     @model.setter
     def model(self, model: Any) -> None:
-        self._model, self._predictor = model, None
+        self._model = model
+        self._predictor: Any = None
 
     def prompt(
         self,
