@@ -168,9 +168,7 @@ def test_the_data_bar_does_not_count():
     ignore = np.zeros((100, 50), bool)
     ignore[80:] = True
     bare = Scan.from_array(image)
-    scan = Scan(
-        image, ("y", "x"), bare.pixel_size, bare.units, ignore=ignore
-    )
+    scan = Scan(image, ("y", "x"), bare.pixel_size, bare.units, ignore=ignore)
     assert bare.normalisation.hi == 255
     assert scan.normalisation.hi == 60
 
@@ -217,7 +215,9 @@ def test_a_normalisation_survives_being_stored():
     assert after.key != Normalisation(-1.5, 2.5).key
 
 
-@pytest.mark.parametrize("lo, hi", [(1, 1), (2, 1), (float("nan"), 1), (0, float("inf"))])
+@pytest.mark.parametrize(
+    "lo, hi", [(1, 1), (2, 1), (float("nan"), 1), (0, float("inf"))]
+)
 def test_a_normalisation_needs_two_levels(lo, hi):
     with pytest.raises(ScanError, match="two finite grey values"):
         Normalisation(lo, hi)
@@ -250,7 +250,9 @@ def test_a_volume_is_never_read_whole_for_hash_and_normalisation():
         return np.full((1, 1024, 1024), block_id[0] % 251, np.uint8)
 
     chunks = ((1,) * 4000, (1024,), (1024,))
-    data = da.map_blocks(plane, chunks=chunks, dtype=np.uint8, meta=np.empty(0, np.uint8))
+    data = da.map_blocks(
+        plane, chunks=chunks, dtype=np.uint8, meta=np.empty(0, np.uint8)
+    )
     scan = Scan.from_array(data, axes=("z", "y", "x"))
     read.clear()
     assert len(scan.content_hash) == 32

@@ -63,7 +63,11 @@ def test_plain_stacks_open_lazily_and_dpi_is_no_calibration(
 
 @pytest.mark.parametrize(
     "how",
-    [{"tile": (16, 32)}, {"rowsperstrip": 1}, {"tile": (16, 16), "compression": "zlib"}],
+    [
+        {"tile": (16, 32)},
+        {"rowsperstrip": 1},
+        {"tile": (16, 16), "compression": "zlib"},
+    ],
 )
 def test_tiles_and_strips_join_to_the_image(tmp_path, stack, how):
     scan = open_scan(write(tmp_path / "a.tif", stack, **how))

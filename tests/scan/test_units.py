@@ -45,7 +45,10 @@ def test_metres_and_other_lengths_become_readable():
     assert clean_size(3.3724e-06, "m") == (3.3724, "µm")
     assert clean_size(1e-9, "m") == (1.0, "nm")
     assert clean_size(2.0, "cm") == (20.0, "mm")
-    assert readable(9.999999e-7)[1] == "nm" or readable(9.999999e-7) == (0.9999999, "µm")
+    assert readable(9.999999e-7)[1] == "nm" or readable(9.999999e-7) == (
+        0.9999999,
+        "µm",
+    )
 
 
 def test_reciprocal_sizes_and_times_stay_what_they_are():

@@ -37,7 +37,15 @@ def find_data_bar(image: NDArray[Any]) -> int | None:
     top = _top(on_ground.mean(axis=1), height)
     if top is None or not _has_text(on_ground[top:], band[top:], ground, high - low):
         return None
+    while 0 < top and _is_line(band[top - 1], high - low):
+        top -= 1  # the frame line above the ground belongs to the bar
     return first + top
+
+
+def _is_line(row: NDArray[np.float32], contrast: float) -> bool:
+    """Whether a row has one grey value from edge to edge."""
+    distance = np.abs(row - np.median(row))
+    return bool((distance <= TOLERANCE * contrast).mean() > 0.98)
 
 
 def _ground(band: NDArray[np.float32], low: float, high: float) -> float:
@@ -71,8 +79,6 @@ def _top(share: NDArray[np.floating[Any]], height: int) -> int | None:
         return None
     if (~is_bar[top:]).mean() > LINES:
         return None
-    while top > 0 and len(share) - top < depth + 3 and share[top - 1] < 0.02:
-        top -= 1  # the frame line above the ground belongs to the bar
     return top if _ends_sharply(share, top) else None
 
 

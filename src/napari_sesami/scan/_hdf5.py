@@ -85,7 +85,8 @@ class H5Pixels:
 def _dask(pixels: H5Pixels, chunks: tuple[int, ...]) -> Any:
     import dask.array as da
 
-    return da.from_array(pixels, chunks=chunks, name=False, asarray=True)
+    meta = np.empty((0,) * pixels.ndim, pixels.dtype)  # else dask would read a bit
+    return da.from_array(pixels, chunks=chunks, name=False, asarray=True, meta=meta)
 
 
 def _opened(path: Path) -> Any:

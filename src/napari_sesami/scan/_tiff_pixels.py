@@ -84,7 +84,8 @@ def lazy_series(tif: Any, path: Path, number: int, level: int, squeeze: bool) ->
     axes = series.get_axes(squeeze)
     y, x = axes.index("Y"), axes.index("X")
     chunks = merged_chunks(like.chunks, pixels.shape, y, x, pixels.dtype.itemsize)
-    return da.from_array(pixels, chunks=chunks, name=False, asarray=True)
+    meta = np.empty((0,) * pixels.ndim, pixels.dtype)  # else dask would read a bit
+    return da.from_array(pixels, chunks=chunks, name=False, asarray=True, meta=meta)
 
 
 def check_complete(path: Path, series: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from napari_sesami.scan._check import guess_axes
@@ -31,6 +32,16 @@ def list_images(path: Path) -> list[ImageInfo]:
     root = _open(path)
     if isinstance(root, zarr.Array):
         return [_info(path, "", root)]
+    with warnings.catch_warnings():
+        # stray files such as .DS_Store are none of the user's business
+        warnings.simplefilter("ignore", zarr.errors.ZarrUserWarning)
+        return _images_of_group(path, root)
+
+
+def _images_of_group(path: Path, root: Any) -> list[ImageInfo]:
+    """Multiscale images of a group, or its plain arrays if there are none."""
+    import zarr
+
     infos = [_info(path, key, _finest(root, key)) for key in _multiscales(root)]
     if infos:
         return infos
