@@ -52,10 +52,25 @@ class PromptModel(Protocol):
     `tile` is the side of the view that the model was made for.
     """
 
-    name: str
-    key: str
-    tile: int
-    device: torch.device
+    @property
+    def name(self) -> str:
+        """For people and for the catalog."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """Hash of the weights."""
+        ...
+
+    @property
+    def tile(self) -> int:
+        """Side of the view, in pixels."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        ...
 
     def encode(self, view: Tensor) -> Embedding:
         """Encode (1, 1, H, W) with H, W ≤ `tile`; padding is the model's own matter."""
@@ -101,12 +116,35 @@ class PromptModel(Protocol):
 class TokenEncoder(Protocol):
     """Gives one feature vector per `stride` × `stride` patch of a tile."""
 
-    name: str
-    key: str
-    stride: int
-    dim: int
-    tile: int
-    device: torch.device
+    @property
+    def name(self) -> str:
+        """For people and for the catalog."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """Hash of the weights and of all that changes tokens."""
+        ...
+
+    @property
+    def stride(self) -> int:
+        """Side of a patch, in pixels."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """Numbers per token."""
+        ...
+
+    @property
+    def tile(self) -> int:
+        """Side of the view it is best at, in pixels."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        ...
 
     def encode(self, view: Tensor, normalise: bool = False) -> Tensor:
         """Tokens (B, dim, H/stride, W/stride), rounded up, of (B, 1, H, W) in [0, 1].
