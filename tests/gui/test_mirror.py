@@ -47,7 +47,9 @@ def test_paint_arrives_in_the_session(mirrored):
     layer.paint(at(layer, 20, 20), 3)
     assert mirror.flush()
     assert store.array.sum() > 0
-    np.testing.assert_array_equal(store.read(0), np.asarray(layer.data[at(layer, ..., ...)[:-2] + (...,)]))
+    np.testing.assert_array_equal(
+        store.read(0), np.asarray(layer.data[(*at(layer, ..., ...)[:-2], ...)])
+    )
     assert not mirror.flush()
     assert len(store.edits) == 1
 

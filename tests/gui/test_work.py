@@ -87,18 +87,19 @@ def test_an_error_arrives_as_one_sentence(work, qtbot):
     def broken(ticket):
         raise ValueError("The file is empty.\nTraceback and more")
 
-    with qtbot.waitSignal(work.failed) as blocker:
-        work.submit("open", broken)
-    assert blocker.args == ["open", "The file is empty."]
-    seen = []
+    failures, seen = [], []
+    work.failed.connect(lambda topic, text: failures.append((topic, text)))
+    work.submit("open", broken)
+    qtbot.waitUntil(lambda: failures == [("open", "The file is empty.")])
     work.submit("open", lambda ticket: "alive", seen.append)
     qtbot.waitUntil(lambda: seen == ["alive"])
 
 
 def test_a_bug_is_named_and_logged(work, qtbot, caplog):
-    with qtbot.waitSignal(work.failed) as blocker:
-        work.submit("train", lambda ticket: {}["weights"])
-    assert blocker.args == ["train", "KeyError: 'weights'"]
+    failures = []
+    work.failed.connect(lambda topic, text: failures.append((topic, text)))
+    work.submit("train", lambda ticket: {}["weights"])
+    qtbot.waitUntil(lambda: failures == [("train", "KeyError: 'weights'")])
     assert "train failed" in caplog.text
 
 
@@ -172,6 +173,6 @@ def test_the_event_loop_breathes_while_the_thread_works(work, qtbot, record_prop
     timer.stop()
     gaps = np.diff(ticks)
     record_property("worst_gap_ms", float(1000 * gaps.max()))
-    print(f"gaps: worst {1000 * gaps.max():.0f} ms, 99 % {1000 * np.quantile(gaps, 0.99):.0f} ms")
+    print(f"gaps in ms: {np.round(1000 * np.quantile(gaps, (0.5, 0.99, 1)))}")
     assert len(ticks) > 20
     assert np.quantile(gaps, 0.9) < 0.15  # loose: other jobs share these cores

@@ -43,11 +43,13 @@ def _link(desk: Desk) -> Link:
 
 
 def _undo(desk: Desk) -> None:
-    desk.say("Taken back." if _link(desk).undo() else "There is nothing to undo.")
+    step = _link(desk).undo()
+    desk.say(f"Taken back: {step}." if step else "There is nothing to undo.")
 
 
 def _redo(desk: Desk) -> None:
-    desk.say("Done again." if _link(desk).redo() else "There is nothing to redo.")
+    step = _link(desk).redo()
+    desk.say(f"Done again: {step}." if step else "There is nothing to redo.")
 
 
 def _pick(desk: Desk, number: int) -> None:
@@ -70,4 +72,4 @@ def _save(desk: Desk) -> None:
     link.flush()
     if link.session.project is None:
         raise ViewerError("This labelling has no folder yet: press Save as… first.")
-    desk.save()
+    desk.keeper.save()

@@ -171,7 +171,9 @@ class ClassTableView(QWidget):
         if column != COLOR or self._classes is None:
             return
         entry = self._classes[int(self.table.item(row, COLOR).data(_ID))]
-        color = QColorDialog.getColor(QColor(entry.color), self, f"Colour: {entry.name}")
+        color = QColorDialog.getColor(
+            QColor(entry.color), self, f"Colour: {entry.name}"
+        )
         if color.isValid():
             self._classes.recolor(entry.id, color.name())
 
@@ -216,4 +218,3 @@ def swatch(color: str, side: int = 14) -> QIcon:
     pixels = QPixmap(side, side)
     pixels.fill(QColor(color))
     return QIcon(pixels)
-

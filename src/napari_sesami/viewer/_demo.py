@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
 
 def run_demo(key: str) -> None:
     """Open napari on a sample and wait until its window is closed."""
@@ -12,7 +17,7 @@ def run_demo(key: str) -> None:
     napari.run()
 
 
-def open_demo(viewer: napari.viewer.Viewer, key: str) -> None:  # noqa: F821
+def open_demo(viewer: Viewer, key: str) -> None:
     """Put the panel and a sample into a viewer."""
     from napari_sesami.viewer._commands import show_dock
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_sesami.viewer._errors import ViewerError, sentence
+from napari_sesami.viewer._keeper import Keeper
 from napari_sesami.viewer._keys import Action, bind, viewer_keys
+from napari_sesami.viewer._later import Later
 from napari_sesami.viewer._spatial import KEPT_CLASSES, KEPT_SCAN, scan_of_layer
 from napari_sesami.viewer._work import Ticket, Work
 
@@ -50,6 +52,8 @@ class Desk:
     ----------
     link
         Binds the session at work to its layers, or None.
+    keeper
+        Keeps the session on disk.
     work
         Where everything slow is done.
     message
@@ -58,8 +62,6 @@ class Desk:
 
     session_changed = Signal()
     """another session (or none) lies on the desk"""
-    project_changed = Signal()
-    """the session was saved, or found a place on disk"""
     said = Signal(str)
     """one plain sentence for the status lines"""
     many_images = Signal(object, object)
@@ -74,9 +76,11 @@ class Desk:
         self.work = Work()
         self.work.failed.connect(self._on_failed)
         self.message = WELCOME
+        self.keeper = Keeper(self)
         self.link: Link | None = None
         self._links: list[Link] = []
         self._dispatch = _weak_dispatch(self)
+        self._settle = Later(self._select, 0)
         self._unbind = bind(viewer, self._dispatch, viewer_keys())
         viewer.layers.events.inserted.connect(self._on_inserted)
         viewer.layers.events.removed.connect(self._on_removed)
@@ -121,15 +125,16 @@ class Desk:
         except ValueError as error:
             self.say(sentence(error))
             return
-        for name, color in image.metadata.get(KEPT_CLASSES, ()):
-            if name not in link.session.classes:
-                link.session.classes.add(name, color)
+        for known in image.metadata.get(KEPT_CLASSES, ()):
+            if known.name not in link.session.classes:
+                link.session.classes.add(known.name, known.color)
 
     def take(self, session: Session, image: Image | None = None) -> Link:
         """Put a session on the desk and its layers into the viewer."""
         from napari_sesami.viewer._link import Link
 
         link = Link(self.viewer, session, image, dispatch=self._dispatch)
+        link.refused.connect(self.say)
         self._links.append(link)
         self._put(link)
         return link
@@ -161,6 +166,7 @@ class Desk:
 
     def _put(self, link: Link | None) -> None:
         self.link = link
+        self.keeper.follow(self.session)
         if link is not None:
             link.select()
             self.say(f"{link.session.scan.name} is ready: pick a class and paint.")
@@ -171,6 +177,8 @@ class Desk:
     def _let_go(self, link: Link) -> None:
         self._links.remove(link)
         link.close()
+        link.refused.disconnect(self.say)
+        self.keeper.close(link.session)
         if self.link is link:
             self._put(self._links[-1] if self._links else None)
 
@@ -192,6 +200,11 @@ class Desk:
         layer = event.value
         if self.link is None and KEPT_SCAN in layer.metadata:
             self.adopt(layer)
+            self._settle.soon()  # napari selects what is added after it
+
+    def _select(self) -> None:
+        if self.link is not None:
+            self.link.select()
 
     def _on_removed(self, event: Any) -> None:
         for link in list(self._links):

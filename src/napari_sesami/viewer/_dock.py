@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QPushButton, QVBoxLayout, QWi
 
 from napari_sesami.viewer._class_table import ClassTableView
 from napari_sesami.viewer._desk import desk_of
+from napari_sesami.viewer._errors import sentence
 from napari_sesami.viewer._help_card import HelpCard
 from napari_sesami.viewer._keys import Action
 from napari_sesami.viewer._project_row import ProjectRow
@@ -52,7 +53,7 @@ class SesamiDock(QWidget):
         self._connect()
         self._on_session()
 
-    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+    def showEvent(self, event: QShowEvent) -> None:
         """Hook to the dock: napari tells a widget nothing when its × is pressed."""
         super().showEvent(event)
         if not self._docked and self.parent() is not None:
@@ -90,7 +91,7 @@ class SesamiDock(QWidget):
         desk.name_wanted.connect(self.classes.ask_for_name)
         desk.keys_wanted.connect(self.keys.toggle)
         self.facts.size_edited.connect(self._on_size)
-        self.facts.refused.connect(self._refuse)
+        self.facts.refused.connect(self._on_size_refused)
         self.classes.refused.connect(self._refuse)
         self.classes.picked.connect(self._on_picked)
         self.classes.hidden_changed.connect(self._on_hidden)
@@ -122,13 +123,22 @@ class SesamiDock(QWidget):
             return
         self.paint_button.setChecked(link.painting)
         self.classes.select(link.current_class)
-        self.undo_button.setEnabled(link.can_undo)
-        self.redo_button.setEnabled(link.can_redo)
+        self.undo_button.setEnabled(link.session.can_undo)
+        self.redo_button.setEnabled(link.session.can_redo)
         self.facts.show_scan(link.session.scan)
 
     def _on_size(self, sizes: object, units: object) -> None:
-        self.desk.set_pixel_size(sizes, units)
-        if self._link is not None:  # a refused size is replaced by the true one
+        if self._link is None:
+            return
+        try:
+            self._link.session.set_pixel_size(sizes, units)
+        except ValueError as error:
+            self.desk.say(sentence(error))
+        self.facts.show_scan(self._link.session.scan)
+
+    def _on_size_refused(self, text: str) -> None:
+        self.desk.say(text)
+        if self._link is not None:
             self.facts.show_scan(self._link.session.scan)
 
     def _on_picked(self, class_id: int) -> None:

@@ -16,7 +16,9 @@ def sentence(error: BaseException) -> str:
     text = str(error).strip().split("\n", 1)[0].strip()
     name = type(error).__name__
     if isinstance(error, MemoryError) or "OutOfMemory" in name:
-        return "Not enough memory for this: close other layers or choose a smaller part."
+        return (
+            "Not enough memory for this: close other layers or choose a smaller part."
+        )
     if isinstance(error, OSError) and error.strerror:
         where = f" {error.filename}" if error.filename else ""
         return f"Cannot use{where}: {error.strerror}."

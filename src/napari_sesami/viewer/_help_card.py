@@ -18,7 +18,9 @@ class HelpCard(QCollapsible):
         form.setContentsMargins(0, 0, 0, 0)
         form.setVerticalSpacing(2)
         for keys, text in help_rows():
-            form.addRow(QLabel(keys), QLabel(text))
+            label = QLabel(text)
+            label.setWordWrap(True)
+            form.addRow(QLabel(keys), label)
         self.setContent(page)
         self.setToolTip("Keys that work while the pointer is over the picture")
         self.setAccessibleName("Keys of the plugin")

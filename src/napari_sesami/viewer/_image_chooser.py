@@ -59,4 +59,3 @@ class ImageChooser(QDialog):
 def describe(image: ImageInfo) -> str:
     """Name, size and type of an image, on one line."""
     return f"{image.name}   {' × '.join(map(str, image.shape))}   {image.dtype}"
-

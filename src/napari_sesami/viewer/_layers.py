@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari_sesami.viewer._errors import ViewerError
 from napari_sesami.viewer._spatial import KEPT_SCAN, scan_kwargs, spatial_kwargs
 
 if TYPE_CHECKING:
@@ -66,3 +67,19 @@ def colormap_of(colors: Mapping[int, str], hidden: frozenset[int] = frozenset())
     for class_id, color in colors.items():
         shown[class_id] = nothing if class_id in hidden else color
     return DirectLabelColormap(color_dict=shown)
+
+
+def brush_for(plane_shape: tuple[int, int]) -> int:
+    """Choose a brush that is neither a dot nor a paint roller, in pixels."""
+    return max(3, round(min(plane_shape) / 64))
+
+
+def check_shape(image: Image, scan: Scan) -> None:
+    """Refuse to label an image of another shape than the scan's."""
+    first = image.data[0] if image.multiscale else image.data
+    count = image.ndim
+    if tuple(first.shape[:count]) != scan.shape[: len(scan.axes) - scan.is_rgb]:
+        raise ViewerError(
+            f"The layer {image.name} has the shape {tuple(first.shape)}, the scan "
+            f"{scan.name} has {scan.shape}; choose the layer that shows this scan."
+        )

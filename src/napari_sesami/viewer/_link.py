@@ -6,33 +6,38 @@ Together with `_mirror` this is the only module that listens to events of layers
 from __future__ import annotations
 
 import weakref
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from psygnal import Signal
-from qtpy.QtCore import QCoreApplication, QTimer
 
-from napari_sesami.viewer._arrays import mirror_array
+from napari_sesami.viewer._arrays import layer_array
 from napari_sesami.viewer._errors import ViewerError, sentence
 from napari_sesami.viewer._keys import KEYS, Action, bind
+from napari_sesami.viewer._later import Later
 from napari_sesami.viewer._layers import (
     LABELS,
     STROKES,
     add_image,
     add_labels,
+    brush_for,
+    check_shape,
     colormap_of,
 )
 from napari_sesami.viewer._mirror import Mirror
-from napari_sesami.viewer._spatial import KEPT_SCAN, copy_spatial, scan_kwargs
+from napari_sesami.viewer._spatial import (
+    KEPT_CLASSES,
+    KEPT_SCAN,
+    copy_spatial,
+    scan_kwargs,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from napari.components import ViewerModel
-    from napari.layers import Image, Labels, Layer
+    from napari.layers import Image, Layer
     from numpy.typing import NDArray
 
+    from napari_sesami.scan import Scan
     from napari_sesami.session import Session
     from napari_sesami.viewer._keys import Dispatch
     from napari_sesami.viewer._mirror import Box
@@ -55,7 +60,12 @@ def attach(viewer: ViewerModel, session: Session) -> Link:
     Link
         `Link.close` takes everything apart again and leaves the layers.
     """
-    return Link(getattr(viewer, "__wrapped__", viewer), session)
+    real = getattr(viewer, "__wrapped__", viewer)
+    if not hasattr(real, "window"):
+        return Link(real, session)
+    from napari_sesami.viewer._desk import desk_of
+
+    return desk_of(real).take(session)
 
 
 class Link:
@@ -71,6 +81,8 @@ class Link:
 
     changed = Signal()
     """brush, class, history, or what is known about the scan"""
+    refused = Signal(str)
+    """why something painted was not taken"""
 
     def __init__(
         self,
@@ -82,21 +94,27 @@ class Link:
         self.session = session
         self._viewer = weakref.ref(viewer)
         self._hidden: frozenset[int] = frozenset()
-        self._busy = False
-        self._flush_planned = False
+        self._later = Later(self.flush, DEBOUNCE)
+        if image is not None:
+            check_shape(image, session.scan)
         self.image = add_image(viewer, session.scan) if image is None else image
-        _check_shape(self.image, session)
-        self.labels, self._label_mirror = self._add(viewer, LABELS, 0.4)
-        self.strokes, self._stroke_mirror = self._add(viewer, STROKES, 0.8)
-        self._mirrors = (self._label_mirror, self._stroke_mirror)
-        self.strokes.brush_size = _brush_for(session.scan.plane_shape)
-        self._undo_keys = [
-            bind(layer, dispatch or _own_dispatch(self), KEYS)
-            for layer in (self.labels, self.strokes)
-        ]
-        self._recolor()
-        self._connect(viewer)
-        self._follow_dims()
+        read = session.labels_plane
+        self.labels = add_labels(
+            viewer, self.image, layer_array(session.labels, read), LABELS, 0.4
+        )
+        self._label_mirror = Mirror(self.labels, read, self._labels_edited)
+        read = session.strokes_plane
+        self.strokes = add_labels(
+            viewer, self.image, layer_array(session.strokes, read), STROKES, 0.8
+        )
+        self._stroke_mirror = Mirror(self.strokes, read, self._strokes_edited)
+        self._mirrors = {LABELS: self._label_mirror, STROKES: self._stroke_mirror}
+        self.strokes.brush_size = brush_for(session.scan.plane_shape)
+        keys = dispatch or _own_dispatch(self)
+        self._unbind = [bind(mirror.layer, keys, KEYS) for mirror in self._both]
+        self._on_classes()
+        self._connect()
+        self._on_dims()
 
     @property
     def layers(self) -> tuple[Layer, Layer, Layer]:
@@ -116,12 +134,19 @@ class Link:
     @property
     def painting(self) -> bool:
         """Whether the brush is on."""
-        return str(self.strokes.mode) == "paint" and self._is_active(self.strokes)
+        viewer = self._viewer()
+        active = viewer is not None and viewer.layers.selection.active is self.strokes
+        return active and str(self.strokes.mode) in (
+            "paint",
+            "erase",
+            "fill",
+            "polygon",
+        )
 
     def select(self) -> None:
         """Make the strokes layer the active one."""
         viewer = self._viewer()
-        if viewer is not None:
+        if viewer is not None and self.strokes in viewer.layers:
             viewer.layers.selection.active = self.strokes
 
     def pick(self, class_id: int) -> None:
@@ -131,11 +156,14 @@ class Link:
 
     def toggle_brush(self) -> None:
         """Turn the brush on, or off to move the view."""
-        if not self.painting and not len(self.session.classes):
+        if self.painting:
+            self._brush(False)
+            return
+        if not len(self.session.classes):
             raise ViewerError("Name a class first: type it in the panel (key N).")
-        if not self.painting and self.current_class not in self.session.classes:
+        if self.current_class not in self.session.classes:
             self.strokes.selected_label = next(iter(self.session.classes)).id
-        self._brush(not self.painting)
+        self._brush(True)
 
     def toggle_visible(self) -> None:
         """Hide strokes and labels, or show them."""
@@ -145,26 +173,158 @@ class Link:
     def hide_classes(self, hidden: frozenset[int]) -> None:
         """Make some classes transparent; their pixels stay."""
         self._hidden = hidden
-        self._recolor()
+        self._on_classes()
+
+    def undo(self) -> str | None:
+        """Take back the last step of the session; its name, or None."""
+        self.flush()
+        return self.session.undo()
+
+    def redo(self) -> str | None:
+        """Do the step taken back last again; its name, or None."""
+        self.flush()
+        return self.session.redo()
+
+    def flush(self) -> None:
+        """Hand over to the session what was painted since the last time."""
+        for mirror in self._both:
+            mirror.flush()
 
     def close(self) -> None:
         """Let go of layers, viewer and session; the layers stay where they are."""
         self.flush()
-        viewer = self._viewer()
-        self._disconnect(viewer)
-        for unbind in self._undo_keys:
+        self._later.stop()
+        for unbind in self._unbind:
             unbind()
+        events = self.session.events
+        events.changed.disconnect(self._on_changed)
+        events.classes.disconnect(self._on_classes)
+        events.history.disconnect(self._on_history)
+        events.scan.disconnect(self._on_scan)
+        for layer, event in self._watched():
+            getattr(layer.events, event).disconnect(self._on_painted)
+        self.strokes.events.mode.disconnect(self._on_brush)
+        self.strokes.events.selected_label.disconnect(self._on_brush)
+        viewer = self._viewer()
+        if viewer is not None:
+            viewer.dims.events.disconnect(self._on_dims)
+
+    @property
+    def _both(self) -> tuple[Mirror, Mirror]:
+        return self._label_mirror, self._stroke_mirror
+
+    def _watched(self) -> list[tuple[Layer, str]]:
+        return [(m.layer, e) for m in self._both for e in ("paint", "set_data")]
+
+    def _connect(self) -> None:
+        events = self.session.events
+        events.changed.connect(self._on_changed)
+        events.classes.connect(self._on_classes)
+        events.history.connect(self._on_history)
+        events.scan.connect(self._on_scan)
+        for layer, event in self._watched():
+            getattr(layer.events, event).connect(self._on_painted)
+        self.strokes.events.mode.connect(self._on_brush)
+        self.strokes.events.selected_label.connect(self._on_brush)
+        viewer = self._viewer()
+        if viewer is not None:
+            for event in ("current_step", "order", "ndisplay"):
+                getattr(viewer.dims.events, event).connect(self._on_dims)
 
     def _brush(self, on: bool) -> None:
         self.select()
         self.strokes.mode = "paint" if on else "pan_zoom"
         self.changed.emit()
 
-    def _is_active(self, layer: Layer) -> bool:
-        viewer = self._viewer()
-        return viewer is not None and viewer.layers.selection.active is layer
+    # --- from napari
 
-    def _recolor(self, _: object = None) -> None:
+    def _on_painted(self, event: Any = None) -> None:
+        self._later.soon()
+
+    def _on_brush(self, event: Any = None) -> None:
+        self.changed.emit()
+
+    def _on_dims(self, event: Any = None) -> None:
+        """Follow the viewer to another plane; other views are only to look at."""
+        viewer = self._viewer()
+        if viewer is None:
+            return
+        ndim = self.strokes.ndim
+        flat = viewer.dims.ndisplay == 2 and (
+            tuple(viewer.dims.order[-2:])
+            == (viewer.dims.ndim - 2, viewer.dims.ndim - 1)
+        )
+        for mirror in self._both:
+            mirror.layer.editable = flat
+        leading = self.session.scan.leading_shape
+        if not flat or not leading:
+            return
+        here = self.strokes.world_to_data(viewer.dims.point[-ndim:])[: len(leading)]
+        index = np.clip(np.round(here).astype(int), 0, np.array(leading) - 1)
+        for mirror in self._both:
+            mirror.show(int(np.ravel_multi_index(tuple(index), leading)))
+
+    def _strokes_edited(self, plane: int, box: Box, pixels: NDArray[Any]) -> None:
+        corner = (box[0].start, box[1].start)
+        erased = (pixels == 0) & (self.session.strokes_plane(plane)[box] > 0)
+        try:
+            with self.session.group("paint"):
+                if erased.any():
+                    self.session.erase(erased, plane, at=corner)
+                if pixels.any():
+                    self.session.paint(pixels, plane, at=corner)
+        except ValueError as error:
+            self.refused.emit(sentence(error))
+
+    def _labels_edited(self, plane: int, box: Box, pixels: NDArray[Any]) -> None:
+        try:
+            self.session.write_labels(pixels, plane, at=(box[0].start, box[1].start))
+        except ValueError as error:
+            self.refused.emit(sentence(error))
+
+    # --- from the session
+
+    def _on_changed(self, plane: int, bbox: tuple[int, ...], layer: str) -> None:
+        mirror = self._mirrors.get(layer)
+        if mirror is not None:
+            y0, x0, y1, x1 = bbox
+            mirror.pull(plane, (slice(y0, y1), slice(x0, x1)))
+
+    def _on_classes(self) -> None:
         colors = {entry.id: entry.color for entry in self.session.classes}
-        for layer in (self.labels, self.strokes):
-            layer.colormap = colormap_of(colors, self._hidden)
+        for mirror in self._both:
+            mirror.layer.colormap = colormap_of(colors, self._hidden)
+            mirror.layer.metadata[KEPT_CLASSES] = tuple(self.session.classes)
+        self.changed.emit()
+
+    def _on_history(self) -> None:
+        self.changed.emit()
+
+    def _on_scan(self, scan: Scan) -> None:
+        """Give all layers the pixel size that the user entered."""
+        for name, value in scan_kwargs(scan).items():
+            setattr(self.image, name, value)
+        self.image.metadata[KEPT_SCAN] = scan
+        for mirror in self._both:
+            copy_spatial(self.image, mirror.layer)
+        self.changed.emit()
+
+
+def _own_dispatch(link: Link) -> Dispatch:
+    """Undo and redo for layers without a desk, e.g. in a `ViewerModel`."""
+    reference = weakref.ref(link)
+
+    def dispatch(action: Action, argument: int) -> None:
+        found = reference()
+        if found is None:
+            return
+        if action is Action.UNDO:
+            found.undo()
+        elif action is Action.REDO:
+            found.redo()
+        elif action is Action.PICK_CLASS:
+            ids = [0, *found.session.classes.ids]
+            if argument < len(ids):
+                found.pick(ids[argument])
+
+    return dispatch

@@ -44,11 +44,12 @@ class Mirror:
         self.layer = layer
         self._read = read
         self._edited = edited
+        self._handing = False
         self.plane = 0
         self._shadow = np.array(read(0))
 
     def show(self, plane: int) -> None:
-        """Follow the viewer to another plane, after handing over the old one's paint."""
+        """Follow the viewer to another plane; the old one's paint is handed over."""
         if plane == self.plane:
             return
         self.flush()
@@ -64,12 +65,18 @@ class Mirror:
         if box is None:
             return False
         painted = pixels[box].copy()
-        self._shadow[box] = painted
-        self._edited(self.plane, box, painted)
+        self._handing = True
+        try:
+            self._edited(self.plane, box, painted)
+        finally:
+            self._handing = False
+        self.pull(self.plane, box)  # what the session did not take goes off again
         return True
 
     def pull(self, plane: int, box: Box) -> None:
         """Write what the session changed into the layer, inside the box only."""
+        if self._handing and plane == self.plane:
+            return  # our own paint coming back, perhaps in two halves
         truth = self._read(plane)[box]
         if plane != self.plane:
             if isinstance(self.layer.data, LayerArray):
@@ -91,4 +98,6 @@ class Mirror:
 
     def _lead(self, plane: int) -> tuple[int, ...]:
         leading = self.layer.data.shape[:-2]
-        return tuple(int(i) for i in np.unravel_index(plane, leading)) if leading else ()
+        return (
+            tuple(int(i) for i in np.unravel_index(plane, leading)) if leading else ()
+        )

@@ -5,13 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from napari_sesami.viewer._errors import ViewerError
 from napari_sesami.viewer._layers import colormap_of, image_options
-from napari_sesami.viewer._spatial import KEPT_CLASSES, scan_kwargs
+from napari_sesami.viewer._spatial import (
+    KEPT_CLASSES,
+    SPATIAL,
+    scan_kwargs,
+    scan_of_layer,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from napari_sesami.scan import Scan
+    from napari_sesami.synth import SampleData
 
     LayerTuple = tuple[Any, dict[str, Any], str]
 
@@ -76,17 +85,70 @@ def sample_aoi() -> list[LayerTuple]:
 
 
 def sample(key: str) -> list[LayerTuple]:
-    """Load a sample as an image layer and a hidden layer with the exact labels."""
+    """Load a sample as an image layer and a hidden layer with the exact labels.
+
+    Companions, such as the same place at high magnification, come hidden, too.
+    """
     from napari_sesami.synth import load_sample
 
     given = load_sample(key)
-    classes = [(spec.name, spec.color) for spec in given.classes]
-    image = image_tuple(given.scan, **{KEPT_CLASSES: classes})
-    truth = {
+    layers = _with_truth(given)
+    for companion in given.companions:
+        image, truth = _with_truth(companion)
+        image[1]["visible"] = False
+        layers += [image, truth]
+    return layers
+
+
+def _with_truth(given: SampleData) -> list[LayerTuple]:
+    classes = {KEPT_CLASSES: tuple(given.classes)}
+    options = {
         "name": f"{given.scan.name} truth",
         "visible": False,
+        "metadata": classes,
         "colormap": colormap_of({c.id: c.color for c in given.classes}),
         **scan_kwargs(given.scan),
     }
-    return [image, (given.labels, truth, "labels")]
+    return [image_tuple(given.scan, **classes), (given.labels, options, "labels")]
 
+
+def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Write labels as OME-TIFF or OME-Zarr, with scale, units and classes."""
+    from napari_sesami.scan import save_labels
+
+    save_labels(data, path, like=_grid_of(data, meta), classes=_classes_of(meta))
+    return [path]
+
+
+def write_map(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Write a grey image or map as OME-TIFF or OME-Zarr, with scale and units."""
+    from napari_sesami.scan import save_map
+
+    scan = _grid_of(data, meta)
+    if scan.is_rgb:
+        raise ViewerError(
+            f"{scan.name} is a colour image; maps have one number per pixel. Save it "
+            "with napari's own TIFF or PNG writer."
+        )
+    save_map(scan.data, path, like=scan)
+    return [path]
+
+
+def write_coco(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Write labels as COCO JSON, one mask per class and plane."""
+    from napari_sesami.scan import save_coco
+
+    save_coco(np.asarray(data), path, _classes_of(meta))
+    return [path]
+
+
+def _grid_of(data: Any, meta: dict[str, Any]) -> Scan:
+    """Read where the pixels of a layer lie from what napari says about it."""
+    from napari.layers import Image
+
+    known = {name: meta[name] for name in (*SPATIAL, "name", "rgb") if name in meta}
+    return scan_of_layer(Image(data, metadata={}, **known))
+
+
+def _classes_of(meta: dict[str, Any]) -> Sequence[Any]:
+    return tuple(meta.get("metadata", {}).get(KEPT_CLASSES, ()))

@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
+    QInputDialog,
     QLabel,
     QPushButton,
     QVBoxLayout,
@@ -16,7 +17,11 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
+from napari_sesami.viewer._errors import sentence
+from napari_sesami.viewer._keys import Action
+
 if TYPE_CHECKING:
+    from napari_sesami.project import Project, ScanMoved
     from napari_sesami.viewer._desk import Desk
 
 SUFFIX = ".sesami"
@@ -27,7 +32,7 @@ class ProjectRow(QWidget):
 
     def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._desk = desk
+        self._desk, self._keeper = desk, desk.keeper
         self.label = QElidingLabel()
         self.label.setElideMode(Qt.TextElideMode.ElideMiddle)
         self.label.setAccessibleName("Project")
@@ -62,32 +67,32 @@ class ProjectRow(QWidget):
         self.save_as_button.clicked.connect(self._ask_save)
         self.keep_button.clicked.connect(self._save)
         self.discard_button.clicked.connect(self._discard)
-        desk.session_changed.connect(self.reflect)
-        desk.project_changed.connect(self.reflect)
+        desk.keeper.changed.connect(self.reflect)
+        desk.keeper.scan_moved.connect(self._ask_where)
         self.reflect()
 
     def disconnect_from_desk(self) -> None:
         """Let go of the desk."""
-        self._desk.session_changed.disconnect(self.reflect)
-        self._desk.project_changed.disconnect(self.reflect)
+        self._keeper.changed.disconnect(self.reflect)
+        self._keeper.scan_moved.disconnect(self._ask_where)
 
     def reflect(self) -> None:
         """Show the state of the session on the desk."""
-        folder, saving = self._desk.project_folder, self._desk.saving
-        self.label.setText(folder.name if folder else "Not kept on disk yet")
+        keeper = self._keeper
+        folder = keeper.folder
+        self.label.setText(folder.name if folder else "No project yet")
         self.label.setToolTip(str(folder) if folder else "Save as… makes a folder")
-        self.state.setText(saving.text)
-        self.state.setVisible(bool(saving.text))
-        self.recovered.setVisible(saving.recovered > 0)
-        has_session = self._desk.session is not None
-        self.save_as_button.setEnabled(has_session)
-        self.save_button.setEnabled(folder is not None and has_session)
+        self.state.setText(keeper.state)
+        self.state.setVisible(bool(keeper.state))
+        self.recovered.setVisible(keeper.recovered > 0)
+        self.save_as_button.setEnabled(keeper.session is not None)
+        self.save_button.setEnabled(folder is not None)
 
     def _save(self) -> None:
-        self._desk.save()
+        self._desk.act(Action.SAVE)
 
     def _discard(self) -> None:
-        self._desk.discard_recovered()
+        self._keeper.discard_recovered()
 
     def _ask_save(self) -> None:
         name, _ = QFileDialog.getSaveFileName(
@@ -95,12 +100,43 @@ class ProjectRow(QWidget):
         )
         if name:
             path = Path(name)
-            self._desk.save_as(path if path.suffix == SUFFIX else Path(f"{name}{SUFFIX}"))
+            self._keeper.save_as(path if path.suffix else path.with_suffix(SUFFIX))
 
     def _ask_open(self) -> None:
         name = QFileDialog.getExistingDirectory(self, "Open a project (*.sesami)")
         if name:
-            self._desk.open_project(Path(name))
+            self.open_project(Path(name))
+
+    def open_project(self, folder: Path) -> None:
+        """Open a project folder; asks which scan if it holds several."""
+        from napari_sesami.project import Project
+
+        try:
+            project = Project.open(folder)
+        except ValueError as error:
+            self._desk.say(sentence(error))
+            return
+        names = [f"{n}. {scan.name}" for n, scan in enumerate(project.scans, 1)]
+        if not names:
+            self._desk.say(
+                f"{folder.name} holds no scan yet; open one and save it there."
+            )
+            return
+        chosen = names[0]
+        if len(names) > 1:
+            chosen, agreed = QInputDialog.getItem(
+                self, "Which scan?", f"Scans in {folder.name}", names, 0, False
+            )
+            if not agreed:
+                return
+        self._keeper.open(project, project.scans[names.index(chosen)].key)
+
+    def _ask_where(self, project: Project, moved: ScanMoved) -> None:
+        """Let the user show where a moved file is now."""
+        was = moved.path.name if moved.path else "the scan"
+        name, _ = QFileDialog.getOpenFileName(self, f"Where is {was} now?")
+        if name:
+            self._keeper.open(project, moved.key, Path(name))
 
 
 def _button(text: str, tip: str) -> QPushButton:

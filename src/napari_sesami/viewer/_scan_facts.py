@@ -197,7 +197,9 @@ def note_text(scan: Scan) -> str:
     """What the user should know besides: parts left out, sizes missing."""
     notes = []
     if scan.ignore is not None and scan.ignore.any():
-        notes.append(f"{_share(scan.ignore)} % is data bar and is left out of all work.")
+        notes.append(
+            f"{_share(scan.ignore)} % is data bar and is left out of all work."
+        )
     lengths = [s for s, a in zip(scan.pixel_size, scan.axes, strict=True) if a != "c"]
     if None in lengths:
         notes.append("Type the pixel size to measure in real units.")

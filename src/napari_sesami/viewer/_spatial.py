@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 KEPT_SCAN = "sesami_scan"
 """Under this key of a layer's metadata our readers leave the Scan itself."""
 KEPT_CLASSES = "sesami_classes"
-"""Under this key samples leave their classes: a list of (name, colour)."""
+"""Under this key layers carry their classes: things with id, name and color."""
 
 SPATIAL = (
     "scale",
@@ -76,11 +76,11 @@ def _known_to_napari(unit: str) -> bool:
     """Whether napari can show the unit; vendors invent some that nobody knows."""
     from tokenize import TokenError
 
-    from pint import get_application_registry
+    from pint import Unit
     from pint.errors import PintError
 
     try:
-        get_application_registry().Unit(unit)
+        Unit(unit)
     except (ValueError, TypeError, AttributeError, PintError, TokenError):
         return False
     return True
@@ -103,7 +103,9 @@ def scan_of_layer(layer: Image) -> Scan:
     sizes = [float(s) if ok else None for s, ok in zip(layer.scale, known, strict=True)]
     units = [f"{u:~}" if ok else None for u, ok in zip(layer.units, known, strict=True)]
     data = levels[0][..., :3] if layer.rgb else levels[0]
-    origin = [float(t) if ok else 0.0 for t, ok in zip(layer.translate, known, strict=True)]
+    origin = [
+        float(t) if ok else 0.0 for t, ok in zip(layer.translate, known, strict=True)
+    ]
     scan = Scan.from_array(
         data,
         axes=_axes(layer),
@@ -120,5 +122,7 @@ def _axes(layer: Image) -> tuple[str, ...]:
     extra = [f"a{i}" for i in range(layer.ndim - len(names))]
     given = [str(label) for label in layer.axis_labels[:-2]]
     usable = all(g.isidentifier() and g not in "yxc" for g in given)
-    leading = given if usable and len(set(given)) == len(given) else (extra + names)[:-2]
+    leading = (
+        given if usable and len(set(given)) == len(given) else (extra + names)[:-2]
+    )
     return (*leading, "y", "x", *(("c",) if layer.rgb else ()))

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from inspect import ismethod
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, Qt, Signal, Slot
+from psygnal import Signal
+from qtpy.QtCore import QObject, Qt
+from qtpy.QtCore import Signal as QtSignal
 
 from napari_sesami.viewer._errors import sentence
 
@@ -27,7 +29,7 @@ _log = logging.getLogger(__name__)
 _REPORT_EVERY = 0.05  # s; more progress reports than this would only load the GUI
 
 
-class Cancelled(Exception):  # noqa: N818 - not a fault
+class Cancelled(Exception):
     """Raised inside a job by `Ticket.check` after somebody cancelled it."""
 
 
@@ -68,9 +70,7 @@ class Ticket:
         self.check()
         now = time.monotonic()
         work = self._work()
-        if work is None or (
-            fraction < 1 and now - self._last_report < _REPORT_EVERY
-        ):
+        if work is None or (fraction < 1 and now - self._last_report < _REPORT_EVERY):
             return
         self._last_report = now
         work._send(work._report, self, float(fraction), text)
@@ -86,7 +86,21 @@ class _Job:
     failed: Callable[[], Callable[[str], None] | None]
 
 
-class Work(QObject):
+class _Courier(QObject):
+    """Carries calls from any thread to the one it was made in, the GUI's."""
+
+    sent = QtSignal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+
+    def _deliver(self, message: tuple[Callable[..., None], tuple[Any, ...]]) -> None:
+        function, arguments = message
+        function(*arguments)
+
+
+class Work:
     """Runs jobs one after the other in a thread of its own.
 
     Parameters
@@ -106,18 +120,16 @@ class Work(QObject):
     """topic at work, or "" when there is nothing left to do"""
     failed = Signal(str, str)
     """topic, one sentence"""
-    _sent = Signal(object)
 
     def __init__(self, name: str = "sesami-work") -> None:
-        super().__init__()
         self._name = name
+        self._courier = _Courier()
         self._condition = threading.Condition()
         self._waiting: OrderedDict[str, _Job] = OrderedDict()
         self._running: _Job | None = None
         self._generations: dict[str, int] = {}
         self._closed = False
         self._thread: threading.Thread | None = None
-        self._sent.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
 
     @property
     def busy(self) -> bool:
@@ -138,6 +150,8 @@ class Work(QObject):
 
         Parameters
         ----------
+        topic
+            What it is about, e.g. "open"; each topic has room for one request.
         run
             Called in the thread; loops inside call `ticket.check` or `ticket.report`.
         done, failed
@@ -219,13 +233,13 @@ class Work(QObject):
 
     def _send(self, function: Callable[..., None], *arguments: Any) -> None:
         try:
-            self._sent.emit((function, arguments))
+            self._courier.sent.emit((self._unless_closed, (function, arguments)))
         except RuntimeError:  # Qt has already deleted the object: nobody listens
             _log.debug("a result came after the window was closed")
 
-    @Slot(object)
-    def _deliver(self, message: tuple[Callable[..., None], tuple[Any, ...]]) -> None:
-        function, arguments = message
+    def _unless_closed(
+        self, function: Callable[..., None], arguments: tuple[Any, ...]
+    ) -> None:
         if not self._closed:
             function(*arguments)
 

@@ -1,0 +1,1 @@
+"""GUI tests: real windows, real mouse and keys."""
