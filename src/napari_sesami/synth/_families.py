@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from napari_sesami.synth._aoi import wire_bond
 from napari_sesami.synth._sem import DEFECTS, sem_pair
 from napari_sesami.synth._tem import TEM_KINDS, tem
+from napari_sesami.synth._xrm import hbm_slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,14 +16,9 @@ if TYPE_CHECKING:
     from napari_sesami.synth._types import Synthetic
 
 
-def sem(
-    seed: int, magnification: str = "high", pattern: str | None = None
-) -> Synthetic:
+def sem(seed: int, magnification: str = "high") -> Synthetic:
     """Draw one picture of a SEM pair; the seed also picks the defect."""
-    defect = DEFECTS[seed % len(DEFECTS)]
-    if pattern is not None:
-        defect = "particle" if seed % 2 else "scratch"
-    pair = sem_pair(defect, seed, pattern=pattern)
+    pair = sem_pair(DEFECTS[seed % len(DEFECTS)], seed)
     return pair.low if magnification == "low" else pair.high
 
 
@@ -33,5 +30,7 @@ FAMILIES: dict[str, Callable[[int], Synthetic]] = {
     },
     "sem_low": partial(sem, magnification="low"),
     "sem_high": partial(sem, magnification="high"),
+    "hbm_slice": hbm_slice,
+    "wire_bond": wire_bond,
 }
 """Name of a family to a function from a seed to a scene with noise."""

@@ -34,7 +34,7 @@ def noise_tile(scale_px: float) -> Grid:
     rng = np.random.default_rng(int(scale_px * 1000))
     white = rng.standard_normal((_TILE, _TILE)).astype(np.float32)
     smooth = gaussian_filter(white, scale_px, mode="wrap") if scale_px > 0 else white
-    return (smooth / smooth.std()).astype(np.float32)
+    return ((smooth - smooth.mean()) / smooth.std()).astype(np.float32)
 
 
 @lru_cache(maxsize=16)
@@ -103,6 +103,8 @@ class Canvas:
         roughness_length_nm: float = 10.0,
     ) -> None:
         self.shape, self.pixel_nm, self.rng = shape, pixel_nm, rng
+        # its own stream, so that rougher edges leave the objects where they are
+        self.texture_rng = rng.spawn(1)[0]
         self.height, self.width = shape[0] * pixel_nm, shape[1] * pixel_nm
         self.roughness_nm = roughness_nm
         self._ids, self._tones = materials, grey
@@ -152,7 +154,7 @@ class Canvas:
         """Give an edge shift in nm with the roughness of this picture."""
         rows, columns = window
         size = (rows.stop - rows.start, columns.stop - columns.start)
-        return (share * self.roughness_nm) * crop(self._rough, size, self.rng)
+        return (share * self.roughness_nm) * crop(self._rough, size, self.texture_rng)
 
     def paint(
         self, material: str, distance: Grid, window: Window, tone: float = 0.0

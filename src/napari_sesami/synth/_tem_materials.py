@@ -70,7 +70,7 @@ def add_texture(
     """Put speckle, mottle and crystallites on the grey values of a finished canvas."""
     used = [MATERIALS[name] for name in names]
     stronger = _BF_GRAIN if contrast == "bf" else 1.0
-    grey, labels, rng = canvas.grey, canvas.labels, canvas.rng
+    grey, labels, rng = canvas.grey, canvas.labels, canvas.texture_rng
     # amorphous graininess is some 0.5 nm wide
     fine = min(max(0.25 / canvas.pixel_nm, 0.5), 1.5)
     _stir(grey, labels, [m.speckle for m in used], noise_tile(round(fine, 1)), rng)
