@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 DM_TYPES = {"int16": 1, "float32": 2, "complex64": 3, "uint8": 6, "uint16": 10}
 
 
-def dm3(path: Path, *images: dict[str, Any], little: bool = True) -> Path:
+def dm3(path: Path, *images: dict[str, Any], order: str = "<") -> Path:
     """Write a DM3 file. Each image: data, and optionally name, scale, units, type."""
-    listed = b"".join(_dm_group("", _dm_image(image)) for image in images)
+    listed = b"".join(_dm_group("", _dm_image(image, order)) for image in images)
     body = _dm_head(len(images)) + listed
     root = b"\x01\x00" + struct.pack(">I", 1) + _dm_group("ImageList", body)
-    path.write_bytes(struct.pack(">III", 3, len(root), int(little)) + root + b"\0" * 8)
+    path.write_bytes(
+        struct.pack(">III", 3, len(root), int(order == "<")) + root + b"\0" * 8
+    )
     return path
 
 
@@ -37,12 +39,12 @@ def _dm_tag(name: str, kinds: list[int], value: bytes) -> bytes:
     return head + struct.pack(f">I{len(kinds)}I", len(kinds), *kinds) + value
 
 
-def _dm_text(name: str, text: str) -> bytes:
-    raw = text.encode("utf-16-le")
+def _dm_text(name: str, text: str, order: str) -> bytes:
+    raw = text.encode("utf-16-le" if order == "<" else "utf-16-be")
     return _dm_tag(name, [20, 4, len(text)], raw)
 
 
-def _dm_image(image: dict[str, Any]) -> bytes:
+def _dm_image(image: dict[str, Any], order: str) -> bytes:
     data: NDArray[Any] = image["data"]
     scale = image.get("scale", (1.0,) * data.ndim)
     units = image.get("units", ("",) * data.ndim)
@@ -51,17 +53,17 @@ def _dm_image(image: dict[str, Any]) -> bytes:
         _dm_group(
             "",
             _dm_head(3)
-            + _dm_tag("Origin", [6], struct.pack("<f", 0.0))
-            + _dm_tag("Scale", [6], struct.pack("<f", s))
-            + _dm_text("Units", u),
+            + _dm_tag("Origin", [6], struct.pack(order + "f", 0.0))
+            + _dm_tag("Scale", [6], struct.pack(order + "f", s))
+            + _dm_text("Units", u, order),
         )
         for s, u in zip(reversed(scale), reversed(units), strict=True)
     ]
     dims = [
-        _dm_tag("", [5], struct.pack("<I", n))
+        _dm_tag("", [5], struct.pack(order + "I", n))
         for n in reversed(image.get("shape", data.shape))
     ]
-    pixels = data.tobytes()
+    pixels = data.astype(data.dtype.newbyteorder(order)).tobytes()
     content = (
         _dm_group(
             "Calibrations",
@@ -69,10 +71,10 @@ def _dm_image(image: dict[str, Any]) -> bytes:
             + _dm_group("Dimension", _dm_head(len(steps)) + b"".join(steps)),
         )
         + _dm_tag("Data", [20, 10, len(pixels)], pixels)
-        + _dm_tag("DataType", [5], struct.pack("<I", kind))
+        + _dm_tag("DataType", [5], struct.pack(order + "I", kind))
         + _dm_group("Dimensions", _dm_head(len(dims)) + b"".join(dims))
     )
-    name = _dm_text("Name", image.get("name", "image"))
+    name = _dm_text("Name", image.get("name", "image"), order)
     return _dm_head(2) + _dm_group("ImageData", _dm_head(4) + content) + name
 
 

@@ -140,6 +140,44 @@ def test_one_pixel_thin_volumes_open(tmp_path: Path) -> None:
     assert scan.plane(3)[0, 0] == 3
 
 
+def test_big_endian_files_open_in_native_order(tmp_path: Path) -> None:
+    data = np.arange(20, dtype=np.int16).reshape(4, 5)
+    image = {"data": data, "scale": (3.0, 2.0), "units": ("nm", "µm")}
+    scan = open_scan(dm3(tmp_path / "old.dm3", image, order=">"))
+    assert (scan.pixel_size, scan.units) == ((3.0, 2.0), ("nm", "µm"))
+    np.testing.assert_array_equal(scan.plane(0), data)
+    assert scan.plane(0).dtype.isnative
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/fd").exists(), reason="counts handles in /proc"
+)
+def test_an_open_scan_holds_no_file_open(tmp_path: Path) -> None:
+    file = dm3(tmp_path / "a.dm3", {"data": np.ones((4, 5), np.uint8)})
+    scan = open_scan(file)
+    scan.plane(0)
+    assert str(file) not in open_handles()
+
+
+def test_random_damage_gives_a_sentence_or_an_image(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    raw = (shared_data / f"{RS}2D__test_STEM_image.dm3").read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(60):
+        bent = bytearray(raw)
+        for at in rng.integers(0, 3000, 5):
+            bent[at] = rng.integers(256)
+        (tmp_path / "bent.dm3").write_bytes(bent)
+        try:
+            open_scan(tmp_path / "bent.dm3").plane(0)
+        except ScanError as error:
+            refused += 1
+            assert "bent.dm3" in str(error)
+    assert refused > 10
+
+
 def test_spectra_and_unknown_types_are_refused_politely(tmp_path: Path) -> None:
     spectrum = dm3(tmp_path / "s.dm3", {"data": np.ones(9, np.float32), "name": "EELS"})
     with pytest.raises(ScanError, match=r"s\.dm3.*'EELS' is a spectrum"):

@@ -93,9 +93,14 @@ def read_folder(folder: Path, files: Sequence[Path], key: str) -> Scan:
 @contextmanager
 def _lenient() -> Iterator[None]:
     """Take values that bend the standard, as instruments write them, without noise."""
+    from pydicom.errors import BytesLengthException
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
+        try:
+            yield
+        except BytesLengthException as error:
+            raise ValueError(str(error)) from error
 
 
 def _scan(path: Path, series: _Series, name: str) -> Scan:

@@ -1,4 +1,4 @@
-"""Gatan DM3 and DM4: tags through ncempy, pixels straight from the file."""
+"""Gatan DM3 and DM4: images with the size and unit of every axis."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.scan._dm_tags import read_tags
 from napari_sesami.scan._errors import ScanError
 from napari_sesami.scan._lazy import name_axes, raw_array, unique_names
 from napari_sesami.scan._reader import BROKEN_FILE, ImageInfo, Reader
@@ -18,25 +19,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DTYPES = {
-    1: "<i2",
-    2: "<f4",
-    3: "<c8",
-    6: "<u1",
-    7: "<i4",
-    8: "<u1",
-    9: "<i1",
-    10: "<u2",
-    11: "<u4",
-    12: "<f8",
-    13: "<c16",
-    14: "<u1",  # a mask: one byte per pixel, 0 or 1
-    23: "<u1",
-    39: "<i8",
-    40: "<u8",
+    1: "i2",
+    2: "f4",
+    3: "c8",
+    6: "u1",
+    7: "i4",
+    8: "u1",
+    9: "i1",
+    10: "u2",
+    11: "u4",
+    12: "f8",
+    13: "c16",
+    14: "u1",  # a mask: one byte per pixel, 0 or 1
+    23: "u1",
+    39: "i8",
+    40: "u8",
 }
-"""Gatan's numbers for data types; ncempy knows fewer of them."""
-
-FAILURES: tuple[type[Exception], ...] = (*BROKEN_FILE, RuntimeError)
+"""Gatan's numbers for types of pixels."""
 
 COLOUR = (8, 23)
 """Four bytes per pixel: blue, green, red, nothing."""
@@ -48,6 +47,7 @@ class _Image:
 
     key: str
     data_type: int
+    order: str
     shape: tuple[int, ...]
     said: tuple[tuple[Any, Any], ...]
     origin: tuple[float, ...]
@@ -125,7 +125,8 @@ def read(path: Path, key: str) -> Scan:
 def _pixels(path: Path, image: _Image) -> tuple[Any, list[str]]:
     """Lazy pixels, colour in the order red, green, blue, complex ones as modulus."""
     shape = (*image.shape, 4) if image.colour else image.shape
-    data = raw_array(path, DTYPES[image.data_type], shape, image.offset)
+    dtype = image.order + DTYPES[image.data_type]
+    data = raw_array(path, dtype, shape, image.offset)
     if image.colour:
         return data[..., 2::-1], []
     if data.dtype.kind == "c":
@@ -149,36 +150,36 @@ def _usable(path: Path) -> list[_Image]:
 
 def _images(path: Path) -> list[_Image]:
     """Parse the tags; the thumbnail comes first in the list and is dropped."""
-    tags = _tags(path)
-    numbers = sorted(
-        {int(k.split(".")[2]) for k in tags if k.startswith(".ImageList.")}
-    )
+    tags, order = _tags(path)
+    listed = [k.split(".")[1] for k in tags if k.startswith("ImageList.")]
+    numbers = sorted({int(n) for n in listed if n.isdigit()})
     entries = [
-        {k.removeprefix(f".ImageList.{n}."): v for k, v in tags.items() if _of(k, n)}
+        {k.removeprefix(f"ImageList.{n}."): v for k, v in tags.items() if _of(k, n)}
         for n in numbers
     ]
-    entries = [entry for entry in entries if "ImageData.Data.arrayOffset" in entry]
+    entries = [entry for entry in entries if "ImageData.Data.offset" in entry]
     if len(entries) > 1 and int(entries[0].get("ImageData.DataType", 0)) == 23:
         entries = entries[1:]
     names = unique_names([str(e.get("Name", "")) or "image" for e in entries])
-    return [_image(name, entry) for name, entry in zip(names, entries, strict=True)]
+    return [_image(n, entry, order) for n, entry in zip(names, entries, strict=True)]
 
 
 def _of(tag: str, number: int) -> bool:
-    return tag.startswith(f".ImageList.{number}.")
+    return tag.startswith(f"ImageList.{number}.")
 
 
-def _image(key: str, tags: Mapping[str, Any]) -> _Image:
+def _image(key: str, tags: Mapping[str, Any], order: str) -> _Image:
     dims = _numbered(tags, "ImageData.Dimensions.")
     steps = range(len(dims), 0, -1)  # Gatan counts x first
     cal = "ImageData.Calibrations.Dimension"
     return _Image(
         key=key,
         data_type=int(tags["ImageData.DataType"]),
+        order=order,
         shape=tuple(int(tags[d]) for d in reversed(dims)),
         said=tuple(_said(tags, f"{cal}.{i}") for i in steps),
         origin=tuple(float(tags.get(f"{cal}.{i}.Origin", 0.0)) for i in steps),
-        offset=int(tags["ImageData.Data.arrayOffset"]),
+        offset=int(tags["ImageData.Data.offset"]),
         metadata=_metadata(tags),
     )
 
@@ -200,42 +201,24 @@ def _metadata(tags: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in tags.items():
         group, _, name = key.removeprefix("ImageTags.").partition(".")
         if group in ("Microscope Info", "DigiScan", "Acquisition") and "." not in name:
-            plain = value.item() if isinstance(value, np.generic) else value
-            kept.setdefault(group, {})[name] = plain
+            kept.setdefault(group, {})[name] = value
     return kept
 
 
-def _tags(path: Path) -> dict[str, Any]:
-    """Read all tags; a failure becomes text, so that no frame keeps the file open."""
+def _tags(path: Path) -> tuple[dict[str, Any], str]:
+    """Read all tags, or say what is wrong with them."""
     with path.open("rb") as file:
-        head = file.read(16)
-    if not sniff(path, head):
-        raise ScanError(
-            f"{path.name} is not a Gatan file of version 3 or 4, as its name says."
-        )
-    if head[11 if head[3] == 3 else 15] == 0:
-        raise ScanError(
-            f"{path.name} is a Gatan file of big-endian byte order (very old "
-            f"DigitalMicrograph); save it again in a current one."
-        )
-    tags, reason = _parse(path)
-    if tags is None:
+        if not sniff(path, file.read(16)):
+            raise ScanError(
+                f"{path.name} is not a Gatan file of version 3 or 4, as its name says."
+            )
+    try:
+        return read_tags(path)
+    except BROKEN_FILE as error:
         raise ScanError(
             f"{path.name} starts as a Gatan file but its tags cannot be read "
-            f"({reason}); it is cut off or damaged, copy it again."
-        )
-    return tags
-
-
-def _parse(path: Path) -> tuple[dict[str, Any] | None, str]:
-    from ncempy.io.dm import fileDM
-
-    with np.errstate(all="ignore"):
-        try:
-            with fileDM(path) as parsed:
-                return dict(parsed.allTags), ""
-        except FAILURES as error:
-            return None, str(error) or type(error).__name__
+            f"({error}); it is cut off or damaged, copy it again."
+        ) from error
 
 
 READER = Reader(
@@ -244,5 +227,4 @@ READER = Reader(
     sniff=sniff,
     list_images=list_images,
     read=read,
-    failures=FAILURES,
 )

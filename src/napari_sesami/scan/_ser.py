@@ -1,7 +1,7 @@
 """TIA .ser and .emi (FEI Tecnai, Titan, Talos): own parser of the series layout.
 
-ncempy.io.ser reads the same files but takes every calibration for metres and stops at
-series whose position tags are missing.
+ncempy.io.ser reads the same files, but takes every calibration for metres, stops at
+series without position tags, and its import runs the whole of ncempy.
 """
 
 from __future__ import annotations
