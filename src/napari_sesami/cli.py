@@ -95,7 +95,9 @@ def _add_models(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     remove = actions.add_parser("remove", help="delete an installed model")
     remove.add_argument("name")
     for name, action in actions.choices.items():
-        action.set_defaults(run=_lazy(home, name.replace("import", "import_")))
+        action.set_defaults(
+            run=_lazy(home, {"list": "list_", "import": "import_"}.get(name, name))
+        )
 
 
 def _add_evaluate(
