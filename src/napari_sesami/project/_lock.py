@@ -7,16 +7,17 @@ import json
 import os
 import socket
 import sys
+import time
 import weakref
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from napari_sesami.project._disk import write_all
 from napari_sesami.project._errors import ProjectLocked
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+PATIENCE = 5.0
+"""Seconds to wait for a dead process's lock."""
 _HELD = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 _UNKNOWN = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
 
@@ -31,8 +32,7 @@ class Lock:
     def __init__(self, path: Path) -> None:
         fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            got = _lock(fd)
-            if got is False or (got is None and _other_alive(path)):
+            if not _taken(fd, path):
                 raise ProjectLocked(_who(path))
             os.ftruncate(fd, 0)
             owner = {"pid": os.getpid(), "host": socket.gethostname()}
@@ -52,6 +52,22 @@ def _release(fd: int, pid: int) -> None:
         with suppress(OSError):  # a full disk must not keep the lock
             os.ftruncate(fd, 0)
     os.close(fd)
+
+
+def _taken(fd: int, path: Path) -> bool:
+    """Take the lock; a process that was just killed gets time to let go of it."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        got = _lock(fd)
+        if got:
+            return True
+        alive = _other_alive(path)
+        if got is None:
+            return not alive
+        here = _owner(path).get("host") == socket.gethostname()
+        if alive or not here or time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
 
 
 def _lock(fd: int) -> bool | None:
@@ -88,8 +104,10 @@ def _other_alive(path: Path) -> bool:
     """Whether the file names another process on this machine that still runs."""
     owner = _owner(path)
     pid = owner.get("pid")
-    if not isinstance(pid, int) or pid == os.getpid():
+    if not isinstance(pid, int):
         return False
+    if pid == os.getpid():
+        return True
     if owner.get("host") != socket.gethostname() or os.name != "posix":
         return False  # another machine's processes cannot be asked
     return _is_ours(pid)
@@ -104,10 +122,12 @@ def _is_ours(pid: int) -> bool:
     except PermissionError:
         pass
     try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            command = file.read()
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
-        return True
+        return not Path("/proc/self").exists()  # macOS: the id is all there is
+    if state in "ZX":  # dead, although its threads may still be letting go
+        return False
     return b"python" in command or b"napari" in command or b"sesami" in command
 
 

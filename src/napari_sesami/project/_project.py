@@ -273,8 +273,9 @@ class Project:
             )
         with self._guard:
             works = list(self._works.values())
-        with _disk.saying(self.path):
-            self._write_index()
+        if self._loose:
+            with _disk.saying(self.path):
+                self._write_index()
         for work in works:
             work.save()
         self._saved_at, self.last_trouble = time.monotonic(), None
