@@ -1,4 +1,4 @@
-"""Broken, cut, empty and foreign files: one sentence with the name, nothing left open."""
+"""Broken, cut, empty and foreign files: one sentence each, and nothing left open."""
 
 from __future__ import annotations
 

@@ -30,6 +30,7 @@ def bar(
     for x, words in zip(
         (0.02, 0.2, 0.4, 0.6),
         ("EHT = 5.00 kV", "WD = 3.9 mm", "Mag = 50 K X", "SE2 200 nm"),
+        strict=True,
     ):
         draw.text((x * width, 0.15 * height), words, fill=ink, font=font)
         draw.text((x * width, 0.58 * height), words[::-1], fill=ink, font=font)

@@ -75,6 +75,17 @@ def test_tiles_and_strips_join_to_the_image(tmp_path, stack, how):
     assert max(scan.data.numblocks[-2:]) == 1
 
 
+def test_pages_apart_from_each_other_are_mapped_without_an_open_file(tmp_path, stack):
+    with tifffile.TiffWriter(tmp_path / "a.tif", byteorder=">") as tif:
+        for plane in stack:
+            tif.write(plane, metadata=None, contiguous=False)
+    scan = open_scan(tmp_path / "a.tif")
+    np.testing.assert_array_equal(np.asarray(scan.data), stack)
+    np.testing.assert_array_equal(scan.data[1:4, 5, ::3].compute(), stack[1:4, 5, ::3])
+    np.testing.assert_array_equal(scan.plane(2, step=2), stack[2, ::2, ::2])
+    assert scan.data.dtype.isnative
+
+
 def test_a_lazy_scan_travels_to_another_process(tmp_path, stack):
     scan = open_scan(write(tmp_path / "a.tif", stack, compression="zlib"))
     scan.plane(0)

@@ -31,7 +31,12 @@ def multiscale(
         group.create_array(
             str(level), data=small, chunks=(1,) * (small.ndim - 2) + (16, 16)
         )
-        change = [{"type": "scale", "scale": [a * b for a, b in zip(scale, steps)]}]
+        change = [
+            {
+                "type": "scale",
+                "scale": [a * b for a, b in zip(scale, steps, strict=True)],
+            }
+        ]
         datasets.append({"path": str(level), "coordinateTransformations": change})
     kinds = {"t": "time", "c": "channel"}
     named = []

@@ -4,19 +4,56 @@ from __future__ import annotations
 
 import threading
 import weakref
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sesami.scan._chunks import merged_chunks
 from napari_sesami.scan._errors import ScanError
-from napari_sesami.scan._lazy import raw_array
+from napari_sesami.scan._lazy import plane_chunks, raw_array
 from napari_sesami.scan._normalise import sample_planes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class PagePixels:
+    """Pages that lie uncompressed, each at its place; mapped only while read."""
+
+    path: Path
+    stored: np.dtype[Any]
+    offsets: NDArray[np.int64]
+    page_shape: tuple[int, ...]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the pixels once read: in native byte order."""
+        return self.stored.newbyteorder("=")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Pages, then rows, columns and colours."""
+        return (len(self.offsets), *self.page_shape)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def __getitem__(self, where: tuple[Any, ...]) -> NDArray[Any]:
+        """Read a part of the pixels; `where` is an index or slice per axis."""
+        if isinstance(where[0], slice):
+            pages = [self._page(at, where[1:]) for at in self.offsets[where[0]]]
+            return np.stack(pages)
+        return self._page(self.offsets[where[0]], where[1:])
+
+    def _page(self, at: int, where: tuple[Any, ...]) -> NDArray[Any]:
+        page = np.memmap(self.path, self.stored, "r", int(at), self.page_shape)
+        return np.array(page[where], dtype=self.dtype)
 
 
 class TiffPixels:
@@ -79,6 +116,11 @@ def lazy_series(tif: Any, path: Path, number: int, level: int, squeeze: bool) ->
         dtype = np.dtype(series.dtype).newbyteorder(tif.byteorder)
         return raw_array(path, dtype, shape, offset)
     check_complete(path, series)
+    pages = mapped_pages(tif, path, series, squeeze)
+    if pages is not None:
+        meta = np.empty((0,) * pages.ndim, pages.dtype)
+        chunks = (1, *plane_chunks(pages.page_shape, pages.dtype))
+        return da.from_array(pages, chunks=chunks, name=False, meta=meta)
     like = as_zarr(tif.series[number], level, squeeze)
     pixels = TiffPixels(path, (number, level), squeeze, like)
     axes = series.get_axes(squeeze)
@@ -86,6 +128,19 @@ def lazy_series(tif: Any, path: Path, number: int, level: int, squeeze: bool) ->
     chunks = merged_chunks(like.chunks, pixels.shape, y, x, pixels.dtype.itemsize)
     meta = np.empty((0,) * pixels.ndim, pixels.dtype)  # else dask would read a bit
     return da.from_array(pixels, chunks=chunks, name=False, asarray=True, meta=meta)
+
+
+def mapped_pages(tif: Any, path: Path, series: Any, squeeze: bool) -> PagePixels | None:
+    """Describe a stack of grey pages that can be mapped one by one, or return None."""
+    shape, page = series.get_shape(squeeze), series.keyframe
+    is_stack = len(shape) == 3 and len(series.pages) == shape[0]
+    if not is_stack or page.shape != shape[1:] or not page.is_memmappable:
+        return None
+    if any(p is None for p in series.pages):
+        return None
+    offsets = np.array([p.dataoffsets[0] for p in series.pages], dtype=np.int64)
+    stored = np.dtype(series.dtype).newbyteorder(tif.byteorder)
+    return PagePixels(path, stored, offsets, page.shape)
 
 
 def check_complete(path: Path, series: Any) -> None:
