@@ -381,6 +381,21 @@ def test_three_equal_colours_are_grey(tmp_path, image, stack):
     assert open_scan(tmp_path / "b.tif").is_rgb
 
 
+def test_a_description_that_lies_about_the_shape_does_not_matter(tmp_path, image):
+    tifffile.imwrite(
+        tmp_path / "a.tif", image, metadata=None, description='{"shape": [96, 65]}'
+    )
+    np.testing.assert_array_equal(open_scan(tmp_path / "a.tif").plane(), image)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int16, np.uint32, np.float16, np.float64])
+def test_every_kind_of_number_opens(tmp_path, image, dtype):
+    pixels = (image > 100).astype(dtype) if dtype is bool else image.astype(dtype)
+    scan = open_scan(write(tmp_path / "a.tif", pixels))
+    np.testing.assert_array_equal(scan.plane(), pixels)
+    assert 0 < scan.grey().mean() < 1
+
+
 def test_float_images_with_holes_open(tmp_path, image):
     pixels = image.astype(np.float32)
     pixels[:2, :2] = [[np.nan, np.inf], [-np.inf, 1e30]]

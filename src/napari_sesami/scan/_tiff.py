@@ -119,10 +119,11 @@ def _unique(letters: list[str]) -> tuple[str, ...]:
 
 def _name(path: Path, tif: Any, number: int) -> str:
     """Name a series: the file's name, with the series' own if there are several."""
+    stem = path.stem.removesuffix(".ome")
     if len(tif.series) == 1:
-        return path.stem
+        return stem
     own = tif.series[number].name
-    return f"{path.stem} {own or number}"
+    return f"{stem} {own or number}"
 
 
 def _check_chain(path: Path, tif: Any) -> None:
