@@ -65,11 +65,13 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         if zipfile.is_zipfile(path) or "Unsupported" in str(error):
             raise ModelError(
-                f"{path.name} holds more than weights: opening it would run its own code, "
-                "which is never done. Save its state dict alone and take that."
+                f"{path.name} holds more than weights: opening it would run its own "
+                "code, which is never done. Save its state dict alone and take that."
             ) from error
         raise ModelError(_broken(path)) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, UnicodeDecodeError) as error:
+    except PermissionError as error:
+        raise ModelError(f"{path} may not be read; change its permissions.") from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise ModelError(_broken(path)) from error
     tensors = _only_tensors(content)
     if not tensors:

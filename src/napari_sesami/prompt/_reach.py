@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 THICK = 16  # view pixels across that an object needs to be seen well from afar
 AGREE = 0.6  # overlap at which two views speak of the same object
-MOST_VIEWS = 24
+MOST_VIEWS = 24  # further views for one object: bounds the time of a click
 FITS = 0.6  # part of a view's side that an object may fill after centring
 
 
@@ -33,6 +33,7 @@ class Reach:
 
     def __init__(self, task: Task) -> None:
         self.task = task
+        self.left = MOST_VIEWS
 
     def solve(self) -> Mask:
         """The whole object."""
@@ -131,13 +132,13 @@ class Reach:
         """Go on into the neighbouring views as long as they see the same object."""
         parts = [mask for mask, _ in waiting]
         seen = {view for _, view in waiting}
-        most = len(seen) + MOST_VIEWS
         while waiting:
             part, here = waiting.pop(0)
             for there in self._next_views(part, here):
-                if there in seen or len(seen) >= most:
+                if there in seen or not self.left:
                     continue
                 seen.add(there)
+                self.left -= 1
                 check_cancelled()
                 further = self._continued(union(parts), there)
                 if further is not None:
@@ -146,9 +147,9 @@ class Reach:
         return union(parts)
 
     def _next_views(self, mask: Mask, view: View) -> list[View]:
-        """Views half a side on, where the mask crosses the border."""
+        """Views farther on, three eighths shared, where the mask crosses the border."""
         y0, x0, y1, x1 = view.box
-        half = self.task.predictor.model.tile * view.shrink // 2
+        on = self.task.predictor.model.tile * view.shrink * 5 // 8
         rim = max(round(view.cell), 1)
         strips = (
             (y0, x0, y0 + rim, x1),
@@ -156,7 +157,7 @@ class Reach:
             (y1 - rim, x0, y1, x1),
             (y0, x1 - rim, y1, x1),
         )
-        steps = ((-half, 0), (0, -half), (half, 0), (0, half))
+        steps = ((-on, 0), (0, -on), (on, 0), (0, on))
         found = []
         for out, strip, (dy, dx) in zip(
             touched(mask, view, self.task.shape), strips, steps, strict=True
