@@ -147,3 +147,17 @@ def test_cut_off_files_give_a_sentence(
     cut.write_bytes(whole.read_bytes()[:keep])
     with pytest.raises(ScanError, match=r"cut\.emd"):
         open_scan(cut)
+
+
+def test_py4dstem_counts_its_dims_from_zero(tmp_path: Path) -> None:
+    file = tmp_path / "py4d.emd"
+    with h5py.File(file, "w") as raw:
+        group = raw.create_group("root/virtual")
+        group.attrs["emd_group_type"] = "array"
+        group["data"] = np.arange(12, dtype=np.float32).reshape(3, 4)
+        for name, step in (("dim0", 2.0), ("dim1", 3.0)):
+            group[name] = np.array([0.0, step])
+            group[name].attrs["units"] = "nm"
+    scan = open_scan(file)
+    assert scan.pixel_size == (2.0, 3.0)
+    assert scan.plane(0)[2, 3] == 11.0

@@ -94,3 +94,20 @@ def test_foreign_bytes_give_a_sentence(tmp_path: Path) -> None:
     file.write_text("no header at all " * 100)
     with pytest.raises(ScanError, match=r"words\.mrc"):
         open_scan(file)
+
+
+def test_a_file_larger_than_memory_opens_and_scrolls(tmp_path: Path) -> None:
+    file = made(tmp_path / "huge.mrc", np.ones((1, 1, 1), np.float32), (2.0, 2.0, 2.0))
+    with mrcfile.open(file, "r+", permissive=True) as mrc:
+        mrc.header.nx, mrc.header.ny, mrc.header.nz = 2048, 2048, 2500
+        mrc.header.mx, mrc.header.my, mrc.header.mz = 2048, 2048, 2500
+        mrc.header.cella = (4096.0, 4096.0, 5000.0)
+    with file.open("r+b") as raw:
+        raw.truncate(1024 + 2048 * 2048 * 2500 * 4)  # 42 GB, none of it on the disk
+        raw.seek(1024 + 2048 * 2048 * 2499 * 4)
+        raw.write(np.full(2048, 7, "<f4").tobytes())
+    scan = open_scan(file)
+    assert scan.shape == (2500, 2048, 2048)
+    assert scan.pixel_size == (2.0, 2.0, 2.0)
+    assert scan.plane(2499)[0].max() == 7.0
+    assert scan.plane(1200).max() == 0.0

@@ -132,6 +132,9 @@ def find_reader(path: Path) -> Reader:
     by_name = [f for f in FORMATS if path.suffix.lower() in f.extensions]
     if by_name:
         return by_name[0].load()
+    extra = _Format("_rsciio", ()).load()
+    if extra.sniff(path, head):
+        return extra
     raise ScanError(_unknown(path, head))
 
 
