@@ -41,6 +41,7 @@ _TRUTH = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, hp.SILICON], np.uint8)
 VOXEL_UM = {"logic": 1.5, "memory": 1.0, "stack": 2.0}
 BLUR_UM = {"logic": 1.9, "memory": 1.0, "stack": 1.6}
 _FULL_SCALE = 60000
+_RING_PLANES = 6
 
 
 @dataclass(frozen=True)
@@ -182,8 +183,7 @@ def _measure(plan: Plan, grey: NDArray[np.float32], start: int) -> NDArray[np.fl
     drift = replace(drift, first=start, total=plan.shape[0])
     image = drift(image, _generator(plan, 1)).image
     image = image + count.sigma(image) * _grain(plan, count, image, start)
-    for k in range(len(image)):
-        image[k : k + 1] += _ring_field(plan, rings, image[k : k + 1], start + k)
+    _add_rings(plan, rings, image, start)
     return image[:, 0].numpy()
 
 
@@ -204,20 +204,25 @@ def _grain(
     return torch.from_numpy(soft[halo:-halo]) / blur_gain(count.grain)
 
 
-def _ring_field(
-    plan: Plan, rings: Rings, image: torch.Tensor, plane: int
-) -> torch.Tensor:
-    """Rings of one plane; about z they change slowly from plane to plane."""
+def _add_rings(plan: Plan, rings: Rings, image: torch.Tensor, start: int) -> None:
+    """Add every plane's rings; about z they change slowly from plane to plane."""
+    one = image[:1]
     if plan.axis != "z":
-        off = plane - plan.centre[0] * (plan.shape[0] - 1)
         longest = int(np.hypot(max(plan.shape), plan.shape[0])) + 3
-        profile = rings.profile(image, _generator(plan, 2), longest)
-        return replace(rings, offset=off).field(image, profile)
-    knot, part = divmod(plane, 6)
-    low = rings.profile(image, _generator(plan, 16 + knot))
-    high = rings.profile(image, _generator(plan, 17 + knot))
-    field = (1 - part / 6) * rings.field(image, low)
-    return field + part / 6 * rings.field(image, high)
+        profile = rings.profile(one, _generator(plan, 2), longest)
+        for k in range(len(image)):
+            off = start + k - plan.centre[0] * (plan.shape[0] - 1)
+            image[k : k + 1] += replace(rings, offset=off).field(one, profile)
+        return
+    fields: dict[int, torch.Tensor] = {}
+    for k in range(len(image)):
+        knot, part = divmod(start + k, _RING_PLANES)
+        for number in (knot, knot + 1):
+            if number not in fields:
+                profile = rings.profile(one, _generator(plan, 16 + number))
+                fields[number] = rings.field(one, profile)
+        share = part / _RING_PLANES
+        image[k : k + 1] += torch.lerp(fields[knot], fields[knot + 1], share)
 
 
 def _measure_side(plan: Plan, grey: NDArray[np.float32]) -> NDArray[np.float32]:
