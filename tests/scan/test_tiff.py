@@ -11,6 +11,8 @@ import pytest
 import tifffile
 
 from napari_sesami.scan import ScanError, list_images, open_scan
+from napari_sesami.scan._tiff_vendors import sis, tvips
+from napari_sesami.scan._units import clean_axes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -309,6 +311,22 @@ def test_gatan_saves_tiffs_with_private_tags(tmp_path, image):
     scan = open_scan(write(tmp_path / "a.tif", image, *tags))
     assert scan.pixel_size == pytest.approx((170.0, 0.16867))
     assert scan.units == ("nm", "µm")
+
+
+def test_tvips_is_in_nanometres_and_zero_is_unknown():
+    facts = tvips({"PixelSizeX": 1.4208, "PixelSizeY": 0.0})
+    axes = ("y", "x")
+    sizes, units, notes = clean_axes(axes, [facts.sizes[a] for a in axes])
+    assert sizes == (None, 1.4208)
+    assert units == (None, "nm")
+    assert "along y" in notes[0]
+
+
+def test_olympus_is_in_metres_if_its_tag_says_so():
+    facts = sis({"pixelsizex": 2.39e-11, "pixelsizey": 2.39e-11})
+    assert facts.sizes["x"] == (2.39e-11, "m")
+    assert sis({"name": "no size"}).sizes == {}
+    assert sis(None).sizes == {}
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "utf-16", "utf-16-le", "latin-1"])
