@@ -10,6 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.scan._dicom_geometry import (
+    even_step,
+    frame_distance,
+    rescale,
+    row_column_spacing,
+    slice_place,
+)
 from napari_sesami.scan._errors import ScanError
 from napari_sesami.scan._lazy import plane_array, unique_names
 from napari_sesami.scan._reader import BROKEN_FILE, ImageInfo, Reader
@@ -176,18 +183,18 @@ def _one_file(path: Path) -> _Series:
     header = _header(path)
     count = int(header.get("NumberOfFrames") or 1)
     _check_length(path, header, count)
-    slope, intercept = _rescale(header)
+    slope, intercept = rescale(header)
     frames = tuple(_Frame(path, i, slope, intercept) for i in range(count))
     first = _decode(path, 0)
     timed = bool(header.get("FrameTime"))
-    z = (header.get("FrameTime"), "ms") if timed else _frame_distance(header)
+    z = (header.get("FrameTime"), "ms") if timed else frame_distance(header)
     return _Series(
         name=path.stem,
         frames=frames,
         shape=_shape(path, first),
         dtype=_dtype(header, first.dtype, slope, intercept),
         lead="t" if timed else "z",
-        said=(z, *_spacing(header)),
+        said=(z, *row_column_spacing(header)),
         metadata=_metadata(header),
     )
 
@@ -219,85 +226,6 @@ def _check_length(path: Path, header: Any, count: int) -> None:
         )
 
 
-def _functional(header: Any, name: str, frame: int | None = None) -> Any:
-    """Look into the groups of enhanced multi-frame files; {} if there are none."""
-    key = "SharedFunctionalGroupsSequence"
-    if frame is not None:
-        key = "PerFrameFunctionalGroupsSequence"
-    groups = header.get(key) or []
-    index = frame or 0
-    inner = groups[index].get(name) if index < len(groups) else None
-    return inner[0] if inner else {}
-
-
-def _measures(header: Any) -> list[Any]:
-    """Where a pixel's size may stand, the most telling place first."""
-    name = "PixelMeasuresSequence"
-    return [header, _functional(header, name), _functional(header, name, 0)]
-
-
-def _spacing(header: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-    """Distance of rows (y) and of columns (x), in this order in the file."""
-    for place in _measures(header):
-        spacing = place.get("PixelSpacing")
-        if spacing is not None and len(spacing) == 2:
-            return (float(spacing[0]), "mm"), (float(spacing[1]), "mm")
-    # ImagerPixelSpacing is measured on the detector, not in the specimen
-    return (None, None), (None, None)
-
-
-def _frame_distance(header: Any) -> tuple[Any, Any]:
-    """Distance of the frames of a volume: from positions, or as the file says."""
-    step = _step(
-        [
-            _place(_functional(header, "PlanePositionSequence", i), header)
-            for i in (0, 1)
-        ]
-    )
-    if step:
-        return step, "mm"
-    for name in ("SpacingBetweenSlices", "SliceThickness"):
-        for place in _measures(header):
-            if place.get(name):
-                return abs(float(place.get(name))), "mm"
-    return None, None
-
-
-def _place(position: Any, header: Any) -> float | None:
-    """Where a slice lies along the direction in which slices follow each other."""
-    at = position.get("ImagePositionPatient")
-    plane = _functional(header, "PlaneOrientationSequence")
-    turned = header.get("ImageOrientationPatient") or plane.get(
-        "ImageOrientationPatient"
-    )
-    if at is None or len(at) != 3:
-        return None
-    if turned is None or len(turned) != 6:
-        return float(at[2])
-    rows, columns = np.asarray(turned, dtype=float).reshape(2, 3)
-    return float(np.dot(np.cross(rows, columns), np.asarray(at, dtype=float)))
-
-
-def _step(places: Sequence[float | None]) -> float | None:
-    """Even distance of slices, or None."""
-    known = [p for p in places if p is not None]
-    if len(known) < 2 or len(known) < len(places):
-        return None
-    steps = np.abs(np.diff(known))
-    even = bool(np.allclose(steps, steps[0], rtol=1e-2)) and steps[0] > 0
-    return float(np.mean(steps)) if even else None
-
-
-def _rescale(header: Any) -> tuple[float, float]:
-    """Slope and intercept that turn stored values to what was measured."""
-    shared = _functional(header, "PixelValueTransformationSequence")
-    for place in (header, shared):
-        if place.get("RescaleSlope") is not None:
-            slope = float(place.get("RescaleSlope") or 1.0)
-            return slope, float(place.get("RescaleIntercept") or 0.0)
-    return 1.0, 0.0
-
-
 def _dtype(
     header: Any, stored: np.dtype[Any], slope: float, intercept: float
 ) -> np.dtype[Any]:
@@ -324,7 +252,7 @@ def _metadata(header: Any) -> dict[str, Any]:
         notes.append("In this image high values are meant to be shown dark.")
     if header.get("PhotometricInterpretation") == "PALETTE COLOR":
         notes.append("The image is coloured by a palette; the indices are shown.")
-    if _spacing(header)[0][0] is None and header.get("ImagerPixelSpacing"):
+    if row_column_spacing(header)[0][0] is None and header.get("ImagerPixelSpacing"):
         notes.append(
             "The file gives the pixel size on the detector only; the magnification is "
             "not known, so the size in the specimen is unknown."
@@ -359,15 +287,15 @@ def _stacked(name: str, slices: list[tuple[Path, Any]]) -> _Series:
         path, _ = slices[0]
         single = _one_file(path)
         return replace(single, name=name)
-    placed = [(_place(h, h), _count(h), p, h) for p, h in slices]
+    placed = [(slice_place(h, h), _count(h), p, h) for p, h in slices]
     by_place = all(p[0] is not None for p in placed)
     placed.sort(key=lambda p: (p[0] if by_place else p[1], p[1], p[2].name))
-    step = _step([p[0] for p in placed]) if by_place else None
+    step = even_step([p[0] for p in placed]) if by_place else None
     path, header = placed[0][2:]
-    z = (step, "mm") if step else _frame_distance(header)
-    frames = tuple(_Frame(p, 0, *_rescale(h)) for *_, p, h in placed)
+    z = (step, "mm") if step else frame_distance(header)
+    frames = tuple(_Frame(p, 0, *rescale(h)) for *_, p, h in placed)
     first = _decode(path, 0)
-    types = [_dtype(h, first.dtype, *_rescale(h)) for *_, h in placed]
+    types = [_dtype(h, first.dtype, *rescale(h)) for *_, h in placed]
     metadata = _metadata(header)
     if by_place and step is None:
         metadata["notes"].append("The slices lie at uneven distances.")
@@ -377,7 +305,10 @@ def _stacked(name: str, slices: list[tuple[Path, Any]]) -> _Series:
         shape=_shape(path, first),
         dtype=np.result_type(*types),
         lead="z",
-        said=((None, None) if by_place and step is None else z, *_spacing(header)),
+        said=(
+            (None, None) if by_place and step is None else z,
+            *row_column_spacing(header),
+        ),
         metadata=metadata,
     )
 
