@@ -250,8 +250,16 @@ class SessionCore:
 
     def _settle(self, project: Project, entry: ScanEntry) -> None:
         self.project, self._entry = project, entry
-        project.trouble.connect(self.events.trouble.emit)
-        project.saved.connect(self.events.saved.emit)
+        project.trouble.connect(self._on_trouble)
+        project.saved.connect(self._on_saved)
+
+    # psygnal probes a connected `emit` by emitting, so these are methods of their own
+
+    def _on_trouble(self, text: str) -> None:
+        self.events.trouble.emit(text)
+
+    def _on_saved(self) -> None:
+        self.events.saved.emit()
 
     def _move(self, folder: Path) -> None:
         """Go on in a new project, which gets all that the old one has saved."""
@@ -264,8 +272,8 @@ class SessionCore:
             new = old.copy_to(folder)
             entry = new.entry(self._entry.key)
             old.release(self._work)
-            old.trouble.disconnect(self.events.trouble.emit)
-            old.saved.disconnect(self.events.saved.emit)
+            old.trouble.disconnect(self._on_trouble)
+            old.saved.disconnect(self._on_saved)
         new.work_on(entry, self._work)
         self._settle(new, entry)
         if old is not None and self._owns_project and not old.in_use:
