@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import gc
 import weakref
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from ._hands import drag, press, settle
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel, QLineEdit, QWidget
 
 from napari_sesami.viewer._desk import desk_of
-from napari_sesami.viewer._dock import SesamiDock
+
+from ._hands import drag, press, settle
+
+if TYPE_CHECKING:
+    from napari_sesami.viewer._dock import SesamiDock
 
 pytestmark = pytest.mark.gui
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
@@ -164,7 +168,7 @@ def test_editing_the_labels_by_hand_reaches_the_session(opened, qtbot):
 
 
 def test_a_pixel_size_typed_by_hand_moves_all_layers(opened, qtbot):
-    viewer, dock = opened
+    _viewer, dock = opened
     row = dock.facts.rows["x"]
     row.number.clear()
     QTest.keyClicks(row.number, "0,25")

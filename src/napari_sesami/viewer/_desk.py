@@ -15,6 +15,7 @@ from napari_sesami.viewer._errors import ViewerError, sentence
 from napari_sesami.viewer._keeper import Keeper
 from napari_sesami.viewer._keys import Action, bind, viewer_keys
 from napari_sesami.viewer._later import Later
+from napari_sesami.viewer._settings import apply_cache_folder, read_settings
 from napari_sesami.viewer._spatial import KEPT_CLASSES, KEPT_SCAN, scan_of_layer
 from napari_sesami.viewer._work import Ticket, Work
 
@@ -73,6 +74,7 @@ class Desk:
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = weakref.ref(viewer)
+        apply_cache_folder(read_settings())
         self.work = Work()
         self.work.failed.connect(self._on_failed)
         self.message = WELCOME

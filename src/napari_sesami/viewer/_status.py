@@ -31,7 +31,7 @@ class StatusLine(QWidget):
         self.label.setMinimumHeight(2 * self.label.fontMetrics().lineSpacing())
         self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.label.setSizePolicy(
-            QSizePolicy.Policy.Preferred, QSizePolicy.Policy.MinimumExpanding
+            QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum
         )
         self.label.setAccessibleName("Status")
         self.label.setToolTip("What happened last, or what is needed next")

@@ -1,0 +1,111 @@
+"""Saving, reopening and recovering through the panel, in a real window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+from napari_sesami import Session
+from napari_sesami.scan import open_scan
+from napari_sesami.viewer._keys import Action
+
+from ._hands import drag, press, settle
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def picture(tmp_path) -> Path:
+    import tifffile
+
+    path = tmp_path / "wafer.tif"
+    pixels = np.random.default_rng(0).integers(0, 255, (120, 160), np.uint8)
+    tifffile.imwrite(path, pixels)
+    return path
+
+
+@pytest.fixture
+def panel(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer(show=True)
+    _, dock = viewer.window.add_plugin_dock_widget("napari-sesami", "Sesami")
+    qtbot.waitUntil(lambda: dock._docked)
+    return viewer, dock
+
+
+def test_a_labelling_is_saved_closed_and_reopened(panel, picture, tmp_path, qtbot):
+    viewer, dock = panel
+    folder = tmp_path / "lot.sesami"
+    dock.desk.open(picture)
+    qtbot.waitUntil(lambda: dock.desk.session is not None, timeout=20_000)
+    assert dock.facts.rows["x"].number.text() == ""  # plain TIFF: nobody knows
+    assert "Type the pixel size" in dock.facts.note.text()
+    dock.desk.act(Action.SAVE)
+    assert "press Save as… first" in dock.status.label.text()
+    dock.desk.session.classes.add("oxide")
+    press(viewer, Qt.Key.Key_1)
+    drag(viewer, dock.desk.link.strokes, [(60, 40), (60, 120)])
+    qtbot.waitUntil(lambda: dock.desk.session.can_undo)
+    dock.desk.keeper.save_as(folder)
+    qtbot.waitUntil(lambda: "Saved in lot.sesami" in dock.status.label.text())
+    assert dock.project.label.text() == "lot.sesami"
+    assert dock.project.state.text() == "All saved."
+    painted = dock.desk.session.strokes_plane().copy()
+    assert painted.any()
+    viewer.layers.clear()
+    assert dock.desk.session is None
+    dock.project.open_project(folder)
+    qtbot.waitUntil(lambda: dock.desk.session is not None, timeout=20_000)
+    np.testing.assert_array_equal(dock.desk.session.strokes_plane(), painted)
+    np.testing.assert_array_equal(dock.desk.link.strokes.data, painted)
+    assert dock.desk.session.classes.names == ("oxide",)
+    settle(qtbot)
+
+
+def test_work_of_a_crash_is_offered_back(panel, picture, tmp_path, qtbot):
+    _, dock = panel
+    folder = tmp_path / "lot.sesami"
+    crashed = Session(open_scan(picture), folder)
+    crashed.save()
+    crashed.classes.add("oxide")
+    crashed.paint(np.eye(120, 160, dtype=np.uint8))
+    crashed.close()  # without a save: the journal holds the two steps
+    dock.project.open_project(folder)
+    qtbot.waitUntil(lambda: dock.desk.session is not None, timeout=20_000)
+    assert "2 steps after the last save came back" in dock.project.state.text()
+    assert dock.project.discard_button.isVisible()
+    qtbot.mouseClick(dock.project.discard_button, Qt.MouseButton.LeftButton)
+    assert not dock.desk.session.strokes_plane().any()
+    assert not dock.project.discard_button.isVisible()
+
+
+def test_what_cannot_be_opened_is_one_sentence(panel, tmp_path, qtbot):
+    _, dock = panel
+    broken = tmp_path / "broken.dm4"
+    broken.write_bytes(b"")
+    dock.desk.open(broken)
+    qtbot.waitUntil(lambda: "broken.dm4" in dock.status.label.text())
+    qtbot.waitUntil(lambda: not dock.desk.work.busy)
+    assert "Opening" not in dock.status.label.text()
+    dock.project.open_project(tmp_path)
+    assert str(tmp_path) in dock.status.label.text()
+    assert dock.desk.session is None
+
+
+@pytest.mark.parametrize("key", ["tem", "sem_pair", "xrm", "aoi"])
+def test_a_sample_opens_ready_to_paint(panel, qtbot, key):
+    viewer, dock = panel
+    viewer.open_sample("napari-sesami", key)
+    link = dock.desk.link
+    assert link is not None
+    qtbot.waitUntil(lambda: viewer.layers.selection.active is link.strokes)
+    assert None not in link.session.scan.pixel_size[-2:] or link.session.scan.is_rgb
+    assert len(link.session.classes) >= 3
+    press(viewer, Qt.Key.Key_1)
+    height, width = link.session.scan.plane_shape
+    y = height // 2
+    drag(viewer, link.strokes, [(y, width // 4), (y, width // 2), (y, 3 * width // 4)])
+    qtbot.waitUntil(lambda: bool(link.session.strokes_plane(link.plane).any()))
+    assert viewer.screenshot(canvas_only=True, flash=False).std() > 5
