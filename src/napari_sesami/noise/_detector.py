@@ -15,7 +15,7 @@ from napari_sesami.noise._base import (
     normal,
     uniform,
 )
-from napari_sesami.noise._random import poisson
+from napari_sesami.noise._random import poisson, poisson_level
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -102,8 +102,11 @@ class DarkCurrent(Effect):
 
     def apply(self, image: Tensor, generator: Generator) -> Noised:
         """Add counted dark electrons less their mean."""
-        need(self.full_scale > 0, "DarkCurrent needs full_scale > 0 electrons.")
-        dark = poisson(torch.full_like(image, self.electrons), generator)
+        need(
+            self.full_scale > 0 and self.electrons >= 0,
+            "DarkCurrent needs full_scale > 0 and electrons ≥ 0.",
+        )
+        dark = poisson_level(self.electrons, image, generator)
         return Noised(image + (dark - self.electrons) / self.full_scale)
 
 

@@ -85,21 +85,20 @@ class ScanJitter(Effect):
         """Shift pixels."""
         need(0 < self.low_hz < self.high_hz, "ScanJitter needs 0 < low_hz < high_hz.")
         batch, _, height, width = image.shape
-        many = (batch, 2, self.components, 1, 1)
-        hertz = uniform(many, image, generator, self.low_hz, self.high_hz)
+        many = (batch, 2, self.components, 1)
+        turn = 2 * math.pi * uniform(many, image, generator, self.low_hz, self.high_hz)
         phase = uniform(many, image, generator, 0, 2 * math.pi)
-        size = normal(many, image, generator) / hertz.sqrt()
+        size = normal(many, image, generator) / turn.sqrt()
         size = size / size.square().sum(2, keepdim=True).sqrt().clamp(min=1e-9)
-        time = self._seconds(height, width, image)
-        waves = size * torch.sin(2 * math.pi * hertz * time + phase)
-        shift = waves.sum(2) * (self.amplitude_px * math.sqrt(2))
+        # sin(a + b) of a row's and a pixel's time, as two small matrix products
+        row_us = width * self.dwell_us + self.flyback_us
+        row = turn * _times(height, row_us, image) + phase
+        pixel = turn * _times(width, self.dwell_us, image)
+        sines = (size * row.sin()).mT @ pixel.cos() + (
+            size * row.cos()
+        ).mT @ pixel.sin()
+        shift = sines * (self.amplitude_px * math.sqrt(2))
         return Noised(warp(image, shift), shift)
-
-    def _seconds(self, height: int, width: int, like: Tensor) -> Tensor:
-        row = width * self.dwell_us + self.flyback_us
-        y = torch.arange(height, device=like.device, dtype=like.dtype)[:, None]
-        x = torch.arange(width, device=like.device, dtype=like.dtype)[None, :]
-        return (y * row + x * self.dwell_us) * 1e-6
 
 
 @dataclass(frozen=True)
@@ -245,6 +244,11 @@ class EdgeBloom(Effect):
         far = gaussian_blur(edge, 1.5 * self.decay_px, 1.5 * self.decay_px)
         glow = 1 - torch.exp(-self.decay_px * (near + far))
         return Noised(image + self.strength * glow)
+
+
+def _times(count: int, step_us: float, like: Tensor) -> Tensor:
+    at = torch.arange(count, device=like.device, dtype=like.dtype)
+    return at * (step_us * 1e-6)
 
 
 def _ellipse(sigma: float, ratio: float, angle: float, like: Tensor) -> Tensor:

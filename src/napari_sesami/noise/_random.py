@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
 
-from napari_sesami.noise._base import normal
+from napari_sesami.noise._base import normal, uniform
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -28,6 +29,15 @@ def poisson(rate: Tensor, generator: Generator) -> Tensor:
     if bool(few.any()):
         many[few] = _summed(rate[few].clamp(min=0), z[few])
     return many
+
+
+def poisson_level(rate: float, like: Tensor, generator: Generator) -> Tensor:
+    """Draw Poisson counts of the same rate for every pixel of an image."""
+    chance = uniform(like.shape, like, generator)
+    count = torch.arange(math.ceil(rate + 12 * math.sqrt(rate) + 12))
+    log_term = count * math.log(max(rate, 1e-30)) - rate - torch.lgamma(count + 1.0)
+    below = log_term.double().exp().cumsum(0).to(like)
+    return torch.searchsorted(below, chance.contiguous()).to(like.dtype)
 
 
 def _expanded(rate: Tensor, z: Tensor) -> Tensor:

@@ -134,22 +134,19 @@ def sem_pair(
 def _lean(
     surface: Pattern, n: Numbers, rng: np.random.Generator
 ) -> tuple[Pattern, Numbers]:
-    n = {
-        **n,
-        "upright": surface.height,
-        "length": float(rng.uniform(2, 5) * n["pitch"]),
-    }
     touch = 0.5 * (surface.pitch - surface.width) * float(rng.uniform(0.9, 1.1))
     if isinstance(surface, Lines):
-        return replace(surface, pinch=touch, length=n["length"]), n
+        length = float(rng.uniform(2, 5)) * surface.pitch
+        # where the lean has fallen to an eighth, a line counts as upright
+        bent = replace(surface, pinch=touch, length=length)
+        return bent, {**n, "reach": 1.2 * length}
     if not isinstance(surface, Dots):
         raise SynthError("Only lines and pillars can collapse.")
-    n["length"] = n["pitch"]
     shifts = surface.shifts.copy()
     middle = shifts.shape[1] // 2
     shifts[1][middle, middle] += touch
     shifts[1][middle, middle + 1] -= touch
-    return replace(surface, shifts=shifts), n
+    return replace(surface, shifts=shifts), {**n, "reach": 0.55 * surface.pitch}
 
 
 def _render(

@@ -179,10 +179,10 @@ def void(view: View, n: Numbers) -> None:
 
 def collapse(view: View, n: Numbers) -> None:
     """Mark what leaned over; the pattern itself was bent before."""
-    moved = np.abs(view.height - n["upright"](view.v, view.u)) > 0.08 * n["width"]
-    near = np.hypot(view.v / n["length"], (view.u - 0.5 * n["pitch"]) / n["pitch"])
-    view.mask |= moved & (view.height < 0) & (near < 2.2)
-    view.shade += 0.25 * (np.clip(0.5 - view.height / 3, 0, 1) * np.exp(-(near**4)))
+    across = np.abs(view.u - 0.5 * n["pitch"]) / n["pitch"]
+    view.mask |= (view.height < 0) & (np.abs(view.v) < n["reach"]) & (across < 0.98)
+    near = (view.v / n["reach"]) ** 4 + across**4
+    view.shade += 0.25 * (np.clip(0.5 - view.height / 3, 0, 1) * np.exp(-near))
 
 
 APPLY: dict[str, Callable[[View, Numbers], None]] = {

@@ -100,8 +100,7 @@ def _fin_cell(
     fin = column(y, x, top, foot + 30, at, 0.5 * width, half_foot + slope * 30,
                  radius=0.45 * width)  # fmt: skip
     # the trench bottom is round: the fin widens towards the substrate
-    flare = 9 * np.exp((y - foot) * (1 / 7), dtype=np.float32).clip(0, 1)
-    fin = fin - flare + canvas.rough(window)
+    fin = join(fin, foot - y, 0.6 * d.fin_pitch) + canvas.rough(window)
     dish = 0.03 * np.abs(x - at) - 0.6
     oxide = sti - y + dish
     skin = join(fin, oxide, 3.0)

@@ -90,8 +90,7 @@ def _stack(
     y, x = canvas.grid(window)
     half = 0.5 * d.sheet_width
     mesa = column(y, x, sti - 1, foot + 30, middle, half + 0.5, half + 5, radius=1.5)
-    mesa = mesa - 8 * np.exp((y - foot) * (1 / 6), dtype=np.float32).clip(0, 1)
-    mesa = mesa + canvas.rough(window)
+    mesa = join(mesa, foot - y, 18.0) + canvas.rough(window)
     oxide = sti - y + 0.02 * np.abs(x - middle) - 0.4
     sheets = _sheets(canvas, d, window, (y, x), middle, sti, count)
     skin = np.minimum(join(mesa, oxide, 2.0), sheets)
