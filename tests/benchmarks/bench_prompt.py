@@ -97,8 +97,9 @@ def test_a_click_with_the_bundled_model(side: int):
     )
     print(
         f"\nbundled model, {side}²: first click {opened:.0f} ms (processor "
-        f"{opened_cpu:.0f}), the whole object {whole:.0f} ms ({whole_cpu:.0f}), one pass {click:.0f} ms ({click_cpu:.0f}), corrective "
-        f"click {again:.0f} ms ({again_cpu:.0f})"
+        f"{opened_cpu:.0f}), the whole object {whole:.0f} ms ({whole_cpu:.0f}), "
+        f"one pass {click:.0f} ms ({click_cpu:.0f}), "
+        f"corrective click {again:.0f} ms ({again_cpu:.0f})"
     )
     assert opened_cpu <= 1500
     assert click_cpu <= (60 if side == 1024 else 100)

@@ -80,7 +80,7 @@ def big_grey_model() -> GreyModel:
 
 @pytest.fixture
 def blocks() -> np.ndarray:
-    """Four grey rectangles on black: a small one, a wide layer, a thin wire, a huge one."""
+    """Grey shapes on black: a small one, a wide layer, a thin wire, a huge one."""
     image = np.zeros((400, 600), np.uint16)
     image[40:64, 80:120] = 200
     image[200:240, :] = 400

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,6 +12,9 @@ from napari_sesami.models import Embedding, build_tiny_sam
 from napari_sesami.prompt import EmbeddingStore, Predictor
 from napari_sesami.prompt._embeddings import EmbeddingKey, rounded
 from napari_sesami.scan import Scan
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEY = EmbeddingKey("abc", 0, (0, 0, 64, 64), 1, 1, "model", "norm")
 

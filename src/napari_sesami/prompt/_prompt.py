@@ -115,14 +115,15 @@ class Prompt:
 
     @property
     def extent(self) -> Extent:
-        """The box around everything that was given."""
+        """The box around everything that a view must show."""
         boxes = [(y, x, y + 1, x + 1) for y, x in self.points]
         for stroke in self.strokes:
             path = np.asarray(stroke.path)
             boxes.append((*path.min(0), *(path.max(0) + 1)))
         if self.box is not None:
             boxes.append(self.box)
-        if self.mask is not None and not self.mask.empty:
+        # an answer that is handed back may well go on beyond the view it came from
+        if self.mask is not None and (self.mask.view is None or not boxes):
             boxes.append(self.mask.bbox)
         return around(boxes) if boxes else (0.0, 0.0, 1.0, 1.0)
 

@@ -49,9 +49,15 @@ class Task:
         last = self.prompt.mask
         if last is not None and last.view is not None:
             # a later click on the same object stays where the object was found
-            if last.view.holds(self.prompt.extent, self.shape):
+            if self._only_mask() or last.view.holds(self.prompt.extent, self.shape):
                 return last.view
+            near = last.view.shrink
+            return self.views.around(self.prompt.anchor, self.prompt.extent, near)
         return self.views.around(self.prompt.anchor, self.prompt.extent)
+
+    def _only_mask(self) -> bool:
+        prompt = self.prompt
+        return not (len(prompt.points) or prompt.strokes or prompt.box is not None)
 
     def with_prompt(self, **changes: Any) -> Task:
         """Ask the same on changed prompts."""
