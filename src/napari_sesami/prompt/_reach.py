@@ -23,6 +23,9 @@ MOST_VIEWS = 24  # further views for one object: bounds the time of a click
 FITS = 0.6  # part of a view's side that an object may fill after centring
 
 
+Place = tuple[float, float]
+
+
 class Reach:
     """Solves a task, and goes on where the object runs out of the view.
 
@@ -134,8 +137,9 @@ class Reach:
         seen = {view for _, view in waiting}
         while waiting:
             part, here = waiting.pop(0)
-            for there in self._next_views(part, here):
-                if there in seen or not self.left:
+            for there, crossing in self._next_views(part, here):
+                known = any(self._looks_at(view, crossing) for view in seen)
+                if known or there in seen or not self.left:
                     continue
                 seen.add(there)
                 self.left -= 1
@@ -146,8 +150,8 @@ class Reach:
                     waiting.append((further, there))
         return union(parts)
 
-    def _next_views(self, mask: Mask, view: View) -> list[View]:
-        """Views farther on, three eighths shared, where the mask crosses the border."""
+    def _next_views(self, mask: Mask, view: View) -> list[tuple[View, Place]]:
+        """Views farther on, three eighths shared, and where the mask crosses into."""
         y0, x0, y1, x1 = view.box
         on = self.task.predictor.model.tile * view.shrink * 5 // 8
         rim = max(round(view.cell), 1)
@@ -167,8 +171,14 @@ class Reach:
                 y, x = (float(v) for v in crossing.mean(0) + strip[:2])
                 up, along = (y0 + y1) / 2 + dy, (x0 + x1) / 2 + dx
                 middle = (y, along) if dx else (up, x)
-                found.append(self.task.views.at(middle, view.shrink, fine=True))
+                there = self.task.views.at(middle, view.shrink, fine=True)
+                found.append((there, (y, x)))
         return found
+
+    def _looks_at(self, view: View, place: Place) -> bool:
+        """Whether a view sees a place with enough of its surroundings."""
+        y0, x0, y1, x1 = self._core(view)
+        return y0 <= place[0] < y1 and x0 <= place[1] < x1
 
     def _continued(self, known: Mask, view: View) -> Mask | None:
         """What a view sees of the object, from clicks in the part that is known."""
