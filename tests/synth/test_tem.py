@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from subprocess import run
+from time import process_time
 
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import distance_transform_edt, gaussian_filter, label
 
 from napari_sesami.synth import FAMILIES, TEM_KINDS, SynthError, tem
@@ -183,3 +185,16 @@ def test_the_room_loads_without_torch():
         "sys.exit('torch' in sys.modules or 'napari' in sys.modules)"
     )
     assert run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.benchmark
+def test_thirty_clean_pictures_per_second_and_core():
+    torch.set_num_threads(1)
+    for kind, view in VIEWS:
+        for seed in range(4):  # textures are drawn once
+            tem(kind, seed, view=view, noise=False)
+    start = process_time()
+    for kind, view in VIEWS:
+        for seed in range(4):
+            tem(kind, seed, view=view, noise=False)
+    assert 4 * len(VIEWS) / (process_time() - start) >= 30

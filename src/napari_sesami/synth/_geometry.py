@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Grid = NDArray[np.float32]
+    Grid = NDArray[Any]  # float32 (rows, columns)
     Window = tuple[slice, slice]
 
 _TILE = 768

@@ -15,6 +15,8 @@ import numpy as np
 from napari_sesami.synth._geometry import noise_tile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_sesami.synth._geometry import Grid
 
 REACH = 4000.0  # nm around the site that tables cover
@@ -174,8 +176,8 @@ def routing(rng: np.random.Generator) -> Routing:
         joints = rng.uniform(-REACH, REACH, int(rng.integers(2, 9)))
         if track - tracks // 2 in (-1, 0, 1):
             joints = joints[np.abs(joints) > keep]
-        joints = [j for j in joints if _covered(pieces, j)]
-        ends = [(j - 0.5 * width, j + 0.5 * width) for j in joints]
+        held = [j for j in joints.tolist() if _covered(pieces, j)]
+        ends = [(j - 0.5 * width, j + 0.5 * width) for j in held]
         across[track] = _interval_distance(at, ends)
     return Routing(pitch, width, along, across)
 
@@ -200,4 +202,9 @@ def _interval_distance(at: Grid, spans: list[tuple[float, float]]) -> Grid:
     return away
 
 
-PATTERNS = {"lines": lines, "vias": vias, "logic": routing, "pillars": pillars}
+PATTERNS: dict[str, Callable[[np.random.Generator], Pattern]] = {
+    "lines": lines,
+    "vias": vias,
+    "logic": routing,
+    "pillars": pillars,
+}
