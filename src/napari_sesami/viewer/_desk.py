@@ -10,14 +10,16 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
+from qtpy.QtCore import QCoreApplication
 
 from napari_sesami.viewer._errors import ViewerError, sentence
 from napari_sesami.viewer._keeper import Keeper
 from napari_sesami.viewer._keys import Action, bind, viewer_keys
 from napari_sesami.viewer._later import Later
+from napari_sesami.viewer._opening import Opening
 from napari_sesami.viewer._settings import apply_cache_folder, read_settings
 from napari_sesami.viewer._spatial import KEPT_CLASSES, KEPT_SCAN, scan_of_layer
-from napari_sesami.viewer._work import Ticket, Work
+from napari_sesami.viewer._work import Work
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 WELCOME = "Open a scan, or take an image that is already in the viewer."
 _desks: weakref.WeakKeyDictionary[Any, Desk] = weakref.WeakKeyDictionary()
+_quits_watched = False
 
 
 def desk_of(viewer: Viewer) -> Desk:
@@ -43,7 +46,22 @@ def desk_of(viewer: Viewer) -> Desk:
     real = getattr(viewer, "__wrapped__", viewer)
     if real not in _desks:
         _desks[real] = Desk(real)
+        _watch_quit()
     return _desks[real]
+
+
+def _watch_quit() -> None:
+    """Save and tidy up also when the program ends without closing its windows."""
+    global _quits_watched
+    application = QCoreApplication.instance()
+    if application is not None and not _quits_watched:
+        _quits_watched = True
+        application.aboutToQuit.connect(_close_all)
+
+
+def _close_all() -> None:
+    for desk in list(_desks.values()):
+        desk.close()
 
 
 class Desk:
@@ -78,6 +96,7 @@ class Desk:
         self.work = Work()
         self.work.failed.connect(self._on_failed)
         self.message = WELCOME
+        self._closed = False
         self.keeper = Keeper(self)
         self.link: Link | None = None
         self._links: list[Link] = []
@@ -108,7 +127,7 @@ class Desk:
     def open(self, path: Path, image: str | None = None) -> None:
         """Open a scan in the background; asks which image if there are several."""
         self.say(f"Opening {path.name} …")
-        self.work.submit("open", _Opening(path, image), self._on_opened)
+        self.work.submit("open", Opening(path, image), self._on_opened)
 
     def start(self, scan: Scan, image: Image | None = None) -> Link:
         """Begin to label a scan; with `image`, on a layer that already shows it."""
@@ -156,6 +175,9 @@ class Desk:
 
     def close(self, *_: object) -> None:
         """End everything; what was saved is safe, the thread is gone."""
+        if self._closed:
+            return
+        self._closed = True
         self.work.close()
         for link in list(self._links):
             self._let_go(link)
@@ -212,26 +234,6 @@ class Desk:
         for link in list(self._links):
             if event.value in link.layers:
                 self._let_go(link)
-
-
-class _Opening:
-    """The job of opening a file: a Scan, or path and images if one must be chosen."""
-
-    def __init__(self, path: Path, image: str | None) -> None:
-        self.path, self.image = path, image
-
-    def __call__(self, ticket: Ticket) -> Any:
-        from napari_sesami.scan import list_images, open_scan
-
-        if self.image is None:
-            images = list_images(self.path)
-            if len(images) > 1:
-                return self.path, images
-        ticket.check()
-        scan = open_scan(self.path, self.image)
-        ticket.check()
-        _ = scan.normalisation  # read the sample of pixels here, not on the GUI thread
-        return scan
 
 
 def _weak_dispatch(desk: Desk) -> Any:

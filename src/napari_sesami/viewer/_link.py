@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from napari_sesami.viewer._keys import Dispatch
     from napari_sesami.viewer._mirror import Box
 
+_DIMS = ("current_step", "order", "ndisplay")
 DEBOUNCE = 30  # ms; events of napari come in bursts
 
 
@@ -207,7 +208,8 @@ class Link:
         self.strokes.events.selected_label.disconnect(self._on_brush)
         viewer = self._viewer()
         if viewer is not None:
-            viewer.dims.events.disconnect(self._on_dims)
+            for event in _DIMS:
+                getattr(viewer.dims.events, event).disconnect(self._on_dims)
 
     @property
     def _both(self) -> tuple[Mirror, Mirror]:
@@ -228,7 +230,7 @@ class Link:
         self.strokes.events.selected_label.connect(self._on_brush)
         viewer = self._viewer()
         if viewer is not None:
-            for event in ("current_step", "order", "ndisplay"):
+            for event in _DIMS:
                 getattr(viewer.dims.events, event).connect(self._on_dims)
 
     def _brush(self, on: bool) -> None:
