@@ -100,7 +100,8 @@ def test_a_damaged_state_falls_back_to_the_one_before(tmp_path: Path) -> None:
         path.write_bytes(path.read_bytes()[:20])
     with Session(SCAN, tmp_path / "p.sesami") as t:
         np.testing.assert_array_equal(t.strokes, strokes)
-        assert t.classes.names[0] == "oxide"
+        # the index before knew one class less; its pixels are no less there
+        assert t.classes.names == ("oxide", "class 2")
 
 
 def test_a_damaged_plane_is_named(tmp_path: Path) -> None:
@@ -142,7 +143,7 @@ class Trouble:
         return self._real[1](path, flags, *args, **kwargs)
 
 
-@pytest.mark.parametrize("left", range(0, 14))
+@pytest.mark.parametrize("left", range(12))
 def test_a_full_disk_at_any_write_of_a_save_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int
 ) -> None:

@@ -184,3 +184,20 @@ def test_a_volume_keeps_axes_and_leading_shape(tmp_path: Path) -> None:
         assert s.strokes.shape == (2, 3, 8, 9)
         assert s.strokes[1, 2].all()
         assert s.planes_with("strokes") == [5]
+
+
+def test_steps_after_a_removed_class_survive_a_crash(lab: Path) -> None:
+    """Whether the class was removed here or in another scan of the project."""
+    with Project.open(lab / "w.sesami") as project:
+        project.classes.add("void")
+        project.classes.add("metal")
+        session = Session.open(project)
+        session.classes.remove("oxide")
+        project.classes.remove("void")
+        session.paint(np.eye(40, 50, dtype=int) * 3)
+    for _ in range(2):
+        with Session.open(lab / "w.sesami") as s:
+            assert np.unique(s.strokes).tolist() == [0, 3]
+            assert s.undo() == "paint"
+            assert s.undo() is None
+            assert s.redo() == "paint"

@@ -93,9 +93,13 @@ class SessionMachine(RuleBasedStateMachine):
 
     def step(self, new: Picture) -> None:
         if not new.tidy().same(self.now):
-            self.past.append(self.now)
-            self.future.clear()
-            self.now = new
+            self.do(new)
+
+    def do(self, new: Picture) -> None:
+        self.past.append(self.now)
+        self.future.clear()
+        self.now = new
+        self.journaled = (self.journaled[0] + 1, 0)
 
     @rule(plane=planes, box=boxes(), class_=st.integers(0, 2))
     def paint(self, plane: int, box: tuple[slice, slice], class_: int) -> None:
@@ -170,9 +174,7 @@ class SessionMachine(RuleBasedStateMachine):
         new.of_object[target] = class_
         new.tidy()
         # a commit is a step even if no pixel changes: its order and prompts do
-        self.past.append(self.now)
-        self.future.clear()
-        self.now = new
+        self.do(new)
 
     @rule(which=st.integers(0, 3))
     def remove_object(self, which: int) -> None:
@@ -213,6 +215,8 @@ class SessionMachine(RuleBasedStateMachine):
         if self.past:
             self.future.append(self.now)
             self.now = self.past.pop()
+            done, undone = self.journaled
+            self.journaled = (max(done - 1, 0), undone + 1)
 
     @rule()
     def redo(self) -> None:
@@ -220,17 +224,21 @@ class SessionMachine(RuleBasedStateMachine):
         if self.future:
             self.past.append(self.now)
             self.now = self.future.pop()
+            done, undone = self.journaled
+            self.journaled = (done + 1, max(undone - 1, 0))
 
     @rule()
     def undo_then_redo(self) -> None:
-        if self.session.undo():
-            assert self.session.redo()
+        self.undo()
+        self.agree()
+        if self.future:
+            self.redo()
 
     @rule()
     def save(self) -> None:
         if self.folder is not None:
             self.session.save()
-            self.saved_past, self.saved_future = len(self.past), len(self.future)
+        self.journaled = (0, 0)
 
     @precondition(lambda self: self.folder is not None)
     @rule(clean=st.booleans())
@@ -239,10 +247,9 @@ class SessionMachine(RuleBasedStateMachine):
             self.session.close()
         self.session = Session(SCAN, self.folder)
         # steps since the last save come back; those before it are done for good
-        done = len(self.session._history.done)
-        undone = len(self.session._history.undone)
-        assert done <= len(self.past)
-        assert undone <= len(self.future)
+        done, undone = self.journaled
+        assert len(self.session._history.done) == done
+        assert len(self.session._history.undone) == undone
         self.past = self.past[len(self.past) - done :]
         self.future = self.future[len(self.future) - undone :]
 

@@ -120,6 +120,16 @@ class ClassTable:
         return tuple(sorted(self._entries))
 
     @property
+    def next_id(self) -> int:
+        """The id that the next class gets; all lower ones have been given."""
+        return self._next
+
+    def revive(self, id_: int) -> None:
+        """Give a class that the table has lost a name and a colour again."""
+        color = default_color(id_ - 1)
+        self.apply(ClassChange(id_, None, ClassEntry(id_, f"class {id_}", color)))
+
+    @property
     def names(self) -> tuple[str, ...]:
         """All names, in the order of their ids."""
         return tuple(entry.name for entry in self)

@@ -68,6 +68,8 @@ class Work:
             for layer, dtype in LAYERS.items()
         }
         self.objects = {} if store is None else store.read_objects()
+        saved = [] if store is None else store.state["classes"]
+        self._used = {int(i): True for i in saved}  # classes that pixels may have
         known = 0 if store is None else int(store.state.get("last_object", 0))
         self.last_object = max([known, *self.objects])
 
@@ -116,7 +118,9 @@ class Work:
             for change in record.changes:
                 if not isinstance(change, ClassChange):
                     self._apply(change)
-                elif self.classes.get(change.id) == change.before:
+                    continue
+                self._used[change.id] = change.after is not None
+                if self.classes.get(change.id) == change.before:
                     # most class edits are already in the project's own file
                     self.classes.apply(change)
         self._loose = bool(records)
@@ -132,9 +136,7 @@ class Work:
 
     def vanished(self) -> set[int]:
         """Give the classes that saved pixels may still have although they are gone."""
-        if self._store is None:
-            return set()
-        return {int(i) for i in self._store.state["classes"]} - set(self.classes.ids)
+        return {i for i, used in self._used.items() if used} - set(self.classes.ids)
 
     def save(self) -> None:
         """Write all that changed; edits may go on in another thread meanwhile."""

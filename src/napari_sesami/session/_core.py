@@ -202,18 +202,22 @@ class SessionCore:
         if self._quiet:
             return
         gone = [change.id] if change.after is None else []
-        pixels = tuple(_edit.clear_classes(self._work, gone)) if gone else ()
         if not self._work.adopting:
+            pixels = tuple(_edit.clear_classes(self._work, gone)) if gone else ()
             what = "add" if change.before is None else "remove" if gone else "edit"
             entry = change.after or change.before
             name = f"{what} class {entry.name if entry else ''}"
             self._note("do", name, (change, *pixels), pixels)
         elif gone:
-            # steps that name a class which another scan's user removed cannot return
-            self._note("forget", "class removed", pixels, pixels)
-            self.events.classes.emit()
+            self._forget({change.id})
         else:
             self.events.classes.emit()
+
+    def _forget(self, gone: set[int]) -> None:
+        """Clear classes that were removed elsewhere; no step can bring them back."""
+        pixels = tuple(_edit.clear_classes(self._work, gone))
+        marks = tuple(ClassChange(id_, None, None) for id_ in sorted(gone))
+        self._note("forget", "class removed", (*marks, *pixels), pixels)
 
     def _set_size(self, size: Sizes) -> None:
         self.scan = self.scan.with_pixel_size(*size)
@@ -243,10 +247,19 @@ class SessionCore:
         self.recovered = len({r.group or -i for i, r in enumerate(records, 1)})
         if self._work.size is not None:
             self._set_size(self._work.size.after)
-        gone = self._work.vanished()
-        if gone:
-            pixels = tuple(_edit.clear_classes(self._work, gone))
-            self._note("forget", "class removed", pixels, pixels)
+        self._settle_classes(self._work.vanished())
+
+    def _settle_classes(self, missing: set[int]) -> None:
+        """Clear what was removed elsewhere; keep what an old index does not know."""
+        unknown = {id_ for id_ in missing if id_ >= self.classes.next_id}
+        for id_ in sorted(unknown):
+            self._quiet = True
+            try:
+                self.classes.revive(id_)
+            finally:
+                self._quiet = False
+        if missing - unknown:
+            self._forget(missing - unknown)
 
     def _settle(self, project: Project, entry: ScanEntry) -> None:
         self.project, self._entry = project, entry

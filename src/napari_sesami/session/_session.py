@@ -165,15 +165,18 @@ class Session(SessionCore):
         tuple or None
             The box that changed.
         """
-        number, corner, ids = self._ids(strokes, plane, at, "strokes")
+        number, corner, piece = self._piece(strokes, plane, at, "strokes")
+        corner, piece = _checks.shrunk(corner, piece)
+        ids = _checks.class_ids(piece, self.classes, "strokes")
         return self._do("paint", _edit.paint_strokes(self._work, number, corner, ids))
 
     def erase(
         self, where: ArrayLike, plane: Plane = None, *, at: Any = None
     ) -> BBox | None:
         """Take strokes away where the array (y, x) is not zero."""
-        number, corner, pixels = self._piece(where, plane, at, "pixels to erase")
-        changes = _edit.erase_strokes(self._work, number, corner, pixels != 0)
+        number, corner, piece = self._piece(where, plane, at, "pixels to erase")
+        corner, piece = _checks.shrunk(corner, piece)
+        changes = _edit.erase_strokes(self._work, number, corner, piece != 0)
         return self._do("erase", changes)
 
     def write_strokes(
