@@ -63,7 +63,7 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
             warnings.simplefilter("ignore", UserWarning)  # on old pickle protocols
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if zipfile.is_zipfile(path) or "Unsupported" in str(error):
+        if zipfile.is_zipfile(path) or "GLOBAL" in str(error):
             raise ModelError(
                 f"{path.name} holds more than weights: opening it would run its own "
                 "code, which is never done. Save its state dict alone and take that."
