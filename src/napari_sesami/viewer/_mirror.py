@@ -1,8 +1,7 @@
 """Keeps one Labels layer and one layer of the session equal, plane by plane.
 
 napari does not say which pixels an undo or a script changed, so the plane on screen
-is compared with a shadow: what the session knows of it. At 2048² that costs a
-millisecond.
+is compared with what the session knows of it. At 2048² that costs a millisecond.
 """
 
 from __future__ import annotations
@@ -46,7 +45,6 @@ class Mirror:
         self._edited = edited
         self._handing = False
         self.plane = 0
-        self._shadow = np.array(read(0))
 
     def show(self, plane: int) -> None:
         """Follow the viewer to another plane; the old one's paint is handed over."""
@@ -56,12 +54,11 @@ class Mirror:
         if isinstance(self.layer.data, LayerArray):
             self.layer.data.forget(self.plane)
         self.plane = plane
-        self._shadow = np.array(self._read(plane))
 
     def flush(self) -> bool:
         """Hand over what was painted since the last time; False if nothing was."""
         pixels = self._pixels(self.plane)
-        box = changed_box(self._shadow, pixels)
+        box = changed_box(self._read(self.plane), pixels)
         if box is None:
             return False
         painted = pixels[box].copy()
@@ -84,7 +81,6 @@ class Mirror:
             else:
                 self.layer.data[(*self._lead(plane), *box)] = truth
             return
-        self._shadow[box] = truth
         wrong = self._pixels(plane)[box] != truth
         rows, columns = np.nonzero(wrong)
         if rows.size:

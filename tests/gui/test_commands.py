@@ -1,0 +1,60 @@
+"""Commands of the palette work in a real window, with or without the panel open."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_sesami.viewer._commands import show_dock
+from napari_sesami.viewer._desk import desk_of
+from napari_sesami.viewer._dock import SesamiDock
+
+pytestmark = pytest.mark.gui
+
+
+def execute(name: str) -> None:
+    """Run a command as the palette does."""
+    from napari._app_model import get_app_model
+
+    get_app_model().commands.execute_command(f"napari-sesami.{name}").result()
+
+
+def panels(viewer) -> list[SesamiDock]:
+    return [w for w in viewer.window.dock_widgets.values() if isinstance(w, SesamiDock)]
+
+
+def test_commands_open_one_panel_and_act_on_it(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer(show=True)
+    execute("undo")
+    assert len(panels(viewer)) == 1
+    assert "no scan to label yet" in desk_of(viewer).message
+    desk_of(viewer).adopt(viewer.add_image(np.zeros((40, 50), np.uint8), name="wafer"))
+    session = desk_of(viewer).session
+    session.classes.add("oxide")
+    execute("undo")
+    assert len(session.classes) == 0
+    execute("redo")
+    assert session.classes.names == ("oxide",)
+    execute("paint")
+    assert desk_of(viewer).link.painting
+    execute("toggle_labels")
+    assert not desk_of(viewer).link.strokes.visible
+    execute("show_keys")
+    assert panels(viewer)[0].keys.isExpanded()
+    assert show_dock(viewer) is panels(viewer)[0]
+    assert len(panels(viewer)) == 1
+
+
+def test_an_image_that_was_labelled_before_is_gone_back_to(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer(show=True)
+    first = viewer.add_image(np.zeros((40, 50), np.uint8), name="first")
+    second = viewer.add_image(np.zeros((60, 50), np.uint8), name="second")
+    desk = desk_of(viewer)
+    desk.adopt(first)
+    desk.session.classes.add("oxide")
+    desk.adopt(second)
+    assert len(desk.session.classes) == 0
+    desk.adopt(first)
+    assert desk.session.classes.names == ("oxide",)
+    assert viewer.layers.selection.active is desk.link.strokes
+    desk.close()
