@@ -26,7 +26,7 @@ POSITIVE, NEGATIVE, PADDING, CORNER0, CORNER1 = 1, 0, -1, 2, 3
 
 
 class DensePrompt(nn.Module):
-    """Prompt maps, seen together with the tokens, to stride 16; short cuts on the way."""
+    """Prompt maps, seen together with the tokens, to stride 16, with short cuts."""
 
     def __init__(self, dim: int, token_dim: int) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class NanoMaskDecoder(MaskDecoder):
         sparse: Tensor,
         dense: tuple[Tensor, Tensor, Tensor],
     ) -> tuple[Tensor, Tensor]:
-        """All four masks and their predicted IoU; image and tokens serve p prompts each."""
+        """All four masks and their predicted IoU; an image serves several prompts."""
         d16, d8, d4 = dense
         src = self.mix16(_plus(d16, image))
         own = torch.cat([self.iou_token.weight, self.mask_tokens.weight], 0)
@@ -102,11 +102,11 @@ def _plus(each: Tensor, shared: Tensor) -> Tensor:
     """Add what belongs to an image to all of its prompts: (P, …) + (B, …)."""
     if each.shape[0] == shared.shape[0]:
         return each + shared
-    return (each.unflatten(0, (shared.shape[0], -1)) + shared[:, None]).flatten(0, 1)
+    return (each.view(len(shared), -1, *each.shape[1:]) + shared[:, None]).flatten(0, 1)
 
 
 class NanoPromptEncoder(PromptEncoder):
-    """SAM's prompt encoder, with positions relative to the prompt and rich mask maps."""
+    """SAM's prompt encoder with positions relative to the prompt and rich maps."""
 
     def __init__(self, dim: int, token_dim: int) -> None:
         super().__init__(dim, (PE_SIDE // 16, PE_SIDE // 16), (PE_SIDE, PE_SIDE), 16)
@@ -133,7 +133,7 @@ class NanoPromptEncoder(PromptEncoder):
 
 
 def origins(points: Tensor, labels: Tensor) -> Tensor:
-    """Where each prompt is: the mean of what says "here" (clicks on it, box corners)."""
+    """Where each prompt is: the mean of its clicks "here" and its box corners."""
     here = (labels >= POSITIVE).float()
     here = torch.where(here.sum(1, keepdim=True) > 0, here, (labels >= 0).float())
     return (points * here[..., None]).sum(1) / here.sum(1, keepdim=True).clamp(min=1)
@@ -142,9 +142,8 @@ def origins(points: Tensor, labels: Tensor) -> Tensor:
 def prompt_maps(
     tokens: Tensor, points: Tensor, labels: Tensor, last: Tensor | None
 ) -> Tensor:
-    """Dense maps (P, N_MAPS, h4, w4) of P prompts; tokens (B, D, h4, w4) serve P / B each."""
+    """Dense maps (P, N_MAPS, h4, w4) of P prompts on B views, P / B on each."""
     b, dim, h, w = tokens.shape
-    each = points.shape[0] // b
     tokens = tokens.float()
     cells = points / 4 - 0.375  # pixel centres to cell units
     y = torch.arange(h, device=tokens.device, dtype=torch.float32)
@@ -202,7 +201,9 @@ def _box_maps(
     own = flat[owner]
     out = []
     for part in (core, ring):
-        mean = torch.einsum("phw,pdhw->pd", part, own.unflatten(2, part.shape[1:]))
+        mean = torch.einsum(
+            "phw,pdhw->pd", part, own.view(*own.shape[:2], *part.shape[1:])
+        )
         like = torch.einsum("pd,pdn->pn", F.normalize(mean, dim=1), own)
         out.append(blank.clone().index_put((boxed,), like.view_as(part).float()))
     return [blank.clone().index_put((boxed,), inside), *out]

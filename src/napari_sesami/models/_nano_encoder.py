@@ -65,15 +65,19 @@ class WindowAttention(nn.Module):
         """Mix windows x (N, window², dim); keys that are padding are not seen."""
         n, t, dim = x.shape
         q, k, v = (
-            self.qkv(x).view(n, t, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
+            self.qkv(x)
+            .view(n, t, 3, self.heads, dim // self.heads)
+            .permute(2, 0, 3, 1, 4)
         )
         mask = None if valid is None else valid[:, None, None].expand(-1, -1, t, -1)
-        out = F.scaled_dot_product_attention(self._turn(q), self._turn(k), v, attn_mask=mask)
+        out = F.scaled_dot_product_attention(
+            self._turn(q), self._turn(k), v, attn_mask=mask
+        )
         return self.proj(out.transpose(1, 2).reshape(n, t, dim))
 
 
 def rotations(head: int, window: int) -> Tensor:
-    """Angles (window², head / 2): half of the channel pairs turn by row, half by column."""
+    """Angles (window², head / 2): half of the pairs turn by row, half by column."""
     quarter = head // 4
     speed = 2 * torch.pi / (2.5 * 16 ** (torch.arange(quarter) / max(1, quarter - 1)))
     at = torch.arange(window)[:, None] * speed
@@ -110,7 +114,9 @@ class Block(nn.Module):
         pad = (0, 0, lead[1], tail[1], lead[0], tail[0])
         valid = None
         if any(pad):
-            valid = F.pad(torch.ones(1, h, w, 1, dtype=torch.bool, device=x.device), pad)
+            valid = F.pad(
+                torch.ones(1, h, w, 1, dtype=torch.bool, device=x.device), pad
+            )
             x = F.pad(x, pad)
         rows, cols = x.shape[1] // s, x.shape[2] // s
 

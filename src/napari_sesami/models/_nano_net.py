@@ -47,4 +47,3 @@ class NanoNet(nn.Module):
         places = self.prompt_encoder.places(grid, origin)
         sparse = self.prompt_encoder.sparse(points, labels, origin)
         return self.mask_decoder.draw(image, tokens, places, sparse, dense)
-

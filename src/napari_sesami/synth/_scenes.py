@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 PATTERNS = {**FIRST, **SECOND}
 WEIGHTS = {
     "layers": 0.2, "fins": 0.08, "holes": 0.09, "grains": 0.08, "bicontinuous": 0.07,
-    "precipitates": 0.18, "particles": 0.1, "pools": 0.05, "blocks": 0.05, "bumps": 0.03,
-    "cracks": 0.04, "wires": 0.03,
+    "precipitates": 0.18, "particles": 0.1, "pools": 0.05, "blocks": 0.05,
+    "bumps": 0.03, "cracks": 0.04, "wires": 0.03,
 }  # fmt: skip
 
 
@@ -50,7 +50,9 @@ def _pattern(rng: Rng, shape: tuple[int, int], among: list[str]) -> tuple[Layout
 def _inlay(rng: Rng, truth: Layout, looks: NDArray[Any]) -> NDArray[Any]:
     """Put a second pattern into one material: as new classes, or only as its look."""
     shape = (looks.shape[0], looks.shape[1])
-    inner, _ = _pattern(rng, shape, [n for n in PATTERNS if n not in ("bumps", "wires")])
+    inner, _ = _pattern(
+        rng, shape, [n for n in PATTERNS if n not in ("bumps", "wires")]
+    )
     host = rng.choice(np.unique(looks))
     where = (looks == host) & (inner.kinds != 0)
     looks = np.where(where, inner.kinds + looks.max() + 1, looks)

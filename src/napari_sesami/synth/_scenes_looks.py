@@ -45,7 +45,9 @@ def texture(rng: Rng, shape: tuple[int, int], kind: str) -> NDArray[Any]:
         return lines[(f.v - f.v.min()).astype(int) & 4095]
     if kind == "pores":
         field = smooth_field(rng, shape, size, rng.choice([1, 1, 2.5]))
-        return np.where(field > rng.uniform(1.1, 2.2), -3.0, 0.0) * rng.choice([-1, 1, 1])
+        return np.where(field > rng.uniform(1.1, 2.2), -3.0, 0.0) * rng.choice(
+            [-1, 1, 1]
+        )
     if kind == "fringes":
         f = random_frame(rng, shape)
         return np.sin(2 * np.pi * f.u / loguniform(rng, 3, 14))
@@ -67,7 +69,7 @@ KINDS = ["grain", "streak", "pores", "fringes", "polycrystal", "cloud"]
 def paint(
     rng: Rng, looks: NDArray[Any], cells: NDArray[Any]
 ) -> tuple[NDArray[Any], bool]:
-    """Give every look its grey and texture, then rims; say whether cells can be told apart."""
+    """Give every look grey, texture and rims; say whether cells can be told apart."""
     present = np.unique(looks)
     level = np.zeros(int(looks.max()) + 1, np.float32)
     level[present] = greys(rng, len(present))
@@ -82,7 +84,9 @@ def paint(
         if rng.random() < strong:
             kind = str(rng.choice(KINDS, p=[0.3, 0.12, 0.24, 0.07, 0.12, 0.15]))
             where = looks == look
-            image[where] += loguniform(rng, 0.02, 0.16) * texture(rng, shape, kind)[where]
+            image[where] += (
+                loguniform(rng, 0.02, 0.16) * texture(rng, shape, kind)[where]
+            )
     rims = rng.random() < 0.45
     return _edges(rng, image.astype(np.float32), looks, cells, rims), uneven or rims
 
@@ -90,7 +94,7 @@ def paint(
 def _edges(
     rng: Rng, image: NDArray[Any], looks: NDArray[Any], cells: NDArray[Any], rims: bool
 ) -> NDArray[Any]:
-    """Add what borders do: bright or dark rims, one-sided halos, slopes lit from aside."""
+    """Add what borders do: bright or dark rims, and slopes lit from aside."""
     joint = looks.astype(np.int64) * 100_003 + cells
     edge = np.zeros(looks.shape, bool)
     edge[1:] |= joint[1:] != joint[:-1]
@@ -100,7 +104,9 @@ def _edges(
     if rims:
         distance = ndi.distance_transform_edt(~edge).astype(np.float32)
         width = loguniform(rng, 0.8, 7)
-        rim = np.exp(-distance / width) * rng.choice([-1, 1, 1]) * rng.uniform(0.08, 0.5)
+        rim = (
+            np.exp(-distance / width) * rng.choice([-1, 1, 1]) * rng.uniform(0.08, 0.5)
+        )
         if rng.random() < 0.6:
             chosen = rng.choice(np.unique(looks), 1 + len(np.unique(looks)) // 2)
             rim = rim * np.isin(looks, chosen)
@@ -111,28 +117,37 @@ def _edges(
         dy, dx = np.gradient(smooth)
         angle = rng.uniform(0, 2 * np.pi)
         slope = np.sin(angle) * dy + np.cos(angle) * dx
-        image = image + rng.uniform(0.1, 0.5) * slope / max(float(np.abs(slope).max()), 1e-6)
+        image = image + rng.uniform(0.1, 0.5) * slope / max(
+            float(np.abs(slope).max()), 1e-6
+        )
     return image
 
 
 def _shade(rng: Rng, image: NDArray[Any]) -> NDArray[Any]:
-    """Brightness that drifts over the scene: detector side, thickness, charging, curtains."""
+    """Brightness that drifts over the scene: thickness, charging, curtains."""
     h, w = image.shape
     if rng.random() < 0.5:
         y, x = np.mgrid[-1 : 1 : h * 1j, -1 : 1 : w * 1j].astype(np.float32)
         a, b, c = rng.normal(0, 0.12, 3)
         image = image * (1 + a * y + b * x + c * (x * x + y * y))
     if rng.random() < 0.25:
-        image = image + rng.uniform(0.02, 0.12) * smooth_field(rng, (h, w), loguniform(rng, 60, 200))
+        image = image + rng.uniform(0.02, 0.12) * smooth_field(
+            rng, (h, w), loguniform(rng, 60, 200)
+        )
     if rng.random() < 0.2:
         curtain = profile(rng, w, rng.uniform(0.7, 5))[None]
         fade = np.linspace(rng.uniform(0, 1), 1, h)[:, None]
         image = image * (1 + rng.uniform(0.01, 0.09) * curtain * fade)
     if rng.random() < 0.15:
-        trail = ndi.uniform_filter1d(image - np.median(image), int(rng.integers(10, 80)), axis=1)
+        trail = ndi.uniform_filter1d(
+            image - np.median(image), int(rng.integers(10, 80)), axis=1
+        )
         image = image - rng.uniform(0.1, 0.6) * trail
     if rng.random() < 0.15:
-        image = image + rng.uniform(0.01, 0.06) * profile(rng, h, rng.uniform(0.5, 6))[:, None]
+        image = (
+            image
+            + rng.uniform(0.01, 0.06) * profile(rng, h, rng.uniform(0.5, 6))[:, None]
+        )
     return image
 
 
@@ -143,7 +158,9 @@ def acquire(rng: Rng, image: NDArray[Any]) -> NDArray[Any]:
         image = -image
     if rng.random() < 0.75:
         blur = loguniform(rng, 0.4, 2.4)
-        image = ndi.gaussian_filter(image, (blur, blur * rng.choice([1, 1, rng.uniform(0.6, 1.5)])))
+        image = ndi.gaussian_filter(
+            image, (blur, blur * rng.choice([1, 1, rng.uniform(0.6, 1.5)]))
+        )
     lo, hi = np.percentile(image, [0.5, 99.5])
     image = np.clip((image - lo) / max(float(hi - lo), 1e-3), -0.1, 1.1)
     image = np.clip(image, 0, None) ** loguniform(rng, 0.6, 1.6)
@@ -154,7 +171,9 @@ def acquire(rng: Rng, image: NDArray[Any]) -> NDArray[Any]:
         sigma = np.full_like(image, noise)
     grain = rng.standard_normal(image.shape, dtype=np.float32)
     if rng.random() < 0.45:
-        grain = smooth_field(rng, (image.shape[0], image.shape[1]), rng.uniform(0.8, 2.2))
+        grain = smooth_field(
+            rng, (image.shape[0], image.shape[1]), rng.uniform(0.8, 2.2)
+        )
     image = image + sigma * grain
     if rng.random() < 0.3:
         image = ndi.gaussian_filter(image, rng.uniform(0.3, 0.9))

@@ -28,7 +28,9 @@ def outline(rng: Rng, style: str) -> Callable[[NDArray[Any], NDArray[Any]], Any]
     """Choose a shape: a function of (angle, distance / radius) that is < 1 inside."""
     turn, flat = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 1)
     order = np.arange(2, 8)
-    bumps = rng.normal(0, 0.32, 6) / order if style == "lobed" else rng.normal(0, 0.03, 6)
+    bumps = (
+        rng.normal(0, 0.32, 6) / order if style == "lobed" else rng.normal(0, 0.03, 6)
+    )
     phases, corners = rng.uniform(0, 2 * np.pi, 6), int(rng.integers(3, 8))
     square = rng.choice([3, 5])
 
@@ -39,8 +41,13 @@ def outline(rng: Rng, style: str) -> Callable[[NDArray[Any], NDArray[Any]], Any]
             return distance * np.cos((a % wedge) - wedge / 2) / np.cos(wedge / 2)
         c, s = np.cos(a), np.sin(a) / flat
         if style == "cuboid":
-            return distance * (np.abs(c) ** square + np.abs(s) ** square) ** (1 / square)
-        edge = 1 + (bumps[:, None, None] * np.cos(order[:, None, None] * a + phases[:, None, None])).sum(0)
+            return distance * (np.abs(c) ** square + np.abs(s) ** square) ** (
+                1 / square
+            )
+        edge = 1 + (
+            bumps[:, None, None]
+            * np.cos(order[:, None, None] * a + phases[:, None, None])
+        ).sum(0)
         return distance * np.hypot(c, s) / np.clip(edge, 0.3, 2)
 
     return inside
@@ -88,7 +95,9 @@ def precipitates(rng: Rng, f: Frame) -> Layout:
         index, gap = nearest_seeds(rng, f, size, False)
         rough = rng.uniform(0, 0.15) * size * smooth_field(rng, f.shape, size * 0.3)
         merged = rng.integers(0, index.max() + 1, index.max() + 1)
-        merged = np.where(rng.random(merged.size) < 0.25, merged, np.arange(merged.size))
+        merged = np.where(
+            rng.random(merged.size) < 0.25, merged, np.arange(merged.size)
+        )
         body = gap + rough > rng.uniform(0.08, 0.25) * size
         cells[body] = merged[index][body] + 1
     else:
@@ -139,7 +148,9 @@ def pools(rng: Rng, f: Frame) -> Layout:
     border = np.zeros(f.shape, bool)
     rows = np.arange(f.v.max() + size, f.v.min() - size, -size * rng.uniform(0.35, 0.7))
     for row in rows:
-        for u in np.arange(f.u.min() - size, f.u.max() + size, size * rng.uniform(0.8, 1.6)):
+        for u in np.arange(
+            f.u.min() - size, f.u.max() + size, size * rng.uniform(0.8, 1.6)
+        ):
             cu, cv = u + rng.normal(0, 0.15) * size, row + rng.normal(0, 0.1) * size
             r = size * rng.uniform(0.6, 1.1)
             d = np.hypot((f.u - cu) / r, (f.v - cv) / (r * rng.uniform(0.6, 1)))
@@ -176,14 +187,18 @@ def bumps(rng: Rng, f: Frame) -> Layout:
     v = f.v - middle
     r, h = pitch * rng.uniform(0.3, 0.48), pitch * rng.uniform(0.2, 0.5)
     ball = (np.hypot(u, v * rng.uniform(0.7, 1.2)) < r) & (np.abs(v) < h)
-    pad = (np.abs(u) < r * rng.uniform(0.5, 0.9)) & (np.abs(np.abs(v) - h) < loguniform(rng, 2, 9))
+    pad = (np.abs(u) < r * rng.uniform(0.5, 0.9)) & (
+        np.abs(np.abs(v) - h) < loguniform(rng, 2, 9)
+    )
     kinds = np.where(np.abs(v) > h, rng.choice([0, 4]), 0).astype(np.int16)
     kinds[ball], kinds[pad & (np.abs(v) >= h * 0.98)] = 1, 2
     voids = np.zeros(f.shape, np.int32)
     stamp(rng, voids, place(rng, f.shape, list(rng.uniform(2, 9, 40)), 2), "round")
     if rng.random() < 0.6:
         kinds[(voids > 0) & ball & (np.hypot(u, v) < r * 0.85)] = 3
-    return Layout(kinds, np.where(kinds > 0, column * 1000 + np.where(kinds == 3, voids, 0), 0))
+    return Layout(
+        kinds, np.where(kinds > 0, column * 1000 + np.where(kinds == 3, voids, 0), 0)
+    )
 
 
 def path(rng: Rng, shape: tuple[int, int], bend: float) -> NDArray[Any]:
@@ -194,14 +209,23 @@ def path(rng: Rng, shape: tuple[int, int], bend: float) -> NDArray[Any]:
     if side < 3:
         start[0], heading = 0.0, np.pi / 2 + rng.normal(0, 0.4)
     steps = int(rng.uniform(0.3, 1.3) * max(shape))
-    turns = heading + bend * profile(rng, steps, rng.uniform(2, 25)) + np.cumsum(rng.normal(0, 0.02, steps))
+    turns = (
+        heading
+        + bend * profile(rng, steps, rng.uniform(2, 25))
+        + np.cumsum(rng.normal(0, 0.02, steps))
+    )
     return start + np.cumsum(np.stack([np.sin(turns), np.cos(turns)], 1), 0)
 
 
 def strands(
-    rng: Rng, shape: tuple[int, int], count: int, width: float, broken: bool, bend: float
+    rng: Rng,
+    shape: tuple[int, int],
+    count: int,
+    width: float,
+    broken: bool,
+    bend: float,
 ) -> NDArray[Any]:
-    """Draw cracks or wires: crooked bands of varying width; ids per strand, 0 elsewhere."""
+    """Draw cracks or wires, crooked bands of varying width; their ids, else 0."""
     ids, radius = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
     for number in range(1, count + 1):
         walk = path(rng, shape, bend)
@@ -221,18 +245,27 @@ def strands(
 def cracks(rng: Rng, f: Frame) -> Layout:
     """Break a ground with thin crooked cracks, some of them interrupted."""
     width, bend = loguniform(rng, 1.6, 9), rng.uniform(0.2, 0.9)
-    ids = strands(rng, f.shape, int(rng.integers(1, 7)), width, rng.random() < 0.5, bend)
+    ids = strands(
+        rng, f.shape, int(rng.integers(1, 7)), width, rng.random() < 0.5, bend
+    )
     return Layout((ids > 0).astype(np.int16), np.zeros(f.shape, np.int32))
 
 
 def wires(rng: Rng, f: Frame) -> Layout:
     """Span smooth thick wires with balls over a ground."""
     width = loguniform(rng, 3, 22)
-    ids = strands(rng, f.shape, int(rng.integers(1, 9)), width, False, rng.uniform(0, 0.25))
+    ids = strands(
+        rng, f.shape, int(rng.integers(1, 9)), width, False, rng.uniform(0, 0.25)
+    )
     kinds = (ids > 0).astype(np.int16)
     if rng.random() < 0.5:
         balls = np.zeros(f.shape, np.int32)
-        stamp(rng, balls, place(rng, f.shape, list(rng.uniform(1, 2.5, 8) * width), 2), "round")
+        stamp(
+            rng,
+            balls,
+            place(rng, f.shape, list(rng.uniform(1, 2.5, 8) * width), 2),
+            "round",
+        )
         kinds[balls > 0] = 2
     return Layout(kinds, np.where(kinds == 1, ids, 0))
 

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Layout:
-    """What a pattern draws: a kind per pixel, and a cell where kinds repeat side by side."""
+    """What a pattern draws: a kind per pixel, and a cell where kinds repeat."""
 
     kinds: NDArray[Any]  # int16, 0.. : which material
-    cells: NDArray[Any]  # int32: which individual; pixels of one kind and cell belong together
+    cells: NDArray[
+        Any
+    ]  # int32: which individual; pixels of one kind and cell belong together
 
 
 @dataclass
@@ -148,7 +150,10 @@ def _coat(rng: Rng, kinds: NDArray[Any], solid: NDArray[Any], first: int) -> Non
 
 def holes(rng: Rng, f: Frame) -> Layout:
     """Draw arrays of holes, vias, pillars or channel rings on a lattice."""
-    pitch, aspect = f.size * rng.uniform(0.8, 2), rng.choice([1, 1, rng.uniform(0.6, 2)])
+    pitch, aspect = (
+        f.size * rng.uniform(0.8, 2),
+        rng.choice([1, 1, rng.uniform(0.6, 2)]),
+    )
     row = np.floor(f.v / (pitch * aspect)).astype(np.int32)
     shift = rng.choice([0, 0.5]) * (row & 1)
     column = np.floor(f.u / pitch + shift).astype(np.int32)

@@ -1,4 +1,4 @@
-"""Training batches of the bundled model: crops, objects to prompt, strokes to vote with.
+"""Training batches of the bundled model: crops, objects to prompt, strokes.
 
 Batch number `step` is a function of the seed, the step and the shards alone, so that a
 resumed run sees what an uninterrupted one would have seen.
@@ -23,17 +23,26 @@ if TYPE_CHECKING:
 
 SIDE = 256
 STROKE_TOKENS = 160
+MOST_DOCUMENTED = (
+    0.3  # share of scenes from the documented families, once there are many
+)
 
 
 class Batches(Dataset[dict[str, torch.Tensor]]):
     """Batches by step: `pairs` scenes give two sister crops each."""
 
     def __init__(
-        self, folder: Path, pairs: int = 4, objects: int = 4, seed: int = 0, steps: int = 10**6
+        self,
+        folder: Path,
+        pairs: int = 4,
+        objects: int = 4,
+        seed: int = 0,
+        steps: int = 10**6,
     ) -> None:
         self.folder, self.pairs, self.objects = Path(folder), pairs, objects
         self.seed, self.steps = seed, steps
         self._shards: list[NDArray[Any]] = []
+        self._documented: list[NDArray[Any]] = []
 
     def __len__(self) -> int:
         return self.steps
@@ -41,6 +50,7 @@ class Batches(Dataset[dict[str, torch.Tensor]]):
     def refresh(self) -> None:
         """Take in shards that were finished meanwhile."""
         self._shards = open_shards(self.folder)
+        self._documented = open_shards(self.folder, families=True)
         if not self._shards:
             raise FileNotFoundError(f"{self.folder} holds no scenes; draw some first.")
 
@@ -53,7 +63,9 @@ class Batches(Dataset[dict[str, torch.Tensor]]):
         return {k: torch.from_numpy(np.stack([r[k] for r in rows])) for k in rows[0]}
 
     def _pair(self, rng: Rng) -> list[dict[str, NDArray[Any]]]:
-        shard = self._shards[rng.integers(len(self._shards))]
+        share = min(MOST_DOCUMENTED, len(self._documented) * 0.02)
+        among = self._documented if rng.random() < share else self._shards
+        shard = among[rng.integers(len(among))]
         scene = np.asarray(shard[rng.integers(len(shard))])
         regions = scene[2].astype(np.int32) + 256 * scene[3].astype(np.int32)
         crops = sister_crops(rng, scene[0], scene[1], regions)
@@ -61,7 +73,11 @@ class Batches(Dataset[dict[str, torch.Tensor]]):
         return [self._row(rng, _touch(rng, tone(i)), c, r) for i, c, r in crops]
 
     def _row(
-        self, rng: Rng, image: NDArray[Any], classes: NDArray[Any], regions: NDArray[Any]
+        self,
+        rng: Rng,
+        image: NDArray[Any],
+        classes: NDArray[Any],
+        regions: NDArray[Any],
     ) -> dict[str, NDArray[Any]]:
         masks = [pick_object(rng, classes, regions) for _ in range(self.objects)]
         tokens, kinds = stroke_tokens(rng, classes)
@@ -79,7 +95,7 @@ class Batches(Dataset[dict[str, torch.Tensor]]):
 def sister_crops(
     rng: Rng, image: NDArray[Any], classes: NDArray[Any], regions: NDArray[Any]
 ) -> list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
-    """Two crops of one scene at one random zoom, turned and mirrored each for itself."""
+    """Two crops of one scene at one random zoom, each turned and mirrored."""
     zoom = 1.0 if rng.random() < 0.45 else float(np.exp(rng.uniform(-0.5, 0.7)))
     planes = [image.astype(np.float32) / 255, classes, regions]
     if zoom < 1:
@@ -94,19 +110,25 @@ def sister_crops(
         y = int(rng.integers(0, h - side + 1))
         parts = [p[y : y + side, x : x + side] for p in planes]
         if side != SIDE:
-            parts = [_resize(p, SIDE / side, 1 if i == 0 else 0) for i, p in enumerate(parts)]
+            parts = [
+                _resize(p, SIDE / side, 1 if i == 0 else 0) for i, p in enumerate(parts)
+            ]
         turns, flip = int(rng.integers(4)), rng.random() < 0.5
         parts = [np.rot90(p, turns) for p in parts]
-        out.append(tuple(np.ascontiguousarray(p[:, ::-1] if flip else p) for p in parts))
+        out.append(
+            tuple(np.ascontiguousarray(p[:, ::-1] if flip else p) for p in parts)
+        )
     return out  # type: ignore[return-value]
 
 
 def _resize(plane: NDArray[Any], factor: float, order: int) -> NDArray[Any]:
     shape = [round(s * factor) for s in plane.shape]
+    resize: Any = torch.nn.functional.interpolate
     t = torch.from_numpy(np.ascontiguousarray(plane, np.float32))[None, None]
-    mode = {"mode": "bilinear", "antialias": True} if order else {"mode": "nearest-exact"}
-    out = torch.nn.functional.interpolate(t, size=shape, **mode)[0, 0].numpy()  # type: ignore[arg-type]
-    return out.astype(plane.dtype)
+    mode = (
+        {"mode": "bilinear", "antialias": True} if order else {"mode": "nearest-exact"}
+    )
+    return resize(t, size=shape, **mode)[0, 0].numpy().astype(plane.dtype)
 
 
 def _tone(rng: Rng) -> Any:
@@ -131,8 +153,10 @@ def _touch(rng: Rng, image: NDArray[Any]) -> NDArray[Any]:
 
 
 def pick_object(rng: Rng, classes: NDArray[Any], regions: NDArray[Any]) -> NDArray[Any]:
-    """Choose a connected object, neither a speck nor half of the view; often a rare class."""
+    """Choose a connected object, no speck, not half of the view; often a rare class."""
     area = np.bincount(regions.ravel())
+    if area.size > 1:
+        area[0] = 0  # unlabelled
     good = np.nonzero((area >= 30) & (area <= 0.5 * regions.size))[0]
     if not good.size:
         good = np.nonzero(area)[0]
@@ -143,11 +167,13 @@ def pick_object(rng: Rng, classes: NDArray[Any], regions: NDArray[Any]) -> NDArr
     chosen = rng.choice(good, p=share / share.sum())
     mask = regions == chosen
     pieces, n = ndi.label(mask, np.ones((3, 3)))
-    return pieces == 1 + int(np.bincount(pieces.ravel())[1:].argmax()) if n > 1 else mask
+    return (
+        pieces == 1 + int(np.bincount(pieces.ravel())[1:].argmax()) if n > 1 else mask
+    )
 
 
 def first_click(rng: Rng, mask: NDArray[Any]) -> NDArray[Any]:
-    """Click where a person would: deep inside, or anywhere not too close to the edge."""
+    """Click where a person would: deep inside, or not too close to the edge."""
     ys, xs = np.nonzero(mask)
     y0, x0 = ys.min(), xs.min()
     crop = np.pad(mask[y0 : ys.max() + 1, x0 : xs.max() + 1], 1)
@@ -162,12 +188,14 @@ def loose_box(rng: Rng, mask: NDArray[Any]) -> NDArray[Any]:
     ys, xs = np.nonzero(mask)
     box = np.array([ys.min(), xs.min(), ys.max() + 1, xs.max() + 1], np.float32)
     size = np.array([box[2] - box[0], box[3] - box[1]] * 2)
-    box += rng.normal(0, 0.03, 4) * size + rng.uniform(-1.2, 1.2, 4) * (rng.random() < 0.6)
+    box += rng.normal(0, 0.03, 4) * size + rng.uniform(-1.2, 1.2, 4) * (
+        rng.random() < 0.6
+    )
     return np.clip(box, 0, SIDE).astype(np.float32)
 
 
 def stroke_tokens(rng: Rng, classes: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Cells (stride 4) that a few 3-px strokes touch in every class, padded with kind 255."""
+    """Cells (stride 4) that a few 3-px strokes touch in every class; pads are 255."""
     grid = SIDE // 4
     cells, kinds = [], []
     present = [k for k in np.unique(classes) if (classes == k).sum() >= 60]
@@ -178,14 +206,19 @@ def stroke_tokens(rng: Rng, classes: NDArray[Any]) -> tuple[NDArray[Any], NDArra
         touched = rng.permutation(touched)[:each]
         cells.append(touched)
         kinds.append(np.full(len(touched), k))
-    flat, kind = np.zeros(STROKE_TOKENS, np.int64), np.full(STROKE_TOKENS, 255, np.int64)
+    flat, kind = (
+        np.zeros(STROKE_TOKENS, np.int64),
+        np.full(STROKE_TOKENS, 255, np.int64),
+    )
     if cells:
         n = sum(map(len, cells))
         flat[:n], kind[:n] = np.concatenate(cells), np.concatenate(kinds)
     return flat, kind
 
 
-def _walks(rng: Rng, region: NDArray[Any], strokes: int, length: int = 60) -> NDArray[Any]:
+def _walks(
+    rng: Rng, region: NDArray[Any], strokes: int, length: int = 60
+) -> NDArray[Any]:
     """Pixels under smooth random walks that stay inside a region."""
     inside = np.argwhere(region)
     pos = inside[rng.integers(len(inside), size=strokes)].astype(float)

@@ -46,7 +46,7 @@ def iou(logits: Tensor, truth: Tensor) -> Tensor:
 def corrective_click(
     logits: Tensor, truth: Tensor, masks: Tensor, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Click at the deepest cell of the larger error: points (P, 2) in pixels, labels (P,)."""
+    """Click at the deepest cell of the larger error: points (P, 2), labels (P,)."""
     a, b = logits > 0, hard(truth)
     missed, extra = depth(b & ~a), depth(a & ~b)
     jitter = torch.rand(missed.shape, generator=generator) * 0.9
@@ -56,7 +56,7 @@ def corrective_click(
     best = field.argmax(1)
     w = truth.shape[2]
     row, col = best // w, best % w
-    cells = masks.unflatten(2, (-1, 4)).unflatten(1, (-1, 4))  # (P, h, 4, w, 4)
+    cells = masks.view(len(masks), -1, 4, w, 4)  # (P, h, 4, w, 4)
     own = cells[torch.arange(len(row)), row, :, col]  # (P, 4, 4)
     fits = (own == label[:, None, None].bool()).flatten(1).float() + 1e-3
     pixel = torch.multinomial(fits, 1, generator=generator)[:, 0]
@@ -66,7 +66,7 @@ def corrective_click(
 
 
 def depth(region: Tensor) -> Tensor:
-    """Distance to the edge of boolean regions (P, h, w), in cells, chessboard metric."""
+    """Chessboard distance to the edge of boolean regions (P, h, w), in cells."""
     x = region.float()[:, None]
     total = x.clone()
     for _ in range(9):
@@ -118,8 +118,10 @@ def vote_loss(
 
 
 def majority(classes: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Class of each cell (the pixel next to its centre) and whether most of it agrees."""
+    """Class of each cell (at its centre) and whether most of it agrees."""
     b, side = classes.shape[0], classes.shape[1] // grid[0]
-    cells = classes.view(b, grid[0], side, grid[1], side).transpose(2, 3).flatten(3).long()
+    cells = (
+        classes.view(b, grid[0], side, grid[1], side).transpose(2, 3).flatten(3).long()
+    )
     label = cells[..., side * (side // 2) + side // 2]
     return label, (cells == label[..., None]).float().mean(-1) > 0.6
