@@ -11,23 +11,48 @@ from napari_sesami.prompt._prompt import Prompt, Stroke, polygon_mask
 
 if TYPE_CHECKING:
     from napari_sesami.models import Cancelled
+    from napari_sesami.prompt._alike import Match, find_alike
+    from napari_sesami.prompt._automatic import Candidates, Filters, find_everything
+    from napari_sesami.prompt._between import interpolate_masks
     from napari_sesami.prompt._embeddings import EmbeddingStore
     from napari_sesami.prompt._predictor import Predictor
+    from napari_sesami.prompt._propagate import Step, Stops, propagate
+    from napari_sesami.prompt._snap import snap_to_edges
     from napari_sesami.prompt._view import View
 
 __all__ = [
     "Cancelled",
+    "Candidates",
     "EmbeddingStore",
+    "Filters",
     "Mask",
+    "Match",
     "Predictor",
     "Prompt",
     "PromptError",
+    "Step",
+    "Stops",
     "Stroke",
     "View",
+    "find_alike",
+    "find_everything",
+    "interpolate_masks",
     "polygon_mask",
+    "propagate",
+    "snap_to_edges",
 ]
 
 _HOMES = {
+    "Candidates": "napari_sesami.prompt._automatic",
+    "Filters": "napari_sesami.prompt._automatic",
+    "Match": "napari_sesami.prompt._alike",
+    "Step": "napari_sesami.prompt._propagate",
+    "Stops": "napari_sesami.prompt._propagate",
+    "find_alike": "napari_sesami.prompt._alike",
+    "find_everything": "napari_sesami.prompt._automatic",
+    "interpolate_masks": "napari_sesami.prompt._between",
+    "propagate": "napari_sesami.prompt._propagate",
+    "snap_to_edges": "napari_sesami.prompt._snap",
     "Cancelled": "napari_sesami.models",
     "EmbeddingStore": "napari_sesami.prompt._embeddings",
     "Predictor": "napari_sesami.prompt._predictor",
