@@ -27,13 +27,17 @@ def test_a_40_gb_layer_costs_only_what_is_touched() -> None:
     assert array[999].max() == 0
 
 
-def test_small_layers_are_one_live_read_only_array() -> None:
-    store = PlaneStore((2,), (3, 3), np.uint8)
-    view = store.array
-    store.writable(1)[0, 0] = 9
-    assert view[1, 0, 0] == 9
+@pytest.mark.parametrize("leading", [(), (2,)])
+def test_small_layers_are_given_as_they_are_now(leading: tuple[int, ...]) -> None:
+    store = PlaneStore(leading, (3, 3), np.uint8)
+    store.writable(0)[0, 0] = 1
+    before = store.array
+    store.writable(0)[0, 0] = 9
+    assert before.shape == (*leading, 3, 3)
+    assert before.max() == 1
+    assert store.array.max() == 9
     with pytest.raises(ValueError, match="read-only"):
-        view[0, 0, 0] = 1
+        before[..., 0] = 1
 
 
 def test_planes_come_from_disk_when_looked_at() -> None:

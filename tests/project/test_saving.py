@@ -3,7 +3,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import resource
 import shutil
 import signal
 import stat
@@ -104,6 +103,27 @@ def test_a_damaged_state_falls_back_to_the_one_before(tmp_path: Path) -> None:
         assert t.classes.names == ("oxide", "class 2")
 
 
+def test_a_damaged_journal_brings_back_what_it_can_and_says_so(tmp_path: Path) -> None:
+    with begun(tmp_path / "p.sesami") as s:
+        s.paint(stroke(4), 2)
+    with Session(SCAN, tmp_path / "p.sesami") as s:
+        s.paint(stroke(5), 2)
+    first, _ = sorted((tmp_path / "p.sesami").rglob("journal-*.log"))
+    first.write_bytes(first.read_bytes()[:-5])
+    with Project.open(tmp_path / "p.sesami") as project:
+        heard: list[str] = []
+        project.trouble.connect(heard.append)
+        s = Session(SCAN, project)
+        assert s.recovered == 0
+        assert s.strokes_plane(0).any()
+        assert not s.strokes_plane(2).any()
+        assert "could not be brought back" in heard[0]
+        s.paint(stroke(6), 2)
+        now = s.strokes
+    with Session(SCAN, tmp_path / "p.sesami") as s:
+        np.testing.assert_array_equal(s.strokes, now)
+
+
 def test_a_damaged_plane_is_named(tmp_path: Path) -> None:
     begun(tmp_path / "p.sesami").close()
     (path,) = (tmp_path / "p.sesami").rglob("strokes-*.npz")
@@ -195,6 +215,8 @@ def test_a_full_disk_while_painting_is_told_and_made_up_for(
 @pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="needs POSIX file limits")
 def test_a_disk_that_really_refuses_bytes(tmp_path: Path) -> None:
     """The kernel itself refuses: a record is cut in the middle."""
+    import resource
+
     rng = np.random.default_rng(0)
     s = begun(tmp_path / "p.sesami")
     old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
-SMALL = 1 << 27
-"""Up to this many pixels a layer is one plain array; beyond it lives plane by plane."""
+SMALL = 1 << 26
+"""Up to this many pixels a layer is shown as a plain array, beyond it lazily."""
 CACHE_BYTES = 1 << 30
 """Planes that are safely on disk are forgotten beyond this, the oldest first."""
 
@@ -47,9 +47,6 @@ class PlaneStore:
         self._load, self._stored = load, set(stored)
         self._planes: dict[int, NDArray[Any]] = {}
         self._frozen: set[int] = set()
-        pixels = math.prod(self.shape)
-        # calloc: pages that are never touched cost nothing
-        self._whole = np.zeros(self.shape, self.dtype) if pixels <= SMALL else None
         self._zeros = np.broadcast_to(self.dtype.type(0), plane_shape)
 
     @property
@@ -64,14 +61,15 @@ class PlaneStore:
 
     @property
     def array(self) -> Any:
-        """All planes: a read-only array for small scans, else a lazy `PlaneArray`."""
-        if self._whole is None:
+        """All planes: a read-only copy if the scan is small, else a `PlaneArray`."""
+        if math.prod(self.shape) > SMALL:
             return PlaneArray(self.shape, self.dtype, self.read)
-        for plane in self._stored - self._planes.keys():
-            self._fetch(plane)
-        view = self._whole.view()
-        view.flags.writeable = False
-        return view
+        whole = np.zeros(self.shape, self.dtype)
+        flat = whole.reshape(-1, *self.plane_shape)
+        for plane in self.planes:
+            flat[plane] = self.read(plane)
+        whole.flags.writeable = False
+        return whole
 
     def read(self, plane: int) -> NDArray[Any]:
         """Look at a plane (y, x); the view is read-only and follows later edits."""
@@ -86,7 +84,7 @@ class PlaneStore:
         """Get a plane to write into; it counts as changed from now on."""
         found = self._fetch(plane)
         if found is None:
-            found = self._place(plane, None)
+            found = self._planes[plane] = np.zeros(self.plane_shape, self.dtype)
         elif plane in self._frozen:  # a save is reading the old pixels
             found = self._planes[plane] = found.copy()
         self._frozen.discard(plane)
@@ -96,10 +94,7 @@ class PlaneStore:
     def freeze(self) -> dict[int, NDArray[Any]]:
         """Hand the changed planes to a save; later edits do not reach them."""
         taken = {plane: self._planes[plane] for plane in sorted(self.dirty)}
-        if self._whole is not None:
-            taken = {plane: pixels.copy() for plane, pixels in taken.items()}
-        else:
-            self._frozen |= taken.keys()
+        self._frozen |= taken.keys()
         self.dirty.clear()
         return taken
 
@@ -115,28 +110,15 @@ class PlaneStore:
         self._load = load
 
     def _fetch(self, plane: int) -> NDArray[Any] | None:
-        if plane not in self._planes:
-            if plane not in self._stored or self._load is None:
-                return None
-            self._place(plane, self._load(plane))
-        return self._planes[plane]
-
-    def _place(self, plane: int, pixels: NDArray[Any] | None) -> NDArray[Any]:
-        """Keep the pixels of a plane, in the whole array if there is one."""
-        if self._whole is None:
-            if pixels is None:
-                pixels = np.zeros(self.plane_shape, self.dtype)
-            self._planes[plane] = pixels
-            return pixels
-        home = self._whole.reshape(-1, *self.plane_shape)[plane]
-        if pixels is not None:
-            home[:] = pixels
-        self._planes[plane] = home
-        return home
+        if plane not in self._planes and plane in self._stored and self._load:
+            pixels = self._load(plane)
+            if pixels is not None:
+                self._planes[plane] = pixels
+        return self._planes.get(plane)
 
     def _trim(self) -> None:
-        """Forget planes that lie on disk, if the scan is large."""
-        if self._whole is not None or self._load is None:
+        """Forget planes that lie on disk, if there are many."""
+        if self._load is None:
             return
         size = math.prod(self.plane_shape) * self.dtype.itemsize
         clean = [

@@ -124,6 +124,11 @@ class Work:
                     # most class edits are already in the project's own file
                     self.classes.apply(change)
         self._loose = bool(records)
+        if self._store is not None and self._store.skipped:
+            self._tell(
+                f"Part of what was done after the last save in {self._store.folder} is "
+                "damaged and could not be brought back; all that was saved is there."
+            )
         return records
 
     def adopt(self, change: ClassChange) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 
 from napari_sesami.project import ClassEntry, Project, SizeChange
 from napari_sesami.session import _checks, _edit
-from napari_sesami.session._core import SessionCore
 from napari_sesami.session._errors import SessionError
 from napari_sesami.session._objects import CommittedObject, Objects, Part
 from napari_sesami.session._proposal import Proposal, remember
+from napari_sesami.session._retrieval import SessionRetrieval
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_sesami.session._checks import Plane
 
 
-class Session(SessionCore):
+class Session(SessionRetrieval):
     """One scan with its classes, strokes, labels and objects; all of it undoable.
 
     Parameters
@@ -91,29 +91,32 @@ class Session(SessionCore):
 
     @property
     def labels(self) -> Any:
-        """Class ids with the scan's shape, read-only; lazy for large volumes."""
+        """Class ids as they are now, with the scan's shape; a lazy view if large.
+
+        Read-only; in a loop over planes `labels_plane` is faster.
+        """
         return self._work.layers["labels"].array
 
     @property
     def strokes(self) -> Any:
-        """Painted reference pixels as class ids, read-only; lazy for large volumes."""
+        """Painted reference pixels as class ids, like `labels`."""
         return self._work.layers["strokes"].array
 
     @property
     def object_ids(self) -> Any:
-        """Ids of committed objects per pixel, read-only; lazy for large volumes."""
+        """Ids of committed objects per pixel, like `labels`."""
         return self._work.layers["objects"].array
 
     def labels_plane(self, plane: Plane = None) -> NDArray[np.uint8]:
-        """Class ids of one plane (y, x), read-only."""
+        """Class ids of one plane (y, x); a read-only view, good until the next edit."""
         return self._read("labels", plane)
 
     def strokes_plane(self, plane: Plane = None) -> NDArray[np.uint8]:
-        """Strokes of one plane (y, x), read-only."""
+        """Strokes of one plane (y, x), like `labels_plane`."""
         return self._read("strokes", plane)
 
     def objects_plane(self, plane: Plane = None) -> NDArray[np.uint32]:
-        """Object ids of one plane (y, x), read-only."""
+        """Object ids of one plane (y, x), like `labels_plane`."""
         return self._read("objects", plane)
 
     def planes_with(self, layer: str = "strokes") -> list[int]:
@@ -276,6 +279,8 @@ class Session(SessionCore):
         strokes: Any = None,
         mask: Any = None,
         plane: Plane = None,
+        *,
+        lasso: Any = None,
     ) -> Proposal:
         """Ask the model for the mask that prompts mean; nothing is changed yet.
 
@@ -291,17 +296,18 @@ class Session(SessionCore):
             A mask to start from, such as an earlier answer.
         plane
             Number of the plane; an earlier answer in `mask` knows its own.
+        lasso
+            Corners (y, x) of a line drawn around the object.
         """
-        if all(p is None for p in (points, box, strokes, mask)):
+        if all(p is None for p in (points, box, strokes, mask, lasso)):
             raise SessionError(
-                "There is no prompt: give points, a box, strokes or a mask."
+                "There is no prompt: give points, a box, strokes, a lasso or a mask."
             )
         number = self._plane(getattr(mask, "plane", None) if plane is None else plane)
         asked = {"points": points, "labels": labels, "box": box, "strokes": strokes}
+        asked["lasso"] = lasso
         earlier = mask.source if isinstance(mask, Proposal) else mask
-        answer = self._predictor_ready().predict(
-            self.scan, number, **asked, mask=earlier
-        )
+        answer = self.predictor.predict(self.scan, number, **asked, mask=earlier)
         y0, x0, y1, x1 = (int(v) for v in answer.bbox)
         return Proposal(
             (y0, x0, y1, x1),
@@ -313,7 +319,9 @@ class Session(SessionCore):
             answer,
         )
 
-    def _predictor_ready(self) -> Any:
+    @property
+    def predictor(self) -> Any:
+        """The model's `prompt.Predictor` with its embeddings, made on first use."""
         if self._predictor is None:
             from napari_sesami.models import load_prompt_model
             from napari_sesami.prompt import Predictor

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from napari_sesami.models import build_tiny_sam
+from napari_sesami.session import Session, recall
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_sesami.session import Proposal
+
+VOLUME = np.random.default_rng(0).integers(0, 255, (2, 60, 90), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A small net with random weights: its masks mean nothing, but they are masks."""
+    return build_tiny_sam()
+
+
+def asked(session: Session) -> Proposal:
+    """An answer that is not empty, whatever the random weights say."""
+    for y in range(5, 60, 10):
+        answer = session.prompt(points=[(y, 40.5)], labels=[1], plane=1)
+        if answer.mask.any():
+            return answer
+    return pytest.skip("these random weights see nothing anywhere")
+
+
+def test_a_prompt_changes_nothing_until_it_is_committed(model, tmp_path: Path) -> None:
+    with Session(VOLUME, tmp_path / "p.sesami", model=model) as s:
+        s.classes.add("void")
+        answer = asked(s)
+        assert s.labels.max() == 0
+        assert answer.full.shape == (60, 90)
+        assert answer.full.sum() == answer.mask.sum()
+        found = s.commit(answer, "void")
+        np.testing.assert_array_equal(s.labels[1] == 1, answer.full)
+        assert found.plane == 1
+        assert found.parts[1].score == pytest.approx(answer.score)
+    with Session(VOLUME, tmp_path / "p.sesami", model=model) as s:
+        prompts = s.objects[found.id].parts[1].prompts
+        assert prompts is not None
+        again = s.prompt(**recall(prompts), plane=1)
+        np.testing.assert_array_equal(again.full, answer.full)
+
+
+def test_an_earlier_answer_can_be_refined_in_its_plane(model) -> None:
+    s = Session(VOLUME, model=model)
+    first = asked(s)
+    better = s.prompt(points=[(20, 30)], labels=[0], mask=first)
+    assert better.plane == 1
+    json.dumps(better.prompts)
+    np.testing.assert_array_equal(recall(better.prompts)["mask"], first.full)
+
+
+def test_another_model_replaces_the_predictor(model) -> None:
+    s = Session(VOLUME, model=model)
+    before = s.predictor
+    assert s.predictor is before
+    s.model = build_tiny_sam()
+    assert s.predictor is not before
