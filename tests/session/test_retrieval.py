@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.retrieve.test_retriever import Texture, stripes
 
 from napari_sesami.scan import Scan
 from napari_sesami.session import Session, SessionError
 from napari_sesami.session._retrieval import stroke_owners
-from tests.retrieve.test_retriever import Texture, stripes
 
 
 @pytest.fixture
