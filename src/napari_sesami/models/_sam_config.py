@@ -146,7 +146,7 @@ def _why_not_sam(shape: Mapping[str, tuple[int, ...]]) -> str:
         )
     return (
         f"These {len(shape)} tensors are no SAM checkpoint: image encoder, prompt "
-        "encoder and mask decoder are needed. Choose a file of SAM, MedSAM or micro-sam."
+        "encoder and mask decoder are needed. Choose SAM, MedSAM or micro-sam weights."
     )
 
 
