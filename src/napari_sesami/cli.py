@@ -13,6 +13,8 @@ from napari_sesami import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from napari_sesami.scan import Scan
+
     Command = Callable[[argparse.Namespace], int]
 
 
@@ -42,6 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_doctor(commands)
     _add_info(commands)
     _add_models(commands)
+    _add_segment(commands)
     _add_evaluate(commands)
     _add_train(commands)
     return parser
@@ -98,6 +101,23 @@ def _add_models(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         action.set_defaults(
             run=_lazy(home, {"list": "list_", "import": "import_"}.get(name, name))
         )
+
+
+def _add_segment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    segment = commands.add_parser("segment", help="label scans by a bank")
+    segment.add_argument("scan", type=Path, help="a scan, or a folder of scans")
+    segment.add_argument("-b", "--bank", type=Path, required=True, help="a .bank file")
+    segment.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        default=Path(),
+        help="a file (.ome.tif, .ome.zarr) or a folder for the labels",
+    )
+    segment.add_argument(
+        "-m", "--model", default="sesami-nano", help="the token encoder of the bank"
+    )
+    segment.set_defaults(run=_lazy("napari_sesami._cli_segment", "segment"))
 
 
 def _add_evaluate(
@@ -162,11 +182,7 @@ def _info(arguments: argparse.Namespace) -> int:
     return failed
 
 
-def _describe(path: Path, scan: object, key: str) -> str:
-    from napari_sesami.scan import Scan
-
-    if not isinstance(scan, Scan):
-        raise TypeError(f"expected a Scan, got {type(scan).__name__}")
+def _describe(path: Path, scan: Scan, key: str) -> str:
     sizes = [
         f"{axis} unknown" if size is None else f"{axis} {size:.6g} {unit}"
         for axis, size, unit in zip(scan.axes, scan.pixel_size, scan.units, strict=True)

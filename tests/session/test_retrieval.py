@@ -8,7 +8,7 @@ from tests.retrieve.test_retriever import Texture, stripes
 
 from napari_sesami.scan import Scan
 from napari_sesami.session import Session, SessionError
-from napari_sesami.session._retrieval import stroke_owners
+from napari_sesami.session._learning import stroke_owners
 
 
 @pytest.fixture
@@ -92,3 +92,42 @@ def test_strokes_are_told_apart_and_keep_their_names():
     assert stroke_owners(classes, plane=2)[10, 4] == before
     assert (names[classes == 0] == 0).sum() > 0
     assert before > 2 * classes.size
+
+
+def sized(grey: np.ndarray, size: float) -> Session:
+    s = Session(Scan.from_array(grey, pixel_size=size, units="nm"))
+    s.token_encoder = Texture()
+    return s
+
+
+def test_a_bank_labels_another_scan_without_a_stroke(tmp_path):
+    grey, truth = stripes()
+    first = sized(grey, 2.0)
+    for name in ("oxide", "nitride", "void"):
+        first.classes.add(name)
+    for i, y in enumerate((10, 60, 100)):
+        stroke = np.zeros((130, 118), np.uint8)
+        stroke[y, 20:60] = i + 1
+        first.paint(stroke)
+    bank = first.export_bank(tmp_path / "device.bank")
+    second = sized(grey[::-1].copy(), 2.0)
+    second.classes.add("void")
+    second.teach(bank)
+    assert [c.name for c in second.classes] == ["void", "oxide", "nitride"]
+    found = second.segment(planes=0).labels[0]
+    renamed = np.choose(truth[::-1] - 1, [2, 3, 1])
+    assert (found == renamed).mean() > 0.93
+
+
+def test_a_bank_of_another_magnification_is_refused(tmp_path):
+    from napari_sesami.retrieve import RetrieveError
+
+    grey, _ = stripes()
+    first = sized(grey, 2.0)
+    first.classes.add("oxide")
+    stroke = np.zeros((130, 118), np.uint8)
+    stroke[10, 20:60] = 1
+    first.paint(stroke)
+    bank = first.export_bank(tmp_path / "device.bank", thumbnails=False)
+    with pytest.raises(RetrieveError, match="too different in magnification"):
+        sized(grey, 500.0).teach(bank)

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from napari_sesami.retrieve._store import TokenStore
 
 
+ELSEWHERE = -1
+"""Plane of rows that come from another scan."""
+
+
 @dataclass(frozen=True)
 class Labelled:
     """What retrieval says of one plane.
@@ -125,6 +129,22 @@ class Retriever:
         self.bank.put(stroke, rows)
         self._vote(stroke, rows, +1)
         return True
+
+    def teach(self, rows: Rows, n_classes: int) -> None:
+        """Add rows that were labelled on another scan; they belong to no plane here."""
+        self._n_classes = max(self._n_classes, n_classes)
+        start = min((s for s, _ in self.bank), default=0)
+        start = min(start, 0) - 1
+        for i, stroke in enumerate(np.unique(rows.stroke)):
+            own = rows.take(rows.stroke == stroke)
+            name = start - i  # names below zero are foreign
+            where = own.where.copy()
+            where[:, 0] = ELSEWHERE
+            moved = Rows(
+                own.tokens, own.patches, where, np.full(len(own), name, np.int64)
+            )
+            self.bank.put(name, moved)
+            self._vote(name, moved, +1)
 
     def switch(self, stroke: int, on: bool) -> None:
         """Let a stroke speak or be silent, without forgetting it."""

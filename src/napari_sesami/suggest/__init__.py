@@ -1,6 +1,7 @@
 """Where to label next: uncertainty, rareness, novelty, and the regions to ask about."""
 
 from napari_sesami.suggest._regions import (
+    Kind,
     Query,
     near_duplicates,
     patches,
@@ -24,6 +25,7 @@ from napari_sesami.suggest._scores import (
 )
 
 __all__ = [
+    "Kind",
     "Mix",
     "Query",
     "Scores",

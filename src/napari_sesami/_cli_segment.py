@@ -1,0 +1,77 @@
+"""`sesami segment`: label scans by a bank, without a window."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import argparse
+
+    from numpy.typing import NDArray
+
+    from napari_sesami.session import Session
+
+
+def segment(arguments: argparse.Namespace) -> int:
+    """Label every plane of one scan, or of each scan in a folder."""
+    from napari_sesami.scan import ScanError
+
+    scans = _scans(arguments.scan)
+    failed = 0
+    for path in scans:
+        try:
+            target = _segment_one(path, arguments)
+            print(f"{path} → {target}")
+        except (ScanError, ValueError) as error:
+            if len(scans) == 1:
+                raise
+            print(f"sesami: {error}", file=sys.stderr)  # the others are done first
+            failed += 1
+    return 1 if failed else 0
+
+
+def _scans(given: Path) -> list[Path]:
+    from napari_sesami.scan import readable
+
+    if not given.is_dir() or given.suffix == ".zarr":
+        return [given]
+    found = sorted(p for p in given.iterdir() if p.is_file() and readable(p))
+    if not found:
+        raise ValueError(f"{given} holds no scan that can be read.")
+    return found
+
+
+def _segment_one(path: Path, arguments: argparse.Namespace) -> Path:
+    from napari_sesami.models import load_token_encoder
+    from napari_sesami.scan import open_scan, save_labels
+    from napari_sesami.session import Session
+
+    session = Session(open_scan(path))
+    session.token_encoder = load_token_encoder(arguments.model)
+    session.teach(arguments.bank)
+    labels = _labels(session)
+    out: Path = arguments.out
+    folder = out.suffix == "" or out.is_dir() or arguments.scan.is_dir()
+    if folder:
+        out.mkdir(parents=True, exist_ok=True)
+    name = f"{path.name.split('.')[0]}_labels.ome.tif"
+    target = out / name if folder else out
+    save_labels(labels, target, like=session.scan, classes=list(session.classes))
+    return target
+
+
+def _labels(session: Session) -> NDArray[np.uint8]:
+    """All planes, one at a time: votes are never kept for a whole volume."""
+    scan = session.scan
+    out = np.zeros((scan.n_planes, *scan.plane_shape), np.uint8)
+    for plane in range(scan.n_planes):
+        out[plane] = session.segment(planes=plane).labels[0]
+        if scan.n_planes > 1:
+            print(f"\r{plane + 1} of {scan.n_planes} planes", end="", file=sys.stderr)
+    if scan.n_planes > 1:
+        print(file=sys.stderr)
+    return out.reshape(*scan.leading_shape, *scan.plane_shape)

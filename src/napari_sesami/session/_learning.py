@@ -1,0 +1,227 @@
+"""What a session's strokes teach: the retriever that follows them, and banks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sesami.session._core import SessionCore
+from napari_sesami.session._errors import SessionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_sesami.models import TokenEncoder
+    from napari_sesami.retrieve import BankFile, Retriever, Rows, TokenStore
+
+    Cancelled = Callable[[], bool]
+    StrokePlane = tuple[int, NDArray[np.uint8], NDArray[np.int64]]
+
+ZOOMS = (1.0, 0.5, 2.0)
+SMALL = 1 << 20  # pixels of a plane up to which reading it at twice its size is tried
+THUMBNAIL = 32  # pixels
+
+
+class SessionLearning(SessionCore):
+    """Keeps a retriever in step with what is painted."""
+
+    _retriever: Retriever | None = None
+    _encoder: TokenEncoder | None = None
+    _stores: dict[float, TokenStore] | None = None
+    _taught: tuple[Rows, float] | None = None
+
+    @property
+    def token_encoder(self) -> TokenEncoder:
+        """What turns patches into tokens; the bundled encoder unless another is set."""
+        if self._encoder is None:
+            from napari_sesami.models import load_token_encoder
+
+            self._encoder = load_token_encoder()
+        return self._encoder
+
+    @token_encoder.setter
+    def token_encoder(self, encoder: TokenEncoder) -> None:
+        self._encoder, self._retriever, self._stores = encoder, None, None
+        self._taught = None
+
+    def retriever(
+        self, zoom: float | None = None, cancelled: Cancelled | None = None
+    ) -> Retriever:
+        """Bring the retriever up to date with the strokes, by differences.
+
+        `zoom` is the scale at which the scan is read; by default that of a bank that
+        was taught, else the one at which strokes are told apart best.
+        """
+        from napari_sesami.retrieve import Retriever
+
+        strokes = self._stroke_planes()
+        if not strokes and self._taught is None:
+            raise SessionError(
+                "Nothing is painted yet: paint a stroke of each class, then segment."
+            )
+        if zoom is None:
+            zoom = (
+                self._taught[1] if self._taught else self._best_zoom(strokes, cancelled)
+            )
+        store = self._store(zoom)
+        for plane, *_ in strokes:
+            self._tokens(store, plane, cancelled)
+        if self._retriever is None or self._retriever.store is not store:
+            self._retriever = Retriever(store, self._top_class())
+            if self._taught is not None:
+                self._retriever.teach(self._taught[0], self._top_class())
+        if _follow(self._retriever, strokes, self.scan.plane_shape):
+            self._retriever.tune()
+        return self._retriever
+
+    def teach(self, bank: BankFile | str | Path) -> None:
+        """Learn from a bank that was made on another scan of the same device.
+
+        Classes are matched by name; those that this session lacks are added. A bank of
+        another encoder, or of a pixel size too far away, is refused in a sentence.
+        """
+        from napari_sesami.retrieve import BankFile, Rows, fitting_zoom, load_bank
+
+        file = bank if isinstance(bank, BankFile) else load_bank(Path(bank))
+        zoom = fitting_zoom(file.card, self.scan, self.token_encoder)
+        names = {entry.name: entry.id for entry in self.classes}
+        table = np.arange(256, dtype=np.uint8)
+        for entry in file.card.classes:
+            if entry.name not in names:
+                names[entry.name] = self.classes.add(entry.name, color=entry.color).id
+            table[entry.id] = names[entry.name]
+        rows = file.rows
+        moved = Rows(rows.tokens, table[rows.patches], rows.where, rows.stroke)
+        self._taught, self._retriever = (moved, zoom), None
+
+    def export_bank(self, path: str | Path, *, thumbnails: bool = True) -> Path:
+        """Write what was painted (and taught) to a `.bank` file for other scans.
+
+        Without thumbnails no pixel of the scan leaves the house.
+        """
+        from napari_sesami.retrieve import BankCard, BankClass, BankFile, save_bank
+
+        retriever = self.retriever()
+        rows = retriever.bank.rows()
+        classes = tuple(BankClass(e.id, e.name, str(e.color)) for e in self.classes)
+        patch = retriever.store.patch
+        card = BankCard.of(self.scan, self.token_encoder, patch, classes)
+        pictures = self._thumbnails(rows, patch) if thumbnails else None
+        target = Path(path)
+        save_bank(target, BankFile(rows, card, pictures))
+        return target
+
+    # --- inside
+
+    def _store(self, zoom: float) -> TokenStore:
+        from napari_sesami._home import home
+        from napari_sesami.retrieve import TokenStore
+
+        if self._stores is None:
+            self._stores = {}
+        if zoom not in self._stores:
+            folder = home() / "cache" / "tokens"
+            self._stores[zoom] = TokenStore(
+                self.scan, self.token_encoder, zoom=zoom, folder=folder
+            )
+        return self._stores[zoom]
+
+    def _tokens(
+        self, store: TokenStore, plane: int, cancelled: Cancelled | None
+    ) -> None:
+        if store.plane(plane, cancelled=cancelled) is None:
+            from napari_sesami.models import Cancelled as Stopped
+
+            raise Stopped("Segmenting was stopped.")
+
+    def _best_zoom(
+        self, strokes: Sequence[StrokePlane], cancelled: Cancelled | None
+    ) -> float:
+        from napari_sesami.retrieve import choose_zoom
+
+        zooms = ZOOMS if np.prod(self.scan.plane_shape) <= SMALL else ZOOMS[:2]
+        if not _two_of_each(strokes):
+            return zooms[0]
+        for zoom in zooms:
+            for plane, *_ in strokes:
+                self._tokens(self._store(zoom), plane, cancelled)
+        return choose_zoom(self._store, strokes, zooms)[0]
+
+    def _stroke_planes(self) -> list[StrokePlane]:
+        layer = self._work.layers["strokes"]
+        found = []
+        for plane in layer.planes:
+            classes = np.asarray(layer.read(plane))
+            if classes.any():
+                found.append((plane, classes, stroke_owners(classes, plane)))
+        return found
+
+    def _top_class(self) -> int:
+        return max((entry.id for entry in self._work.classes), default=1)
+
+    def _thumbnails(self, rows: Rows, patch: int) -> NDArray[np.uint8]:
+        """Grey squares around the patches; blank for rows of other scans."""
+        out = np.zeros((len(rows), THUMBNAIL, THUMBNAIL), np.uint8)
+        half = THUMBNAIL // 2
+        planes: dict[int, NDArray[np.float32]] = {}
+        for i, (plane, row, column) in enumerate(rows.where.tolist()):
+            if plane < 0:
+                continue
+            if plane not in planes:
+                planes[plane] = np.pad(self.scan.grey(plane), half, mode="edge")
+            y, x = (int((k + 0.5) * patch) for k in (row, column))
+            crop = planes[plane][y : y + THUMBNAIL, x : x + THUMBNAIL]
+            out[i, : crop.shape[0], : crop.shape[1]] = crop * 255
+        return out
+
+
+def _follow(
+    retriever: Retriever, strokes: Sequence[StrokePlane], shape: tuple[int, int]
+) -> bool:
+    """Teach the retriever what changed since it was asked last."""
+    painted = {plane for plane, *_ in strokes}
+    known = {int(p) for _, rows in retriever.bank for p in rows.where[:, 0] if p >= 0}
+    nothing = np.zeros(shape, np.uint8)
+    changed = []
+    for plane in sorted(known - painted):
+        changed += retriever.set_strokes(plane, nothing, nothing.astype(np.int64))
+    for plane, classes, owners in strokes:
+        changed += retriever.set_strokes(plane, classes, owners)
+    return bool(changed)
+
+
+def stroke_owners(classes: NDArray[np.uint8], plane: int) -> NDArray[np.int64]:
+    """Name every stroke: painted pixels of one class that hang together.
+
+    The name is the place of the first pixel, so undoing an edit gives the same names.
+    """
+    from skimage.measure import label
+
+    owners = np.zeros(classes.shape, np.int64)
+    rows = np.flatnonzero(classes.any(1))
+    if not len(rows):
+        return owners
+    columns = np.flatnonzero(classes.any(0))
+    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    parts: Any = label(classes[box], background=0, connectivity=2)
+    ids, first = np.unique(parts, return_index=True)
+    y, x = np.unravel_index(first, parts.shape)
+    width = classes.shape[1]
+    names = plane * classes.size + (y + rows[0]) * width + (x + columns[0]) + 1
+    names[ids == 0] = 0
+    owners[box] = names[np.searchsorted(ids, parts)]
+    return owners
+
+
+def _two_of_each(strokes: Sequence[StrokePlane]) -> bool:
+    """Whether at least two classes have two strokes, so that scales can be compared."""
+    pairs = [
+        np.unique(np.stack([classes[owners > 0], owners[owners > 0]]), axis=1)
+        for _, classes, owners in strokes
+    ]
+    counts = np.bincount(np.concatenate(pairs, axis=1)[0]) if pairs else np.zeros(0)
+    return int((counts >= 2).sum()) >= 2
