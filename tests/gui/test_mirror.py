@@ -25,17 +25,26 @@ class Store:
         self.read(plane)[box] = pixels
 
 
-@pytest.fixture(params=["2-D", "stack", "4-D", "large stack"])
-def mirrored(request):
-    shape = {"2-D": (40, 50), "4-D": (2, 3, 40, 50)}.get(request.param, (5, 40, 50))
+def mirror_of(kind):
+    shape = {"2-D": (40, 50), "4-D": (2, 3, 40, 50)}.get(kind, (5, 40, 50))
     store = Store(shape)
-    if request.param == "large stack":
+    if kind == "large stack":
         data = LayerArray(shape, np.dtype(np.uint8), store.read)
     else:
         data = layer_array(store.array, store.read)
     layer = ViewerModel().add_labels(data)
     layer.brush_size = 5
     return store, layer, Mirror(layer, store.read, store.edited)
+
+
+@pytest.fixture(params=["2-D", "stack", "4-D", "large stack"])
+def mirrored(request):
+    return mirror_of(request.param)
+
+
+@pytest.fixture(params=["stack", "4-D", "large stack"])
+def stacked(request):
+    return mirror_of(request.param)
 
 
 def at(layer, y, x):
@@ -72,10 +81,8 @@ def test_a_change_of_the_session_is_drawn_and_not_sent_back(mirrored):
     assert store.edits == []
 
 
-def test_a_change_on_another_plane_shows_when_one_goes_there(mirrored):
-    store, layer, mirror = mirrored
-    if layer.ndim == 2:
-        pytest.skip("a single image has one plane")
+def test_a_change_on_another_plane_shows_when_one_goes_there(stacked):
+    store, layer, mirror = stacked
     store.read(1)[5:9, 6:12] = 2
     mirror.pull(1, (slice(5, 9), slice(6, 12)))
     mirror.show(1)
@@ -83,10 +90,8 @@ def test_a_change_on_another_plane_shows_when_one_goes_there(mirrored):
     assert not mirror.flush()
 
 
-def test_paint_is_handed_over_before_the_plane_changes(mirrored):
-    store, layer, mirror = mirrored
-    if layer.ndim == 2:
-        pytest.skip("a single image has one plane")
+def test_paint_is_handed_over_before_the_plane_changes(stacked):
+    store, layer, mirror = stacked
     layer.paint(at(layer, 20, 20), 3)
     mirror.show(1)
     assert store.edits[0][0] == 0

@@ -112,3 +112,58 @@ def test_a_sample_opens_ready_to_paint(panel, qtbot, key):
     drag(viewer, link.strokes, [(y, width // 4), (y, width // 2), (y, 3 * width // 4)])
     qtbot.waitUntil(lambda: bool(link.session.strokes_plane(link.plane).any()))
     assert viewer.screenshot(canvas_only=True, flash=False).std() > 5
+
+
+def test_a_file_with_two_images_asks_which_one(panel, tmp_path, qtbot, monkeypatch):
+    import h5py
+    from qtpy.QtWidgets import QDialog
+
+    from napari_sesami.viewer import _scan_picker
+
+    _, dock = panel
+    path = tmp_path / "two.h5"
+    with h5py.File(path, "w") as file:
+        file["first"] = np.zeros((40, 50), np.uint8)
+        file["second"] = np.ones((60, 70), np.uint8)
+    asked = []
+
+    class Chooser(_scan_picker.ImageChooser):
+        """The real dialog, answered by a user who takes the second line."""
+
+        def exec(self):
+            asked.append([self.list.item(i).text() for i in range(self.list.count())])
+            self.list.setCurrentRow(1)
+            return QDialog.DialogCode.Accepted
+
+    monkeypatch.setattr(_scan_picker, "ImageChooser", Chooser)
+    dock.desk.open(path)
+    qtbot.waitUntil(lambda: dock.desk.session is not None, timeout=20_000)
+    assert len(asked[0]) == 2
+    wanted = asked[0][1]
+    shape = dock.desk.session.scan.shape
+    assert f"{shape[0]} × {shape[1]}" in wanted
+
+
+def test_a_scan_that_moved_is_asked_for_and_found(panel, picture, qtbot, monkeypatch):
+    from napari_sesami.viewer import _project_row
+
+    _, dock = panel
+    folder = picture.with_name("lot.sesami")
+    session = Session(open_scan(picture), folder)
+    session.classes.add("oxide")
+    session.save()
+    session.close()
+    elsewhere = picture.parent / "archive" / "renamed.tif"
+    elsewhere.parent.mkdir()
+    picture.rename(elsewhere)
+    questions = []
+
+    def answer(parent, question):
+        questions.append(question)
+        return str(elsewhere), ""
+
+    monkeypatch.setattr(_project_row.QFileDialog, "getOpenFileName", answer)
+    dock.project.open_project(folder)
+    qtbot.waitUntil(lambda: dock.desk.session is not None, timeout=20_000)
+    assert questions == ["Where is wafer.tif now?"]
+    assert dock.desk.session.classes.names == ("oxide",)

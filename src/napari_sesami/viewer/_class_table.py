@@ -217,4 +217,6 @@ def swatch(color: str, side: int = 14) -> QIcon:
     """A small square of a colour."""
     pixels = QPixmap(side, side)
     pixels.fill(QColor(color))
-    return QIcon(pixels)
+    icon = QIcon(pixels)
+    icon.addPixmap(pixels, QIcon.Mode.Selected)  # else Qt tints it in a chosen row
+    return icon

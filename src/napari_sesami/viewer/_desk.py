@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from napari_sesami.scan import ImageInfo, Scan
     from napari_sesami.session import Session
     from napari_sesami.viewer._link import Link
+    from napari_sesami.viewer._prompter import Prompter
 
 WELCOME = "Open a scan, or take an image that is already in the viewer."
 _desks: weakref.WeakKeyDictionary[Any, Desk] = weakref.WeakKeyDictionary()
@@ -75,6 +76,8 @@ class Desk:
         Keeps the session on disk.
     work
         Where everything slow is done.
+    prompter
+        What the SeSAMI panel drives, or None before it was asked for.
     message
         What was said last.
     """
@@ -100,6 +103,7 @@ class Desk:
         self.keeper = Keeper(self)
         self.link: Link | None = None
         self._links: list[Link] = []
+        self.prompter: Prompter | None = None
         self._dispatch = _weak_dispatch(self)
         self._settle = Later(self._select, 0)
         self._unbind = bind(viewer, self._dispatch, viewer_keys())
@@ -118,6 +122,11 @@ class Desk:
     def session(self) -> Session | None:
         """The session at work."""
         return None if self.link is None else self.link.session
+
+    @property
+    def dispatch(self) -> Any:
+        """What keys of our layers call; holds the desk weakly."""
+        return self._dispatch
 
     def say(self, text: str) -> None:
         """Show one plain sentence in every status line."""
@@ -179,6 +188,8 @@ class Desk:
             return
         self._closed = True
         self.work.close()
+        if self.prompter is not None:
+            self.prompter.close()
         for link in list(self._links):
             self._let_go(link)
         viewer = self._viewer()

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QGroupBox,
+    QHBoxLayout,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_sesami.viewer._class_table import ClassTableView
 from napari_sesami.viewer._desk import desk_of
@@ -84,6 +91,8 @@ class SesamiDock(QWidget):
         layout.addWidget(self.keys)
         layout.addWidget(self.status)
         self.setMinimumWidth(WIDTH)
+        # else napari puts a spring below, which takes the room from the class table
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
 
     def _connect(self) -> None:
         desk = self.desk

@@ -1,6 +1,6 @@
 """Draws the pictures of docs/viewer.md: the panel with each sample, in a real window.
 
-xvfb-run -a -s "-screen 0 1600x1000x24" python docs/images/make_dock_pictures.py
+xvfb-run -a -s "-screen 0 1600x1000x24" python docs/draw_dock.py
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QApplication
 from napari_sesami.synth import list_samples
 from napari_sesami.viewer._commands import show_dock
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent / "images"
 
 
 def draw(key: str) -> Path:

@@ -1,0 +1,478 @@
+"""Prompter: tools, the object at work, its preview and its commit, for one desk."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from psygnal import Signal
+
+from napari_sesami.session import Ask, Draft
+from napari_sesami.session._draft import snapped, stored_mask
+from napari_sesami.session._reopen import reopen
+from napari_sesami.viewer._errors import ViewerError, sentence
+from napari_sesami.viewer._keys import KEYS, bind
+from napari_sesami.viewer._later import Later
+from napari_sesami.viewer._prompt_engine import Engine
+from napari_sesami.viewer._prompt_mouse import DRAWN, Tool, listen
+from napari_sesami.viewer._prompt_preview import HOVER, LINE, Preview, of_mask, path
+from napari_sesami.viewer._prompt_screen import Screen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_sesami.prompt import Mask
+    from napari_sesami.session import Asked, Session
+    from napari_sesami.viewer._desk import Desk
+    from napari_sesami.viewer._link import Link
+    from napari_sesami.viewer._prompt_engine import Answer
+
+REST = 150  # ms that the cursor rests before the view around it is encoded
+GLANCE = 25  # ms between two previews under the cursor
+BUDGET = 0.1  # s; a preview under the cursor that takes longer is left out
+SLOW = 3  # as many slow previews in a row switch it off
+
+
+class Options:
+    """How masks are committed and shown; the dock sets it."""
+
+    def __init__(self) -> None:
+        self.class_id = 0
+        self.overlap = "overwrite"
+        self.instance = True
+        self.snap = 0
+        self.next_at_once = True
+        self.negative = False
+        self.hover = True
+
+
+class Prompter:
+    """Turns what the user points at into masks and committed objects.
+
+    Attributes
+    ----------
+    tool
+        What the left button does.
+    draft
+        The object at work.
+    options
+        How it is committed.
+    engine
+        Where the model is asked.
+    """
+
+    changed = Signal()
+    """tool, object, answer, options: whatever a dock reflects"""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.tool = Tool.NONE
+        self.draft = Draft()
+        self.options = Options()
+        self.engine = Engine(desk.work)
+        self.screen: Screen | None = None
+        self.last_object: int | None = None
+        self.times: dict[str, float] = {}
+        self.extra: list[Any] = []  # masks of a search, drawn below
+        self._session: Session | None = None
+        self._shown: dict[Asked, Mask] = {}  # with the border snapped
+        self._undone_steps = 0  # of the session, after the draft was empty
+        self._cursor: tuple[float, float] | None = None
+        self._slow = 0
+        self._glance = Later(self._look, GLANCE)
+        self._rest = Later(self._prefetch, REST)
+        self._planes = Later(self._on_plane, 0)
+        self.engine.answered.connect(self._on_answer)
+        self.engine.refused.connect(self._on_refused)
+        self.engine.hovered.connect(self._on_hover)
+        self.engine.prefetched.connect(self._look)
+        self.engine.noticed.connect(desk.say)
+        desk.session_changed.connect(self._on_session)
+        self._on_session()
+
+    # --- what is at work
+
+    @property
+    def link(self) -> Link:
+        """The session's layers, or one sentence about what is missing."""
+        if self.desk.link is None:
+            raise ViewerError(
+                "There is no scan to prompt yet: open one, or take an image of the "
+                "viewer."
+            )
+        return self.desk.link
+
+    @property
+    def plane(self) -> int:
+        """The plane on screen."""
+        return self.link.plane
+
+    @property
+    def mask(self) -> Mask | None:
+        """What would be committed in the plane on screen."""
+        return None if self.desk.link is None else self.final(self.plane)
+
+    def final(self, plane: int) -> Mask | None:
+        """The mask of a plane as it is committed, its border snapped."""
+        found = self.draft.mask(plane)
+        node = self.draft.heads.get(plane)
+        if found is None or node is None or node.answer is None:
+            return found
+        if node not in self._shown:
+            self._shown[node] = snapped(found, self.link.session.scan, self.options.snap)
+        return self._shown[node]
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is still to come."""
+        return any(node.answer is None for node in self.draft.heads.values())
+
+    # --- tools and pointing
+
+    def use(self, tool: Tool) -> None:
+        """Take a tool; the one in use is released, and napari has the mouse again."""
+        release = tool is Tool.NONE or tool is self.tool
+        if release:
+            self._set_tool(Tool.NONE)
+            return
+        if not self.link.strokes.editable:
+            raise ViewerError(
+                "Prompts need the flat view of the slices (2-D, axes in their order)."
+            )
+        self._screen().activate(pan=tool not in DRAWN)
+        self._set_tool(tool)
+        self._cursor = self._cursor or self._screen().middle()
+        self._rest.soon()
+
+    def clicked(self, tool: Tool, at: tuple[float, float], off: bool) -> None:
+        """Take a click at (y, x)."""
+        if tool is Tool.CORRECT:
+            self.correct(at)
+        else:
+            self.add(Ask("point", at, self._label(off)))
+
+    def drawn(self, tool: Tool, points: Sequence[Any], off: bool) -> None:
+        """Take a line that was drawn, in pixel centres."""
+        h, w = self.link.session.scan.plane_shape
+        line = np.clip(np.asarray(points, float), 0, (h - 1, w - 1))
+        if tool is Tool.BOX:
+            (y0, x0), (y1, x1) = line[[0, -1]].min(0), line[[0, -1]].max(0)
+            # half-open: the pixels at both corners belong to it
+            box = (round(y0), round(x0), round(y1) + 1, round(x1) + 1)
+            self.add(Ask("box", box))
+            return
+        steps = np.abs(np.diff(line, axis=0)).max(1, initial=0)
+        line = line[np.concatenate([[True], steps > 0])]
+        kind = "lasso" if tool is Tool.LASSO else "stroke"
+        self.add(Ask(kind, line, self._label(off)))
+
+    def sketch(self, tool: Tool, points: Sequence[Any]) -> None:
+        """Show the line that is being drawn."""
+        line = np.asarray(points, float)
+        if tool is Tool.BOX:
+            (y0, x0), (y1, x1) = line[0], line[-1]
+            line = np.array([(y0, x0), (y0, x1), (y1, x1), (y1, x0)])
+        screen = self._screen()
+        shape, width = self.link.session.scan.plane_shape, screen.pixels(2)
+        self._draw([path(line, width, LINE, shape, tool is not Tool.STROKE)])
+
+    def add(self, ask: Ask) -> None:
+        """Put a prompt to those of the plane on screen, and ask."""
+        fresh = not self.draft.heads
+        node = self.draft.add(self.plane, ask)
+        self._undone_steps = 0
+        self._started = time.perf_counter()
+        self._ask(self.plane, node, same=not fresh)
+
+    def step_candidate(self) -> None:
+        """Show the next of the three readings of the prompts."""
+        node = self.draft.heads.get(self.plane)
+        if node is None:
+            raise ViewerError("Point at the object first; then there are candidates.")
+        taken = int(node.ask.where) if node.ask.kind == "candidate" else 0
+        self.add(Ask("candidate", (taken + 1) % 3))
+
+    @property
+    def candidate(self) -> int:
+        """Which reading is shown, 0 to 2."""
+        node = self.draft.heads.get(self.plane) if self.desk.link else None
+        return int(node.ask.where) if node and node.ask.kind == "candidate" else 0
+
+    # --- history
+
+    def undo(self) -> None:
+        """Take the last prompt back, or else the last step of the session."""
+        if self.draft.undo():
+            self._after_travel("Prompt taken back.")
+            return
+        step = self.link.undo()
+        self._undone_steps += step is not None
+        self.desk.say(f"Taken back: {step}." if step else "There is nothing to undo.")
+
+    def redo(self) -> None:
+        """Do again what was taken back last."""
+        if not self._undone_steps and self.draft.redo():
+            self._after_travel("Prompt given again.")
+            return
+        step = self.link.redo()
+        self._undone_steps = max(0, self._undone_steps - (step is not None))
+        self.desk.say(f"Done again: {step}." if step else "There is nothing to redo.")
+
+    def clear(self) -> None:
+        """Forget the object at work; what is committed stays."""
+        self.engine.stop()
+        self._new_draft()
+        self.desk.say("Cleared. Point at the next object.")
+
+    # --- committing
+
+    def commit(self) -> None:
+        """Make the object at work one of the session's, in all its planes."""
+        session, options = self.link.session, self.options
+        if self.busy:
+            raise ViewerError("The mask is still being computed; commit it in a moment.")
+        entry = self._class()
+        draft = self.draft
+        planes = draft.changed_planes or draft.planes
+        masks = {p: m for p in planes if (m := self.final(p)) and not m.empty}
+        if not masks:
+            raise ViewerError("There is no mask to commit; point at an object first.")
+        self.link.flush()
+        id_, pixels = draft.object_id, 0
+        with session.group(f"commit {entry.name}"):
+            for plane, mask in masks.items():
+                id_ = session.commit(
+                    mask,
+                    entry.id,
+                    plane,
+                    overlap=options.overlap,
+                    instance=options.instance,
+                    object_id=id_,
+                    prompts=draft.stored(plane, options.snap),
+                ).id
+                pixels += int(np.count_nonzero(mask.mask))
+        self.last_object = id_
+        self._new_draft()
+        self.desk.say(f"Committed {entry.name}, object {id_}: {pixels} pixels.")
+        if not options.next_at_once and id_ is not None:
+            self.take_up(id_)
+
+    def correct(self, at: tuple[float, float]) -> None:
+        """Make the committed object under a point current again."""
+        found = self.link.session.object_at(*at, plane=self.plane)
+        if found is None:
+            raise ViewerError("There is no committed object here; click on one.")
+        self.take_up(found.id)
+
+    def take_up(self, object_id: int) -> None:
+        """Go on with a committed object: its prompts come back with its masks."""
+        session = self.link.session
+        target, draft = session.objects[object_id], reopen(session, object_id)
+        self._new_draft(draft)
+        self.options.class_id, self.options.instance = target.class_id, target.instance
+        name = session.classes[target.class_id].name
+        self.desk.say(f"Object {object_id} ({name}) is current: point to correct it.")
+        self._refresh_plane(session, target)
+
+    def close(self) -> None:
+        """Let go of layers and viewer."""
+        self.engine.stop()
+        for later in (self._glance, self._rest, self._planes):
+            later.stop()
+        self.tool = Tool.NONE
+        if self.screen is not None:
+            self.screen.close()
+            self.screen = None
+
+    # --- inside
+
+    def _refresh_plane(self, session: Session, target: Any) -> None:
+        """Ask for what is not answered yet; the stored pixels show meanwhile."""
+        for plane, node in self.draft.heads.items():
+            if node.answer is None:
+                box, crop = session.object_mask(target.id, plane)
+                shape = session.scan.plane_shape
+                self._shown[node] = stored_mask(box, crop, shape, plane)
+                self._ask(plane, node, same=True)
+        self._draw()
+        self.changed.emit()
+
+    def _class(self) -> Any:
+        classes = self.link.session.classes
+        if not len(classes):
+            raise ViewerError("Name a class first, in the Sesami panel (key N).")
+        if self.options.class_id not in classes:
+            self.options.class_id = next(iter(classes)).id
+        return classes[self.options.class_id]
+
+    def _label(self, off: bool) -> int:
+        return int(off == self.options.negative)
+
+    def _screen(self) -> Screen:
+        if self.screen is None:
+            link = self.link
+            preview = Preview(self.desk.viewer, link.image, link.strokes.data.shape)
+            keys = [key for key in KEYS if key.ours_only]
+            layer = preview.layer
+            undo = [listen(layer, self), bind(layer, self.desk.dispatch, keys)]
+            self.screen = Screen(self.desk.viewer, preview, undo)
+            self.screen.left.connect(self._on_left)
+            self.screen.moved.connect(self._planes.soon)
+        return self.screen
+
+    def _set_tool(self, tool: Tool) -> None:
+        self.tool = tool
+        if tool is Tool.NONE and self.screen is not None:
+            self.screen.release()
+        self._draw()
+        self.changed.emit()
+
+    def _ask(self, plane: int, node: Asked, same: bool) -> None:
+        self._draw()
+        session = self.link.session
+        self.engine.ask(session, plane, node, self.options.snap, same)
+        self.changed.emit()
+
+    def _new_draft(self, draft: Draft | None = None) -> None:
+        self.draft = draft or Draft()
+        self._shown.clear()
+        self._undone_steps = 0
+        self._draw()
+        self.changed.emit()
+
+    def resnap(self, reach: int) -> None:
+        """Move the border anew, now within `reach` pixels of the model's."""
+        self.options.snap = reach
+        self._shown.clear()
+        node = self.draft.heads.get(self.plane) if self.desk.link else None
+        if node is not None:
+            self._ask(self.plane, node, same=True)
+
+    def _after_travel(self, text: str) -> None:
+        self.engine.stop()
+        self.desk.say(text)
+        for plane, node in self.draft.heads.items():
+            if node.answer is None:
+                self._ask(plane, node, same=True)
+        self._draw()
+        self.changed.emit()
+
+    def _draw(self, sketch: Sequence[Any] = (), hover: Mask | None = None) -> None:
+        if self.screen is None or self.desk.link is None:
+            return
+        plane = self.plane
+        pieces = [*self.extra]
+        if hover is not None and not hover.empty:
+            pieces.append(of_mask(hover, HOVER))
+        mask = self._visible(plane)
+        if mask is not None and not mask.empty:
+            pieces.append(of_mask(mask))
+        shape = self.link.session.scan.plane_shape
+        node = self.draft.heads.get(plane)
+        chain = [] if node is None else node.chain
+        self.screen.show(plane, [*pieces, *self.screen.marks(chain, shape), *sketch])
+
+    def _visible(self, plane: int) -> Mask | None:
+        node = self.draft.heads.get(plane)
+        while node is not None and node not in self._shown and node.answer is None:
+            node = node.before
+        if node is not None:
+            return self._shown.get(node, node.answer)
+        return self.draft.mask(plane)
+
+    # --- the cursor
+
+    def hover(self, at: tuple[float, float]) -> None:
+        """Follow the cursor."""
+        self._cursor = at
+        if self.tool is not Tool.NONE:
+            self._glance.soon()
+            self._rest.soon()
+
+    def _inside(self) -> bool:
+        if self._cursor is None or self.desk.link is None:
+            return False
+        h, w = self.link.session.scan.plane_shape
+        return 0 <= self._cursor[0] <= h - 1 and 0 <= self._cursor[1] <= w - 1
+
+    def _look(self) -> None:
+        """Preview the mask under the cursor, as long as nothing was clicked."""
+        wanted = self.options.hover and self.tool is Tool.CLICK and self._slow < SLOW
+        if not wanted or self.busy or self.desk.link is None:
+            return
+        if self.plane in self.draft.planes or self.extra:
+            return
+        if not self._inside():
+            self._draw()
+            return
+        assert self._cursor is not None
+        self.engine.hover(self.link.session, self.plane, self._cursor)
+
+    def _prefetch(self) -> None:
+        if self._inside() and not self.busy and self.tool is not Tool.NONE:
+            assert self._cursor is not None
+            self.engine.prefetch(self.link.session, self.plane, self._cursor)
+
+    def _on_hover(self, mask: Mask | None, seconds: float) -> None:
+        self._slow = self._slow + 1 if seconds > BUDGET else 0
+        if self.tool is Tool.CLICK and self.plane not in self.draft.planes:
+            self._draw(hover=mask)
+        if self._slow == SLOW:
+            self.desk.say("The preview under the cursor is too slow here; it is off.")
+
+    # --- answers and the viewer
+
+    def _on_answer(self, answer: Answer) -> None:
+        self._shown[answer.node] = answer.shown
+        if answer.node not in self.draft.heads.values():
+            return
+        begin = time.perf_counter()
+        self._draw()
+        self.times = {**answer.times, "draw": time.perf_counter() - begin}
+        if answer.shown.empty:
+            self.desk.say("The model found nothing here; try a box or a stroke.")
+        else:
+            self.desk.say(f"Score {answer.shown.score:.2f}. Add prompts, or commit (U).")
+        self.changed.emit()
+
+    def _on_refused(self, node: Asked, text: str) -> None:
+        self.draft.drop(node)
+        self._draw()
+        self.desk.say(text)
+        self.changed.emit()
+
+    def _on_plane(self) -> None:
+        if self.desk.link is not None:
+            self._draw()
+            self.changed.emit()
+
+    def _on_left(self) -> None:
+        """Another layer was selected, or ours was removed: the tool is released."""
+        if self.screen is not None and self.screen.gone:
+            self.close()
+        if self.tool is not Tool.NONE:
+            self._set_tool(Tool.NONE)
+        self.changed.emit()
+
+    def _on_session(self) -> None:
+        session = self.desk.session
+        if session is self._session:
+            return
+        self.close()
+        self._session, self.last_object, self.extra = session, None, []
+        self._new_draft()
+
+    def act_on(self, call: Any, *given: Any) -> None:
+        """Call something of ours; an expected mistake becomes a sentence."""
+        try:
+            call(*given)
+        except (ValueError, OSError) as error:
+            self.desk.say(sentence(error))
+
+
+def prompter_of(desk: Desk) -> Prompter:
+    """Give the desk's prompter; the first call sets it up."""
+    if desk.prompter is None:
+        desk.prompter = Prompter(desk)
+    return desk.prompter
