@@ -324,15 +324,19 @@ class Session(SessionRetrieval):
         """The model's `prompt.Predictor` with its embeddings, made on first use."""
         if self._predictor is None:
             from napari_sesami.models import load_prompt_model
-            from napari_sesami.prompt import Predictor
+            from napari_sesami.prompt import EmbeddingStore, Predictor
 
             model = self._model
             if model is None:
                 model = load_prompt_model()
             elif isinstance(model, str | Path):
                 model = load_prompt_model(model)
-            self._predictor = Predictor(model)
+            self._predictor = Predictor(model, EmbeddingStore.in_user_folder())
         return self._predictor
+
+    @predictor.setter
+    def predictor(self, predictor: Any) -> None:
+        self._model, self._predictor = predictor.model, predictor
 
     # --- inside
 
