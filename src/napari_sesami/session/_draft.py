@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sesami.session._errors import SessionError
-from napari_sesami.session._proposal import _plain, _revive
+from napari_sesami.session._proposal import _plain, _revive, recall, remember
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Stop = Callable[[], bool]
 
-KINDS = ("point", "box", "stroke", "lasso", "mask", "candidate")
+KINDS = ("point", "box", "stroke", "lasso", "mask", "candidate", "given")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,10 +32,10 @@ class Ask:
     Attributes
     ----------
     kind
-        One of "point", "box", "stroke", "lasso", "mask", "candidate".
+        One of "point", "box", "stroke", "lasso", "mask", "candidate", "given".
     where
-        (y, x); (y0, x0, y1, x1); (n, 2) along a line; a `Mask`; or the number of the
-        candidate taken.
+        (y, x); (y0, x0, y1, x1); (n, 2) along a line; a `Mask`; the number of the
+        candidate taken; or all arguments of ``Session.prompt`` at once.
     label
         1 on the object, 0 off it.
     """
@@ -53,6 +53,8 @@ class Ask:
             }
         elif self.kind == "candidate":
             where = int(self.where)
+        elif self.kind == "given":
+            where = remember(**self.where)
         else:
             where = np.asarray(self.where, float).tolist()
         return {"kind": self.kind, "where": where, "label": self.label}
@@ -70,6 +72,8 @@ class Ask:
             )
         if kind == "mask":
             where = stored_mask(where["bbox"], _revive(where["mask"]), shape, plane)
+        elif kind == "given":
+            where = recall(where)
         return cls(kind, where, int(data["label"]))
 
 
@@ -123,6 +127,11 @@ class Asked:
         given = _given(self.chain)
         if self.ask.kind == "lasso":
             given["lasso"], last = self.ask.where, None
+        elif self.ask.kind == "given":
+            given["lasso"], last = (
+                self.ask.where.get("lasso"),
+                self.ask.where.get("mask"),
+            )
         return predictor.predict(scan, plane, **given, mask=last, cancel=cancel)
 
     def _candidate(
@@ -138,7 +147,7 @@ class Asked:
             given = _given(asked.chain)
             if asked.ask.kind == "lasso":
                 given["lasso"], earlier = asked.ask.where, None
-            elif asked.ask.kind == "mask":
+            elif asked.ask.kind in ("mask", "given"):
                 earlier = asked.answer
             found = predictor.candidates(
                 scan, plane, **given, mask=earlier, cancel=cancel
@@ -333,17 +342,24 @@ def _given(asks: list[Ask]) -> dict[str, Any]:
     """Gather prompts as the arguments of ``Predictor.predict``."""
     from napari_sesami.prompt import Stroke
 
-    given: dict[str, Any] = {}
-    points = [a for a in asks if a.kind == "point"]
+    points, strokes, box = [], [], None
+    for ask in asks:
+        if ask.kind == "point":
+            points.append((*ask.where, ask.label))
+        elif ask.kind == "stroke":
+            strokes.append(Stroke(ask.where, ask.label))
+        elif ask.kind == "box":
+            box = ask.where
+        elif ask.kind == "given":
+            at = np.reshape(ask.where.get("points", ()), (-1, 2))
+            signs = ask.where.get("labels", np.ones(len(at)))
+            points += [(y, x, s) for (y, x), s in zip(at, np.ravel(signs), strict=True)]
+            strokes += [Stroke(path) for path in ask.where.get("strokes", ())]
+            box = ask.where.get("box", box)
+    given: dict[str, Any] = {"box": box, "strokes": strokes or None}
     if points:
-        given["points"] = np.array([a.where for a in points], float)
-        given["labels"] = np.array([a.label for a in points])
-    strokes = [Stroke(a.where, a.label) for a in asks if a.kind == "stroke"]
-    if strokes:
-        given["strokes"] = strokes
-    boxes = [a for a in asks if a.kind == "box"]
-    if boxes:
-        given["box"] = boxes[-1].where
+        table = np.array(points, float)
+        given["points"], given["labels"] = table[:, :2], table[:, 2]
     return given
 
 
