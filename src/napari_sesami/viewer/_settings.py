@@ -53,6 +53,17 @@ def read_settings() -> Settings:
     )
 
 
+def remember_model(name: str) -> None:
+    """Set the model for clicks in the preferences; an empty name is the bundled one."""
+    from napari.settings import get_plugin_settings
+
+    try:
+        stored = get_plugin_settings(PLUGIN)
+    except KeyError:  # the plugin is used from a script and not registered
+        return
+    stored.compute.model = name or DEFAULT_MODEL
+
+
 def apply_cache_folder(settings: Settings) -> None:
     """Point the rest of the package at the cache folder the user chose."""
     if settings.cache_folder is not None:
