@@ -8,12 +8,16 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from napari_sesami._triton import keep_triton_out
+
 if TYPE_CHECKING:
     from napari_sesami.viewer._demo import run_demo
     from napari_sesami.viewer._desk import Desk, desk_of
     from napari_sesami.viewer._link import Link, attach
     from napari_sesami.viewer._spatial import spatial_kwargs
     from napari_sesami.viewer._work import Work
+
+keep_triton_out()
 
 __all__ = ["Desk", "Link", "Work", "attach", "desk_of", "run_demo", "spatial_kwargs"]
 

@@ -82,6 +82,7 @@ class ModelsDock(QWidget):
         if not self._docked and self.parent() is not None:
             self._docked = True
             self.parent().destroyed.connect(self.clean_up)
+            self.desk.bind_window(self.window())
 
     def clean_up(self, *_: object) -> None:
         """Let go of the desk."""
