@@ -35,11 +35,13 @@ def segment(arguments: argparse.Namespace) -> int:
 
 
 def _scans(given: Path) -> list[Path]:
-    from napari_sesami.scan import readable
+    from napari_sesami.scan import readable_extensions
 
     if not given.is_dir() or given.suffix == ".zarr":
         return [given]
-    found = sorted(p for p in given.iterdir() if p.is_file() and readable(p))
+    endings = tuple(readable_extensions())
+    inside = (p for p in given.iterdir() if p.name.lower().endswith(endings))
+    found = sorted(p for p in inside if "_labels." not in p.name)
     if not found:
         raise ValueError(f"{given} holds no scan that can be read.")
     return found
