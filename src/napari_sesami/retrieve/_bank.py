@@ -99,6 +99,19 @@ def touched_rows(
     plane, stroke
         Stored with the rows.
     """
+    painted = np.full(strokes.shape, stroke, np.int64)
+    found = rows_by_stroke(strokes, painted, tokens, plane)
+    patch = -(-strokes.shape[0] // len(tokens))
+    return found.get(stroke, Rows.empty(tokens.shape[2], patch))
+
+
+def rows_by_stroke(
+    strokes: NDArray[Any],
+    owners: NDArray[np.int64],
+    tokens: NDArray[np.float32],
+    plane: int,
+) -> dict[int, Rows]:
+    """Rows of every stroke of a plane, in one pass over the painted pixels."""
     if strokes.size and int(strokes.max()) >= MAX_CLASSES:
         raise RetrieveError(
             f"Retrieval knows classes 1 to {MAX_CLASSES - 1}; class "
@@ -109,16 +122,23 @@ def touched_rows(
     p = -(-strokes.shape[0] // h)
     ys, xs = np.nonzero(strokes)
     if len(ys) == 0:
-        return Rows.empty(dim, p)
-    cells, inverse = np.unique((ys // p) * w + xs // p, return_inverse=True)
+        return {}
+    names, who = np.unique(owners[ys, xs], return_inverse=True)
+    cells = who.astype(np.int64) * (h * w) + (ys // p) * w + xs // p
+    cells, inverse = np.unique(cells, return_inverse=True)
     patches = np.full((len(cells), p, p), UNLABELLED, np.uint8)
     patches[inverse, ys % p, xs % p] = strokes[ys, xs]
-    rows, columns = np.divmod(cells, w)
+    who, place = np.divmod(cells, h * w)
+    rows, columns = np.divmod(place, w)
     where = np.stack([np.full_like(rows, plane), rows, columns], 1).astype(np.int32)
     found = tokens[rows, columns].astype(np.float32)
-    norm = np.linalg.norm(found, axis=1, keepdims=True)
-    found /= np.maximum(norm, 1e-12)
-    return Rows(found, patches, where, np.full(len(cells), stroke, np.int64))
+    found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+    every = Rows(found, patches, where, names[who])
+    edges = np.searchsorted(who, np.arange(len(names) + 1))
+    return {
+        int(name): every.take(slice(edges[i], edges[i + 1]))
+        for i, name in enumerate(names)
+    }
 
 
 @dataclass

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sesami.retrieve._bank import Bank, RetrieveError, Rows, touched_rows
+from napari_sesami.retrieve._bank import Bank, RetrieveError, Rows, rows_by_stroke
 from napari_sesami.retrieve._pixels import (
+    Guide,
     PixelEvidence,
     fuse,
-    guided,
     pixel_features,
+    quick_labels,
     upsample,
 )
 from napari_sesami.retrieve._votes import Temper, balanced, count_votes, shares, tune
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from napari_sesami.retrieve._store import TokenStore
 
 
+KEPT = 2  # planes whose running votes stay in memory; others are counted again
 ELSEWHERE = -1
 """Plane of rows that come from another scan."""
 
@@ -62,6 +65,24 @@ class _Sum:
     best: dict[int, NDArray[np.float32]] = field(default_factory=dict)
 
 
+class _Looks:
+    """What refining needs of a plane's image, whatever was painted."""
+
+    def __init__(
+        self, plane: int, image: NDArray[np.float32], store: TokenStore
+    ) -> None:
+        self.plane = plane
+        self.guide = Guide(image, store.patch, step=max(1, store.patch // 2))
+        self._features: NDArray[np.float32] | None = None
+
+    @property
+    def features(self) -> NDArray[np.float32]:
+        """`pixel_features` of the plane."""
+        if self._features is None:
+            self._features = pixel_features(self.guide.image)
+        return self._features
+
+
 class Retriever:
     """Turns the strokes of a scan into labels of any plane.
 
@@ -78,7 +99,8 @@ class Retriever:
         self.bank = Bank(store.encoder.dim, store.patch)
         self.temper = Temper()
         self._n_classes = n_classes
-        self._sums: dict[int, _Sum] = {}
+        self._sums: OrderedDict[int, _Sum] = OrderedDict()
+        self._looks: _Looks | None = None
         self._strokes: dict[int, NDArray[Any]] = {}
 
     def set_strokes(
@@ -103,17 +125,19 @@ class Retriever:
         tokens = self.store.plane(plane)
         if tokens is None:
             raise RetrieveError("The tokens of this plane are not computed yet.")
+        before = self._strokes.get(plane)
+        if before is not None and np.array_equal(before, strokes):
+            return []
         self._n_classes = max(self._n_classes, int(strokes.max(initial=0)))
-        self._strokes[plane] = strokes
-        painted = strokes > 0
-        known = {int(s) for s in np.unique(owners[painted])}
+        found = rows_by_stroke(strokes, owners, tokens, plane)
         here = {s for s, rows in self.bank if (rows.where[:, 0] == plane).any()}
-        changed = []
-        for stroke in sorted(known | here):
-            own = np.where(painted & (owners == stroke), strokes, 0)
-            rows = touched_rows(own, tokens, plane, stroke)
-            if self._replace(stroke, plane, rows):
-                changed.append(stroke)
+        nothing = Rows.empty(tokens.shape[2], self.store.patch)
+        changed = [
+            stroke
+            for stroke in sorted(here | found.keys())
+            if self._replace(stroke, plane, found.get(stroke, nothing))
+        ]
+        self._strokes[plane] = strokes
         return changed
 
     def _replace(self, stroke: int, plane: int, rows: Rows) -> bool:
@@ -170,14 +194,7 @@ class Retriever:
 
     def segment(self, plane: int, *, refine: bool = True) -> Labelled:
         """Label every pixel of a plane from all strokes, wherever they were painted."""
-        rows = self.bank.rows()
-        if len(rows) == 0:
-            raise RetrieveError(
-                "Nothing is labelled yet: paint a stroke of each class first."
-            )
-        total = self._sum(plane)
-        mass = shares(rows, self._n_classes, self.temper).sum(0)
-        probability = balanced(total.votes, mass, self.temper)
+        probability, total = self._probability(plane)
         best = np.max(list(total.best.values()), axis=0)
         shape, patch = self.store.scan.plane_shape, self.store.patch
         pixels = upsample(probability, shape, patch)
@@ -187,17 +204,41 @@ class Retriever:
         novelty = upsample((1 - best)[..., None], shape, patch)[..., 0]
         return Labelled(labels, pixels, np.clip(novelty, 0, 2))
 
+    def quick(self, plane: int) -> NDArray[np.uint8]:
+        """Class ids (H, W) as of ``segment(plane, refine=False)``, and nothing else."""
+        probability, _ = self._probability(plane)
+        shape, patch = self.store.scan.plane_shape, self.store.patch
+        return quick_labels(probability, shape, patch)
+
+    def forget(self, plane: int) -> None:
+        """Drop what is remembered of a plane; it is counted again when asked for."""
+        self._sums.pop(plane, None)
+
+    def _probability(self, plane: int) -> tuple[NDArray[np.float32], _Sum]:
+        """Probabilities (h, w, C) of the tokens of a plane."""
+        rows = self.bank.rows()
+        if len(rows) == 0:
+            raise RetrieveError(
+                "Nothing is labelled yet: paint a stroke of each class first."
+            )
+        total = self._sum(plane)
+        mass = shares(rows, self._n_classes, self.temper).sum(0)
+        return balanced(total.votes, mass, self.temper), total
+
     def _refine(
         self, plane: int, pixels: NDArray[np.float32], weight: float = 0.5
     ) -> NDArray[np.float32]:
-        image = self.store.scan.grey(plane)
-        pixels = np.clip(guided(image, pixels, self.store.patch), 0, 1)
+        looks = self._looks
+        if looks is None or looks.plane != plane:
+            looks = self._looks = _Looks(plane, self.store.scan.grey(plane), self.store)
+        for c in range(pixels.shape[-1]):
+            pixels[..., c] = looks.guide.filter(pixels[..., c])
+        np.clip(pixels, 0, 1, out=pixels)
         strokes = self._strokes.get(plane)
         if strokes is None or not strokes.any():
             return pixels / np.maximum(pixels.sum(-1, keepdims=True), 1e-6)
-        features = pixel_features(image)
-        evidence = PixelEvidence.learn(features, strokes, self._n_classes)
-        return fuse(pixels, evidence.log_likelihood(features), weight)
+        evidence = PixelEvidence.learn(looks.features, strokes, self._n_classes)
+        return fuse(pixels, evidence.log_likelihood(looks.features), weight)
 
     def _sum(self, plane: int) -> _Sum:
         """Running votes of a plane, counted afresh the first time it is asked for."""
@@ -207,10 +248,13 @@ class Retriever:
             if tokens is None:
                 raise RetrieveError("The tokens of this plane are not computed yet.")
             total = _Sum(np.zeros((*tokens.shape[:2], self._n_classes)))
-            self._sums[plane] = total
             for stroke, rows in self.bank:
                 if stroke not in self.bank.off:
                     self._add(plane, total, stroke, rows, +1)
+            self._sums[plane] = total
+            while len(self._sums) > KEPT:
+                self._sums.popitem(last=False)
+        self._sums.move_to_end(plane)
         return total
 
     def _vote(self, stroke: int, rows: Rows | None, sign: int) -> None:

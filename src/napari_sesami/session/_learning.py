@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sesami.models import TokenEncoder
+    from napari_sesami.project import BBox
     from napari_sesami.retrieve import BankFile, Retriever, Rows, TokenStore
 
     Cancelled = Callable[[], bool]
@@ -33,6 +34,8 @@ class SessionLearning(SessionCore):
     _encoder: TokenEncoder | None = None
     _stores: dict[float, TokenStore] | None = None
     _taught: tuple[Rows, float] | None = None
+    _owned: dict[int, StrokePlane] | None = None
+    _untuned = False
 
     @property
     def token_encoder(self) -> TokenEncoder:
@@ -49,12 +52,23 @@ class SessionLearning(SessionCore):
         self._taught = None
 
     def retriever(
-        self, zoom: float | None = None, cancelled: Cancelled | None = None
+        self,
+        zoom: float | None = None,
+        cancelled: Cancelled | None = None,
+        *,
+        tune: bool = True,
     ) -> Retriever:
         """Bring the retriever up to date with the strokes, by differences.
 
-        `zoom` is the scale at which the scan is read; by default that of a bank that
-        was taught, else the one at which strokes are told apart best.
+        Parameters
+        ----------
+        zoom
+            Scale at which the scan is read; by default that of a bank that was taught,
+            else the one at which strokes are told apart best.
+        cancelled
+            Asked now and then; a cancelled call raises.
+        tune
+            Choose the temperature anew if strokes changed. Without, a later call does.
         """
         from napari_sesami.retrieve import Retriever
 
@@ -75,8 +89,41 @@ class SessionLearning(SessionCore):
             if self._taught is not None:
                 self._retriever.teach(self._taught[0], self._top_class())
         if _follow(self._retriever, strokes, self.scan.plane_shape):
+            self._untuned = True
+        if tune and self._untuned:
             self._retriever.tune()
+            self._untuned = False
         return self._retriever
+
+    def best_zoom(self, cancelled: Cancelled | None = None) -> float:
+        """The scale at which the strokes are told apart best, or that of a bank."""
+        if self._taught is not None:
+            return self._taught[1]
+        return self._best_zoom(self._stroke_planes(), cancelled)
+
+    def tokens(
+        self,
+        plane: int,
+        zoom: float = 1.0,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> bool:
+        """Compute the tokens of a plane if they are not there; False if cancelled."""
+        store = self._store(zoom)
+        found = store.plane(plane, progress=progress, cancelled=cancelled)
+        return found is not None
+
+    def stroke_pixels(self, stroke: int) -> tuple[int, BBox, NDArray[np.bool_]] | None:
+        """Plane, box (y0, x0, y1, x1) and pixels of a stroke that a reason names."""
+        for plane, _, owners in self._stroke_planes():
+            own = owners == stroke
+            if own.any():
+                rows, columns = (np.flatnonzero(own.any(1 - a)) for a in (0, 1))
+                y0, y1 = int(rows[0]), int(rows[-1]) + 1
+                x0, x1 = int(columns[0]), int(columns[-1]) + 1
+                return plane, (y0, x0, y1, x1), own[y0:y1, x0:x1]
+        return None
 
     def teach(self, bank: BankFile | str | Path) -> None:
         """Learn from a bank that was made on another scan of the same device.
@@ -153,12 +200,18 @@ class SessionLearning(SessionCore):
 
     def _stroke_planes(self) -> list[StrokePlane]:
         layer = self._work.layers["strokes"]
-        found = []
+        known = self._owned or {}
+        found: dict[int, StrokePlane] = {}
         for plane in layer.planes:
-            classes = np.asarray(layer.read(plane))
-            if classes.any():
-                found.append((plane, classes, stroke_owners(classes, plane)))
-        return found
+            with self._work.lock:  # somebody may be painting just now
+                classes = np.array(layer.read(plane))
+            old = known.get(plane)
+            if old is not None and np.array_equal(old[1], classes):
+                found[plane] = old
+            elif classes.any():
+                found[plane] = (plane, classes, stroke_owners(classes, plane))
+        self._owned = found
+        return list(found.values())
 
     def _top_class(self) -> int:
         return max((entry.id for entry in self._work.classes), default=1)
@@ -208,12 +261,12 @@ def stroke_owners(classes: NDArray[np.uint8], plane: int) -> NDArray[np.int64]:
     columns = np.flatnonzero(classes.any(0))
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     parts: Any = label(classes[box], background=0, connectivity=2)
-    ids, first = np.unique(parts, return_index=True)
-    y, x = np.unravel_index(first, parts.shape)
+    y, x = np.nonzero(parts)
+    _, first, who = np.unique(parts[y, x], return_index=True, return_inverse=True)
     width = classes.shape[1]
-    names = plane * classes.size + (y + rows[0]) * width + (x + columns[0]) + 1
-    names[ids == 0] = 0
-    owners[box] = names[np.searchsorted(ids, parts)]
+    corner = (y[first] + rows[0]) * width + x[first] + columns[0]
+    names = plane * classes.size + corner + 1
+    owners[y + rows[0], x + columns[0]] = names[who]
     return owners
 
 
