@@ -163,10 +163,12 @@ def test_objects_are_neither_specks_nor_background() -> None:
 
 def test_table_keeps_thin_layers_apart() -> None:
     scores = [
-        Score("a", False, {1: 1.0, 3: 1.0}, 1.0),
-        Score("a", True, {1: 0.0, 3: 0.0}, 0.0),
+        Score("layers", False, {1: 1.0, 3: 1.0}, 1.0),
+        Score("layers", True, {1: 0.0, 3: 0.0}, 0.0),
+        Score("wire_bond", False, {1: 0.5, 3: 1.0}, 1.0),
     ]
     rows = table(scores)
-    assert rows["all families"]["clicks 1"] == 1
-    assert rows["thin layers (< 6 px)"]["clicks 1"] == 0
-    assert rows["a"]["clicks 1"] == 0.5
+    assert rows["all random patterns"]["clicks 1"] == 1
+    assert rows["all random patterns, thin (< 6 px)"]["clicks 1"] == 0
+    assert rows["all documented families"]["clicks 1"] == 0.5
+    assert rows["layers"]["clicks 1"] == 0.5

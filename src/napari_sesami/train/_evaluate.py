@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 THIN = 6.0  # pixels: objects nowhere wider are reported apart
 ASKED = (1, 3, 5)
+DOCUMENTED, RANDOM = "all documented families", "all random patterns"
 FRESH = 777_000  # seeds of scenes that no training has drawn
 
 
@@ -146,15 +147,16 @@ def summary(scores: Sequence[Score]) -> dict[str, float]:
 
 
 def table(scores: Sequence[Score]) -> dict[str, dict[str, float]]:
-    """Summaries: all but thin, thin, and by family."""
+    """Summaries: documented families, random patterns, thin layers, then by family."""
     groups: dict[str, list[Score]] = defaultdict(list)
     for s in scores:
-        groups[f"thin layers (< {THIN:g} px)" if s.thin else "all families"].append(s)
+        kind = DOCUMENTED if s.group in FAMILIES else RANDOM
+        groups[f"{kind}, thin (< {THIN:g} px)" if s.thin else kind].append(s)
+    order = sorted(groups)
     for s in scores:
         groups[s.group].append(s)
-    first = ["all families", f"thin layers (< {THIN:g} px)"]
-    order = first + sorted(set(groups) - set(first))
-    return {name: summary(groups[name]) for name in order if groups[name]}
+    order += sorted(set(groups) - set(order))
+    return {name: summary(groups[name]) for name in order}
 
 
 def evaluate_command(arguments: argparse.Namespace) -> int:

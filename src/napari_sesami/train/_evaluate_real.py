@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from napari_sesami.prompt import Predictor
-from napari_sesami.retrieve import Retriever, TokenStore
+from napari_sesami.retrieve import Retriever, TokenStore, choose_zoom
 from napari_sesami.scan import Scan
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from napari_sesami.models._nano import Nano
 
 SETS = ("nasa_superalloy", "nasa_ebc")
-ZOOMS = (1.0, 0.5, 2.0)
 
 
 class ClickMethod:
@@ -61,18 +60,17 @@ class VoteMethod:
         """Label every pixel from the strokes."""
         scan = Scan.from_array(image)
         owners = stroke_owners(strokes)
-        best: tuple[float, float, Retriever] | None = None
-        for zoom in ZOOMS:
-            store = TokenStore(scan, self.encoder, zoom=zoom)
-            store.plane(0)
-            retriever = Retriever(store, int(strokes.max()))
-            retriever.set_strokes(0, strokes, owners)
-            score = retriever.tune()
-            if best is None or score > best[0]:
-                best = (score, zoom, retriever)
-        assert best is not None
-        self.zooms.append(best[1])
-        return best[2].segment(0, refine=self.refine).labels
+        stores: dict[float, TokenStore] = {}
+
+        def store(zoom: float) -> TokenStore:
+            return stores.setdefault(zoom, TokenStore(scan, self.encoder, zoom=zoom))
+
+        zoom, _ = choose_zoom(store, [(0, strokes.astype(np.uint8), owners)])
+        self.zooms.append(zoom)
+        retriever = Retriever(store(zoom), int(strokes.max()))
+        retriever.set_strokes(0, strokes, owners)
+        retriever.tune()
+        return retriever.segment(0, refine=self.refine).labels
 
 
 def stroke_owners(strokes: NDArray[Any]) -> NDArray[np.int64]:
@@ -158,7 +156,9 @@ def stroke_scores(
         )
         found = fewlabel.iou(method(image, strokes), truth, strokes == 0, classes)
         rows.append(float(np.nanmean(list(found.values()))))
-    chosen = {f"read at ×{z:g}": method.zooms.count(z) for z in ZOOMS}
+    chosen = {
+        f"read at ×{z:g}": method.zooms.count(z) for z in sorted(set(method.zooms))
+    }
     return {"mIoU": round(float(np.mean(rows)), 3), **chosen}
 
 

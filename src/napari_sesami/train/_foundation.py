@@ -137,6 +137,15 @@ def _timed_step(trainer: Trainer, batch: Any) -> dict[str, float]:
     return {k: round(v, 6) for k, v in line.items()}
 
 
+def train_command(arguments: argparse.Namespace) -> int:
+    """Run `sesami train foundation RUN …`."""
+    if arguments.recipe != "foundation":
+        print(f"There is no recipe “{arguments.recipe}” here; take foundation.")
+        return 2
+    main(arguments.options)
+    return 0
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the recipe from the command line."""
     ap = argparse.ArgumentParser(prog="sesami train foundation", description=__doc__)
