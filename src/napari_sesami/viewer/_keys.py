@@ -28,6 +28,20 @@ class Action(Enum):
     TOGGLE_LABELS = "toggle_labels"
     SAVE = "save"
     SHOW_KEYS = "show_keys"
+    PROMPT_CLICK = "prompt_click"
+    PROMPT_BOX = "prompt_box"
+    PROMPT_STROKE = "prompt_stroke"
+    PROMPT_LASSO = "prompt_lasso"
+    PROMPT_CORRECT = "prompt_correct"
+    PROMPT_SIGN = "prompt_sign"
+    PROMPT_CANDIDATE = "prompt_candidate"
+    PROMPT_COMMIT = "prompt_commit"
+    PROMPT_CLEAR = "prompt_clear"
+    PROMPT_FOLLOW = "prompt_follow"
+    PROMPT_BETWEEN = "prompt_between"
+    PROMPT_EVERYTHING = "prompt_everything"
+    PROMPT_ALIKE = "prompt_alike"
+    PROMPT_ACCEPT = "prompt_accept"
 
 
 @dataclass(frozen=True)
@@ -88,6 +102,20 @@ KEYS: tuple[Key, ...] = (
     Key(
         "Control-Shift-Z", Action.REDO, "Redo", ours_only=True, replaces="ours, in step"
     ),
+    Key("G", Action.PROMPT_CLICK, "Click on objects; again: move the view"),
+    Key("Shift-G", Action.PROMPT_BOX, "Drag a box around an object"),
+    Key("J", Action.PROMPT_STROKE, "Draw a stroke along an object"),
+    Key("Shift-J", Action.PROMPT_LASSO, "Draw a lasso around an object"),
+    Key("Shift-K", Action.PROMPT_CORRECT, "Click a committed object to correct it"),
+    Key("Shift-N", Action.PROMPT_SIGN, "Prompts on, or off, the object"),
+    Key("Shift-H", Action.PROMPT_CANDIDATE, "Next of the three candidates"),
+    Key("U", Action.PROMPT_COMMIT, "Commit the mask to its class"),
+    Key("Shift-U", Action.PROMPT_CLEAR, "Forget the mask, begin anew"),
+    Key("Shift-F", Action.PROMPT_FOLLOW, "Follow the object through the slices"),
+    Key("Shift-B", Action.PROMPT_BETWEEN, "Fill in between corrected slices"),
+    Key("Shift-E", Action.PROMPT_EVERYTHING, "Masks of everything"),
+    Key("Shift-S", Action.PROMPT_ALIKE, "Find all like this one"),
+    Key("Shift-T", Action.PROMPT_ACCEPT, "Take all masks that were found"),
 )
 """Every key we bind."""
 

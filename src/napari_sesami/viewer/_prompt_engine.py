@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_sesami.session import Asked
 from napari_sesami.session._draft import snapped
 from napari_sesami.viewer._settings import read_settings
 from napari_sesami.viewer._work import Cancelled, Ticket, Work
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_sesami.prompt import EmbeddingStore, Mask, Predictor
-    from napari_sesami.session import Session
+    from napari_sesami.session import Asked, Session
 
 PROMPT, HOVER, PREFETCH = "prompt", "hover", "prefetch"
 
@@ -113,7 +112,7 @@ class Engine:
         last = self._predictor
         if last is None or not (wish is last.model or wish == self._name):
             named = isinstance(wish, str) or hasattr(wish, "__fspath__")
-            model = load_prompt_model(wish, settings.device) if named else wish
+            model: Any = load_prompt_model(wish, settings.device) if named else wish
             if self._store is None:
                 self._store = EmbeddingStore.in_user_folder()
             last = Predictor(model, self._store, self._notices.append)

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.session import Ask
+from napari_sesami.viewer._errors import sentence
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from napari.layers import Labels
+    from numpy.typing import NDArray
 
     from napari_sesami.viewer._prompter import Prompter
 
@@ -86,6 +90,33 @@ def _drag(prompter: Prompter, layer: Labels, event: Any) -> Iterator[None]:
     farthest = max(farthest, float(np.abs(np.array(event.pos) - start).max()))
     if drawing and farthest > MOVED:
         path.append(position(layer, event))
-        prompter.drawn(tool, path, off)
-    elif farthest <= MOVED:
-        prompter.clicked(tool, path[0], off)
+    elif farthest > MOVED:
+        return  # napari moved the view
+    try:
+        if drawing and farthest > MOVED:
+            prompter.drawn(tool, path, off)
+        else:
+            prompter.clicked(tool, path[0], off)
+    except ValueError as error:
+        prompter.desk.say(sentence(error))
+
+
+def ask_of(tool: Tool, points: Any, label: int, shape: tuple[int, int]) -> Ask:
+    """Make the prompt that a drawn line means; lines are cut at the plane's edges."""
+    line = np.clip(np.asarray(points, float), 0, np.array(shape) - 1)
+    if tool is Tool.BOX:
+        (y0, x0), (y1, x1) = line[[0, -1]].min(0), line[[0, -1]].max(0)
+        # half-open: the pixels at both corners belong to it
+        return Ask("box", (round(y0), round(x0), round(y1) + 1, round(x1) + 1))
+    moved = np.abs(np.diff(line, axis=0)).max(1, initial=0) > 0
+    line = line[np.concatenate([[True], moved])]
+    return Ask("lasso" if tool is Tool.LASSO else "stroke", line, label)
+
+
+def outline(tool: Tool, points: Any) -> NDArray[Any]:
+    """Give the line to show while it is being drawn: for a box, its four corners."""
+    line = np.asarray(points, float)
+    if tool is Tool.BOX:
+        (y0, x0), (y1, x1) = line[0], line[-1]
+        line = np.array([(y0, x0), (y0, x1), (y1, x1), (y1, x0)])
+    return line

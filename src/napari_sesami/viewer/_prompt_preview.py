@@ -120,7 +120,9 @@ class Preview:
             if isinstance(self.layer.data, LayerArray):
                 self.layer.data.forget(self.plane)
             else:
-                self.layer.data[(*self._lead(self.plane), slice(y0, y1), slice(x0, x1))] = 0
+                self.layer.data[
+                    (*self._lead(self.plane), slice(y0, y1), slice(x0, x1))
+                ] = 0
         self._drawn = None
 
     def _lead(self, plane: int) -> tuple[int, ...]:
@@ -183,7 +185,12 @@ def corners(box: Sequence[float]) -> list[tuple[float, float]]:
 def _clip(box: Box, shape: Any) -> Box:
     h, w = shape
     y0, x0, y1, x1 = box
-    return min(max(y0, 0), h), min(max(x0, 0), w), min(max(y1, 0), h), min(max(x1, 0), w)
+    return (
+        min(max(y0, 0), h),
+        min(max(x0, 0), w),
+        min(max(y1, 0), h),
+        min(max(x1, 0), w),
+    )
 
 
 def _size(box: Box) -> tuple[int, int]:

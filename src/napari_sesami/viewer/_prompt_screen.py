@@ -11,7 +11,6 @@ from napari_sesami.viewer._prompt_preview import (
     ADD,
     CUT,
     LINE,
-    Drawn,
     Preview,
     corners,
     disc,
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_sesami.session import Ask
+    from napari_sesami.viewer._prompt_preview import Drawn
 
 _DIMS = ("current_step", "order", "ndisplay")
 

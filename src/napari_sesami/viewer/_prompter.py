@@ -11,13 +11,17 @@ from psygnal import Signal
 from napari_sesami.session import Ask, Draft
 from napari_sesami.session._draft import snapped, stored_mask
 from napari_sesami.session._reopen import reopen
-from napari_sesami.viewer._errors import ViewerError, sentence
+from napari_sesami.viewer._errors import ViewerError
 from napari_sesami.viewer._keys import KEYS, bind
 from napari_sesami.viewer._later import Later
+from napari_sesami.viewer._prompt_cursor import Cursor
 from napari_sesami.viewer._prompt_engine import Engine
-from napari_sesami.viewer._prompt_mouse import DRAWN, Tool, listen
+from napari_sesami.viewer._prompt_mouse import DRAWN, Tool, ask_of, listen, outline
+from napari_sesami.viewer._prompt_options import Options
 from napari_sesami.viewer._prompt_preview import HOVER, LINE, Preview, of_mask, path
 from napari_sesami.viewer._prompt_screen import Screen
+from napari_sesami.viewer._prompt_search import Search
+from napari_sesami.viewer._prompt_slices import Slices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,24 +31,6 @@ if TYPE_CHECKING:
     from napari_sesami.viewer._desk import Desk
     from napari_sesami.viewer._link import Link
     from napari_sesami.viewer._prompt_engine import Answer
-
-REST = 150  # ms that the cursor rests before the view around it is encoded
-GLANCE = 25  # ms between two previews under the cursor
-BUDGET = 0.1  # s; a preview under the cursor that takes longer is left out
-SLOW = 3  # as many slow previews in a row switch it off
-
-
-class Options:
-    """How masks are committed and shown; the dock sets it."""
-
-    def __init__(self) -> None:
-        self.class_id = 0
-        self.overlap = "overwrite"
-        self.instance = True
-        self.snap = 0
-        self.next_at_once = True
-        self.negative = False
-        self.hover = True
 
 
 class Prompter:
@@ -77,19 +63,18 @@ class Prompter:
         self.extra: list[Any] = []  # masks of a search, drawn below
         self._session: Session | None = None
         self._shown: dict[Asked, Mask] = {}  # with the border snapped
+        self._waiting: set[Asked] = set()  # asked, and not answered yet
         self._undone_steps = 0  # of the session, after the draft was empty
-        self._cursor: tuple[float, float] | None = None
-        self._slow = 0
-        self._glance = Later(self._look, GLANCE)
-        self._rest = Later(self._prefetch, REST)
+        self.cursor = Cursor(self)
         self._planes = Later(self._on_plane, 0)
         self.engine.answered.connect(self._on_answer)
         self.engine.refused.connect(self._on_refused)
-        self.engine.hovered.connect(self._on_hover)
-        self.engine.prefetched.connect(self._look)
         self.engine.noticed.connect(desk.say)
+        desk.work.busy_changed.connect(self._on_busy)
         desk.session_changed.connect(self._on_session)
         self._on_session()
+        self.slices = Slices(self)
+        self.search = Search(self)
 
     # --- what is at work
 
@@ -120,13 +105,15 @@ class Prompter:
         if found is None or node is None or node.answer is None:
             return found
         if node not in self._shown:
-            self._shown[node] = snapped(found, self.link.session.scan, self.options.snap)
+            self._shown[node] = snapped(
+                found, self.link.session.scan, self.options.snap
+            )
         return self._shown[node]
 
     @property
     def busy(self) -> bool:
         """Whether an answer is still to come."""
-        return any(node.answer is None for node in self.draft.heads.values())
+        return any(node in self._waiting for node in self.draft.heads.values())
 
     # --- tools and pointing
 
@@ -142,8 +129,7 @@ class Prompter:
             )
         self._screen().activate(pan=tool not in DRAWN)
         self._set_tool(tool)
-        self._cursor = self._cursor or self._screen().middle()
-        self._rest.soon()
+        self.cursor.begin(self._screen().middle())
 
     def clicked(self, tool: Tool, at: tuple[float, float], off: bool) -> None:
         """Take a click at (y, x)."""
@@ -154,35 +140,21 @@ class Prompter:
 
     def drawn(self, tool: Tool, points: Sequence[Any], off: bool) -> None:
         """Take a line that was drawn, in pixel centres."""
-        h, w = self.link.session.scan.plane_shape
-        line = np.clip(np.asarray(points, float), 0, (h - 1, w - 1))
-        if tool is Tool.BOX:
-            (y0, x0), (y1, x1) = line[[0, -1]].min(0), line[[0, -1]].max(0)
-            # half-open: the pixels at both corners belong to it
-            box = (round(y0), round(x0), round(y1) + 1, round(x1) + 1)
-            self.add(Ask("box", box))
-            return
-        steps = np.abs(np.diff(line, axis=0)).max(1, initial=0)
-        line = line[np.concatenate([[True], steps > 0])]
-        kind = "lasso" if tool is Tool.LASSO else "stroke"
-        self.add(Ask(kind, line, self._label(off)))
+        shape = self.link.session.scan.plane_shape
+        self.add(ask_of(tool, points, self._label(off), shape))
 
     def sketch(self, tool: Tool, points: Sequence[Any]) -> None:
         """Show the line that is being drawn."""
-        line = np.asarray(points, float)
-        if tool is Tool.BOX:
-            (y0, x0), (y1, x1) = line[0], line[-1]
-            line = np.array([(y0, x0), (y0, x1), (y1, x1), (y1, x0)])
+        line = outline(tool, points)
         screen = self._screen()
         shape, width = self.link.session.scan.plane_shape, screen.pixels(2)
-        self._draw([path(line, width, LINE, shape, tool is not Tool.STROKE)])
+        self.draw([path(line, width, LINE, shape, tool is not Tool.STROKE)])
 
     def add(self, ask: Ask) -> None:
         """Put a prompt to those of the plane on screen, and ask."""
         fresh = not self.draft.heads
         node = self.draft.add(self.plane, ask)
         self._undone_steps = 0
-        self._started = time.perf_counter()
         self._ask(self.plane, node, same=not fresh)
 
     def step_candidate(self) -> None:
@@ -219,6 +191,25 @@ class Prompter:
         self._undone_steps = max(0, self._undone_steps - (step is not None))
         self.desk.say(f"Done again: {step}." if step else "There is nothing to redo.")
 
+    def flip_sign(self) -> None:
+        """Let prompts mean what is off the object, or on it again."""
+        self.options.negative = not self.options.negative
+        self.desk.say(
+            "Prompts now mean what is off the object."
+            if self.options.negative
+            else "Prompts now mean what is on the object."
+        )
+        self.changed.emit()
+
+    def pick(self, number: int) -> None:
+        """Commit to the n-th class of the table from now on."""
+        entries = list(self.link.session.classes)
+        if not 1 <= number <= len(entries):
+            raise ViewerError(f"There is no class {number}; press N to name one.")
+        self.options.class_id = entries[number - 1].id
+        self.desk.say(f"Masks go to {entries[number - 1].name}.")
+        self.changed.emit()
+
     def clear(self) -> None:
         """Forget the object at work; what is committed stays."""
         self.engine.stop()
@@ -230,9 +221,11 @@ class Prompter:
     def commit(self) -> None:
         """Make the object at work one of the session's, in all its planes."""
         session, options = self.link.session, self.options
-        if self.busy:
-            raise ViewerError("The mask is still being computed; commit it in a moment.")
-        entry = self._class()
+        if self._ask_open() or self.busy:
+            raise ViewerError(
+                "The mask is still being computed; commit it in a moment."
+            )
+        entry = self.chosen_class()
         draft = self.draft
         planes = draft.changed_planes or draft.planes
         masks = {p: m for p in planes if (m := self.final(p)) and not m.empty}
@@ -278,8 +271,8 @@ class Prompter:
     def close(self) -> None:
         """Let go of layers and viewer."""
         self.engine.stop()
-        for later in (self._glance, self._rest, self._planes):
-            later.stop()
+        self.cursor.stop()
+        self._planes.stop()
         self.tool = Tool.NONE
         if self.screen is not None:
             self.screen.close()
@@ -289,16 +282,26 @@ class Prompter:
 
     def _refresh_plane(self, session: Session, target: Any) -> None:
         """Ask for what is not answered yet; the stored pixels show meanwhile."""
+        shape = session.scan.plane_shape
         for plane, node in self.draft.heads.items():
             if node.answer is None:
                 box, crop = session.object_mask(target.id, plane)
-                shape = session.scan.plane_shape
                 self._shown[node] = stored_mask(box, crop, shape, plane)
-                self._ask(plane, node, same=True)
-        self._draw()
-        self.changed.emit()
+        self._ask_open()
+        self.refresh()
 
-    def _class(self) -> Any:
+    def _ask_open(self) -> bool:
+        """Ask for a plane that is not answered yet; False if there is none."""
+        heads = self.draft.heads
+        open_ = [p for p in heads if heads[p].answer is None]
+        if not open_ or self.busy:
+            return False
+        plane = self.plane if self.plane in open_ else open_[0]
+        self._ask(plane, heads[plane], same=True)
+        return True
+
+    def chosen_class(self) -> Any:
+        """The class that masks go to."""
         classes = self.link.session.classes
         if not len(classes):
             raise ViewerError("Name a class first, in the Sesami panel (key N).")
@@ -325,11 +328,11 @@ class Prompter:
         self.tool = tool
         if tool is Tool.NONE and self.screen is not None:
             self.screen.release()
-        self._draw()
-        self.changed.emit()
+        self.refresh()
 
     def _ask(self, plane: int, node: Asked, same: bool) -> None:
-        self._draw()
+        self._waiting.add(node)
+        self.draw()
         session = self.link.session
         self.engine.ask(session, plane, node, self.options.snap, same)
         self.changed.emit()
@@ -337,9 +340,9 @@ class Prompter:
     def _new_draft(self, draft: Draft | None = None) -> None:
         self.draft = draft or Draft()
         self._shown.clear()
+        self._waiting.clear()
         self._undone_steps = 0
-        self._draw()
-        self.changed.emit()
+        self.refresh()
 
     def resnap(self, reach: int) -> None:
         """Move the border anew, now within `reach` pixels of the model's."""
@@ -352,13 +355,16 @@ class Prompter:
     def _after_travel(self, text: str) -> None:
         self.engine.stop()
         self.desk.say(text)
-        for plane, node in self.draft.heads.items():
-            if node.answer is None:
-                self._ask(plane, node, same=True)
-        self._draw()
+        self._ask_open()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Draw anew and tell the docks."""
+        self.draw()
         self.changed.emit()
 
-    def _draw(self, sketch: Sequence[Any] = (), hover: Mask | None = None) -> None:
+    def draw(self, sketch: Sequence[Any] = (), hover: Mask | None = None) -> None:
+        """Write what changed into the preview layer."""
         if self.screen is None or self.desk.link is None:
             return
         plane = self.plane
@@ -381,71 +387,45 @@ class Prompter:
             return self._shown.get(node, node.answer)
         return self.draft.mask(plane)
 
-    # --- the cursor
-
     def hover(self, at: tuple[float, float]) -> None:
         """Follow the cursor."""
-        self._cursor = at
-        if self.tool is not Tool.NONE:
-            self._glance.soon()
-            self._rest.soon()
-
-    def _inside(self) -> bool:
-        if self._cursor is None or self.desk.link is None:
-            return False
-        h, w = self.link.session.scan.plane_shape
-        return 0 <= self._cursor[0] <= h - 1 and 0 <= self._cursor[1] <= w - 1
-
-    def _look(self) -> None:
-        """Preview the mask under the cursor, as long as nothing was clicked."""
-        wanted = self.options.hover and self.tool is Tool.CLICK and self._slow < SLOW
-        if not wanted or self.busy or self.desk.link is None:
-            return
-        if self.plane in self.draft.planes or self.extra:
-            return
-        if not self._inside():
-            self._draw()
-            return
-        assert self._cursor is not None
-        self.engine.hover(self.link.session, self.plane, self._cursor)
-
-    def _prefetch(self) -> None:
-        if self._inside() and not self.busy and self.tool is not Tool.NONE:
-            assert self._cursor is not None
-            self.engine.prefetch(self.link.session, self.plane, self._cursor)
-
-    def _on_hover(self, mask: Mask | None, seconds: float) -> None:
-        self._slow = self._slow + 1 if seconds > BUDGET else 0
-        if self.tool is Tool.CLICK and self.plane not in self.draft.planes:
-            self._draw(hover=mask)
-        if self._slow == SLOW:
-            self.desk.say("The preview under the cursor is too slow here; it is off.")
+        self.cursor.move(at)
 
     # --- answers and the viewer
 
     def _on_answer(self, answer: Answer) -> None:
+        self._waiting.clear()
         self._shown[answer.node] = answer.shown
         if answer.node not in self.draft.heads.values():
             return
         begin = time.perf_counter()
-        self._draw()
+        self.draw()
         self.times = {**answer.times, "draw": time.perf_counter() - begin}
         if answer.shown.empty:
             self.desk.say("The model found nothing here; try a box or a stroke.")
         else:
-            self.desk.say(f"Score {answer.shown.score:.2f}. Add prompts, or commit (U).")
+            self.desk.say(
+                f"Score {answer.shown.score:.2f}. Add prompts, or commit (U)."
+            )
+        self._ask_open()
         self.changed.emit()
 
+    def _on_busy(self, topic: str) -> None:
+        """Somebody cancelled, and nothing is to come any more."""
+        if not topic and self._waiting and not self.desk.work.busy:
+            self._waiting.clear()
+            self.changed.emit()
+
     def _on_refused(self, node: Asked, text: str) -> None:
+        self._waiting.clear()
         self.draft.drop(node)
-        self._draw()
+        self.draw()
         self.desk.say(text)
         self.changed.emit()
 
     def _on_plane(self) -> None:
         if self.desk.link is not None:
-            self._draw()
-            self.changed.emit()
+            self.refresh()
 
     def _on_left(self) -> None:
         """Another layer was selected, or ours was removed: the tool is released."""
@@ -462,13 +442,6 @@ class Prompter:
         self.close()
         self._session, self.last_object, self.extra = session, None, []
         self._new_draft()
-
-    def act_on(self, call: Any, *given: Any) -> None:
-        """Call something of ours; an expected mistake becomes a sentence."""
-        try:
-            call(*given)
-        except (ValueError, OSError) as error:
-            self.desk.say(sentence(error))
 
 
 def prompter_of(desk: Desk) -> Prompter:

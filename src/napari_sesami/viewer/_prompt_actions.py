@@ -1,0 +1,79 @@
+"""What the actions of prompting do; `_actions.act` asks here first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_sesami.viewer._errors import ViewerError
+from napari_sesami.viewer._keys import Action
+from napari_sesami.viewer._prompt_mouse import Tool
+
+if TYPE_CHECKING:
+    from napari_sesami.viewer._desk import Desk
+    from napari_sesami.viewer._prompter import Prompter
+
+_TOOLS = {
+    Action.PROMPT_CLICK: Tool.CLICK,
+    Action.PROMPT_BOX: Tool.BOX,
+    Action.PROMPT_STROKE: Tool.STROKE,
+    Action.PROMPT_LASSO: Tool.LASSO,
+    Action.PROMPT_CORRECT: Tool.CORRECT,
+}
+
+
+def prompt_act(desk: Desk, action: Action, argument: int) -> bool:
+    """Carry out an action of prompting; False leaves it to others.
+
+    Undo, redo and the numbers of classes mean the prompts while a prompt tool is in
+    use or an object is at work.
+    """
+    if action.value.startswith("prompt_"):
+        _act(_prompter(desk), action)
+        return True
+    prompter = desk.prompter
+    if prompter is None or desk.link is None:
+        return False
+    if action is Action.UNDO:
+        prompter.undo()
+    elif action is Action.REDO:
+        prompter.redo()
+    elif action is Action.PICK_CLASS and prompter.tool is not Tool.NONE:
+        prompter.pick(argument)
+    else:
+        return False
+    return True
+
+
+def _prompter(desk: Desk) -> Prompter:
+    from napari_sesami.viewer._prompter import prompter_of
+
+    prompter = prompter_of(desk)
+    _ = prompter.link  # says what is missing
+    return prompter
+
+
+def _act(prompter: Prompter, action: Action) -> None:
+    if action in _TOOLS:
+        prompter.use(_TOOLS[action])
+        return
+    match action:
+        case Action.PROMPT_SIGN:
+            prompter.flip_sign()
+        case Action.PROMPT_CANDIDATE:
+            prompter.step_candidate()
+        case Action.PROMPT_COMMIT:
+            prompter.commit()
+        case Action.PROMPT_CLEAR:
+            prompter.clear()
+        case Action.PROMPT_FOLLOW:
+            prompter.slices.follow()
+        case Action.PROMPT_BETWEEN:
+            prompter.slices.between()
+        case Action.PROMPT_EVERYTHING:
+            prompter.search.everything()
+        case Action.PROMPT_ALIKE:
+            prompter.search.alike()
+        case Action.PROMPT_ACCEPT:
+            prompter.search.accept_all()
+        case _:
+            raise ViewerError(f"There is no action {action.value}.")
