@@ -45,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_info(commands)
     _add_models(commands)
     _add_segment(commands)
+    _add_replay(commands)
     _add_evaluate(commands)
     _add_train(commands)
     return parser
@@ -118,6 +119,18 @@ def _add_segment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "-m", "--model", default="sesami-nano", help="the token encoder of the bank"
     )
     segment.set_defaults(run=_lazy("napari_sesami._cli_segment", "segment"))
+
+
+def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    replay = commands.add_parser(
+        "replay", help="repeat a project's prompts and write the labels, headless"
+    )
+    replay.add_argument("project", type=Path, help="folder *.sesami")
+    replay.add_argument("--model", help="name in the catalog, or a file of weights")
+    replay.add_argument(
+        "-o", "--out", type=Path, help="folder for the labels (default: beside it)"
+    )
+    replay.set_defaults(run=_lazy("napari_sesami._replay", "run"))
 
 
 def _add_evaluate(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from napari_sesami.models import Cancelled
     from napari_sesami.prompt._alike import Match, find_alike
     from napari_sesami.prompt._automatic import Candidates, Filters, find_everything
-    from napari_sesami.prompt._between import interpolate_masks
+    from napari_sesami.prompt._between import between, interpolate_masks
     from napari_sesami.prompt._embeddings import EmbeddingStore
     from napari_sesami.prompt._predictor import Predictor
     from napari_sesami.prompt._propagate import Step, Stops, propagate
@@ -34,6 +34,7 @@ __all__ = [
     "Stops",
     "Stroke",
     "View",
+    "between",
     "find_alike",
     "find_everything",
     "interpolate_masks",
@@ -48,6 +49,7 @@ _HOMES = {
     "Match": "napari_sesami.prompt._alike",
     "Step": "napari_sesami.prompt._propagate",
     "Stops": "napari_sesami.prompt._propagate",
+    "between": "napari_sesami.prompt._between",
     "find_alike": "napari_sesami.prompt._alike",
     "find_everything": "napari_sesami.prompt._automatic",
     "interpolate_masks": "napari_sesami.prompt._between",

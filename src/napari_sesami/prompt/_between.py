@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,8 @@ from scipy import ndimage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from napari_sesami.prompt._mask import Mask
 
 
 def interpolate_masks(
@@ -45,6 +48,24 @@ def interpolate_masks(
         a = ndimage.shift(distances[0], step * t, order=1, mode="nearest")
         b = ndimage.shift(distances[1], -step * (1 - t), order=1, mode="nearest")
         out.append((1 - t) * a + t * b < 0)
+    return out
+
+
+def between(first: Mask, last: Mask) -> list[Mask]:
+    """Give the masks of the planes between those of two masks, in order.
+
+    The score falls from that of the less sure one to half of it midway.
+    """
+    low = np.minimum(first.bbox[:2], last.bbox[:2])
+    high = np.maximum(first.bbox[2:], last.bbox[2:])
+    box = (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
+    apart = last.plane - first.plane
+    crops = interpolate_masks(first.window(box), last.window(box), apart - 1)
+    out = []
+    for n, crop in enumerate(crops, 1):
+        score = min(first.score, last.score) * (1 - min(n, apart - n) / apart)
+        plane, made = first.plane + n, {"bbox": box, "mask": crop, "score": score}
+        out.append(replace(first, plane=plane, logits=None, view=None, **made))
     return out
 
 

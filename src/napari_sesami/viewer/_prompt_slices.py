@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,10 +73,13 @@ class Slices:
         goals = [goal for goal in goals if goal != plane]
         scan, found, ends = prompter.link.session.scan, self._begin(), self._ends
         total = sum(abs(goal - plane) for goal in goals)
+        head = prompter.draft.heads.get(plane)
+        count = 0 if head is None else len(head.chain)
 
         def job(ticket: Ticket, predictor: Predictor) -> None:
             for goal in goals:
-                ends.append(_walk(ticket, predictor, scan, mask, goal, found, total))
+                walk = _Walk(mask, goal, count, total)
+                ends.append(walk(ticket, predictor, scan, found))
 
         session = prompter.link.session
         prompter.desk.say("Following the object …")
@@ -100,7 +104,8 @@ class Slices:
                 first, last = masks[a], masks[b]
                 assert first is not None
                 assert last is not None
-                found.update(_filled_in(first, last, a, b))
+                made = [len(draft.heads[p].chain) for p in (a, b)]
+                found.update(_filled_in(first, last, made))
                 ticket.report((n + 1) / len(gaps), "Filling in …")
 
         session = prompter.link.session
@@ -176,45 +181,38 @@ class Slices:
         self._prompter.desk.say(f"{count} slices added.{ended}")
 
 
-def _walk(
-    ticket: Ticket,
-    predictor: Predictor,
-    scan: Any,
-    mask: Mask,
-    goal: int,
-    found: dict[int, Filled],
-    total: int,
-) -> str:
-    """Go from slice to slice; gives why it ended early, or ""."""
-    from napari_sesami.prompt import propagate
+@dataclass
+class _Walk:
+    """The way from a mask to a plane; `prompts` says how many had made the mask."""
 
-    direction = 1 if goal > mask.plane else -1
-    for step in propagate(predictor, scan, mask, goal, cancel=lambda: ticket.cancelled):
-        if step.ended:
-            return step.ended
-        how = {"followed": step.plane - direction}
-        found[step.plane] = Filled(step.mask, step.confidence, how)
-        ticket.report(len(found) / max(total, 1), f"Slice {step.plane}")
-    return ""
+    mask: Mask
+    goal: int
+    prompts: int
+    total: int
+
+    def __call__(
+        self, ticket: Ticket, predictor: Predictor, scan: Any, found: dict[int, Filled]
+    ) -> str:
+        """Go from slice to slice; gives why it ended early, or ""."""
+        from napari_sesami.prompt import propagate
+
+        start = self.mask.plane
+        direction = 1 if self.goal > start else -1
+        for step in propagate(
+            predictor, scan, self.mask, self.goal, cancel=lambda: ticket.cancelled
+        ):
+            if step.ended:
+                return step.ended
+            last = step.plane - direction
+            made = self.prompts if last == start else 0
+            how = {"followed": last, "prompts": made}
+            found[step.plane] = Filled(step.mask, step.confidence, how)
+            ticket.report(len(found) / max(self.total, 1), f"Slice {step.plane}")
+        return ""
 
 
-def _filled_in(first: Mask, last: Mask, a: int, b: int) -> dict[int, Filled]:
-    """Interpolate in the box around both, with room for a drift."""
-    from dataclasses import replace
+def _filled_in(first: Mask, last: Mask, made: list[int]) -> dict[int, Filled]:
+    from napari_sesami.prompt import between
 
-    from napari_sesami.prompt import interpolate_masks
-
-    low = [min(u, v) for u, v in zip(first.bbox[:2], last.bbox[:2], strict=True)]
-    high = [max(u, v) for u, v in zip(first.bbox[2:], last.bbox[2:], strict=True)]
-    box = (low[0], low[1], high[0], high[1])
-    crops = interpolate_masks(first.window(box), last.window(box), b - a - 1)
-    out = {}
-    for n, crop in enumerate(crops, 1):
-        # surest beside the slices that were prompted
-        near = min(n, b - a - n) / (b - a)
-        sure = min(first.score, last.score) * (1 - near)
-        mask = replace(
-            first, bbox=box, mask=crop, plane=a + n, score=sure, logits=None, view=None
-        )
-        out[a + n] = Filled(mask, sure, {"between": [a, b]})
-    return out
+    how = {"between": [first.plane, last.plane], "prompts": made}
+    return {m.plane: Filled(m, m.score, how) for m in between(first, last)}
