@@ -64,8 +64,8 @@ def between(first: Mask, last: Mask) -> list[Mask]:
     out = []
     for n, crop in enumerate(crops, 1):
         score = min(first.score, last.score) * (1 - min(n, apart - n) / apart)
-        plane, made = first.plane + n, {"bbox": box, "mask": crop, "score": score}
-        out.append(replace(first, plane=plane, logits=None, view=None, **made))
+        moved = replace(first, bbox=box, mask=crop, score=score, logits=None, view=None)
+        out.append(replace(moved, plane=first.plane + n))
     return out
 
 

@@ -1,0 +1,191 @@
+"""The object at work through slices, and many objects at once, in a real window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QPoint, Qt
+
+from napari_sesami.viewer._prompt_mouse import Tool
+from tests.prompt.grey_model import GreyModel
+
+from ._hands import press, settle
+from ._prompting import CONTROL, SHIFT, answered, begin, click, scene, shown, stack
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def volume(make_napari_viewer, qtbot):
+    where = {
+        "scale": (4, 2, 2),
+        "units": ("nm",) * 3,
+        "axis_labels": ("z", "y", "x"),
+    }
+    viewer, dock = begin(make_napari_viewer, qtbot, stack(), **where)
+    viewer.dims.set_current_step(0, 2)
+    settle(qtbot, 50)
+    dock.prompter.use(Tool.CLICK)
+    return viewer, dock
+
+
+def click_block(viewer, dock, qtbot, z):
+    click(viewer, dock.desk.link.strokes, (28 + 2 * z, 36 + 2 * z))
+    answered(qtbot, dock)
+
+
+def idle(qtbot, dock):
+    qtbot.waitUntil(lambda: not dock.desk.work.busy)
+    settle(qtbot, 30)
+
+
+def test_a_click_belongs_to_the_slice_on_screen(volume, qtbot):
+    viewer, dock = volume
+    click_block(viewer, dock, qtbot, 2)
+    assert dock.prompter.draft.planes == [2]
+    assert shown(dock)[26, 26]
+    viewer.dims.set_current_step(0, 5)
+    settle(qtbot, 50)
+    assert not np.asarray(dock.prompter.screen.preview.layer.data).any()
+    viewer.dims.set_current_step(0, 2)
+    settle(qtbot, 50)
+    assert shown(dock)[26, 26]
+
+
+def test_an_object_is_followed_until_it_ends_and_committed_as_one(volume, qtbot):
+    viewer, dock = volume
+    click_block(viewer, dock, qtbot, 2)
+    press(viewer, Qt.Key.Key_F, SHIFT)
+    qtbot.waitUntil(lambda: dock.prompter.draft.planes == [0, 1, 2, 3, 4, 5])
+    idle(qtbot, dock)
+    assert "5 slices added" in dock.status.label.text()
+    strip = dock.volume.strip
+    assert [bar[0] for bar in strip.bars] == [0, 1, 2, 3, 4, 5]
+    assert [bar[2] for bar in strip.bars].index(True) == 2
+    qtbot.mouseClick(
+        strip, Qt.MouseButton.LeftButton, pos=QPoint(strip.width() - 3, 20)
+    )
+    settle(qtbot, 50)
+    assert dock.prompter.plane == 5
+    assert shown(dock)[38, 46]
+    press(viewer, Qt.Key.Key_U)
+    session = dock.desk.session
+    (target,) = session.objects.values()
+    assert sorted(target.parts) == [0, 1, 2, 3, 4, 5]
+    press(viewer, Qt.Key.Key_Z, CONTROL)  # one step, all slices
+    assert not np.asarray(session.labels).any()
+
+
+def test_cancel_keeps_the_slices_that_are_done(volume, qtbot):
+    viewer, dock = volume
+    click_block(viewer, dock, qtbot, 2)
+    work = dock.desk.work
+
+    def stop(topic, fraction, text):
+        if topic == "follow":
+            work.cancel()
+
+    work.progressed.connect(stop)
+    dock.prompter.slices.follow((1,))
+    qtbot.waitUntil(lambda: 3 in dock.prompter.draft.planes)
+    idle(qtbot, dock)
+    assert 2 in dock.prompter.draft.planes
+    work.progressed.disconnect(stop)
+    press(viewer, Qt.Key.Key_Z, CONTROL)
+    assert dock.prompter.draft.planes == [2]
+
+
+def test_slices_between_two_that_were_prompted_are_filled_in(volume, qtbot):
+    viewer, dock = volume
+    click_block(viewer, dock, qtbot, 2)
+    dock.prompter.slices.jump(5)
+    settle(qtbot, 50)
+    click_block(viewer, dock, qtbot, 5)
+    qtbot.mouseClick(dock.volume.between, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: dock.prompter.draft.planes == [2, 3, 4, 5])
+    truth = stack()[3] > 0
+    found = dock.prompter.draft.mask(3).full
+    assert (truth & found).sum() / (truth | found).sum() > 0.8
+    dock.prompter.slices.jump_to_worst()
+    settle(qtbot, 50)
+    assert dock.prompter.plane in (3, 4)
+
+
+def test_an_object_of_many_slices_is_taken_up_and_corrected(volume, qtbot):
+    viewer, dock = volume
+    click_block(viewer, dock, qtbot, 2)
+    dock.prompter.slices.follow()
+    idle(qtbot, dock)
+    dock.prompter.commit()
+    session = dock.desk.session
+    click(viewer, dock.desk.link.strokes, (32, 40), CONTROL)
+    answered(qtbot, dock)
+    assert dock.prompter.draft.planes == [0, 1, 2, 3, 4, 5]
+    dock.prompter.slices.jump(4)
+    settle(qtbot, 50)
+    click(viewer, dock.desk.link.strokes, (80, 100), SHIFT)
+    answered(qtbot, dock)
+    assert dock.prompter.draft.changed_planes == [4]
+    dock.prompter.commit()
+    assert len(session.objects) == 1
+
+
+def test_everything_is_found_tuned_and_taken(make_napari_viewer, qtbot):
+    viewer, dock = begin(make_napari_viewer, qtbot, scene())
+    search, session = dock.prompter.search, dock.desk.session
+    dock.many.spacing.setValue(16)
+    model = session.model
+    press(viewer, Qt.Key.Key_E, SHIFT)
+    qtbot.waitUntil(lambda: len(search.found) >= 2)
+    idle(qtbot, dock)
+    before, encoded = len(search.found), model.encoded
+    dock.many.smallest.setValue(4000)
+    assert len(search.found) < before
+    dock.many.smallest.setValue(30)
+    assert len(search.found) == before
+    assert model.encoded == encoded  # nothing was asked again
+    dock.many.skip.click()
+    assert len(search.found) == before - 1
+    dock.many.accept.click()
+    assert len(session.objects) == 1
+    left = len(search.found)
+    press(viewer, Qt.Key.Key_T, SHIFT)
+    assert len(session.objects) <= 1 + left
+    assert search.found == []
+    press(viewer, Qt.Key.Key_Z, CONTROL)
+    assert len(session.objects) == 1
+
+
+def test_all_like_one_are_found_with_one_click(make_napari_viewer, qtbot):
+    image = np.full((128, 256), 40, np.uint8)
+    for y in range(20, 120, 40):
+        for x in range(20, 250, 40):
+            image[y - 6 : y + 6, x - 6 : x + 6] = 200
+    viewer, dock = begin(make_napari_viewer, qtbot, image, model=GreyModel(tile=256))
+    dock.prompter.use(Tool.CLICK)
+    click(viewer, dock.desk.link.image, (60, 100))
+    answered(qtbot, dock)
+    press(viewer, Qt.Key.Key_S, SHIFT)
+    qtbot.waitUntil(lambda: bool(dock.prompter.search.found))
+    found = dock.prompter.search.found
+    assert len(found) >= 16  # of 18; two at the rim may go
+    dock.prompter.search.accept_all()
+    assert len(dock.desk.session.objects) == len(found)
+
+
+def test_a_cancelled_search_shows_what_it_has(make_napari_viewer, qtbot):
+    image = np.tile(scene(), (12, 1))  # three bands
+    _, dock = begin(make_napari_viewer, qtbot, image)
+    work, search = dock.desk.work, dock.prompter.search
+
+    def stop(topic, fraction, text):
+        if fraction > 0.5:
+            work.cancel()
+
+    work.progressed.connect(stop)
+    search.everything()
+    qtbot.waitUntil(lambda: not work.busy, timeout=30_000)
+    settle(qtbot, 50)
+    work.progressed.disconnect(stop)
+    assert search.found
+    assert max(mask.bbox[2] for mask in search.found) < image.shape[0]
