@@ -118,9 +118,9 @@ def rows_by_stroke(
             f"{int(strokes.max())}"
             " was painted. Use a smaller class id."
         )
-    h, w, dim = tokens.shape
+    h, w = tokens.shape[:2]
     p = -(-strokes.shape[0] // h)
-    ys, xs = np.nonzero(strokes)
+    ys, xs = np.divmod(np.flatnonzero(strokes), strokes.shape[1])
     if len(ys) == 0:
         return {}
     names, who = np.unique(owners[ys, xs], return_inverse=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sesami.retrieve._bank import UNLABELLED, RetrieveError, Rows, touched_rows
+from napari_sesami.retrieve._pixels import nothing
 from napari_sesami.retrieve._votes import left_out_score, tune
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sesami.retrieve._pixels import Check
     from napari_sesami.retrieve._retriever import Retriever
     from napari_sesami.retrieve._store import TokenStore
 
@@ -82,17 +84,19 @@ def _reason(
     )
 
 
-def worth(retriever: Retriever) -> dict[int, float]:
+def worth(retriever: Retriever, check: Check = nothing) -> dict[int, float]:
     """What each stroke adds to the others: the fall of their left-out score without it.
 
     Negative: the other strokes are told apart better without it, so look at it again.
-    A stroke that is the only one of its class cannot be judged and gets NaN.
+    A stroke that is the only one of its class cannot be judged and gets NaN. `check` is
+    called before each stroke; what it raises ends the work.
     """
     rows = retriever.bank.rows()
     n, temper = retriever.bank.n_classes, retriever.temper
     out: dict[int, float] = {}
     strokes = np.unique(rows.stroke)
     for stroke in strokes:
+        check()
         others = rows.take(rows.stroke != stroke)
         own = set(np.unique(rows.take(rows.stroke == stroke).patches)) - {UNLABELLED}
         if not own <= set(np.unique(others.patches)):

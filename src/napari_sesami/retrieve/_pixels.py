@@ -14,11 +14,19 @@ import numpy as np
 from scipy import ndimage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
+
+    Check = Callable[[], None]  # called now and then; raises to stop the work
 
 EPSILON = 1e-3  # of the guide's variance; the image is in [0, 1]
 CHUNK = 1 << 14  # pixels at a time, so that what is computed of them stays in the cache
 FLOOR = 1e-4  # least variance of a feature: a stroke never saw all of its class
+
+
+def nothing() -> None:
+    """Let the work go on."""
 
 
 def upsample(
@@ -38,7 +46,7 @@ def upsample(
 def quick_labels(
     votes: NDArray[np.float32], shape: tuple[int, int], patch: int
 ) -> NDArray[np.uint8]:
-    """Class ids (H, W) that `upsample` and its argmax would give, in a tenth of the time.
+    """Class ids (H, W) that `upsample` and its argmax would give, but sooner.
 
     Between four tokens of one winner the winner stays, so that only the seams between
     classes are interpolated.
@@ -119,18 +127,23 @@ def guided(
     return np.stack([maker.filter(m) for m in np.moveaxis(map_, -1, 0)], -1)
 
 
-def pixel_features(image: NDArray[np.float32]) -> NDArray[np.float32]:
+def pixel_features(
+    image: NDArray[np.float32], check: Check = nothing
+) -> NDArray[np.float32]:
     """Grey level at three scales, edge strength and local spread, (H, W, 6)."""
-    fine, middle, coarse = (ndimage.gaussian_filter(image, s) for s in (0.7, 1.5, 4.0))
-    edge = ndimage.gaussian_gradient_magnitude(image, 1.5)
-    spread = np.sqrt(
-        np.maximum(
-            ndimage.gaussian_filter(image * image, 3.0)
-            - ndimage.gaussian_filter(image, 3.0) ** 2,
-            0,
-        )
-    )
-    return np.stack([image, fine, middle, coarse, edge, spread], -1).astype(np.float32)
+    out = np.empty((*image.shape, 6), np.float32)
+    out[..., 0] = image
+    for i, sigma in enumerate((0.7, 1.5, 4.0)):
+        check()
+        out[..., i + 1] = ndimage.gaussian_filter(image, sigma)
+    check()
+    out[..., 4] = ndimage.gaussian_gradient_magnitude(image, 1.5)
+    check()
+    mean = ndimage.gaussian_filter(image, 3.0)
+    check()
+    square = ndimage.gaussian_filter(image * image, 3.0)
+    out[..., 5] = np.sqrt(np.maximum(square - mean**2, 0))
+    return out
 
 
 @dataclass(frozen=True)
@@ -175,7 +188,9 @@ class PixelEvidence:
             logdet[c] = np.linalg.slogdet(covariance)[1]
         return PixelEvidence(means, inverse, logdet, known)
 
-    def log_likelihood(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def log_likelihood(
+        self, features: NDArray[np.float32], check: Check = nothing
+    ) -> NDArray[np.float32]:
         """(H, W, C) up to a constant; classes without a stroke get −∞."""
         import torch
 
@@ -191,6 +206,7 @@ class PixelEvidence:
         bias = torch.from_numpy(np.concatenate(shift)).float()
         logdet = torch.from_numpy(self.logdet[known]).float()
         for part, said in zip(x.split(CHUNK), out.split(CHUNK), strict=True):
+            check()
             white = torch.addmm(bias, part, weight, beta=-1).square_()
             distance = white.view(len(part), len(known), -1).sum(-1)
             said[:, known] = distance.add_(logdet).mul_(-0.5)
@@ -198,7 +214,10 @@ class PixelEvidence:
 
 
 def fuse(
-    votes: NDArray[np.float32], evidence: NDArray[np.float32] | None, weight: float
+    votes: NDArray[np.float32],
+    evidence: NDArray[np.float32] | None,
+    weight: float,
+    check: Check = nothing,
 ) -> NDArray[np.float32]:
     """Probabilities (H, W, C) ∝ votes · exp(weight · evidence)."""
     import torch
@@ -210,6 +229,7 @@ def fuse(
         said = torch.from_numpy(np.ascontiguousarray(evidence)).view(-1, n)
     out = torch.empty_like(given)
     for start in range(0, len(given), CHUNK):
+        check()
         part = slice(start, start + CHUNK)
         logits = given[part].clamp(min=1e-4).log_()
         if said is not None:

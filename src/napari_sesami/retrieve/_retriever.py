@@ -13,6 +13,7 @@ from napari_sesami.retrieve._pixels import (
     Guide,
     PixelEvidence,
     fuse,
+    nothing,
     pixel_features,
     quick_labels,
     upsample,
@@ -22,6 +23,7 @@ from napari_sesami.retrieve._votes import Temper, balanced, count_votes, shares,
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_sesami.retrieve._pixels import Check
     from napari_sesami.retrieve._store import TokenStore
 
 
@@ -75,11 +77,10 @@ class _Looks:
         self.guide = Guide(image, store.patch, step=max(1, store.patch // 2))
         self._features: NDArray[np.float32] | None = None
 
-    @property
-    def features(self) -> NDArray[np.float32]:
+    def features(self, check: Check) -> NDArray[np.float32]:
         """`pixel_features` of the plane."""
         if self._features is None:
-            self._features = pixel_features(self.guide.image)
+            self._features = pixel_features(self.guide.image, check)
         return self._features
 
 
@@ -192,14 +193,19 @@ class Retriever:
             self._sums.clear()
         return score
 
-    def segment(self, plane: int, *, refine: bool = True) -> Labelled:
-        """Label every pixel of a plane from all strokes, wherever they were painted."""
+    def segment(
+        self, plane: int, *, refine: bool = True, check: Check = nothing
+    ) -> Labelled:
+        """Label every pixel of a plane from all strokes, wherever they were painted.
+
+        `check` is called now and then while it refines; what it raises ends the work.
+        """
         probability, total = self._probability(plane)
         best = np.max(list(total.best.values()), axis=0)
         shape, patch = self.store.scan.plane_shape, self.store.patch
         pixels = upsample(probability, shape, patch)
         if refine:
-            pixels = self._refine(plane, pixels)
+            pixels = self._refine(plane, pixels, check)
         labels = (pixels.argmax(-1) + 1).astype(np.uint8)
         novelty = upsample((1 - best)[..., None], shape, patch)[..., 0]
         return Labelled(labels, pixels, np.clip(novelty, 0, 2))
@@ -226,19 +232,26 @@ class Retriever:
         return balanced(total.votes, mass, self.temper), total
 
     def _refine(
-        self, plane: int, pixels: NDArray[np.float32], weight: float = 0.5
+        self,
+        plane: int,
+        pixels: NDArray[np.float32],
+        check: Check,
+        weight: float = 0.5,
     ) -> NDArray[np.float32]:
         looks = self._looks
         if looks is None or looks.plane != plane:
             looks = self._looks = _Looks(plane, self.store.scan.grey(plane), self.store)
         for c in range(pixels.shape[-1]):
+            check()
             pixels[..., c] = looks.guide.filter(pixels[..., c])
         np.clip(pixels, 0, 1, out=pixels)
         strokes = self._strokes.get(plane)
         if strokes is None or not strokes.any():
             return pixels / np.maximum(pixels.sum(-1, keepdims=True), 1e-6)
-        evidence = PixelEvidence.learn(looks.features, strokes, self._n_classes)
-        return fuse(pixels, evidence.log_likelihood(looks.features), weight)
+        features = looks.features(check)
+        evidence = PixelEvidence.learn(features, strokes, self._n_classes)
+        said = evidence.log_likelihood(features, check)
+        return fuse(pixels, said, weight, check)
 
     def _sum(self, plane: int) -> _Sum:
         """Running votes of a plane, counted afresh the first time it is asked for."""

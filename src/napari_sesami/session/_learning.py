@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -84,16 +84,17 @@ class SessionLearning(SessionCore):
         store = self._store(zoom)
         for plane, *_ in strokes:
             self._tokens(store, plane, cancelled)
-        if self._retriever is None or self._retriever.store is not store:
-            self._retriever = Retriever(store, self._top_class())
+        found = self._retriever
+        if found is None or found.store is not store:
+            found = self._retriever = Retriever(store, self._top_class())
             if self._taught is not None:
-                self._retriever.teach(self._taught[0], self._top_class())
-        if _follow(self._retriever, strokes, self.scan.plane_shape):
+                found.teach(self._taught[0], self._top_class())
+        if _follow(found, strokes, self.scan.plane_shape):
             self._untuned = True
         if tune and self._untuned:
-            self._retriever.tune()
+            found.tune()
             self._untuned = False
-        return self._retriever
+        return found
 
     def best_zoom(self, cancelled: Cancelled | None = None) -> float:
         """The scale at which the strokes are told apart best, or that of a bank."""
@@ -252,22 +253,41 @@ def stroke_owners(classes: NDArray[np.uint8], plane: int) -> NDArray[np.int64]:
 
     The name is the place of the first pixel, so undoing an edit gives the same names.
     """
-    from skimage.measure import label
+    owners = np.zeros(classes.size, np.int64)
+    painted = np.flatnonzero(classes)
+    if len(painted) == 0:
+        return owners.reshape(classes.shape)
+    parts = _connected(classes, painted)
+    _, first, who = np.unique(parts, return_index=True, return_inverse=True)
+    names = plane * classes.size + painted[first] + 1
+    owners[painted] = names[who]
+    return owners.reshape(classes.shape)
 
-    owners = np.zeros(classes.shape, np.int64)
-    rows = np.flatnonzero(classes.any(1))
-    if not len(rows):
-        return owners
-    columns = np.flatnonzero(classes.any(0))
-    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    parts: Any = label(classes[box], background=0, connectivity=2)
-    y, x = np.nonzero(parts)
-    _, first, who = np.unique(parts[y, x], return_index=True, return_inverse=True)
+
+def _connected(
+    classes: NDArray[np.uint8], painted: NDArray[np.int64]
+) -> NDArray[np.int32]:
+    """Number of the connected part of each painted pixel (flat, ascending)."""
+    if len(painted) > classes.size // 64:
+        from skimage.measure import label
+
+        return label(classes, background=0, connectivity=2).ravel()[painted]
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     width = classes.shape[1]
-    corner = (y[first] + rows[0]) * width + x[first] + columns[0]
-    names = plane * classes.size + corner + 1
-    owners[y + rows[0], x + columns[0]] = names[who]
-    return owners
+    flat, x = classes.ravel(), painted % width
+    pairs = []
+    for down, right in ((0, 1), (1, -1), (1, 0), (1, 1)):
+        there = painted + down * width + right
+        inside = (x + right >= 0) & (x + right < width) & (there < classes.size)
+        mine = np.flatnonzero(inside)
+        mine = mine[flat[there[mine]] == flat[painted[mine]]]
+        pairs.append((mine, np.searchsorted(painted, there[mine])))
+    a, b = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    n = len(painted)
+    graph = coo_array((np.ones(len(a), bool), (a, b)), shape=(n, n))
+    return connected_components(graph, directed=False)[1]
 
 
 def _two_of_each(strokes: Sequence[StrokePlane]) -> bool:
