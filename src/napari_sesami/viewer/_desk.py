@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from napari_sesami.session import Session
     from napari_sesami.viewer._link import Link
     from napari_sesami.viewer._prompter import Prompter
+    from napari_sesami.viewer._retrieve_live import Live
 
 WELCOME = "Open a scan, or take an image that is already in the viewer."
 _desks: weakref.WeakKeyDictionary[Any, Desk] = weakref.WeakKeyDictionary()
@@ -78,6 +79,8 @@ class Desk:
         Where everything slow is done.
     prompter
         What the SeSAMI panel drives, or None before it was asked for.
+    live
+        What makes labels of strokes, or None before it was asked for.
     message
         What was said last.
     """
@@ -90,6 +93,8 @@ class Desk:
     """a file holds several images: path, list of ImageInfo"""
     name_wanted = Signal()
     """somebody wants to name a new class"""
+    why_wanted = Signal()
+    """somebody wants to know why the pixel under the cursor got its class"""
     keys_wanted = Signal()
     """somebody wants to see the list of keys"""
 
@@ -104,6 +109,7 @@ class Desk:
         self.link: Link | None = None
         self._links: list[Link] = []
         self.prompter: Prompter | None = None
+        self.live: Live | None = None
         self._dispatch = _weak_dispatch(self)
         self._settle = Later(self._select, 0)
         self._unbind = bind(viewer, self._dispatch, viewer_keys())
@@ -190,6 +196,8 @@ class Desk:
         self.work.close()
         if self.prompter is not None:
             self.prompter.close()
+        if self.live is not None:
+            self.live.close()
         for link in list(self._links):
             self._let_go(link)
         viewer = self._viewer()

@@ -1,0 +1,192 @@
+"""What the work thread does for retrieval; knows no widget and no layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sesami.viewer._work import Cancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from napari_sesami.retrieve import Labelled, Reason, Retriever
+    from napari_sesami.session import Session
+    from napari_sesami.viewer._work import Ticket
+
+THUMBNAIL = 56  # pixels of the scan
+
+
+@dataclass(frozen=True)
+class How:
+    """How the strokes are read.
+
+    Attributes
+    ----------
+    zoom
+        Scale at which the scan is read.
+    off
+        Strokes that are switched off.
+    refine
+        Whether labels are sharpened in a second pass.
+    maps
+        Keys of the maps that are shown.
+    """
+
+    zoom: float = 1.0
+    off: frozenset[int] = frozenset()
+    refine: bool = True
+    maps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StrokeFacts:
+    """A stroke as the bank knows it; `worth` is NaN until it was judged."""
+
+    stroke: int
+    class_id: int
+    plane: int
+    patches: int
+    worth: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Found:
+    """Labels of one plane and what is known besides."""
+
+    plane: int
+    labels: NDArray[np.uint8]
+    strokes: tuple[StrokeFacts, ...]
+    classes: int
+    seconds: float
+    maps: dict[str, Labelled] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Why:
+    """A reason with its picture (n, n) uint8, or None if it comes from a bank."""
+
+    reason: Reason
+    picture: NDArray[np.uint8] | None
+
+
+def retriever_of(
+    session: Session, how: How, ticket: Ticket, *, plane: int | None = None, tune: bool
+) -> Retriever:
+    """Bring the retriever up to date; tokens of `plane` come first."""
+    from napari_sesami import models
+
+    def progress(done: int, total: int) -> None:
+        ticket.report(done / total, f"Reading the scan: tile {done} of {total}.")
+
+    def cancelled() -> bool:
+        return ticket.cancelled
+
+    try:
+        if plane is not None and not session.tokens(
+            plane, how.zoom, progress=progress, cancelled=cancelled
+        ):
+            raise Cancelled
+        retriever = session.retriever(how.zoom, cancelled, tune=tune)
+    except models.Cancelled:
+        raise Cancelled from None
+    for stroke in retriever.bank.strokes:
+        retriever.switch(stroke, stroke not in how.off)
+    return retriever
+
+
+def quick(session: Session, plane: int, how: How, ticket: Ticket) -> Found:
+    """Label a plane at once, without refining."""
+    begun = perf_counter()
+    retriever = retriever_of(session, how, ticket, plane=plane, tune=False)
+    labels = retriever.quick(plane)
+    strokes = facts(retriever)
+    classes = len({s.class_id for s in strokes if s.stroke not in how.off})
+    return Found(plane, labels, strokes, classes, perf_counter() - begun)
+
+
+def refined(session: Session, plane: int, how: How, ticket: Ticket) -> Found:
+    """Label a plane with fine borders, and give what maps need."""
+    begun = perf_counter()
+    retriever = retriever_of(session, how, ticket, plane=plane, tune=True)
+    said = retriever.segment(plane, refine=how.refine, check=ticket.check)
+    strokes = facts(retriever)
+    classes = len({s.class_id for s in strokes if s.stroke not in how.off})
+    maps = dict.fromkeys(how.maps, said)
+    return Found(plane, said.labels, strokes, classes, perf_counter() - begun, maps)
+
+
+def one_of_all(
+    session: Session, plane: int, how: How, disk: Any, keep: int, ticket: Ticket
+) -> int:
+    """Label a plane of a whole scan and write it; gives its number."""
+    retriever = retriever_of(session, how, ticket, plane=plane, tune=True)
+    said = retriever.segment(plane, refine=how.refine, check=ticket.check)
+    if plane != keep:
+        retriever.forget(plane)
+    disk[plane] = said.labels
+    return plane
+
+
+def facts(retriever: Retriever) -> tuple[StrokeFacts, ...]:
+    """Everything that is in the bank, stroke by stroke."""
+    out = []
+    for stroke, rows in retriever.bank:
+        flat = rows.patches[0].ravel()
+        class_id = int(flat[flat != 255][0])
+        out.append(StrokeFacts(stroke, class_id, int(rows.where[0, 0]), len(rows)))
+    return tuple(out)
+
+
+def judged(session: Session, how: How, ticket: Ticket) -> dict[int, float]:
+    """What every stroke is worth to the others."""
+    from napari_sesami.retrieve import worth
+
+    return worth(retriever_of(session, how, ticket, tune=True), ticket.check)
+
+
+def best_zoom(session: Session, ticket: Ticket) -> float:
+    """The scale at which the strokes are told apart best."""
+    from napari_sesami import models
+
+    try:
+        return session.best_zoom(lambda: ticket.cancelled)
+    except models.Cancelled:
+        raise Cancelled from None
+
+
+def explained(
+    session: Session, plane: int, at: tuple[float, float], how: How, ticket: Ticket
+) -> list[Why]:
+    """Why a pixel got its class, with pictures."""
+    from napari_sesami.retrieve import why
+
+    retriever = retriever_of(session, how, ticket, plane=plane, tune=True)
+    reasons = why(retriever, plane, *at)
+    greys = {p: session.scan.grey(p) for p in {r.plane for r in reasons} if p >= 0}
+    return [Why(r, _picture(greys.get(r.plane), r.bbox)) for r in reasons]
+
+
+def _picture(
+    grey: NDArray[np.float32] | None, bbox: Iterable[int]
+) -> NDArray[np.uint8] | None:
+    """The surroundings of a patch, as large as the scan allows."""
+    if grey is None:
+        return None
+    y0, x0, y1, x1 = bbox
+    side = min(THUMBNAIL, *grey.shape)
+    y = int(np.clip((y0 + y1 - side) // 2, 0, grey.shape[0] - side))
+    x = int(np.clip((x0 + x1 - side) // 2, 0, grey.shape[1] - side))
+    crop = grey[y : y + side, x : x + side]
+    lo, hi = float(crop.min()), float(crop.max())
+    out = np.uint8(255 * (crop - lo) / max(hi - lo, 1e-6))
+    edge = np.zeros(out.shape, bool)
+    edge[y0 - y - 1 : y1 - y + 1, x0 - x - 1 : x1 - x + 1] = True
+    edge[y0 - y : y1 - y, x0 - x : x1 - x] = False
+    out[edge] = 255  # a frame around the patch itself
+    return np.ascontiguousarray(out)

@@ -1,0 +1,96 @@
+"""The whole scan in the background, plane by plane, outward from the one on screen."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari_sesami.viewer import _retrieve_jobs as jobs
+from napari_sesami.viewer._errors import sentence
+
+if TYPE_CHECKING:
+    from napari_sesami.viewer._retrieve_live import Live
+
+WHOLE = "whole scan"
+
+
+class WholeScan:
+    """Each plane is a job of its own, so that a stroke in between is answered at once.
+
+    Attributes
+    ----------
+    total
+        How many planes are wanted; 0 if nothing runs.
+    done
+        How many are on disk.
+    """
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._planes: list[int] = []
+        self._disk: Any = None
+        self.total = self.done = 0
+
+    @property
+    def running(self) -> bool:
+        """Whether planes are still to come."""
+        return bool(self._planes)
+
+    def start(self) -> None:
+        """Label every plane with the strokes as they are now."""
+        live = self._live
+        link, layers = live.link, live.layers
+        if layers is None:
+            return
+        self.stop()
+        session = link.session
+        folder = None
+        if session.project is not None and not session.project.read_only:
+            folder = session.project.path / "retrieved"
+        try:
+            self._disk = layers.labels.to_disk(folder)
+        except OSError as error:
+            live.desk.say(sentence(error))
+            return
+        here, n = link.plane, session.scan.n_planes
+        self._planes = sorted(range(n), key=partial(_distance, here))
+        self.total, self.done = n, 0
+        self._next()
+
+    def stop(self) -> None:
+        """Leave it at what is done."""
+        if self.running:
+            self._planes = []
+            self._live.desk.work.cancel(WHOLE)
+            self._live.progressed.emit(self.done, self.total)
+
+    def _next(self) -> None:
+        live = self._live
+        live.progressed.emit(self.done, self.total)
+        if not self._planes or live.desk.link is None:
+            return
+        plane, keep = self._planes[0], live.link.plane
+        job = partial(
+            jobs.one_of_all, live.link.session, plane, live.how, self._disk, keep
+        )
+        live.desk.work.submit(WHOLE, job, self._on_plane, self._on_refused)
+
+    def _on_plane(self, plane: int) -> None:
+        if not self._planes or self._live.layers is None:
+            return
+        self._planes.pop(0)
+        self.done += 1
+        self._live.layers.labels.written.add(plane)
+        if plane == self._live.link.plane:
+            self._live.layers.show(plane, self._live.layers.labels.plane(plane))
+        if not self._planes:
+            self._live.desk.say(f"All {self.total} slices are labelled.")
+        self._next()
+
+    def _on_refused(self, text: str) -> None:
+        self._planes = []
+        self._live.progressed.emit(self.done, self.total)
+
+
+def _distance(here: int, plane: int) -> tuple[int, int]:
+    return abs(plane - here), plane
