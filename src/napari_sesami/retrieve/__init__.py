@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from napari_sesami.retrieve._explain import Reason, choose_zoom, why, worth
     from napari_sesami.retrieve._published import retrieve, to_pixels
+    from napari_sesami.retrieve._repeats import Repeats, find_repeats, transfer_labels
     from napari_sesami.retrieve._retriever import Labelled, Retriever
     from napari_sesami.retrieve._store import TokenStore
     from napari_sesami.retrieve._votes import Temper
@@ -41,6 +42,9 @@ _HOMES = {
     "retrieve": "_published",
     "to_pixels": "_published",
     "Labelled": "_retriever",
+    "Repeats": "_repeats",
+    "find_repeats": "_repeats",
+    "transfer_labels": "_repeats",
     "Retriever": "_retriever",
     "TokenStore": "_store",
     "Temper": "_votes",
@@ -52,6 +56,7 @@ __all__ = [
     "BankFile",
     "Labelled",
     "Reason",
+    "Repeats",
     "RetrieveError",
     "Retriever",
     "Rows",
@@ -59,12 +64,14 @@ __all__ = [
     "TokenStore",
     "choose_zoom",
     "combine",
+    "find_repeats",
     "fitting_zoom",
     "load_bank",
     "retrieve",
     "save_bank",
     "to_pixels",
     "touched_rows",
+    "transfer_labels",
     "why",
     "worth",
 ]

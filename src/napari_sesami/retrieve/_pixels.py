@@ -205,8 +205,9 @@ class PixelEvidence:
         weight = torch.from_numpy(np.concatenate(whiten, 1)).float()
         bias = torch.from_numpy(np.concatenate(shift)).float()
         logdet = torch.from_numpy(self.logdet[known]).float()
-        for part, said in zip(x.split(CHUNK), out.split(CHUNK), strict=True):
+        for start in range(0, len(x), CHUNK):
             check()
+            part, said = x[start : start + CHUNK], out[start : start + CHUNK]
             white = torch.addmm(bias, part, weight, beta=-1).square_()
             distance = white.view(len(part), len(known), -1).sum(-1)
             said[:, known] = distance.add_(logdet).mul_(-0.5)

@@ -115,6 +115,10 @@ class SessionLearning(SessionCore):
         found = store.plane(plane, progress=progress, cancelled=cancelled)
         return found is not None
 
+    def token_store(self, zoom: float = 1.0) -> TokenStore:
+        """The tokens of the scan, read at a scale."""
+        return self._store(zoom)
+
     def stroke_pixels(self, stroke: int) -> tuple[int, BBox, NDArray[np.bool_]] | None:
         """Plane, box (y0, x0, y1, x1) and pixels of a stroke that a reason names."""
         for plane, _, owners in self._stroke_planes():
@@ -146,14 +150,21 @@ class SessionLearning(SessionCore):
         moved = Rows(rows.tokens, table[rows.patches], rows.where, rows.stroke)
         self._taught, self._retriever = (moved, zoom), None
 
-    def export_bank(self, path: str | Path, *, thumbnails: bool = True) -> Path:
+    def export_bank(
+        self,
+        path: str | Path,
+        *,
+        thumbnails: bool = True,
+        zoom: float | None = None,
+    ) -> Path:
         """Write what was painted (and taught) to a `.bank` file for other scans.
 
-        Without thumbnails no pixel of the scan leaves the house.
+        Without thumbnails no pixel of the scan leaves the house. `zoom` is the scale
+        at which the scan is read, as in `retriever`.
         """
         from napari_sesami.retrieve import BankCard, BankClass, BankFile, save_bank
 
-        retriever = self.retriever()
+        retriever = self.retriever(zoom)
         rows = retriever.bank.rows()
         classes = tuple(BankClass(e.id, e.name, str(e.color)) for e in self.classes)
         patch = retriever.store.patch

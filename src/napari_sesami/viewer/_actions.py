@@ -35,6 +35,8 @@ def act(desk: Desk, action: Action, argument: int = 0) -> None:
             _save(desk)
         case Action.SHOW_KEYS:
             desk.keys_wanted.emit()
+        case Action.WHY:
+            _why(desk)
 
 
 def _link(desk: Desk) -> Link:
@@ -68,6 +70,13 @@ def _pick(desk: Desk, number: int) -> None:
     link.pick(entries[number - 1].id if number else 0)
     what = f"Painting {entries[number - 1].name}." if number else "Erasing strokes."
     desk.say(what)
+
+
+def _why(desk: Desk) -> None:
+    _link(desk)
+    if desk.live is None:
+        raise ViewerError("Open the panel Strokes to labels first: it explains.")
+    desk.why_wanted.emit()
 
 
 def _save(desk: Desk) -> None:

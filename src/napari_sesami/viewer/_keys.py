@@ -42,6 +42,7 @@ class Action(Enum):
     PROMPT_EVERYTHING = "prompt_everything"
     PROMPT_ALIKE = "prompt_alike"
     PROMPT_ACCEPT = "prompt_accept"
+    WHY = "why"
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ KEYS: tuple[Key, ...] = (
     Key("Shift-E", Action.PROMPT_EVERYTHING, "Masks of everything"),
     Key("Shift-S", Action.PROMPT_ALIKE, "Find all like this one"),
     Key("Shift-T", Action.PROMPT_ACCEPT, "Take all masks that were found"),
+    Key("Shift-W", Action.WHY, "Why did the pixel under the cursor get its class?"),
 )
 """Every key we bind."""
 

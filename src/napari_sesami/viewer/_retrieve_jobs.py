@@ -12,10 +12,11 @@ from napari_sesami.viewer._work import Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from napari_sesami.retrieve import Labelled, Reason, Retriever
+    from napari_sesami.retrieve import Labelled, Reason, Repeats, Retriever
     from napari_sesami.session import Session
     from napari_sesami.viewer._work import Ticket
 
@@ -172,6 +173,36 @@ def explained(
     return [Why(r, _picture(greys.get(r.plane), r.bbox)) for r in reasons]
 
 
+def saved_bank(
+    session: Session, how: How, path: Path, thumbnails: bool, ticket: Ticket
+) -> Path:
+    """Write what was learned."""
+    retriever_of(session, how, ticket, tune=True)
+    return session.export_bank(path, thumbnails=thumbnails, zoom=how.zoom)
+
+
+def repeats_of(
+    session: Session,
+    plane: int,
+    box: tuple[int, int, int, int],
+    least: float,
+    how: How,
+    ticket: Ticket,
+) -> tuple[int, tuple[int, int, int, int], Repeats]:
+    """Find the repeats of a cell."""
+    from napari_sesami.retrieve import find_repeats
+
+    def progress(done: int, total: int) -> None:
+        ticket.report(done / total, f"Reading the scan: tile {done} of {total}.")
+
+    if not session.tokens(
+        plane, how.zoom, progress=progress, cancelled=lambda: ticket.cancelled
+    ):
+        raise Cancelled
+    store = session.token_store(how.zoom)
+    return plane, box, find_repeats(store, plane, box, least=least)
+
+
 def _picture(
     grey: NDArray[np.float32] | None, bbox: Iterable[int]
 ) -> NDArray[np.uint8] | None:
@@ -184,7 +215,7 @@ def _picture(
     x = int(np.clip((x0 + x1 - side) // 2, 0, grey.shape[1] - side))
     crop = grey[y : y + side, x : x + side]
     lo, hi = float(crop.min()), float(crop.max())
-    out = np.uint8(255 * (crop - lo) / max(hi - lo, 1e-6))
+    out = (255 * (crop - lo) / max(hi - lo, 1e-6)).astype(np.uint8)
     edge = np.zeros(out.shape, bool)
     edge[y0 - y - 1 : y1 - y + 1, x0 - x - 1 : x1 - x + 1] = True
     edge[y0 - y : y1 - y, x0 - x : x1 - x] = False

@@ -105,7 +105,9 @@ class Planes(PlaneArray):
 
         self.drop_disk()
         self._temporary = folder is None
-        self._folder = Path(tempfile.mkdtemp(prefix="sesami-")) if folder is None else folder
+        self._folder = (
+            Path(tempfile.mkdtemp(prefix="sesami-")) if folder is None else folder
+        )
         self._disk = zarr.create_array(
             store=str(self._folder / "whole scan.zarr"),
             shape=(int(np.prod(self.shape[:-2])), *self.shape[-2:]),
@@ -194,7 +196,9 @@ class ResultLayers:
     def map_layer(self, key: str) -> Image | None:
         """The layer of a map, if it is shown."""
         known = self._maps.get(key)
-        return known[1] if known is not None and known[1] in self._viewer.layers else None
+        return (
+            known[1] if known is not None and known[1] in self._viewer.layers else None
+        )
 
     def close(self) -> None:
         """Take the layers out, and what they hold on disk only for a while."""

@@ -160,7 +160,9 @@ class Live:
         session, plane = self.link.session, self.link.plane
         height, width = session.scan.plane_shape
         if not (0 <= at[0] < height and 0 <= at[1] < width):
-            raise ViewerError("Point at a pixel of the scan to see why it got its class.")
+            raise ViewerError(
+                "Point at a pixel of the scan to see why it got its class."
+            )
         job = partial(jobs.explained, session, plane, at, self.how)
         self.desk.work.submit(WHY, job, self._on_explained)
 
@@ -193,9 +195,9 @@ class Live:
 
     def _on_refined(self, found: Found) -> None:
         self._show(found)
-        for kind in MAPS if self.layers is not None else ():
+        for kind in MAPS:
             said = found.maps.get(kind.key)
-            if said is None or kind.key not in self.maps:
+            if said is None or kind.key not in self.maps or self.layers is None:
                 continue
             channel = min(self.vote_class, said.votes.shape[-1]) - 1
             pixels = {
@@ -296,4 +298,3 @@ def live_of(desk: Desk) -> Live:
     if desk.live is None:
         desk.live = Live(desk)
     return desk.live
-
