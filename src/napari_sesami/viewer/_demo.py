@@ -1,4 +1,4 @@
-"""`sesami demo` with a screen: napari with a sample and the panel, ready to paint."""
+"""`sesami demo` with a screen: napari with a sample and the panels, ready to click."""
 
 from __future__ import annotations
 
@@ -18,9 +18,24 @@ def run_demo(key: str) -> None:
 
 
 def open_demo(viewer: Viewer, key: str) -> None:
-    """Put the panel and a sample into a viewer."""
+    """Put the panels and a sample into a viewer and take up the click tool."""
+    from qtpy.QtCore import QTimer
+
     from napari_sesami.viewer._commands import show_dock
+    from napari_sesami.viewer._desk import desk_of
+    from napari_sesami.viewer._prompt_commands import click, show_prompt_dock
+
+    desk = desk_of(viewer)
+
+    def start() -> None:
+        """Take up the tool as soon as the sample lies on the desk."""
+        if desk.session is not None:
+            desk.session_changed.disconnect(start)
+            # after the layers that the sample still adds: each takes the selection
+            QTimer.singleShot(0, lambda: click(viewer))
 
     show_dock(viewer)
+    show_prompt_dock(viewer)
+    desk.session_changed.connect(start)
     viewer.open_sample("napari-sesami", key)
     viewer.reset_view()

@@ -246,7 +246,10 @@ class Desk:
             self._settle.soon()  # napari selects what is added after it
 
     def _select(self) -> None:
-        if self.link is not None:
+        from napari_sesami.viewer._prompt_mouse import Tool
+
+        pointing = self.prompter is not None and self.prompter.tool is not Tool.NONE
+        if self.link is not None and not pointing:
             self.link.select()
 
     def _on_removed(self, event: Any) -> None:

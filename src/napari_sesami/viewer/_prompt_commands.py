@@ -20,7 +20,9 @@ def show_prompt_dock(viewer: napari.viewer.Viewer) -> PromptDock:
     for widget in viewer.window.dock_widgets.values():
         if isinstance(widget, PromptDock):
             return widget
-    _, widget = viewer.window.add_plugin_dock_widget("napari-sesami", "SeSAMI")
+    _, widget = viewer.window.add_plugin_dock_widget(
+        "napari-sesami", "SeSAMI", tabify=True
+    )
     return widget
 
 

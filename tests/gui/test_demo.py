@@ -1,0 +1,38 @@
+"""`sesami demo` with a screen: one real click on the sample gives a mask."""
+
+from __future__ import annotations
+
+import pytest
+from qtpy.QtTest import QTest
+
+from napari_sesami.synth import load_sample
+from napari_sesami.viewer._demo import open_demo
+from napari_sesami.viewer._desk import desk_of
+from napari_sesami.viewer._prompt_mouse import Tool
+
+from ._hands import LEFT, NO_KEY, canvas, place
+
+pytestmark = pytest.mark.gui
+
+
+def test_the_demonstration_is_ready_to_click(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1200, 800)
+    open_demo(viewer, "tem")
+    desk = desk_of(viewer)
+    qtbot.waitUntil(
+        lambda: desk.prompter is not None and desk.prompter.tool is Tool.CLICK,
+        timeout=20_000,
+    )
+    viewer.reset_view()
+    qtbot.wait(200)
+    image = desk.link.image
+    truth = load_sample("tem").labels
+    y, x = 545, 547  # the middle of a nanosheet
+    QTest.mouseClick(canvas(viewer), LEFT, NO_KEY, place(viewer, image, (y, x)))
+    qtbot.waitUntil(lambda: desk.prompter.mask is not None, timeout=30_000)
+    found = desk.prompter.mask.full
+    assert found[y, x]
+    assert (truth[found] == truth[y, x]).mean() > 0.7
+    desk.prompter.commit()
+    assert len(desk.session.objects) == 1
