@@ -168,5 +168,5 @@ def _combo(tip: str, names: list[Any]) -> QComboBox:
     made.setSizeAdjustPolicy(
         QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
     )
-    made.setMinimumContentsLength(8)
+    made.setMinimumContentsLength(5)
     return made

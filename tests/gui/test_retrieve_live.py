@@ -1,0 +1,250 @@
+"""Strokes become labels while one paints, in a real window with a real mouse."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel
+
+from napari_sesami import Session
+from napari_sesami.scan import Scan
+from napari_sesami.viewer import attach
+from napari_sesami.viewer._retrieve_commands import show_strokes_dock
+from napari_sesami.viewer._spatial import SPATIAL
+from tests.retrieve.test_retriever import Texture
+
+from ._hands import drag, press, settle
+
+pytestmark = pytest.mark.gui
+CONTROL = Qt.KeyboardModifier.ControlModifier
+SOON = 20_000  # ms, on a busy machine
+THIRD = 40
+
+
+def layers_of(planes: int = 1) -> np.ndarray:
+    """Three layers of different grey in each plane."""
+    rng = np.random.default_rng(0)
+    grey = np.repeat([0.2, 0.5, 0.8], THIRD)[:, None] + 0.02 * rng.normal(
+        size=(planes, 3 * THIRD, 160)
+    )
+    return (grey * 1000).astype(np.uint16)
+
+
+def begin(make_napari_viewer, qtbot, data):
+    """A window, a session with three classes, and the panel."""
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1200, 800)
+    size = (2.0, 0.5, 0.5)[-data.ndim :]
+    session = Session(Scan.from_array(data, pixel_size=size, units="nm"))
+    session.token_encoder = Texture()
+    for name in ("substrate", "oxide", "metal"):
+        session.classes.add(name)
+    link = attach(viewer, session)
+    dock = show_strokes_dock(viewer)
+    qtbot.waitUntil(lambda: dock._docked)
+    dock.live.set_zoom(1.0)
+    viewer.reset_view()
+    settle(qtbot, 50)
+    return viewer, session, link, dock
+
+
+@pytest.fixture
+def opened(make_napari_viewer, qtbot):
+    return begin(make_napari_viewer, qtbot, layers_of()[0])
+
+
+def paint(viewer, link, number, y):
+    """Choose a class by its key and drag a stroke."""
+    press(viewer, getattr(Qt.Key, f"Key_{number}"))
+    drag(viewer, link.strokes, [(y, 30), (y, 60), (y, 90)])
+
+
+def paint_three(viewer, link, qtbot, dock):
+    """Paint a stroke of each class and wait for the labels of all."""
+    for number in (1, 2, 3):
+        paint(viewer, link, number, THIRD * number - THIRD // 2)
+        settle(qtbot, 60)
+    qtbot.waitUntil(lambda: result_classes(dock) == {1, 2, 3}, timeout=SOON)
+    qtbot.waitUntil(lambda: not dock.desk.work.busy, timeout=SOON)
+
+
+def result(dock, plane=0):
+    return dock.live.layers.labels.plane(plane)
+
+
+def result_classes(dock, plane=0):
+    return set(np.unique(result(dock, plane)))
+
+
+def truth():
+    return np.repeat([1, 2, 3], THIRD)[:, None]
+
+
+def test_strokes_of_the_mouse_label_the_slice_and_undo_takes_it_back(opened, qtbot):
+    viewer, session, link, dock = opened
+    paint_three(viewer, link, qtbot, dock)
+    assert (result(dock) == truth()).mean() > 0.95
+    layer = dock.live.layers.layer
+    for name in SPATIAL:
+        np.testing.assert_array_equal(getattr(layer, name), getattr(link.image, name))
+    before = result(dock).copy()
+    paint(viewer, link, 3, THIRD // 2)  # metal where the substrate is
+    qtbot.waitUntil(lambda: (result(dock) != before).any(), timeout=SOON)
+    press(viewer, Qt.Key.Key_Z, CONTROL)
+    qtbot.waitUntil(lambda: (result(dock) == before).all(), timeout=SOON)
+    assert session.can_redo
+
+
+def test_erasing_the_last_stroke_empties_the_result(opened, qtbot):
+    viewer, session, link, dock = opened
+    paint(viewer, link, 1, 20)
+    qtbot.waitUntil(lambda: result_classes(dock) == {1}, timeout=SOON)
+    qtbot.waitUntil(lambda: "One class only" in dock.status.label.text(), timeout=SOON)
+    session.erase(np.ones(session.scan.plane_shape, bool))
+    qtbot.waitUntil(lambda: result_classes(dock) == {0}, timeout=SOON)
+    assert "Nothing is painted yet" in dock.status.label.text()
+
+
+def test_accepting_fills_free_pixels_only_unless_told_otherwise(opened, qtbot):
+    viewer, session, link, dock = opened
+    mine = np.zeros(session.scan.plane_shape, np.uint8)
+    mine[:10] = 3
+    session.write_labels(mine)
+    paint_three(viewer, link, qtbot, dock)
+    qtbot.mouseClick(dock.accept_button, Qt.MouseButton.LeftButton)
+    labels = session.labels_plane()
+    assert (labels[:10] == 3).all()
+    assert (labels[10:] == result(dock)[10:]).all()
+    dock.policy.setCurrentIndex(1)
+    qtbot.mouseClick(dock.accept_button, Qt.MouseButton.LeftButton)
+    assert (session.labels_plane() == result(dock)).all()
+    session.undo()
+    session.undo()
+    assert (session.labels_plane() == mine).all()
+
+
+def test_a_stroke_is_switched_off_and_judged_in_the_list(opened, qtbot):
+    viewer, session, link, dock = opened
+    paint_three(viewer, link, qtbot, dock)
+    dock.tabs.setCurrentWidget(dock.strokes)
+    table = dock.strokes.table
+    assert table.rowCount() == 3
+    table.item(2, 0).setCheckState(Qt.CheckState.Unchecked)
+    qtbot.waitUntil(lambda: result_classes(dock) == {1, 2}, timeout=SOON)
+    assert session.strokes_plane().max() == 3  # the paint itself stays
+    table.item(2, 0).setCheckState(Qt.CheckState.Checked)
+    qtbot.waitUntil(lambda: result_classes(dock) == {1, 2, 3}, timeout=SOON)
+    paint(viewer, link, 1, 5)
+    paint(viewer, link, 2, THIRD + 5)
+    settle(qtbot, 100)  # the end of the stroke would stop the judging
+    qtbot.waitUntil(lambda: table.rowCount() == 5, timeout=SOON)
+    qtbot.waitUntil(lambda: not dock.desk.work.busy, timeout=SOON)
+    qtbot.mouseClick(dock.strokes.judge_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: len(dock.live.worth) == 5, timeout=SOON)
+    assert table.item(0, 3).text()[0] in "+-"
+
+
+def test_maps_are_layers_with_a_legend(opened, qtbot):
+    viewer, _, link, dock = opened
+    paint_three(viewer, link, qtbot, dock)
+    layers = dock.live.layers
+    for key in ("vote", "margin", "novelty"):
+        dock.maps.ticks[key].click()
+    qtbot.waitUntil(
+        lambda: all(layers.map_layer(k) for k in ("vote", "margin", "novelty")),
+        timeout=SOON,
+    )
+    vote = np.asarray(layers.map_layer("vote").data[...])
+    assert vote[: THIRD - 8].mean() > 0.6 > 0.4 > vote[THIRD + 8 :].mean()
+    assert "Never seen" in dock.maps.legend.text()
+    for name in SPATIAL:
+        np.testing.assert_array_equal(
+            getattr(layers.map_layer("margin"), name), getattr(link.image, name)
+        )
+    dock.maps.ticks["vote"].click()
+    assert layers.map_layer("vote") is None
+
+
+def test_why_names_the_stroke_and_un_teaching_it_is_undoable(opened, qtbot):
+    viewer, session, link, dock = opened
+    paint_three(viewer, link, qtbot, dock)
+    dock.live.explain((THIRD // 2 + 8, 140))
+    row = dock.why.rows[0]
+    qtbot.waitUntil(row.isVisible, timeout=SOON)
+    assert row.words.text().startswith("substrate, slice 0")
+    assert row.image.pixmap().width() > 0
+    row.go.click()
+    center = viewer.scene.camera.center[-2:]
+    where = link.strokes.world_to_data(center)
+    assert abs(where[0] - THIRD // 2) < 8
+    row.forget.click()
+    assert set(np.unique(session.strokes_plane())) == {0, 2, 3}
+    qtbot.waitUntil(lambda: result_classes(dock) == {2, 3}, timeout=SOON)
+    session.undo()
+    qtbot.waitUntil(lambda: result_classes(dock) == {1, 2, 3}, timeout=SOON)
+
+
+def test_the_key_asks_about_the_pixel_under_the_mouse(opened, qtbot):
+    from qtpy.QtTest import QTest
+
+    from ._hands import canvas, place
+
+    viewer, _, link, dock = opened
+    paint_three(viewer, link, qtbot, dock)
+    QTest.mouseMove(canvas(viewer), place(viewer, link.strokes, (100, 130)))
+    settle(qtbot, 50)
+    press(viewer, Qt.Key.Key_W, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.waitUntil(dock.why.rows[0].isVisible, timeout=SOON)
+    assert dock.why.rows[0].words.text().startswith("metal")
+
+
+def test_the_panel_fits_a_laptop_and_everything_has_a_tip(opened, qtbot):
+    viewer, _, link, dock = opened
+    paint_three(viewer, link, qtbot, dock)
+    for box in dock.maps.ticks.values():
+        box.click()
+    dock.live.explain((20, 20))
+    qtbot.waitUntil(dock.why.rows[2].isVisible, timeout=SOON)
+    dock.parent().setFixedWidth(320)
+    settle(qtbot, 100)
+    assert dock.minimumSizeHint().width() <= 320
+    assert dock.minimumSizeHint().height() <= 900
+    for tab in range(dock.tabs.count()):
+        dock.tabs.setCurrentIndex(tab)
+        settle(qtbot, 20)
+        for label in dock.findChildren(QLabel):
+            if label.isVisible() and label.text():
+                wide = label.fontMetrics().boundingRect(label.text()).width()
+                assert label.wordWrap() or wide <= label.width() + 1, label.text()
+        for kind in (QAbstractButton, QComboBox):
+            for widget in dock.findChildren(kind):
+                if widget.isVisible() and not widget.objectName().startswith("qt_"):
+                    if isinstance(widget.parent(), QComboBox) or not widget.isEnabled():
+                        continue
+                    named = (
+                        widget.accessibleName()
+                        or not getattr(widget, "text", lambda: "")()
+                    )
+                    assert named, widget
+
+
+def test_a_closed_panel_is_let_go_of_and_strokes_still_speak(
+    make_napari_viewer, qtbot
+):
+    viewer, _, link, dock = begin(make_napari_viewer, qtbot, layers_of()[0])
+    live, reference = dock.live, weakref.ref(dock)
+    dock.why.hover_tick.click()
+    viewer.window.remove_dock_widget(dock)
+    del dock
+    settle(qtbot, 60)
+    gc.collect()
+    assert reference() is None
+    assert not viewer.mouse_move_callbacks
+    paint(viewer, link, 1, 20)
+    qtbot.waitUntil(lambda: live.last is not None, timeout=SOON)
+    again = show_strokes_dock(viewer)
+    assert again.live is live

@@ -1,0 +1,132 @@
+"""Volumes, banks and repeats through the panel, in a real window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+from napari_sesami import Session
+from napari_sesami.scan import Scan
+from tests.retrieve.test_retriever import Texture
+
+from ._hands import settle
+from .test_retrieve_live import (
+    SOON,
+    THIRD,
+    begin,
+    layers_of,
+    paint_three,
+    result,
+    result_classes,
+    truth,
+)
+
+pytestmark = pytest.mark.gui
+
+
+def test_the_whole_scan_is_labelled_outward_onto_disk(
+    make_napari_viewer, qtbot, tmp_path
+):
+    viewer, _session, link, dock = begin(make_napari_viewer, qtbot, layers_of(5))
+    viewer.dims.set_current_step(0, 2)
+    paint_three_on(viewer, link, qtbot, dock, 2)
+    seen = []
+    dock.live.progressed.connect(lambda done, total: seen.append((done, total)))
+    qtbot.mouseClick(dock.whole.button, Qt.MouseButton.LeftButton)
+    assert dock.whole.button.text() == "Stop"
+    qtbot.waitUntil(lambda: (5, 5) in seen, timeout=SOON)
+    planes = dock.live.layers.labels
+    assert planes.written == set(range(5))
+    assert all((np.asarray(planes._disk[i]) == truth()).mean() > 0.95 for i in range(5))
+    folder = planes._folder
+    assert folder is not None and folder.is_dir()
+    viewer.dims.set_current_step(0, 4)
+    settle(qtbot, 50)
+    assert (np.asarray(dock.live.layers.layer.data[4]) == truth()).mean() > 0.95
+    dock.desk.close()
+    assert not folder.exists()  # temporary: there is no project
+
+
+def test_a_stopped_run_keeps_what_is_done(make_napari_viewer, qtbot):
+    viewer, _session, link, dock = begin(make_napari_viewer, qtbot, layers_of(6))
+    paint_three(viewer, link, qtbot, dock)
+
+    def stop_after_two(done, total):
+        if done == 2 and dock.live.whole.running:
+            dock.live.whole.stop()
+
+    dock.live.progressed.connect(stop_after_two)
+    dock.whole.button.click()
+    qtbot.waitUntil(lambda: not dock.live.whole.running, timeout=SOON)
+    assert dock.live.layers.labels.written == {0, 1}
+    assert dock.whole.button.text() == "Whole scan"
+
+
+def test_going_to_another_slice_labels_it(make_napari_viewer, qtbot):
+    viewer, _session, link, dock = begin(make_napari_viewer, qtbot, layers_of(3))
+    paint_three(viewer, link, qtbot, dock)
+    viewer.dims.set_current_step(0, 1)
+    qtbot.waitUntil(lambda: result_classes(dock, 1) == {1, 2, 3}, timeout=SOON)
+    assert (result(dock, 1) == truth()).mean() > 0.95
+
+
+def test_a_bank_travels_to_another_scan_and_a_wrong_one_is_refused(
+    make_napari_viewer, qtbot, tmp_path
+):
+    viewer, _session, link, dock = begin(make_napari_viewer, qtbot, layers_of()[0])
+    paint_three(viewer, link, qtbot, dock)
+    path = tmp_path / "device.bank"
+    dock.banks.pictures.setChecked(False)
+    dock.banks.save(path)
+    qtbot.waitUntil(path.is_file, timeout=SOON)
+    qtbot.waitUntil(lambda: "Saved device.bank" in dock.desk.message, timeout=SOON)
+    other = Session(
+        Scan.from_array(layers_of()[0][::-1].copy(), pixel_size=0.5, units="nm")
+    )
+    other.token_encoder = Texture()
+    dock.desk.take(other)
+    dock.banks.load(path)
+    qtbot.waitUntil(lambda: result_classes(dock) == {1, 2, 3}, timeout=SOON)
+    assert other.classes.names == ("substrate", "oxide", "metal")
+    assert (result(dock) == truth()[::-1]).mean() > 0.95
+    broken = tmp_path / "broken.bank"
+    broken.write_bytes(b"no bank")
+    dock.banks.load(broken)
+    assert "cannot be read as a bank" in dock.status.label.text()
+
+
+def test_repeats_of_a_committed_cell_get_its_labels(make_napari_viewer, qtbot):
+    rng = np.random.default_rng(1)
+    cell = 0.4 + 0.1 * rng.random((32, 32))
+    cell[8:24, 8:24] += 0.4
+    data = np.tile(cell, (4, 5)) + 0.01 * rng.normal(size=(128, 160))
+    data[44:50, 44:50] = 0  # a defect in one of the cells
+    _viewer, session, _link, dock = begin(
+        make_napari_viewer, qtbot, (data * 1000).clip(0).astype(np.uint16)
+    )
+    mask = np.zeros(data.shape, bool)
+    mask[64:96, 64:96] = True
+    session.commit(mask, "oxide")
+    dock.tabs.setCurrentWidget(dock.repeats)
+    qtbot.mouseClick(dock.repeats.find_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: dock.repeats.found is not None, timeout=SOON)
+    boxes = dock.repeats.found.repeats.boxes
+    assert len(boxes) >= 16
+    difference = dock.repeats.found.repeats.difference
+    assert difference[44:50, 44:50].mean() > 5 * difference.mean()
+    assert dock.live.layers.map_layer("difference") is not None
+    qtbot.mouseClick(dock.repeats.transfer_button, Qt.MouseButton.LeftButton)
+    assert (session.labels_plane() == 1 + 1).mean() > 0.7
+    session.undo()
+    assert (session.labels_plane() == 2).sum() == mask.sum()
+
+
+def paint_three_on(viewer, link, qtbot, dock, plane):
+    from .test_retrieve_live import paint
+
+    for number in (1, 2, 3):
+        paint(viewer, link, number, THIRD * number - THIRD // 2)
+        settle(qtbot, 60)
+    qtbot.waitUntil(lambda: result_classes(dock, plane) == {1, 2, 3}, timeout=SOON)
+    qtbot.waitUntil(lambda: not dock.desk.work.busy, timeout=SOON)
