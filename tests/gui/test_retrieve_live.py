@@ -47,6 +47,8 @@ def begin(make_napari_viewer, qtbot, data):
     dock = show_strokes_dock(viewer)
     qtbot.waitUntil(lambda: dock._docked)
     dock.live.set_zoom(1.0)
+    if data.ndim > 2:
+        viewer.dims.set_current_step(0, 0)
     viewer.reset_view()
     settle(qtbot, 50)
     return viewer, session, link, dock
