@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from napari_sesami.session import Asked, Session
 
 PROMPT, HOVER, PREFETCH = "prompt", "hover", "prefetch"
+# s; an answer that comes as soon is drawn with the click itself: drawing the window
+# twice would take longer than this wait
+GRACE = 0.04
 
 
 @dataclass
@@ -75,6 +79,8 @@ class Engine:
             self._job.next = job
         self._job = job
         job.ticket = self._work.submit(PROMPT, job, self._on_answer, self._on_refused)
+        if job.settled.wait(GRACE) and job.answer is not None:
+            self._on_answer(job.answer)
 
     def hover(self, session: Session, plane: int, at: tuple[float, float]) -> None:
         """Find the mask under the cursor, if the embedding is ready."""
@@ -136,6 +142,8 @@ class Engine:
             self.noticed.emit(self._notices.pop(0))
 
     def _on_answer(self, answer: Answer) -> None:
+        if self._job is None or self._job.node is not answer.node:
+            return  # it was there before the wait for it had ended
         self._job = None
         self.answered.emit(answer)
         self._tell_notices()
@@ -163,6 +171,8 @@ class _Asking:
         self.node, self.reach = node, reach
         self.ticket: Ticket | None = None
         self.next: _Asking | None = None
+        self.settled = threading.Event()  # answered, or it will take a while
+        self.answer: Answer | None = None
 
     def stopped(self) -> bool:
         job: _Asking | None = self
@@ -174,6 +184,13 @@ class _Asking:
 
     def __call__(self, ticket: Ticket) -> Answer:
         self.ticket = ticket
+        try:
+            self.answer = self._answer()
+        finally:
+            self.settled.set()
+        return self.answer
+
+    def _answer(self) -> Answer:
         times, begin = {}, time.perf_counter()
         predictor = self.engine.predictor(self.session)
         times["model"] = time.perf_counter() - begin
@@ -182,6 +199,8 @@ class _Asking:
             scan, stop, first = self.session.scan, self.stopped, self.node.chain[0]
             begin = time.perf_counter()
             if first.kind == "point":
+                if not predictor.is_ready(scan, self.plane, first.where):
+                    self.settled.set()
                 predictor.prepare(scan, self.plane, first.where, cancel=stop)
             times["embed"] = time.perf_counter() - begin
             begin = time.perf_counter()

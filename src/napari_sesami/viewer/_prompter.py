@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from napari_sesami.viewer._prompt_engine import Answer
 
 
+# ms; drawing the window takes longer than most answers, so the mark of a click waits
+# as long for its mask
+PATIENCE = 80
+
+
 class Prompter:
     """Turns what the user points at into masks and committed objects.
 
@@ -67,6 +72,7 @@ class Prompter:
         self._undone_steps = 0  # of the session, after the draft was empty
         self.cursor = Cursor(self)
         self._planes = Later(self._on_plane, 0)
+        self._patience = Later(self.refresh, PATIENCE)
         self.engine.answered.connect(self._on_answer)
         self.engine.refused.connect(self._on_refused)
         self.engine.noticed.connect(desk.say)
@@ -273,6 +279,7 @@ class Prompter:
         self.engine.stop()
         self.cursor.stop()
         self._planes.stop()
+        self._patience.stop()
         self.tool = Tool.NONE
         if self.screen is not None:
             self.screen.close()
@@ -332,10 +339,9 @@ class Prompter:
 
     def _ask(self, plane: int, node: Asked, same: bool) -> None:
         self._waiting.add(node)
-        self.draw()
         session = self.link.session
         self.engine.ask(session, plane, node, self.options.snap, same)
-        self.changed.emit()
+        self._patience.soon()
 
     def _new_draft(self, draft: Draft | None = None) -> None:
         self.draft = draft or Draft()
@@ -395,6 +401,7 @@ class Prompter:
 
     def _on_answer(self, answer: Answer) -> None:
         self._waiting.clear()
+        self._patience.stop()
         self._shown[answer.node] = answer.shown
         if answer.node not in self.draft.heads.values():
             return
