@@ -224,3 +224,29 @@ def test_mistakes_are_one_sentence(opened, qtbot):
     assert dock.prompter.draft.planes == []
     click(viewer, image_of(dock), (28, 36), CONTROL)
     assert "no committed object" in said()
+
+
+def test_a_cleared_object_comes_back_with_undo(opened, qtbot):
+    viewer, dock = opened
+    dock.prompter.use(Tool.CLICK)
+    click(viewer, image_of(dock), (28, 36))
+    answered(qtbot, dock)
+    press(viewer, Qt.Key.Key_U, SHIFT)
+    assert not shown(dock).any()
+    press(viewer, Qt.Key.Key_Z, CONTROL)
+    answered(qtbot, dock)
+    assert shown(dock)[20, 20]
+
+
+def test_what_belongs_to_others_is_kept_and_said(opened, qtbot):
+    viewer, dock = opened
+    session = dock.desk.session
+    session.commit(np.ones((96, 128), bool), "void")
+    dock.prompter.options.overlap = "keep"
+    dock.prompter.use(Tool.CLICK)
+    click(viewer, image_of(dock), (28, 36))
+    answered(qtbot, dock)
+    press(viewer, Qt.Key.Key_U)
+    assert "belong to other objects" in dock.status.label.text()
+    assert len(session.objects) == 1
+    assert dock.prompter.draft.planes == [0]  # nothing is lost

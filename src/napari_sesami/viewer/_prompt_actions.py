@@ -38,7 +38,7 @@ def prompt_act(desk: Desk, action: Action, argument: int) -> bool:
     elif action is Action.REDO:
         prompter.redo()
     elif action is Action.PICK_CLASS and prompter.tool is not Tool.NONE:
-        prompter.pick(argument)
+        _pick(prompter, argument)
     else:
         return False
     return True
@@ -58,7 +58,7 @@ def _act(prompter: Prompter, action: Action) -> None:
         return
     match action:
         case Action.PROMPT_SIGN:
-            prompter.flip_sign()
+            _flip_sign(prompter)
         case Action.PROMPT_CANDIDATE:
             prompter.step_candidate()
         case Action.PROMPT_COMMIT:
@@ -77,3 +77,21 @@ def _act(prompter: Prompter, action: Action) -> None:
             prompter.search.accept_all()
         case _:
             raise ViewerError(f"There is no action {action.value}.")
+
+
+def _flip_sign(prompter: Prompter) -> None:
+    options = prompter.options
+    options.negative = not options.negative
+    where = "off" if options.negative else "on"
+    prompter.desk.say(f"Prompts now mean what is {where} the object.")
+    prompter.changed.emit()
+
+
+def _pick(prompter: Prompter, number: int) -> None:
+    """Commit to the n-th class of the table from now on."""
+    entries = list(prompter.link.session.classes)
+    if not 1 <= number <= len(entries):
+        raise ViewerError(f"There is no class {number}; press N to name one.")
+    prompter.options.class_id = entries[number - 1].id
+    prompter.desk.say(f"Masks go to {entries[number - 1].name}.")
+    prompter.changed.emit()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from psygnal import Signal
 
 from napari_sesami.session import Ask, Draft
@@ -14,11 +13,19 @@ from napari_sesami.session._reopen import reopen
 from napari_sesami.viewer._errors import ViewerError
 from napari_sesami.viewer._keys import KEYS, bind
 from napari_sesami.viewer._later import Later
+from napari_sesami.viewer._prompt_commits import chosen_class, commit_draft
 from napari_sesami.viewer._prompt_cursor import Cursor
 from napari_sesami.viewer._prompt_engine import Engine
 from napari_sesami.viewer._prompt_mouse import DRAWN, Tool, ask_of, listen, outline
 from napari_sesami.viewer._prompt_options import Options
-from napari_sesami.viewer._prompt_preview import HOVER, LINE, Preview, of_mask, path
+from napari_sesami.viewer._prompt_preview import (
+    HOVER,
+    LINE,
+    MASK,
+    Preview,
+    of_mask,
+    path,
+)
 from napari_sesami.viewer._prompt_screen import Screen
 from napari_sesami.viewer._prompt_search import Search
 from napari_sesami.viewer._prompt_slices import Slices
@@ -26,6 +33,7 @@ from napari_sesami.viewer._prompt_slices import Slices
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_sesami.project import ClassEntry
     from napari_sesami.prompt import Mask
     from napari_sesami.session import Asked, Session
     from napari_sesami.viewer._desk import Desk
@@ -69,6 +77,7 @@ class Prompter:
         self._session: Session | None = None
         self._shown: dict[Asked, Mask] = {}  # with the border snapped
         self._waiting: set[Asked] = set()  # asked, and not answered yet
+        self._cleared: Draft | None = None  # undo brings it back
         self._undone_steps = 0  # of the session, after the draft was empty
         self.cursor = Cursor(self)
         self._planes = Later(self._on_plane, 0)
@@ -159,7 +168,7 @@ class Prompter:
     def add(self, ask: Ask) -> None:
         """Put a prompt to those of the plane on screen, and ask."""
         fresh = not self.draft.heads
-        node = self.draft.add(self.plane, ask)
+        node, self._cleared = self.draft.add(self.plane, ask), None
         self._undone_steps = 0
         self._ask(self.plane, node, same=not fresh)
 
@@ -184,6 +193,10 @@ class Prompter:
         if self.draft.undo():
             self._after_travel("Prompt taken back.")
             return
+        if self._cleared is not None and not self.draft.planes:
+            self._new_draft(self._cleared)
+            self._after_travel("The cleared object is back.")
+            return
         step = self.link.undo()
         self._undone_steps += step is not None
         self.desk.say(f"Taken back: {step}." if step else "There is nothing to undo.")
@@ -197,65 +210,38 @@ class Prompter:
         self._undone_steps = max(0, self._undone_steps - (step is not None))
         self.desk.say(f"Done again: {step}." if step else "There is nothing to redo.")
 
-    def flip_sign(self) -> None:
-        """Let prompts mean what is off the object, or on it again."""
-        self.options.negative = not self.options.negative
-        self.desk.say(
-            "Prompts now mean what is off the object."
-            if self.options.negative
-            else "Prompts now mean what is on the object."
-        )
-        self.changed.emit()
-
-    def pick(self, number: int) -> None:
-        """Commit to the n-th class of the table from now on."""
-        entries = list(self.link.session.classes)
-        if not 1 <= number <= len(entries):
-            raise ViewerError(f"There is no class {number}; press N to name one.")
-        self.options.class_id = entries[number - 1].id
-        self.desk.say(f"Masks go to {entries[number - 1].name}.")
-        self.changed.emit()
-
     def clear(self) -> None:
         """Forget the object at work; what is committed stays."""
         self.engine.stop()
+        cleared = self.draft if self.draft.planes else None
         self._new_draft()
+        self._cleared = cleared
         self.desk.say("Cleared. Point at the next object.")
 
     # --- committing
 
     def commit(self) -> None:
         """Make the object at work one of the session's, in all its planes."""
-        session, options = self.link.session, self.options
         if self._ask_open() or self.busy:
             raise ViewerError(
                 "The mask is still being computed; commit it in a moment."
             )
-        entry = self.chosen_class()
-        draft = self.draft
+        entry, draft = self.chosen_class(), self.draft
         planes = draft.changed_planes or draft.planes
         masks = {p: m for p in planes if (m := self.final(p)) and not m.empty}
         if not masks:
             raise ViewerError("There is no mask to commit; point at an object first.")
         self.link.flush()
-        id_, pixels = draft.object_id, 0
-        with session.group(f"commit {entry.name}"):
-            for plane, mask in masks.items():
-                id_ = session.commit(
-                    mask,
-                    entry.id,
-                    plane,
-                    overlap=options.overlap,
-                    instance=options.instance,
-                    object_id=id_,
-                    prompts=draft.stored(plane, options.snap),
-                ).id
-                pixels += int(np.count_nonzero(mask.mask))
-        self.last_object = id_
+        session, options = self.link.session, self.options
+        done = commit_draft(session, draft, masks, entry, options)
+        self.last_object = done.id
         self._new_draft()
-        self.desk.say(f"Committed {entry.name}, object {id_}: {pixels} pixels.")
-        if not options.next_at_once and id_ is not None:
-            self.take_up(id_)
+        left = f" Slices {done.refused} belong to others." if done.refused else ""
+        self.desk.say(
+            f"Committed {entry.name}, object {done.id}: {done.pixels} pixels.{left}"
+        )
+        if not options.next_at_once:
+            self.take_up(done.id)
 
     def correct(self, at: tuple[float, float]) -> None:
         """Make the committed object under a point current again."""
@@ -307,14 +293,9 @@ class Prompter:
         self._ask(plane, heads[plane], same=True)
         return True
 
-    def chosen_class(self) -> Any:
+    def chosen_class(self) -> ClassEntry:
         """The class that masks go to."""
-        classes = self.link.session.classes
-        if not len(classes):
-            raise ViewerError("Name a class first, in the Sesami panel (key N).")
-        if self.options.class_id not in classes:
-            self.options.class_id = next(iter(classes)).id
-        return classes[self.options.class_id]
+        return chosen_class(self.link.session, self.options)
 
     def _label(self, off: bool) -> int:
         return int(off == self.options.negative)
@@ -344,7 +325,7 @@ class Prompter:
         self._patience.soon()
 
     def _new_draft(self, draft: Draft | None = None) -> None:
-        self.draft = draft or Draft()
+        self.draft, self._cleared = draft or Draft(), None
         self._shown.clear()
         self._waiting.clear()
         self._undone_steps = 0
@@ -373,19 +354,17 @@ class Prompter:
         """Write what changed into the preview layer."""
         if self.screen is None or self.desk.link is None:
             return
-        plane = self.plane
+        plane, shape = self.plane, self.link.session.scan.plane_shape
         pieces = [*self.extra]
-        if hover is not None and not hover.empty:
-            pieces.append(of_mask(hover, HOVER))
-        mask = self._visible(plane)
-        if mask is not None and not mask.empty:
-            pieces.append(of_mask(mask))
-        shape = self.link.session.scan.plane_shape
-        node = self.draft.heads.get(plane)
-        chain = [] if node is None else node.chain
-        self.screen.show(plane, [*pieces, *self.screen.marks(chain, shape), *sketch])
+        for mask, value in ((hover, HOVER), (self._visible(plane), MASK)):
+            if mask is not None and not mask.empty:
+                pieces.append(of_mask(mask, value))
+        head = self.draft.heads.get(plane)
+        marks = self.screen.marks(head.chain if head else (), shape)
+        self.screen.show(plane, [*pieces, *marks, *sketch])
 
     def _visible(self, plane: int) -> Mask | None:
+        """The newest mask that there is."""
         node = self.draft.heads.get(plane)
         while node is not None and node not in self._shown and node.answer is None:
             node = node.before
