@@ -152,11 +152,16 @@ def viewer_keys() -> list[Key]:
     return [key for key in KEYS if not key.ours_only]
 
 
-def help_rows() -> list[tuple[str, str]]:
-    """(keys, what they do) for people; the nine classes are one row."""
-    rows = [("1 – 9", "Class 1 to 9")]
+def help_rows(prompts: bool = False) -> list[tuple[str, str]]:
+    """(keys, what they do) for people, of this panel or of the one with the prompts.
+
+    The nine classes are one row.
+    """
+    rows = [] if prompts else [("1 – 9", "Class 1 to 9")]
     for key in KEYS:
         if key.action is Action.PICK_CLASS and key.argument:
             continue
-        rows.append((key.key.replace("Control", "Ctrl").replace("-", "+"), key.text))
+        if key.action.value.startswith("prompt_") == prompts:
+            name = key.key.replace("Control", "Ctrl").replace("-", "+")
+            rows.append((name, key.text))
     return rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 from superqt import QCollapsible
 
-from napari_sesami.viewer._keys import KEYS
+from napari_sesami.viewer._keys import help_rows
 
 _MOUSE = (
     ("Click", "On the object; the mask follows"),
@@ -24,9 +24,7 @@ class PromptHelp(QCollapsible):
         form = QFormLayout(page)
         form.setContentsMargins(0, 0, 0, 0)
         form.setVerticalSpacing(2)
-        ours = [k for k in KEYS if k.action.value.startswith("prompt_")]
-        rows = [*_MOUSE, *((k.key.replace("-", "+"), k.text) for k in ours)]
-        for keys, text in rows:
+        for keys, text in (*_MOUSE, *help_rows(prompts=True)):
             label = QLabel(text)
             label.setWordWrap(True)
             form.addRow(QLabel(keys), label)
