@@ -7,6 +7,7 @@ with what the strokes say of single pixels (grey level and fine texture).
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +15,36 @@ import numpy as np
 from scipy import ndimage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
     Check = Callable[[], None]  # called now and then; raises to stop the work
 
 EPSILON = 1e-3  # of the guide's variance; the image is in [0, 1]
-CHUNK = 1 << 14  # pixels at a time, so that what is computed of them stays in the cache
+CHUNK = 1 << 12  # pixels at a time: what is computed of them stays in the cache
 FLOOR = 1e-4  # least variance of a feature: a stroke never saw all of its class
 
 
 def nothing() -> None:
     """Let the work go on."""
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute many small products in this thread alone.
+
+    Starting and awaiting threads for each costs more than it saves, and ten times
+    more when other programs are busy.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def upsample(
@@ -61,10 +79,13 @@ def quick_labels(
     f = ((np.arange(patch) + (0.5 if patch % 2 == 0 else 0.0)) / patch).astype(
         np.float32
     )
-    wy = np.stack([1 - f, f])
-    around = np.stack([[padded[i + a, j + b] for b in (0, 1)] for a in (0, 1)])
-    mixed = np.einsum("ay,bx,abnc->nyxc", wy, wy, around, optimize=True)
-    blocks[i, :, j, :] = mixed.argmax(-1)
+    a, b, c, d = (
+        np.ascontiguousarray(padded[i + down, j + right].T)[..., None]  # (C, n, 1)
+        for down, right in ((0, 0), (0, 1), (1, 0), (1, 1))
+    )
+    above, below = a + (b - a) * f, c + (d - c) * f  # along x: (C, n, p)
+    mixed = above[:, :, None] + (below - above)[:, :, None] * f[:, None]
+    blocks[i, :, j, :] = mixed.argmax(0)
     skip = patch - patch // 2
     flat = blocks.reshape(same.shape[0] * patch, -1)
     return flat[skip : skip + shape[0], skip : skip + shape[1]] + np.uint8(1)
@@ -188,6 +209,7 @@ class PixelEvidence:
             logdet[c] = np.linalg.slogdet(covariance)[1]
         return PixelEvidence(means, inverse, logdet, known)
 
+    @one_thread()
     def log_likelihood(
         self, features: NDArray[np.float32], check: Check = nothing
     ) -> NDArray[np.float32]:
@@ -214,6 +236,7 @@ class PixelEvidence:
         return out.numpy().reshape(*features.shape[:-1], -1)
 
 
+@one_thread()
 def fuse(
     votes: NDArray[np.float32],
     evidence: NDArray[np.float32] | None,

@@ -139,7 +139,7 @@ class StrokesDock(QWidget):
             strokes = len(live.strokes) - len(live.off)
             text = (
                 f"{strokes} strokes of {live.last.classes} classes, read at "
-                f"{live.zoom:g}× in {1000 * live.last.seconds:.0f} ms."
+                f"{live.zoom:g}× in {1000 * live.seconds:.0f} ms."
             )
         self.facts.setText(text)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_sesami.session import Session
     from napari_sesami.viewer._work import Ticket
 
-THUMBNAIL = 56  # pixels of the scan
+THUMBNAIL = 96  # pixels of the scan
 
 
 @dataclass(frozen=True)
@@ -213,11 +213,9 @@ def _picture(
     side = min(THUMBNAIL, *grey.shape)
     y = int(np.clip((y0 + y1 - side) // 2, 0, grey.shape[0] - side))
     x = int(np.clip((x0 + x1 - side) // 2, 0, grey.shape[1] - side))
-    crop = grey[y : y + side, x : x + side]
-    lo, hi = float(crop.min()), float(crop.max())
-    out = (255 * (crop - lo) / max(hi - lo, 1e-6)).astype(np.uint8)
+    out = (255 * grey[y : y + side, x : x + side].clip(0, 1)).astype(np.uint8)
     edge = np.zeros(out.shape, bool)
     edge[y0 - y - 1 : y1 - y + 1, x0 - x - 1 : x1 - x + 1] = True
     edge[y0 - y : y1 - y, x0 - x : x1 - x] = False
-    out[edge] = 255  # a frame around the patch itself
+    out[edge] = 255 if out.mean() < 160 else 0  # a frame around the patch itself
     return np.ascontiguousarray(out)

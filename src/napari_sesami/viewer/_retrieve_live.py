@@ -66,6 +66,7 @@ class Live:
         self.off: set[int] = set()
         self.worth: dict[int, float] = {}
         self.last: Found | None = None
+        self.seconds = 0.0  # that the labels took after the last stroke
         self.layers: ResultLayers | None = None
         self.whole = WholeScan(self)
         self._link: Link | None = None
@@ -185,11 +186,12 @@ class Live:
     # --- answers
 
     def _on_quick(self, found: Found) -> None:
+        self.seconds = found.seconds
         self._show(found)
         if found.classes == 1:
             self.desk.say("One class only: everything becomes it. Paint a second one.")
         else:
-            self.desk.say(f"Labelled in {1000 * found.seconds:.0f} ms.")
+            self.desk.say("The slice is labelled by your strokes.")
         if self.refine or self.maps:
             self._rest.soon()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtGui import QColor, QIcon, QImage, QPixmap
-from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton, QToolButton
+from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,15 +15,6 @@ if TYPE_CHECKING:
 def button(text: str, tip: str) -> QPushButton:
     """A button that says what it does, also to a screen reader."""
     made = QPushButton(text)
-    made.setToolTip(tip)
-    made.setAccessibleName(f"{text}: {tip}")
-    return made
-
-
-def small_button(text: str, tip: str) -> QToolButton:
-    """The same, for a row of a list."""
-    made = QToolButton()
-    made.setText(text)
     made.setToolTip(tip)
     made.setAccessibleName(f"{text}: {tip}")
     return made

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 from napari_sesami.viewer._errors import ViewerError, sentence
 from napari_sesami.viewer._later import Later
 from napari_sesami.viewer._retrieve_acts import cursor, inside, jump, unteach
-from napari_sesami.viewer._retrieve_parts import note, picture, small_button, tick
+from napari_sesami.viewer._retrieve_parts import button, note, picture, tick
 
 if TYPE_CHECKING:
     from napari_sesami.viewer._retrieve_jobs import Why
@@ -95,8 +95,8 @@ class _Row(QWidget):
         self.image.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.image.setAccessibleName("The patch and what is around it")
         self.words = note("", "Class, slice, similarity and share of the votes")
-        self.go = small_button("Show", "Go to this patch")
-        self.forget = small_button("Un-teach", "Forget the stroke it is from; undoable")
+        self.go = button("Show", "Go to this patch")
+        self.forget = button("Un-teach", "Forget the stroke it is from; undoable")
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 2, 0, 2)
         layout.addWidget(self.image, 0, 0, 2, 1)
@@ -116,7 +116,7 @@ class _Row(QWidget):
             return
         reason = why.reason
         names = {entry.id: entry.name for entry in session.classes}
-        place = f"slice {reason.plane}" if reason.plane >= 0 else "from a bank"
+        place = f"slice {reason.plane}" if reason.plane >= 0 else "of a bank"
         self.words.setText(
             f"{names.get(reason.class_id, '?')}, {place}\n"
             f"similar {reason.similarity:.2f}, {reason.share:.0%} of votes"
