@@ -49,7 +49,7 @@ class Search:
         self.plane = 0
         self.spacing = 24
         self.filters: Filters = Filters()
-        self.likeness = 0.6
+        self.likeness = 0.5
         self.found: list[Mask] = []
         self.index = 0
         self._all: list[Mask] = []
