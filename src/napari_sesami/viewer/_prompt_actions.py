@@ -34,9 +34,9 @@ def prompt_act(desk: Desk, action: Action, argument: int) -> bool:
     if prompter is None or desk.link is None:
         return False
     if action is Action.UNDO:
-        prompter.undo()
+        prompter.travel.undo()
     elif action is Action.REDO:
-        prompter.redo()
+        prompter.travel.redo()
     elif action is Action.PICK_CLASS and prompter.tool is not Tool.NONE:
         _pick(prompter, argument)
     else:
@@ -64,7 +64,7 @@ def _act(prompter: Prompter, action: Action) -> None:
         case Action.PROMPT_COMMIT:
             prompter.commit()
         case Action.PROMPT_CLEAR:
-            prompter.clear()
+            prompter.travel.clear()
         case Action.PROMPT_FOLLOW:
             prompter.slices.follow()
         case Action.PROMPT_BETWEEN:

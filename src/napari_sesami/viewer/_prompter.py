@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_sesami.session import Ask, Draft
-from napari_sesami.session._draft import snapped, stored_mask
-from napari_sesami.session._reopen import reopen
+from napari_sesami.session._draft import snapped
 from napari_sesami.viewer._errors import ViewerError
 from napari_sesami.viewer._keys import KEYS, bind
 from napari_sesami.viewer._later import Later
@@ -29,6 +28,7 @@ from napari_sesami.viewer._prompt_preview import (
 from napari_sesami.viewer._prompt_screen import Screen
 from napari_sesami.viewer._prompt_search import Search
 from napari_sesami.viewer._prompt_slices import Slices
+from napari_sesami.viewer._prompt_travel import Travel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,10 +75,9 @@ class Prompter:
         self.times: dict[str, float] = {}
         self.extra: list[Any] = []  # masks of a search, drawn below
         self._session: Session | None = None
-        self._shown: dict[Asked, Mask] = {}  # with the border snapped
+        self.shown: dict[Asked, Mask] = {}  # with the border snapped
         self._waiting: set[Asked] = set()  # asked, and not answered yet
-        self._cleared: Draft | None = None  # undo brings it back
-        self._undone_steps = 0  # of the session, after the draft was empty
+        self.travel = Travel(self)
         self.cursor = Cursor(self)
         self._planes = Later(self._on_plane, 0)
         self._patience = Later(self.refresh, PATIENCE)
@@ -119,11 +118,9 @@ class Prompter:
         node = self.draft.heads.get(plane)
         if found is None or node is None or node.answer is None:
             return found
-        if node not in self._shown:
-            self._shown[node] = snapped(
-                found, self.link.session.scan, self.options.snap
-            )
-        return self._shown[node]
+        if node not in self.shown:
+            self.shown[node] = snapped(found, self.link.session.scan, self.options.snap)
+        return self.shown[node]
 
     @property
     def busy(self) -> bool:
@@ -149,7 +146,7 @@ class Prompter:
     def clicked(self, tool: Tool, at: tuple[float, float], off: bool) -> None:
         """Take a click at (y, x)."""
         if tool is Tool.CORRECT:
-            self.correct(at)
+            self.travel.correct(at)
         else:
             self.add(Ask("point", at, self._label(off)))
 
@@ -168,8 +165,8 @@ class Prompter:
     def add(self, ask: Ask) -> None:
         """Put a prompt to those of the plane on screen, and ask."""
         fresh = not self.draft.heads
-        node, self._cleared = self.draft.add(self.plane, ask), None
-        self._undone_steps = 0
+        node = self.draft.add(self.plane, ask)
+        self.travel.forget()
         self._ask(self.plane, node, same=not fresh)
 
     def step_candidate(self) -> None:
@@ -186,43 +183,15 @@ class Prompter:
         node = self.draft.heads.get(self.plane) if self.desk.link else None
         return int(node.ask.where) if node and node.ask.kind == "candidate" else 0
 
-    # --- history
-
-    def undo(self) -> None:
-        """Take the last prompt back, or else the last step of the session."""
-        if self.draft.undo():
-            self._after_travel("Prompt taken back.")
-            return
-        if self._cleared is not None and not self.draft.planes:
-            self._new_draft(self._cleared)
-            self._after_travel("The cleared object is back.")
-            return
-        step = self.link.undo()
-        self._undone_steps += step is not None
-        self.desk.say(f"Taken back: {step}." if step else "There is nothing to undo.")
-
-    def redo(self) -> None:
-        """Do again what was taken back last."""
-        if not self._undone_steps and self.draft.redo():
-            self._after_travel("Prompt given again.")
-            return
-        step = self.link.redo()
-        self._undone_steps = max(0, self._undone_steps - (step is not None))
-        self.desk.say(f"Done again: {step}." if step else "There is nothing to redo.")
-
     def clear(self) -> None:
         """Forget the object at work; what is committed stays."""
-        self.engine.stop()
-        cleared = self.draft if self.draft.planes else None
-        self._new_draft()
-        self._cleared = cleared
-        self.desk.say("Cleared. Point at the next object.")
+        self.travel.clear()
 
     # --- committing
 
     def commit(self) -> None:
         """Make the object at work one of the session's, in all its planes."""
-        if self._ask_open() or self.busy:
+        if self.ask_open() or self.busy:
             raise ViewerError(
                 "The mask is still being computed; commit it in a moment."
             )
@@ -235,30 +204,13 @@ class Prompter:
         session, options = self.link.session, self.options
         done = commit_draft(session, draft, masks, entry, options)
         self.last_object = done.id
-        self._new_draft()
+        self.new_draft()
         left = f" Slices {done.refused} belong to others." if done.refused else ""
         self.desk.say(
             f"Committed {entry.name}, object {done.id}: {done.pixels} pixels.{left}"
         )
         if not options.next_at_once:
-            self.take_up(done.id)
-
-    def correct(self, at: tuple[float, float]) -> None:
-        """Make the committed object under a point current again."""
-        found = self.link.session.object_at(*at, plane=self.plane)
-        if found is None:
-            raise ViewerError("There is no committed object here; click on one.")
-        self.take_up(found.id)
-
-    def take_up(self, object_id: int) -> None:
-        """Go on with a committed object: its prompts come back with its masks."""
-        session = self.link.session
-        target, draft = session.objects[object_id], reopen(session, object_id)
-        self._new_draft(draft)
-        self.options.class_id, self.options.instance = target.class_id, target.instance
-        name = session.classes[target.class_id].name
-        self.desk.say(f"Object {object_id} ({name}) is current: point to correct it.")
-        self._refresh_plane(session, target)
+            self.travel.take_up(done.id)
 
     def close(self) -> None:
         """Let go of layers and viewer."""
@@ -273,17 +225,7 @@ class Prompter:
 
     # --- inside
 
-    def _refresh_plane(self, session: Session, target: Any) -> None:
-        """Ask for what is not answered yet; the stored pixels show meanwhile."""
-        shape = session.scan.plane_shape
-        for plane, node in self.draft.heads.items():
-            if node.answer is None:
-                box, crop = session.object_mask(target.id, plane)
-                self._shown[node] = stored_mask(box, crop, shape, plane)
-        self._ask_open()
-        self.refresh()
-
-    def _ask_open(self) -> bool:
+    def ask_open(self) -> bool:
         """Ask for a plane that is not answered yet; False if there is none."""
         heads = self.draft.heads
         open_ = [p for p in heads if heads[p].answer is None]
@@ -324,26 +266,21 @@ class Prompter:
         self.engine.ask(session, plane, node, self.options.snap, same)
         self._patience.soon()
 
-    def _new_draft(self, draft: Draft | None = None) -> None:
-        self.draft, self._cleared = draft or Draft(), None
-        self._shown.clear()
+    def new_draft(self, draft: Draft | None = None) -> None:
+        """Go on with another object, or with an empty one."""
+        self.draft = draft or Draft()
+        self.travel.forget()
+        self.shown.clear()
         self._waiting.clear()
-        self._undone_steps = 0
         self.refresh()
 
     def resnap(self, reach: int) -> None:
         """Move the border anew, now within `reach` pixels of the model's."""
         self.options.snap = reach
-        self._shown.clear()
+        self.shown.clear()
         node = self.draft.heads.get(self.plane) if self.desk.link else None
         if node is not None:
             self._ask(self.plane, node, same=True)
-
-    def _after_travel(self, text: str) -> None:
-        self.engine.stop()
-        self.desk.say(text)
-        self._ask_open()
-        self.refresh()
 
     def refresh(self) -> None:
         """Draw anew and tell the docks."""
@@ -366,10 +303,10 @@ class Prompter:
     def _visible(self, plane: int) -> Mask | None:
         """The newest mask that there is."""
         node = self.draft.heads.get(plane)
-        while node is not None and node not in self._shown and node.answer is None:
+        while node is not None and node not in self.shown and node.answer is None:
             node = node.before
         if node is not None:
-            return self._shown.get(node, node.answer)
+            return self.shown.get(node, node.answer)
         return self.draft.mask(plane)
 
     def hover(self, at: tuple[float, float]) -> None:
@@ -381,7 +318,7 @@ class Prompter:
     def _on_answer(self, answer: Answer) -> None:
         self._waiting.clear()
         self._patience.stop()
-        self._shown[answer.node] = answer.shown
+        self.shown[answer.node] = answer.shown
         if answer.node not in self.draft.heads.values():
             return
         begin = time.perf_counter()
@@ -393,7 +330,7 @@ class Prompter:
             self.desk.say(
                 f"Score {answer.shown.score:.2f}. Add prompts, or commit (U)."
             )
-        self._ask_open()
+        self.ask_open()
         self.changed.emit()
 
     def _on_busy(self, topic: str) -> None:
@@ -427,7 +364,7 @@ class Prompter:
             return
         self.close()
         self._session, self.last_object, self.extra = session, None, []
-        self._new_draft()
+        self.new_draft()
 
 
 def prompter_of(desk: Desk) -> Prompter:
