@@ -1,4 +1,4 @@
-"""Draws the pictures of docs/prompts.md: clicks on samples, in a real window.
+"""Draws the pictures of docs/prompting.md: clicks on samples, in a real window.
 
 xvfb-run -a -s "-screen 0 1600x1000x24" python docs/images/make_prompt_pictures.py
 """
