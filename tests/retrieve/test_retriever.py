@@ -156,3 +156,55 @@ def test_cancel_stops_encoding(retriever):
 def test_no_strokes_asks_for_one(retriever):
     with pytest.raises(RetrieveError, match="paint a stroke"):
         retriever.segment(0)
+
+
+@pytest.mark.parametrize("zoom", [0.5, 1.0, 4 / 3, 2.0, 4.0])
+@pytest.mark.parametrize("shape", [(130, 118), (97, 65), (129, 113)])
+def test_the_quick_answer_is_the_unrefined_one_at_every_scale(shape, zoom):
+    image = np.random.default_rng(1).integers(0, 999, shape).astype(np.uint16)
+    retriever = Retriever(TokenStore(Scan.from_array(image), Texture(), zoom=zoom), 3)
+    strokes, owners = (a[: shape[0], : shape[1]] for a in three_strokes())
+    retriever.set_strokes(0, strokes, owners)
+    slow = retriever.segment(0, refine=False)
+    quick = retriever.quick(0)
+    assert quick.shape == slow.labels.shape == shape
+    differs = quick != slow.labels
+    assert differs.mean() < 1e-3  # ties of the last bit
+    top = np.sort(slow.votes[differs], axis=-1)
+    assert (top[..., -1] - top[..., -2] < 1e-5).all()
+
+
+def test_novelty_is_the_same_after_a_stroke_was_taken_back_as_before(retriever):
+    strokes, owners = three_strokes()
+    retriever.set_strokes(0, strokes, owners)
+    retriever.segment(0)
+    without = np.where(strokes == 3, 0, strokes)
+    retriever.set_strokes(0, without, owners)
+    fresh = Retriever(retriever.store, 3)
+    fresh.set_strokes(0, without, owners)
+    again = retriever.segment(0)
+    np.testing.assert_array_equal(again.novelty, fresh.segment(0).novelty)
+    assert again.novelty[100].mean() > again.novelty[10].mean()
+
+
+def test_a_check_that_raises_stops_refining(retriever):
+    class Stop(Exception):
+        pass
+
+    def check():
+        raise Stop
+
+    retriever.set_strokes(0, *three_strokes())
+    with pytest.raises(Stop):
+        retriever.segment(0, check=check)
+
+
+def test_planes_looked_at_are_not_all_kept_in_memory():
+    image = np.stack([stripes()[0]] * 6)
+    retriever = Retriever(TokenStore(Scan.from_array(image), Texture()), 3)
+    retriever.set_strokes(0, *three_strokes())
+    first = retriever.segment(0).votes
+    for plane in range(6):
+        retriever.segment(plane, refine=False)
+    assert len(retriever._sums) <= 2
+    np.testing.assert_array_equal(retriever.segment(0).votes, first)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sesami.retrieve._bank import Bank, RetrieveError, Rows, rows_by_stroke
+from napari_sesami.retrieve._bank import (
+    UNLABELLED,
+    Bank,
+    RetrieveError,
+    Rows,
+    rows_by_stroke,
+)
 from napari_sesami.retrieve._pixels import (
     Guide,
     PixelEvidence,
@@ -18,10 +24,18 @@ from napari_sesami.retrieve._pixels import (
     quick_labels,
     upsample,
 )
-from napari_sesami.retrieve._votes import Temper, balanced, count_votes, shares, tune
+from napari_sesami.retrieve._votes import (
+    Temper,
+    balanced,
+    best_similarity,
+    count_votes,
+    shares,
+    tune,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from napari_sesami.retrieve._pixels import Check
     from napari_sesami.retrieve._store import TokenStore
@@ -61,10 +75,13 @@ class Labelled:
 
 @dataclass
 class _Sum:
-    """Running votes of one plane and how far each token is from anything labelled."""
+    """Running votes of one plane, and how similar each token is to anything labelled.
+
+    A maximum cannot be taken back: after a stroke went, `best` is None until asked for.
+    """
 
     votes: NDArray[np.float64]
-    best: dict[int, NDArray[np.float32]] = field(default_factory=dict)
+    best: NDArray[np.float32] | None = None
 
 
 class _Looks:
@@ -165,9 +182,9 @@ class Retriever:
             name = start - i  # names below zero are foreign
             where = own.where.copy()
             where[:, 0] = ELSEWHERE
-            moved = Rows(
-                own.tokens, own.patches, where, np.full(len(own), name, np.int64)
-            )
+            patches = _fitted(own.patches, self.store.patch)
+            names = np.full(len(own), name, np.int64)
+            moved = Rows(own.tokens, patches, where, names)
             self.bank.put(name, moved)
             self._vote(name, moved, +1)
 
@@ -201,7 +218,7 @@ class Retriever:
         `check` is called now and then while it refines; what it raises ends the work.
         """
         probability, total = self._probability(plane)
-        best = np.max(list(total.best.values()), axis=0)
+        best = self._best(plane, total)
         shape, patch = self.store.scan.plane_shape, self.store.patch
         pixels = upsample(probability, shape, patch)
         if refine:
@@ -261,9 +278,7 @@ class Retriever:
             if tokens is None:
                 raise RetrieveError("The tokens of this plane are not computed yet.")
             total = _Sum(np.zeros((*tokens.shape[:2], self._n_classes)))
-            for stroke, rows in self.bank:
-                if stroke not in self.bank.off:
-                    self._add(plane, total, stroke, rows, +1)
+            self._add(plane, total, self.bank.rows(), +1, fresh=True)
             self._sums[plane] = total
             while len(self._sums) > KEPT:
                 self._sums.popitem(last=False)
@@ -277,21 +292,47 @@ class Retriever:
             if total.votes.shape[-1] != self._n_classes:
                 del self._sums[plane]  # a class was added: counted afresh when needed
             else:
-                self._add(plane, total, stroke, rows, sign)
+                self._add(plane, total, rows, sign)
 
-    def _add(self, plane: int, total: _Sum, stroke: int, rows: Rows, sign: int) -> None:
+    def _add(
+        self, plane: int, total: _Sum, rows: Rows, sign: int, fresh: bool = False
+    ) -> None:
+        flat, shape = self._flat(plane)
+        votes, best = count_votes(flat, rows, self._n_classes, self.temper)
+        total.votes += sign * votes.reshape(total.votes.shape)
+        if fresh:
+            total.best = best.reshape(shape)
+        elif sign > 0 and total.best is not None:
+            total.best = np.maximum(total.best, best.reshape(shape))
+        else:
+            total.best = None
+
+    def _best(self, plane: int, total: _Sum) -> NDArray[np.float32]:
+        if total.best is None:
+            flat, shape = self._flat(plane)
+            total.best = best_similarity(flat, self.bank.rows()).reshape(shape)
+        return total.best
+
+    def _flat(self, plane: int) -> tuple[Tensor, tuple[int, int]]:
         import torch
 
         tokens = self.store.plane(plane)
         if tokens is None:
             raise RetrieveError("The tokens of this plane are not computed yet.")
-        flat = torch.from_numpy(tokens.reshape(-1, tokens.shape[-1]))
-        votes, best = count_votes(flat, rows, self._n_classes, self.temper)
-        total.votes += sign * votes.reshape(total.votes.shape)
-        if sign > 0:
-            total.best[stroke] = best.reshape(tokens.shape[:2])
-        else:
-            total.best.pop(stroke, None)
+        return torch.from_numpy(tokens.reshape(-1, tokens.shape[-1])), tokens.shape[:2]
+
+
+def _fitted(patches: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Scale labelled patches (M, p, p) to another side; no row loses all its labels."""
+    old = patches.shape[1]
+    if old == side:
+        return patches
+    at = ((np.arange(side) + 0.5) * old / side).astype(int)
+    out = patches[:, at][:, :, at]
+    for i in np.flatnonzero((out == UNLABELLED).all((1, 2))):
+        labelled = patches[i][patches[i] != UNLABELLED]
+        out[i, side // 2, side // 2] = np.bincount(labelled).argmax()
+    return out
 
 
 def _same(a: Rows, b: Rows) -> bool:

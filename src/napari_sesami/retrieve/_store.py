@@ -6,6 +6,7 @@ A file is named by everything that shaped its content, so a stale one is never f
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections import OrderedDict
@@ -67,11 +68,12 @@ class TokenStore:
     @property
     def key(self) -> str:
         """Name of everything that the tokens depend on, the plane aside."""
+        rounding = "" if self.zoom == 1 else "/up"
         parts = (
             self.scan.content_hash,
             self.scan.normalisation.key,
             self.encoder.key,
-            f"{self.zoom:g}/{self.encoder.tile}/{OVERLAP}",
+            f"{self.zoom:g}/{self.encoder.tile}/{OVERLAP}{rounding}",
         )
         return blake2b("|".join(parts).encode(), digest_size=12).hexdigest()
 
@@ -174,7 +176,8 @@ def resized(image: NDArray[np.float32], zoom: float) -> NDArray[np.float32]:
         return image
     import torch
 
-    size = [max(1, round(n * zoom)) for n in image.shape]
+    # rounded up, so that the last pixels still lie in a patch
+    size = [max(1, math.ceil(n * zoom - 1e-6)) for n in image.shape]
     tensor = torch.from_numpy(np.ascontiguousarray(image))[None, None]
     if zoom < 1:
         scaled = torch.nn.functional.interpolate(tensor, size=size, mode="area")

@@ -77,6 +77,17 @@ def count_votes(
     return votes, best
 
 
+def best_similarity(tokens: torch.Tensor, rows: Rows) -> NDArray[np.float32]:
+    """The best similarity (N,) of tokens (N, D) to any row; −1 if there is none."""
+    best = np.full(len(tokens), -1, np.float32)
+    keys = torch.from_numpy(rows.tokens).to(tokens)
+    step = max(1, CHUNK * 256 // max(len(rows), 1))
+    for start in range(0, len(tokens) if len(rows) else 0, step):
+        similarity = tokens[start : start + step] @ keys.T
+        best[start : start + step] = similarity.amax(1).float().cpu().numpy()
+    return best
+
+
 def balanced(
     votes: NDArray[np.float64], mass: NDArray[np.float64], temper: Temper
 ) -> NDArray[np.float32]:

@@ -182,6 +182,9 @@ class SessionLearning(SessionCore):
 
         if self._stores is None:
             self._stores = {}
+        # a patch is a whole number of pixels of the scan, so that it can be labelled
+        stride = self.token_encoder.stride
+        zoom = stride / max(1, round(stride / zoom))
         if zoom not in self._stores:
             folder = home() / "cache" / "tokens"
             self._stores[zoom] = TokenStore(
@@ -249,7 +252,8 @@ def _follow(
 ) -> bool:
     """Teach the retriever what changed since it was asked last."""
     painted = {plane for plane, *_ in strokes}
-    known = {int(p) for _, rows in retriever.bank for p in rows.where[:, 0] if p >= 0}
+    known = {int(p) for _, rows in retriever.bank for p in set(rows.where[:, 0])}
+    known = {plane for plane in known if plane >= 0}
     nothing = np.zeros(shape, np.uint8)
     changed = []
     for plane in sorted(known - painted):

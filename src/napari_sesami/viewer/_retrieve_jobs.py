@@ -215,7 +215,7 @@ def _picture(
     x = int(np.clip((x0 + x1 - side) // 2, 0, grey.shape[1] - side))
     out = (255 * grey[y : y + side, x : x + side].clip(0, 1)).astype(np.uint8)
     edge = np.zeros(out.shape, bool)
-    edge[y0 - y - 1 : y1 - y + 1, x0 - x - 1 : x1 - x + 1] = True
-    edge[y0 - y : y1 - y, x0 - x : x1 - x] = False
+    edge[max(0, y0 - y - 2) : y1 - y + 2, max(0, x0 - x - 2) : x1 - x + 2] = True
+    edge[max(0, y0 - y) : y1 - y, max(0, x0 - x) : x1 - x] = False
     out[edge] = 255 if out.mean() < 160 else 0  # a frame around the patch itself
     return np.ascontiguousarray(out)
