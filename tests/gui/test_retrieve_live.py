@@ -142,9 +142,8 @@ def test_a_stroke_is_switched_off_and_judged_in_the_list(opened, qtbot):
     qtbot.waitUntil(lambda: result_classes(dock) == {1, 2, 3}, timeout=SOON)
     paint(viewer, link, 1, 5)
     paint(viewer, link, 2, THIRD + 5)
-    settle(qtbot, 100)  # the end of the stroke would stop the judging
     qtbot.waitUntil(lambda: table.rowCount() == 5, timeout=SOON)
-    qtbot.waitUntil(lambda: not dock.desk.work.busy, timeout=SOON)
+    # the end of the stroke may still come, and judging begins anew
     qtbot.mouseClick(dock.strokes.judge_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: len(dock.live.worth) == 5, timeout=SOON)
     assert table.item(0, 3).text()[0] in "+-"
@@ -234,9 +233,7 @@ def test_the_panel_fits_a_laptop_and_everything_has_a_tip(opened, qtbot):
                     assert named, widget
 
 
-def test_a_closed_panel_is_let_go_of_and_strokes_still_speak(
-    make_napari_viewer, qtbot
-):
+def test_a_closed_panel_is_let_go_of_and_strokes_still_speak(make_napari_viewer, qtbot):
     viewer, _, link, dock = begin(make_napari_viewer, qtbot, layers_of()[0])
     live, reference = dock.live, weakref.ref(dock)
     dock.why.hover_tick.click()

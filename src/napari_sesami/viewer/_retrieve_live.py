@@ -68,6 +68,7 @@ class Live:
         self.last: Found | None = None
         self.seconds = 0.0  # that the labels took after the last stroke
         self.layers: ResultLayers | None = None
+        self._judging = False
         self.whole = WholeScan(self)
         self._link: Link | None = None
         self._session: Session | None = None
@@ -168,7 +169,8 @@ class Live:
         self.desk.work.submit(WHY, job, self._on_explained)
 
     def judge(self) -> None:
-        """Find out what each stroke is worth."""
+        """Find out what each stroke is worth; begun anew if a stroke comes meanwhile."""
+        self._judging = True
         job = partial(jobs.judged, self.link.session, self.how)
         self.desk.work.submit(WORTH, job, self._on_worth)
 
@@ -181,7 +183,11 @@ class Live:
             self.layers.labels.drop_disk()
         self._follow(None)
         self.desk.session_changed.disconnect(self._on_session)
-        self.desk.viewer.dims.events.current_step.disconnect(self._on_dims)
+        try:
+            dims = self.desk.viewer.dims
+        except ViewerError:  # the window went first, and its events with it
+            return
+        dims.events.current_step.disconnect(self._on_dims)
 
     # --- answers
 
@@ -192,6 +198,8 @@ class Live:
             self.desk.say("One class only: everything becomes it. Paint a second one.")
         else:
             self.desk.say("The slice is labelled by your strokes.")
+        if self._judging:
+            self.judge()
         if self.refine or self.maps:
             self._rest.soon()
 
@@ -231,7 +239,7 @@ class Live:
         self.explained.emit(reasons)
 
     def _on_worth(self, worth: dict[int, float]) -> None:
-        self.worth = worth
+        self._judging, self.worth = False, worth
         self.changed.emit()
 
     def _show(self, found: Found) -> None:
@@ -272,6 +280,7 @@ class Live:
         self._link, self.layers, self.last = link, None, None
         self._session = None if link is None else link.session
         self.off, self.worth, self._scaled = set(), {}, frozenset()
+        self._judging = False
         if link is not None and self._session is not None:
             self.layers = ResultLayers(self.desk, link)
             self._shown = link.plane
