@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from napari_sesami.models import build_tiny_sam
-from napari_sesami.session import Session, recall
+from napari_sesami.session import Session, SessionError, recall
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +57,20 @@ def test_an_earlier_answer_can_be_refined_in_its_plane(model) -> None:
     assert better.plane == 1
     json.dumps(better.prompts)
     np.testing.assert_array_equal(recall(better.prompts)["mask"], first.full)
+
+
+@pytest.mark.parametrize("plane", [2, -1, (2,), None, 0.5])
+def test_a_prompt_in_a_slice_that_does_not_exist_is_one_sentence(plane) -> None:
+    s = Session(VOLUME)  # no model is loaded for a question that cannot be asked
+    with pytest.raises(SessionError, match=r"(?i)plane"):
+        s.prompt(points=[(20, 30)], labels=[1], plane=plane)
+    assert s._predictor is None
+
+
+def test_a_slice_beyond_the_end_says_which_there_are() -> None:
+    s = Session(VOLUME)
+    with pytest.raises(SessionError, match=r"Plane 2 does not exist.*planes 0 to 1"):
+        s.prompt(points=[(20, 30)], labels=[1], plane=2)
 
 
 def test_another_model_replaces_the_predictor(model) -> None:
