@@ -70,3 +70,21 @@ def test_odd_sizes_are_answered(nano: Nano, shape: tuple[int, int]):
     assert mask.full.shape == shape
     many = Predictor(nano).predict_many(image, points=[(0, 0), (shape[0] - 1, 0)])
     assert [m.full.shape for m in many] == [shape, shape]
+
+
+def test_small_objects_are_looked_at_enlarged_and_stay_so(scan: Scan) -> None:
+    from napari_sesami.models._nano import Nano
+
+    y, x = np.mgrid[:300, :420]
+    dot = np.hypot(y - 150, x - 200) < 7
+    noise = np.random.default_rng(0).normal(0, 8, dot.shape)
+    dots = Scan.from_array(np.clip(90 + 90 * dot + noise, 0, 255).astype(np.uint8))
+    predictor = Predictor(Nano.bundled(device="cpu"))
+    first = predictor.predict(dots, points=[(150, 200)])
+    assert first.view is not None and first.view.grow == 2
+    second = predictor.predict(
+        dots, points=[(150, 200), (150, 215)], labels=[1, 0], mask=first
+    )
+    assert second.view == first.view
+    for mask in (first, second):
+        assert (mask.full & dot).sum() / (mask.full | dot).sum() > 0.8

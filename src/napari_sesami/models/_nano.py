@@ -45,6 +45,8 @@ class Nano:
     tile = 256
     magnify = False
     """Trained at many scales: small scans are read as they are."""
+    closer = True
+    """But small and thin objects are answered better from a view enlarged twice."""
 
     def __init__(
         self,

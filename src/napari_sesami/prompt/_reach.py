@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from napari_sesami.prompt._task import Task
 
+SMALL = 2000  # data pixels: objects below are seen better enlarged
+SLACK = 0.05  # predicted overlap that the enlarged answer may lack
 THICK = 16  # view pixels across that an object needs to be seen well from afar
 AGREE = 0.6  # overlap at which two views speak of the same object
 MOST_VIEWS = 24  # further views for one object: bounds the time of a click
@@ -46,7 +48,7 @@ class Reach:
         view = task.first_view()
         found = task.solve(view)[0]
         if not self._goes_on(found, view):
-            return found
+            return self._closer(found, view)
         fine, fine_view = self._centred(found, view)
         if not self._goes_on(fine, fine_view):
             return fine
@@ -54,6 +56,24 @@ class Reach:
         if coarse is not None and self._agree(fine, coarse, fine_view):
             return self._with_detail(fine, coarse, fine_view)
         return self._follow([(fine, fine_view)])
+
+    def _closer(self, found: Mask, view: View) -> Mask:
+        """Look again, enlarged, at a small object, if the model gains by that."""
+        task = self.task
+        wanted = getattr(task.predictor.model, "closer", False)
+        if not wanted or found.empty or (view.shrink, view.grow) != (1, 1):
+            return found
+        y0, x0, y1, x1 = found.bbox
+        close = task.views.close(((y0 + y1) / 2, (x0 + x1) / 2))
+        extents = (found.bbox, task.prompt.extent)
+        if np.count_nonzero(found.mask) >= SMALL or not all(
+            close.holds(extent, task.shape) for extent in extents
+        ):
+            return found
+        check_cancelled()
+        again = task.solve(close)[0]
+        worse = again.empty or again.score < found.score - SLACK
+        return found if worse or self._goes_on(again, close) else again
 
     def _goes_on(self, mask: Mask, view: View) -> bool:
         return any(touched(mask, view, self.task.shape))

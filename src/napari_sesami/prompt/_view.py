@@ -117,6 +117,17 @@ class Views:
         ends = [min(s + side, n) for s, n in zip(starts, self.shape, strict=True)]
         return View((starts[0], starts[1], ends[0], ends[1]), shrink)
 
+    def close(self, centre: tuple[float, float]) -> View:
+        """Half a tile around `centre`, twice enlarged."""
+        side = max(self.tile // 2, 1)
+        step = max(side // 8, 1)
+        starts = [
+            min(max(round((c - side / 2) / step) * step, 0), max(n - side, 0))
+            for c, n in zip(centre, self.shape, strict=True)
+        ]
+        ends = [min(s + side, n) for s, n in zip(starts, self.shape, strict=True)]
+        return View((starts[0], starts[1], ends[0], ends[1]), grow=2)
+
     def around(
         self, anchor: tuple[float, float], extent: tuple[float, ...], shrink: int = 1
     ) -> View:
