@@ -169,10 +169,10 @@ class Live:
         self.desk.work.submit(WHY, job, self._on_explained)
 
     def judge(self) -> None:
-        """Find out what each stroke is worth; begun anew if a stroke comes meanwhile."""
+        """Find out what each stroke is worth; a stroke meanwhile begins it anew."""
         self._judging = True
         job = partial(jobs.judged, self.link.session, self.how)
-        self.desk.work.submit(WORTH, job, self._on_worth)
+        self.desk.work.submit(WORTH, job, self._on_worth, self._on_not_judged)
 
     def close(self) -> None:
         """Let go of desk, viewer and session."""
@@ -241,6 +241,9 @@ class Live:
     def _on_worth(self, worth: dict[int, float]) -> None:
         self._judging, self.worth = False, worth
         self.changed.emit()
+
+    def _on_not_judged(self, text: str) -> None:
+        self._judging = False
 
     def _show(self, found: Found) -> None:
         if self.layers is None or self._link is not self.desk.link:
