@@ -13,6 +13,7 @@ import torch
 from qtpy.QtCore import QTimer
 
 from napari_sesami.models import build_tiny_sam
+from napari_sesami.viewer._keys import Action
 from napari_sesami.viewer._prompt_mouse import Tool
 from tests.prompt.grey_model import GreyModel
 
@@ -101,6 +102,47 @@ def test_a_layer_removed_while_embedding_ends_quietly(gated, qtbot):
     assert not any("prompt" in layer.name for layer in viewer.layers)
     dock.tools.reflect()
     assert not dock.tools.buttons[Tool.CLICK].isEnabled()
+
+
+def test_an_image_replaced_while_embedding_must_be_taken_again(gated, qtbot):
+    viewer, dock, model = gated
+    desk, image = dock.desk, dock.desk.link.image
+    old = desk.session
+    click(viewer, image, (28, 36))
+    assert model.entered.wait(10)
+    image.data = np.roll(scene(), 40, axis=1)
+    assert "are not those that were taken" in desk.message
+    model.gate.set()
+    qtbot.waitUntil(lambda: not desk.work.busy)
+    settle(qtbot, 50)
+    assert dock.prompter.tool is Tool.NONE
+    assert dock.prompter.draft.planes == []
+    desk.act(Action.PROMPT_CLICK)
+    assert "take the image again" in desk.message
+    assert dock.prompter.tool is Tool.NONE
+    desk.adopt(image)
+    assert desk.session is not old
+    assert [entry.name for entry in desk.session.classes] == ["void"]
+    desk.session.model = GreyModel(128)
+    desk.act(Action.PROMPT_CLICK)
+    click(viewer, image, (28, 76))  # where the block is now
+    answered(qtbot, dock)
+    np.testing.assert_array_equal(desk.session.scan.data, image.data)
+    assert dock.prompter.mask.full[28, 76]
+
+
+def test_the_pixels_put_back_are_the_scan_again(gated, qtbot):
+    viewer, dock, model = gated
+    model.gate.set()
+    image = dock.desk.link.image
+    before, session = image.data, dock.desk.session
+    image.data = np.zeros_like(before)
+    image.data = before
+    dock.desk.act(Action.PROMPT_CLICK)
+    click(viewer, image, (28, 36))
+    answered(qtbot, dock)
+    assert dock.desk.session is session
+    assert dock.prompter.mask.full[28, 36]
 
 
 def test_our_layer_removed_by_hand_comes_back_with_the_next_tool(gated, qtbot):
@@ -239,8 +281,6 @@ def test_without_a_layer_the_panel_says_what_is_missing(make_napari_viewer, qtbo
     viewer = make_napari_viewer(show=True)
     _, dock = viewer.window.add_plugin_dock_widget("napari-sesami", "SeSAMI")
     qtbot.waitUntil(lambda: dock._docked)
-    from napari_sesami.viewer._keys import Action
-
     for action in Action:
         if action.value.startswith("prompt_"):
             dock.desk.act(action)

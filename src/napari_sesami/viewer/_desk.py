@@ -152,18 +152,23 @@ class Desk:
 
     def adopt(self, image: Image) -> None:
         """Label an image layer, or go back to the labelling that it already has."""
-        for link in self._links:
-            if link.image is image:
-                self._put(link)
-                return
+        known = next((link for link in self._links if link.image is image), None)
+        if known is not None and not known.stale:
+            self._put(known)
+            return
         try:
-            link = self.start(scan_of_layer(image), image)
+            if known is not None:
+                image.metadata.pop(KEPT_SCAN, None)  # of the pixels before
+            scan = scan_of_layer(image)
+            if known is not None:
+                self._retire(known)
+            link = self.start(scan, image)
         except ValueError as error:
             self.say(sentence(error))
             return
-        for known in image.metadata.get(KEPT_CLASSES, ()):
-            if known.name not in link.session.classes:
-                link.session.classes.add(known.name, known.color)
+        for entry in image.metadata.get(KEPT_CLASSES, ()):
+            if entry.name not in link.session.classes:
+                link.session.classes.add(entry.name, entry.color)
 
     def take(self, session: Session, image: Image | None = None) -> Link:
         """Put a session on the desk and its layers into the viewer."""
@@ -171,6 +176,7 @@ class Desk:
 
         link = Link(self.viewer, session, image, dispatch=self._dispatch)
         link.refused.connect(self.say)
+        link.image_replaced.connect(self._on_replaced)
         self._links.append(link)
         self._put(link)
         return link
@@ -221,9 +227,22 @@ class Desk:
         self._links.remove(link)
         link.close()
         link.refused.disconnect(self.say)
+        link.image_replaced.disconnect(self._on_replaced)
         self.keeper.close(link.session)
         if self.link is link:
             self._put(self._links[-1] if self._links else None)
+
+    def _retire(self, link: Link) -> None:
+        """End a session whose image got other pixels; its layers and classes stay."""
+        link.image.metadata[KEPT_CLASSES] = tuple(link.session.classes)
+        self._let_go(link)
+
+    def _on_replaced(self, text: str) -> None:
+        """Say it, and drop what was pointed at on pixels that are gone."""
+        at_work = self.link is not None and self.link.stale
+        if at_work and self.prompter is not None:
+            self.prompter.drop()
+        self.say(text)
 
     def _on_opened(self, opened: Scan | tuple[Path, list[ImageInfo]]) -> None:
         if isinstance(opened, tuple):

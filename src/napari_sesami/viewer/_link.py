@@ -84,6 +84,8 @@ class Link:
     """brush, class, history, or what is known about the scan"""
     refused = Signal(str)
     """why something painted was not taken"""
+    image_replaced = Signal(str)
+    """the image layer got other pixels than the scan has, in one sentence"""
 
     def __init__(
         self,
@@ -99,6 +101,7 @@ class Link:
         if image is not None:
             check_shape(image, session.scan)
         self.image = add_image(viewer, session.scan) if image is None else image
+        self._pixels = self.image.data
         read = session.labels_plane
         self.labels = add_labels(
             viewer, self.image, layer_array(session.labels, read), LABELS, 0.4
@@ -143,6 +146,16 @@ class Link:
             "fill",
             "polygon",
         )
+
+    @property
+    def stale(self) -> bool:
+        """Whether the image layer shows other pixels than the scan has."""
+        return self.image.data is not self._pixels
+
+    def check_image(self) -> None:
+        """Refuse to point at pixels that no model would see."""
+        if self.stale:
+            raise ViewerError(self._replaced())
 
     def select(self) -> None:
         """Make the strokes layer the active one."""
@@ -204,6 +217,7 @@ class Link:
         events.scan.disconnect(self._on_scan)
         for layer, event in self._watched():
             getattr(layer.events, event).disconnect(self._on_painted)
+        self.image.events.data.disconnect(self._on_image)
         self.strokes.events.mode.disconnect(self._on_brush)
         self.strokes.events.selected_label.disconnect(self._on_brush)
         viewer = self._viewer()
@@ -226,6 +240,7 @@ class Link:
         events.scan.connect(self._on_scan)
         for layer, event in self._watched():
             getattr(layer.events, event).connect(self._on_painted)
+        self.image.events.data.connect(self._on_image)
         self.strokes.events.mode.connect(self._on_brush)
         self.strokes.events.selected_label.connect(self._on_brush)
         viewer = self._viewer()
@@ -245,6 +260,16 @@ class Link:
 
     def _on_brush(self, event: Any = None) -> None:
         self.changed.emit()
+
+    def _on_image(self, event: Any = None) -> None:
+        if self.stale:
+            self.image_replaced.emit(self._replaced())
+
+    def _replaced(self) -> str:
+        return (
+            f"The pixels of {self.image.name} are not those that were taken: press "
+            "Label it in the Sesami panel to take the image again."
+        )
 
     def _on_dims(self, event: Any = None) -> None:
         """Follow the viewer to another plane; other views are only to look at."""

@@ -56,6 +56,8 @@ def _act(prompter: Prompter, action: Action) -> None:
     if action in _TOOLS:
         prompter.use(_TOOLS[action])
         return
+    if action not in (Action.PROMPT_SIGN, Action.PROMPT_CLEAR):
+        prompter.link.check_image()
     match action:
         case Action.PROMPT_SIGN:
             _flip_sign(prompter)

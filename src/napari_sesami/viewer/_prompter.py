@@ -139,6 +139,7 @@ class Prompter:
             raise ViewerError(
                 "Prompts need the flat view of the slices (2-D, axes in their order)."
             )
+        self.link.check_image()
         self._screen().activate(pan=tool not in DRAWN)
         self._set_tool(tool)
         self.cursor.begin(self._screen().middle())
@@ -211,6 +212,11 @@ class Prompter:
         )
         if not options.next_at_once:
             self.travel.take_up(done.id)
+
+    def drop(self) -> None:
+        """Let go of tool and object at work: the image is another one now."""
+        self.close()
+        self.new_draft()
 
     def close(self) -> None:
         """Let go of layers and viewer."""
@@ -362,9 +368,8 @@ class Prompter:
         session = self.desk.session
         if session is self._session:
             return
-        self.close()
         self._session, self.last_object, self.extra = session, None, []
-        self.new_draft()
+        self.drop()
 
 
 def prompter_of(desk: Desk) -> Prompter:
