@@ -10,7 +10,7 @@ from napari_sesami import Session
 from napari_sesami.scan import Scan
 from tests.retrieve.test_retriever import Texture
 
-from ._hands import settle
+from ._hands import drag, settle
 from .test_retrieve_live import (
     SOON,
     THIRD,
@@ -130,3 +130,15 @@ def paint_three_on(viewer, link, qtbot, dock, plane):
         settle(qtbot, 60)
     qtbot.waitUntil(lambda: result_classes(dock, plane) == {1, 2, 3}, timeout=SOON)
     qtbot.waitUntil(lambda: not dock.desk.work.busy, timeout=SOON)
+
+
+def test_a_rectangle_drawn_with_the_mouse_is_the_cell(make_napari_viewer, qtbot):
+    viewer, _, link, dock = begin(make_napari_viewer, qtbot, layers_of()[0])
+    dock.tabs.setCurrentWidget(dock.repeats)
+    qtbot.mouseClick(dock.repeats.find_button, Qt.MouseButton.LeftButton)
+    assert "Draw a rectangle around one cell" in dock.status.label.text()
+    qtbot.mouseClick(dock.repeats.choose_button, Qt.MouseButton.LeftButton)
+    settle(qtbot, 50)
+    drag(viewer, link.strokes, [(30, 40), (45, 60), (60, 80), (60, 80)])
+    qtbot.waitUntil(lambda: len(dock.repeats._shapes.data) == 1)
+    np.testing.assert_allclose(dock.repeats._box(), (30, 40, 61, 81), atol=2)
