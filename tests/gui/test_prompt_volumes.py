@@ -156,6 +156,22 @@ def test_everything_is_found_tuned_and_taken(make_napari_viewer, qtbot):
     assert len(session.objects) == 1
 
 
+def test_what_was_found_in_one_scan_is_not_committed_to_another(
+    make_napari_viewer, qtbot
+):
+    viewer, dock = begin(make_napari_viewer, qtbot, scene())
+    search = dock.prompter.search
+    press(viewer, Qt.Key.Key_E, SHIFT)
+    qtbot.waitUntil(lambda: len(search.found) >= 2)
+    idle(qtbot, dock)
+    dock.desk.adopt(viewer.add_image(scene()[:, ::-1], name="other"))
+    assert search.found == []
+    dock.desk.session.classes.add("void")
+    press(viewer, Qt.Key.Key_T, SHIFT)
+    assert len(dock.desk.session.objects) == 0
+    assert "search first" in dock.desk.message
+
+
 def test_all_like_one_are_found_with_one_click(make_napari_viewer, qtbot):
     image = np.full((128, 256), 40, np.uint8)
     for y in range(20, 120, 40):

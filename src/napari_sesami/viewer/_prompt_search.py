@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari_sesami.viewer._work import Ticket
 
 EVERYTHING, ALIKE = "everything", "find all like this"
+SEARCH = "search"  # topic of the work
 BAND = 512  # rows searched at a time, so that a cancel keeps what is done
 LEAST = 0.3  # matches below are never kept; the slider chooses above
 
@@ -84,7 +85,7 @@ class Search:
                 masks.extend(got.masks)
 
         prompter.desk.say("Looking for everything …")
-        prompter.engine.run("search", link.session, job, self._on_done)
+        prompter.engine.run(SEARCH, link.session, job, self._on_done)
 
     def alike(self) -> None:
         """Look for all objects like the one at work, or like the last committed."""
@@ -112,7 +113,7 @@ class Search:
                 masks.append(match.mask)
 
         prompter.desk.say("Looking for all like this one …")
-        prompter.engine.run("search", link.session, job, self._on_done)
+        prompter.engine.run(SEARCH, link.session, job, self._on_done)
 
     def tune(self, **changes: Any) -> None:
         """Change filters (`score`, `stability`, `smallest`, `likeness` …)."""
@@ -162,6 +163,11 @@ class Search:
             self.index = (self.index + by) % len(self.found)
             self._show()
 
+    def stop(self) -> None:
+        """Forget what was found, and what is still looked for."""
+        self.clear()
+        self._prompter.desk.work.cancel(SEARCH)
+
     def clear(self) -> None:
         """Forget what was found."""
         self.kind, self.found, self._all, self._alike = "", [], [], {}
@@ -191,7 +197,7 @@ class Search:
         self._take()
 
     def _on_busy(self, topic: str) -> None:
-        if topic == "search":
+        if topic == SEARCH:
             self._started = True
         elif self._started:
             self._take()  # cancelled, or failed: what was found stays

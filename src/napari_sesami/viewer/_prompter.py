@@ -86,9 +86,9 @@ class Prompter:
         self.engine.noticed.connect(desk.say)
         desk.work.busy_changed.connect(self._on_busy)
         desk.session_changed.connect(self._on_session)
-        self._on_session()
         self.slices = Slices(self)
         self.search = Search(self)
+        self._on_session()
 
     # --- what is at work
 
@@ -214,8 +214,9 @@ class Prompter:
             self.travel.take_up(done.id)
 
     def drop(self) -> None:
-        """Let go of tool and object at work: the image is another one now."""
+        """Let go of tool, object and search: the image is another one now."""
         self.close()
+        self.search.stop()
         self.new_draft()
 
     def close(self) -> None:
