@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_sesami.retrieve._bank import UNLABELLED, Bank, RetrieveError, touched_rows
-from napari_sesami.retrieve._votes import Temper, balanced, count_votes, shares, tune
+from napari_sesami.retrieve._votes import (
+    Temper,
+    balanced,
+    count_votes,
+    shares,
+    tune,
+    with_area,
+)
 
 GRID, PATCH, DIM = 8, 4, 6
 
@@ -119,3 +126,22 @@ def test_tuning_prefers_the_temperature_that_tells_left_out_strokes_apart():
     temper, score = tune(Rows.join(parts), 2)
     assert score > 0.9
     assert temper.tau < 0.2
+
+
+def test_an_undecided_token_goes_to_the_class_that_covers_more():
+    p = np.zeros((40, 50, 3), np.float32)
+    p[..., 0] = 0.95
+    p[..., 1] = 0.05
+    p[:2, :2] = [0.05, 0.95, 0]
+    p[20, 20] = [0.49, 0.51, 0]
+    out = with_area(p)
+    assert p[20, 20].argmax() == 1 and out[20, 20].argmax() == 0
+    assert (out[:2, :2].argmax(-1) == 1).all()  # what is sure of a rare class stays
+    assert (out[..., 2] == 0).all()
+    np.testing.assert_allclose(out.sum(-1), 1, atol=1e-5)
+    np.testing.assert_array_equal(out, with_area(p))
+
+
+def test_without_power_the_votes_stay():
+    p = np.random.default_rng(0).dirichlet([1, 1, 1], (9, 7)).astype(np.float32)
+    np.testing.assert_allclose(with_area(p, power=0), p, atol=1e-6)

@@ -31,6 +31,7 @@ from napari_sesami.retrieve._votes import (
     count_votes,
     shares,
     tune,
+    with_area,
 )
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ class Retriever:
             )
         total = self._sum(plane)
         mass = shares(rows, self._n_classes, self.temper).sum(0)
-        return balanced(total.votes, mass, self.temper), total
+        return with_area(balanced(total.votes, mass, self.temper)), total
 
     def _refine(
         self,
