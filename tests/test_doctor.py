@@ -26,7 +26,7 @@ def test_a_mismatched_torchvision_is_named(monkeypatch):
 @pytest.mark.parametrize(
     ("answer", "verdict", "word"),
     [
-        ((True, "yes H200, 139 GB"), "ok", "H200"),
+        ((True, "yes RTX 4090, 24 GB"), "ok", "RTX 4090"),
         ((True, "build"), "note", "CPU build"),
         ((True, "none"), "note", "no CUDA device"),
         ((False, "CUDA driver too old"), "problem", "driver too old"),
