@@ -219,6 +219,28 @@ class TilePlan:
         inside: tuple[Any, ...] = tuple(slice(0, n) for n in self.size(index))
         return piece[(..., *inside)]
 
+    def place(
+        self, out: NDArray[Any], cells: NDArray[Any], index: int, side: int
+    ) -> None:
+        """Copy a tile's cells (h, w, …) to where this tile alone answers for them.
+
+        Parameters
+        ----------
+        out
+            Cells of the whole plane, (H, W, …).
+        cells
+            Those of tile `index`, one per `side` × `side` pixels.
+        index
+            Tile number.
+        side
+            Pixels; tiles must start at multiples of it (`align`).
+        """
+        (y, x), (core_y, core_x) = self[index], self.core(index)
+        y0, y1 = core_y.start // side, -(-core_y.stop // side)
+        x0, x1 = core_x.start // side, -(-core_x.stop // side)
+        dy, dx = y.start // side, x.start // side
+        out[y0:y1, x0:x1] = cells[y0 - dy : y1 - dy, x0 - dx : x1 - dx]
+
     def merge(
         self,
         pieces: Sequence[NDArray[Any]] | Callable[[int], NDArray[Any]],

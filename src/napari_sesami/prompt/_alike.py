@@ -132,7 +132,7 @@ def token_map(
         if out is None:
             size = [-(-n // cell) for n in shape]
             out = np.zeros((*size, part.shape[-1]), np.float32)
-        _place(out, part, plan, i, cell)
+        plan.place(out, part, i, cell)
         if progress is not None:
             progress(i + 1, len(plan))
     assert out is not None  # a plan has at least one tile
@@ -188,18 +188,3 @@ def _peaks(
 def _same_size(mask: Mask, like: Mask) -> float:
     """1 for the same area, falling to a half for twice or half of it."""
     return min(mask.area, like.area) / max(mask.area, like.area, 1)
-
-
-def _place(
-    out: NDArray[np.float32],
-    part: NDArray[np.float32],
-    plan: TilePlan,
-    i: int,
-    cell: int,
-) -> None:
-    """Copy the cells that only this view answers for."""
-    (ys, xs), (core_y, core_x) = plan[i], plan.core(i)
-    r0, r1 = core_y.start // cell, -(-core_y.stop // cell)
-    c0, c1 = core_x.start // cell, -(-core_x.stop // cell)
-    dy, dx = ys.start // cell, xs.start // cell
-    out[r0:r1, c0:c1] = part[r0 - dy : r1 - dy, c0 - dx : c1 - dx]

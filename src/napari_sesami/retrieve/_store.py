@@ -123,7 +123,7 @@ class TokenStore:
                     view.to(self.encoder.device), normalise=True
                 )
             tokens = found[0].permute(1, 2, 0).float().cpu().numpy()
-            _place(out, tokens, plan, i, stride)
+            plan.place(out, tokens, i, stride)
             if progress is not None:
                 progress(i + 1, len(plan))
         return out
@@ -186,18 +186,3 @@ def resized(image: NDArray[np.float32], zoom: float) -> NDArray[np.float32]:
             tensor, size=size, mode="bilinear", align_corners=False
         )
     return scaled[0, 0].numpy()
-
-
-def _place(
-    out: NDArray[np.float32],
-    tokens: NDArray[np.float32],
-    plan: TilePlan,
-    index: int,
-    stride: int,
-) -> None:
-    """Copy the part of a tile's tokens that this tile alone answers for."""
-    (y, x), (core_y, core_x) = plan[index], plan.core(index)
-    y0, y1 = core_y.start // stride, -(-core_y.stop // stride)
-    x0, x1 = core_x.start // stride, -(-core_x.stop // stride)
-    dy, dx = y.start // stride, x.start // stride
-    out[y0:y1, x0:x1] = tokens[y0 - dy : y1 - dy, x0 - dx : x1 - dx]
