@@ -14,7 +14,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sesami.viewer._class_table import ClassTableView
-from napari_sesami.viewer._desk import desk_of
+from napari_sesami.viewer._desk_dock import DeskDock
 from napari_sesami.viewer._errors import sentence
 from napari_sesami.viewer._help_card import HelpCard
 from napari_sesami.viewer._keys import Action
@@ -25,14 +25,13 @@ from napari_sesami.viewer._status import StatusLine
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
-    from qtpy.QtGui import QShowEvent
 
     from napari_sesami.viewer._link import Link
 
 WIDTH = 300  # px; with the dock's frame this stays below 320
 
 
-class SesamiDock(QWidget):
+class SesamiDock(DeskDock):
     """Open a scan, correct its pixel size, name classes, paint them, keep them.
 
     Parameters
@@ -42,10 +41,8 @@ class SesamiDock(QWidget):
     """
 
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._docked = self._cleaned = False
+        super().__init__(napari_viewer, parent)
         self._link: Link | None = None
-        self.desk = desk_of(napari_viewer)
         self.picker = ScanPicker(self.desk)
         self.facts = ScanFacts()
         self.classes = ClassTableView()
@@ -60,19 +57,8 @@ class SesamiDock(QWidget):
         self._connect()
         self._on_session()
 
-    def showEvent(self, event: QShowEvent) -> None:
-        """Hook to the dock: napari tells a widget nothing when its × is pressed."""
-        super().showEvent(event)
-        if not self._docked and self.parent() is not None:
-            self._docked = True
-            self.parent().destroyed.connect(self.clean_up)
-            self.desk.bind_window(self.window())
-
-    def clean_up(self, *_: object) -> None:
+    def _let_go(self) -> None:
         """Let go of everything that would keep the panel alive; the desk stays."""
-        if self._cleaned:
-            return
-        self._cleaned = True
         for part in (self.picker, self.project, self.status):
             part.disconnect_from_desk()
         self.desk.session_changed.disconnect(self._on_session)

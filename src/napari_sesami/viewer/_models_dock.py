@@ -21,14 +21,13 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sesami.models import catalog
-from napari_sesami.viewer._desk import desk_of
+from napari_sesami.viewer._desk_dock import DeskDock
 from napari_sesami.viewer._errors import sentence
 from napari_sesami.viewer._settings import read_settings, remember_model
 from napari_sesami.viewer._status import StatusLine
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
-    from qtpy.QtGui import QShowEvent
 
     from napari_sesami.viewer._work import Ticket
 
@@ -37,7 +36,7 @@ WIDTH = 300
 FILES = "Weights (*.safetensors *.pth *.pt);;All files (*)"
 
 
-class ModelsDock(QWidget):
+class ModelsDock(DeskDock):
     """The catalog of weights as a list with its card below.
 
     Parameters
@@ -47,9 +46,7 @@ class ModelsDock(QWidget):
     """
 
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._docked = self._cleaned = False
-        self.desk = desk_of(napari_viewer)
+        super().__init__(napari_viewer, parent)
         self.list = QTreeWidget()
         self.list.setHeaderLabels(["Model", "Size", "State"])
         self.list.setRootIsDecorated(False)
@@ -76,19 +73,9 @@ class ModelsDock(QWidget):
         self._connect()
         self.refresh()
 
-    def showEvent(self, event: QShowEvent) -> None:
-        """Hook to the dock: napari tells a widget nothing when its × is pressed."""
-        super().showEvent(event)
-        if not self._docked and self.parent() is not None:
-            self._docked = True
-            self.parent().destroyed.connect(self.clean_up)
-            self.desk.bind_window(self.window())
-
-    def clean_up(self, *_: object) -> None:
+    def _let_go(self) -> None:
         """Let go of the desk."""
-        if not self._cleaned:
-            self._cleaned = True
-            self.status.disconnect_from_desk()
+        self.status.disconnect_from_desk()
 
     def refresh(self, select: str | None = None) -> None:
         """Read the catalog again and keep, or set, the selection."""

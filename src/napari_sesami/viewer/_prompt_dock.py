@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QFrame, QGroupBox, QScrollArea, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
-from napari_sesami.viewer._desk import desk_of
+from napari_sesami.viewer._desk_dock import DeskDock
 from napari_sesami.viewer._prompt_commit import CommitBox
 from napari_sesami.viewer._prompt_help import PromptHelp
 from napari_sesami.viewer._prompt_many import ManyBox
@@ -21,14 +21,13 @@ from napari_sesami.viewer._status import StatusLine
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
-    from qtpy.QtGui import QShowEvent
 
     from napari_sesami.session import Session
 
 WIDTH = 300  # px; with the dock's frame this stays below 320
 
 
-class PromptDock(QWidget):
+class PromptDock(DeskDock):
     """Clicks, boxes, lassos and strokes become masks, and masks become labels.
 
     Parameters
@@ -38,10 +37,8 @@ class PromptDock(QWidget):
     """
 
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._docked = self._cleaned = False
+        super().__init__(napari_viewer, parent)
         self._session: Session | None = None
-        self.desk = desk_of(napari_viewer)
         self.prompter = prompter_of(self.desk)
         self.model = ModelRow(self.prompter)
         self.tools = ToolRow(self.prompter)
@@ -57,19 +54,8 @@ class PromptDock(QWidget):
         self._take_image()
         self._on_session()
 
-    def showEvent(self, event: QShowEvent) -> None:
-        """Hook to the dock: napari tells a widget nothing when its × is pressed."""
-        super().showEvent(event)
-        if not self._docked and self.parent() is not None:
-            self._docked = True
-            self.parent().destroyed.connect(self.clean_up)
-            self.desk.bind_window(self.window())
-
-    def clean_up(self, *_: object) -> None:
+    def _let_go(self) -> None:
         """Let go of all that would keep the panel alive, and of the mouse."""
-        if self._cleaned:
-            return
-        self._cleaned = True
         self.status.disconnect_from_desk()
         self.volume.disconnect_from_prompter()
         self.many.disconnect_from_prompter()

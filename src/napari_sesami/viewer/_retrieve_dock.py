@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QTabWidget, QVBoxLayout, QWidget
 
-from napari_sesami.viewer._desk import desk_of
+from napari_sesami.viewer._desk_dock import DeskDock
 from napari_sesami.viewer._errors import sentence
 from napari_sesami.viewer._retrieve_acts import accept
 from napari_sesami.viewer._retrieve_banks import BankBox
@@ -21,14 +21,13 @@ from napari_sesami.viewer._status import StatusLine
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
-    from qtpy.QtGui import QShowEvent
 
 WIDTH = 300  # px; with the dock's frame this stays below 320
 SCALES = (("automatic", None), ("1×", 1.0), ("½×", 0.5), ("2×", 2.0))
 POLICIES = (("free pixels only", False), ("overwrite labels", True))
 
 
-class StrokesDock(QWidget):
+class StrokesDock(DeskDock):
     """Paint a few strokes; the slice on screen is labelled while you paint.
 
     Parameters
@@ -38,9 +37,7 @@ class StrokesDock(QWidget):
     """
 
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._docked = self._cleaned = False
-        self.desk = desk_of(napari_viewer)
+        super().__init__(napari_viewer, parent)
         self.live = live_of(self.desk)
         self.live_tick = tick(
             "Live", "Label the slice on screen after every stroke", self.live.on
@@ -73,19 +70,8 @@ class StrokesDock(QWidget):
         self._connect()
         self._reflect()
 
-    def showEvent(self, event: QShowEvent) -> None:
-        """Hook to the dock: napari tells a widget nothing when its × is pressed."""
-        super().showEvent(event)
-        if not self._docked and self.parent() is not None:
-            self._docked = True
-            self.parent().destroyed.connect(self.clean_up)
-            self.desk.bind_window(self.window())
-
-    def clean_up(self, *_: object) -> None:
+    def _let_go(self) -> None:
         """Let go of everything that would keep the panel alive; the desk stays."""
-        if self._cleaned:
-            return
-        self._cleaned = True
         for part in (self.whole, self.maps, self.why, self.strokes, self.repeats):
             part.disconnect_from_live()
         self.status.disconnect_from_desk()
