@@ -2,6 +2,7 @@
 
 from napari_sesami.project._changes import (
     LAYERS,
+    AnswerChange,
     BBox,
     Change,
     ObjectChange,
@@ -33,6 +34,7 @@ from napari_sesami.project._work import Work
 __all__ = [
     "LAYERS",
     "MAX_CLASSES",
+    "AnswerChange",
     "BBox",
     "Change",
     "ClassChange",

@@ -83,6 +83,19 @@ class ObjectChange:
 
 
 @dataclass(frozen=True)
+class AnswerChange:
+    """A query was answered, or its answer went; the states are JSON objects."""
+
+    id: int
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+
+    def inverse(self) -> AnswerChange:
+        """Give the edit that takes this one back."""
+        return AnswerChange(self.id, self.after, self.before)
+
+
+@dataclass(frozen=True)
 class SizeChange:
     """The user gave the scan another pixel size: (sizes, units) over the axes."""
 
@@ -94,7 +107,7 @@ class SizeChange:
         return SizeChange(self.after, self.before)
 
 
-Change: TypeAlias = PixelChange | ObjectChange | ClassChange | SizeChange
+Change: TypeAlias = PixelChange | ObjectChange | ClassChange | SizeChange | AnswerChange
 
 
 @dataclass(frozen=True)
@@ -134,6 +147,8 @@ def pack(changes: tuple[Change, ...]) -> tuple[list[dict[str, Any]], bytes]:
                 head.append({"kind": "class", "id": id_, "states": states})
             case ObjectChange(id_, old, new):
                 head.append({"kind": "object", "id": id_, "states": [old, new]})
+            case AnswerChange(id_, asked, answered):
+                head.append({"kind": "answer", "id": id_, "states": [asked, answered]})
             case SizeChange():
                 states_ = [change.before, change.after]
                 head.append({"kind": "size", "states": states_})
@@ -161,6 +176,8 @@ def unpack(head: list[dict[str, Any]], body: bytes) -> tuple[Change, ...]:
             changes.append(ClassChange(int(item["id"]), *entries))
         elif item["kind"] == "object":
             changes.append(ObjectChange(int(item["id"]), before, after))
+        elif item["kind"] == "answer":
+            changes.append(AnswerChange(int(item["id"]), before, after))
         else:
             sizes = [(tuple(s[0]), tuple(s[1])) for s in (before, after)]
             changes.append(SizeChange(*sizes))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sesami.project._changes import (
     LAYERS,
+    AnswerChange,
     Change,
     ObjectChange,
     PixelChange,
@@ -37,6 +38,8 @@ class Work:
         "labels", "strokes" and "objects": a `PlaneStore` each.
     objects
         The committed objects by id, as JSON values.
+    answers
+        The answered queries by id, as JSON values.
     classes
         This work's class table; the project keeps those of its scans alike.
     size
@@ -68,6 +71,10 @@ class Work:
             for layer, dtype in LAYERS.items()
         }
         self.objects = {} if store is None else store.read_objects()
+        answers = {} if store is None else store.state.get("answers", {})
+        self.answers: dict[int, Mapping[str, Any]] = {
+            int(key): value for key, value in answers.items()
+        }
         saved = [] if store is None else store.state["classes"]
         self._used = {int(i): True for i in saved}  # classes that pixels may have
         known = 0 if store is None else int(store.state.get("last_object", 0))
@@ -195,13 +202,18 @@ class Work:
                 if change.after is not None:
                     self.objects[change.id] = dict(change.after)
                 self.last_object = max(self.last_object, change.id)
+            case AnswerChange():
+                self.answers.pop(change.id, None)
+                if change.after is not None:
+                    self.answers[change.id] = dict(change.after)
             case ClassChange():
                 self.classes.apply(change)
             case SizeChange():
                 self.size = change
 
     def _more(self) -> dict[str, Any]:
-        return {"last_object": self.last_object, "classes": list(self.classes.ids)}
+        known = {"last_object": self.last_object, "classes": list(self.classes.ids)}
+        return {**known, "answers": dict(self.answers)}
 
     def _thaw(self, taken: Mapping[str, Mapping[int, NDArray[Any]]], ok: bool) -> None:
         with self.lock:

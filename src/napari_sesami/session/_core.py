@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sesami.project import (
+    AnswerChange,
     Change,
     ClassChange,
     ClassTable,
@@ -195,6 +196,8 @@ class SessionCore:
             self.events.classes.emit()
         if objects:
             self.events.objects.emit(tuple(objects))
+        if any(isinstance(change, AnswerChange) for change in changes):
+            self.events.queries.emit()
         self.events.history.emit()
 
     def _on_class(self, change: ClassChange) -> None:

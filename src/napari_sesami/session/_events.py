@@ -14,6 +14,8 @@ class SessionEvents(SignalGroup):
     """The class table changed."""
     objects = Signal(tuple)
     """Committed objects came, changed or went: their ids."""
+    queries = Signal()
+    """The queue of queries, or the answers to them, changed."""
     history = Signal()
     """What can be undone or redone changed."""
     scan = Signal(object)
