@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_sesami.models import _catalog as catalog
+    from napari_sesami.models._adapters import (
+        AdapterCard,
+        read_card,
+        save_adapter,
+        use_adapter,
+    )
     from napari_sesami.models._device import (
         Cancelled,
         DeviceChoice,
@@ -15,6 +21,7 @@ if TYPE_CHECKING:
         choose_device,
     )
     from napari_sesami.models._load import load_prompt_model, load_token_encoder
+    from napari_sesami.models._lora import add_lora, remove_lora
     from napari_sesami.models._sam import SamModel, build_tiny_sam
     from napari_sesami.models._types import (
         Embedding,
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AdapterCard",
     "Cancelled",
     "DeviceChoice",
     "Embedding",
@@ -31,6 +39,7 @@ __all__ = [
     "PromptModel",
     "SamModel",
     "TokenEncoder",
+    "add_lora",
     "build_tiny_sam",
     "cancellable",
     "catalog",
@@ -38,9 +47,19 @@ __all__ = [
     "choose_device",
     "load_prompt_model",
     "load_token_encoder",
+    "read_card",
+    "remove_lora",
+    "save_adapter",
+    "use_adapter",
 ]
 
 _HOMES = {
+    "AdapterCard": "_adapters",
+    "add_lora": "_lora",
+    "read_card": "_adapters",
+    "remove_lora": "_lora",
+    "save_adapter": "_adapters",
+    "use_adapter": "_adapters",
     "Cancelled": "_device",
     "cancellable": "_device",
     "check_cancelled": "_device",

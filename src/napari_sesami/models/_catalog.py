@@ -253,6 +253,8 @@ def identify(
     from napari_sesami.models._sam_config import SamConfig, build_sam, fit_state
     from napari_sesami.models._vit import build_vit, is_vit, plain_vit_state, vit_title
 
+    if "adapter" in facts:
+        raise ModelError("An adapter is no model; choose it beside the model it fits.")
     if "nano" in facts:
         from napari_sesami.models._nano import Nano
 

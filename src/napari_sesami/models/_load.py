@@ -23,6 +23,7 @@ def load_prompt_model(
     device: str = "auto",
     *,
     image_size: int | None = None,
+    adapter: str | Path | None = None,
     **options: Any,
 ) -> PromptModel:
     """Load what turns prompts into masks.
@@ -35,9 +36,25 @@ def load_prompt_model(
         `"auto"`, `"cpu"`, `"cuda"` …
     image_size
         Another view size for a SAM than that of its training (e.g. 512: faster).
+    adapter
+        A file of LoRA weights that were trained on this very model.
     **options
         Of `SamModel` (`unit_pixels`, `half`).
     """
+    model = _load_base(name_or_path, device, image_size, options)
+    if adapter is not None:
+        from napari_sesami.models._adapters import use_adapter
+
+        use_adapter(model, adapter)
+    return model
+
+
+def _load_base(
+    name_or_path: str | Path,
+    device: str,
+    image_size: int | None,
+    options: dict[str, Any],
+) -> PromptModel:
     name, state, facts, told = _open(name_or_path)
     if "nano" in facts:
         from napari_sesami.models._nano import Nano
@@ -131,6 +148,11 @@ def _open(
     path = Path(name_or_path)
     if path.suffix in (".safetensors", ".pth", ".pt") or path.is_file():
         state, facts = read_weights(path)
+        if "adapter" in facts:
+            raise ModelError(
+                f"{path.name} is an adapter, no model; load the model it was trained "
+                "on and choose it there as the adapter."
+            )
         told = {"unit_pixels": True} if "medsam" in path.stem.lower() else {}
         return path.stem, state, facts, told
     entry = catalog.find(str(name_or_path))

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from napari_sesami.models._adapters import AdapterCard
+    from napari_sesami.models._lora import Lora
+
 NAME = "sesami-nano"
 MOST_CELLS = 1 << 22  # prompts × points × cells decoded at a time: about 200 MB
 
@@ -47,6 +50,8 @@ class Nano:
     """Trained at many scales: small scans are read as they are."""
     closer = True
     """But small and thin objects are answered better from a view enlarged twice."""
+    lora: Lora | None = None
+    adapter: AdapterCard | None = None
 
     def __init__(
         self,
@@ -98,6 +103,8 @@ class Nano:
     def rekey(self) -> None:
         """Name the weights by their content; caches are keyed by it."""
         digest = blake2b(f"nano {self.half}".encode(), digest_size=12)
+        if self.lora is not None:
+            digest.update(f"scale {self.lora.alpha / self.lora.rank}".encode())
         for key, value in self.net.state_dict().items():
             digest.update(key.encode())
             plain = value.detach().cpu().contiguous()

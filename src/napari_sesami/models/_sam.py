@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from segment_anything.modeling import Sam
 
+    from napari_sesami.models._adapters import AdapterCard
+    from napari_sesami.models._lora import Lora
+
 NATURAL_MEAN = (123.675 / 255, 116.28 / 255, 103.53 / 255)
 NATURAL_STD = (58.395 / 255, 57.12 / 255, 57.375 / 255)
 PROMPTS_AT_ONCE = 16
@@ -45,6 +48,8 @@ class SamModel:
 
     magnify = True
     """Trained on images enlarged to the tile: small ones are enlarged here too."""
+    lora: Lora | None = None
+    adapter: AdapterCard | None = None
 
     def __init__(
         self,
@@ -114,6 +119,8 @@ class SamModel:
         digest.update(
             f"sam {self.tile} {self.encoder.half} {self.encoder.mean}".encode()
         )
+        if self.lora is not None:
+            digest.update(f"scale {self.lora.alpha / self.lora.rank}".encode())
         for key, value in self.sam.state_dict().items():
             digest.update(key.encode())
             plain = value.detach().cpu().contiguous()
