@@ -1,4 +1,4 @@
-"""Recipes that train models, and the numbers of the bundled one."""
+"""Runs: training in a process of its own, supervised from here; and its recipes."""
 
 from __future__ import annotations
 
@@ -6,12 +6,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_sesami.train._config import RunConfig
+    from napari_sesami.train._errors import TrainError
     from napari_sesami.train._evaluate import evaluate_command
-    from napari_sesami.train._foundation import train_command
+    from napari_sesami.train._recipe import RECIPES, Recipe
+    from napari_sesami.train._supervise import Estimate, Run, Runs, Status, start_run
 
-__all__ = ["evaluate_command", "train_command"]
+__all__ = [
+    "RECIPES",
+    "Estimate",
+    "Recipe",
+    "Run",
+    "RunConfig",
+    "Runs",
+    "Status",
+    "TrainError",
+    "evaluate_command",
+    "start_run",
+]
 
-_HOMES = {"evaluate_command": "_evaluate", "train_command": "_foundation"}
+_HOMES = {
+    "evaluate_command": "_evaluate",
+    "Recipe": "_recipe",
+    "RECIPES": "_recipe",
+    "RunConfig": "_config",
+    "TrainError": "_errors",
+    "Estimate": "_supervise",
+    "Run": "_supervise",
+    "Runs": "_supervise",
+    "Status": "_supervise",
+    "start_run": "_supervise",
+    "train_command": "_foundation",
+}
 
 
 def __getattr__(name: str) -> Any:
