@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_sesami.retrieve._retriever import Labelled, Retriever
     from napari_sesami.retrieve._store import TokenStore
     from napari_sesami.retrieve._votes import Temper
+    from napari_sesami.retrieve._ways import WAYS, Settings, Way
 
 _HOMES = {
     "Bank": "_bank",
@@ -47,9 +48,13 @@ _HOMES = {
     "transfer_labels": "_repeats",
     "Retriever": "_retriever",
     "TokenStore": "_store",
+    "Settings": "_ways",
     "Temper": "_votes",
+    "WAYS": "_ways",
+    "Way": "_ways",
 }
 __all__ = [
+    "WAYS",
     "Bank",
     "BankCard",
     "BankClass",
@@ -60,8 +65,10 @@ __all__ = [
     "RetrieveError",
     "Retriever",
     "Rows",
+    "Settings",
     "Temper",
     "TokenStore",
+    "Way",
     "choose_zoom",
     "combine",
     "find_repeats",

@@ -59,6 +59,17 @@ class Rows:
         classes = np.arange(1, n_classes + 1, dtype=np.uint8)
         return (flat[:, :, None] == classes).sum(1).astype(np.float64)
 
+    def thinned(self, most: int, n_classes: int) -> Rows:
+        """At most so many rows, of all classes and strokes alike, always the same."""
+        if len(self) <= most:
+            return self
+        main = self.counts(n_classes).argmax(1)
+        kept = []
+        for c, quota in even_quotas(np.bincount(main, minlength=n_classes), most):
+            own = np.flatnonzero(main == c)
+            kept.append(own[np.linspace(0, len(own) - 1, quota).round().astype(int)])
+        return self.take(np.sort(np.concatenate(kept)))
+
     @property
     def coverage(self) -> NDArray[np.float64]:
         """Share of each patch that is labelled, in (0, 1]."""
@@ -83,6 +94,18 @@ class Rows:
             np.zeros((0, 3), np.int32),
             np.zeros(0, np.int64),
         )
+
+
+def even_quotas(sizes: NDArray[np.int64], cap: int) -> list[tuple[int, int]]:
+    """Share a cap out evenly; what small classes leave over goes to the larger ones."""
+    quotas: list[tuple[int, int]] = []
+    left = cap
+    order = [int(c) for c in np.argsort(sizes, kind="stable") if sizes[c] > 0]
+    for i, c in enumerate(order):
+        quota = min(int(sizes[c]), left // (len(order) - i))
+        quotas.append((c, quota))
+        left -= quota
+    return quotas
 
 
 def touched_rows(
@@ -139,6 +162,28 @@ def rows_by_stroke(
         int(name): every.take(slice(edges[i], edges[i + 1]))
         for i, name in enumerate(names)
     }
+
+
+def fitted(patches: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Scale labelled patches (M, p, p) to another side; no row loses all its labels."""
+    old = patches.shape[1]
+    if old == side:
+        return patches
+    at = ((np.arange(side) + 0.5) * old / side).astype(int)
+    out = patches[:, at][:, :, at]
+    for i in np.flatnonzero((out == UNLABELLED).all((1, 2))):
+        labelled = patches[i][patches[i] != UNLABELLED]
+        out[i, side // 2, side // 2] = np.bincount(labelled).argmax()
+    return out
+
+
+def same(a: Rows, b: Rows) -> bool:
+    """Whether two sets of rows say the same of the same patches."""
+    return (
+        len(a) == len(b)
+        and np.array_equal(a.where, b.where)
+        and np.array_equal(a.patches, b.patches)
+    )
 
 
 @dataclass

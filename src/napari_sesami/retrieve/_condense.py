@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sesami.retrieve._bank import even_quotas
 from napari_sesami.retrieve._votes import Temper, shares
 
 if TYPE_CHECKING:
@@ -16,19 +17,33 @@ if TYPE_CHECKING:
 
 CAP = 10_000
 CHUNK = 2_000
+POOL = 30_000  # of more rows a selection is taken first: all pairs are compared
+ASKED = 4_000  # rows that tell the accuracy
 
 
 @dataclass(frozen=True)
 class Condensed:
     """What is left of a bank, and the share of rows it labels right before and after.
 
-    Accuracy is class-balanced, over all rows of the full bank, each judged by the
-    rows of other strokes.
+    Accuracy is class-balanced, over rows of the full bank, each judged by the rows of
+    other strokes. `total` is how many rows there were.
     """
 
     rows: Rows
     accuracy_before: float
     accuracy_after: float
+    total: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """What happened, and what it costs."""
+        points = 100 * (self.accuracy_after - self.accuracy_before)
+        sign = "+" if points > 0.05 else "−" if points < -0.05 else "±"
+        was, now = (f"{n:,}".replace(",", " ") for n in (self.total, len(self.rows)))
+        return (
+            f"{was} patches condensed to {now}: {sign}{abs(points):.1f} points on your "
+            "strokes."
+        )
 
 
 def condense(
@@ -46,13 +61,16 @@ def condense(
     """
     temper = temper or Temper()
     if len(rows) <= cap:
-        score = accuracy(rows, rows, n_classes, temper)
-        return Condensed(rows, score, score)
+        asked = rows.thinned(ASKED, n_classes)
+        score = accuracy(asked, rows, n_classes, temper)
+        return Condensed(rows, score, score, len(rows))
+    asked, full = rows.thinned(ASKED, n_classes), rows
+    rows = rows.thinned(max(POOL, cap), n_classes)
     p = own_probability(rows, rows, n_classes, temper)
     truth = rows.counts(n_classes).argmax(1)
     rng = np.random.default_rng(seed)
     kept: list[NDArray[np.int64]] = []
-    for c, quota in _quotas(np.bincount(truth, minlength=n_classes), cap):
+    for c, quota in even_quotas(np.bincount(truth, minlength=n_classes), cap):
         own = np.flatnonzero(truth == c)
         hard = own[np.argsort(p[own], kind="stable")][: quota // 2]
         rest = np.setdiff1d(own, hard)
@@ -60,8 +78,9 @@ def condense(
     small = rows.take(np.sort(np.concatenate(kept)))
     return Condensed(
         small,
-        accuracy(rows, rows, n_classes, temper),
-        accuracy(rows, small, n_classes, temper),
+        accuracy(asked, full, n_classes, temper),
+        accuracy(asked, small, n_classes, temper),
+        len(full),
     )
 
 
@@ -88,15 +107,3 @@ def accuracy(asked: Rows, bank: Rows, n_classes: int, temper: Temper) -> float:
     truth = asked.counts(n_classes).argmax(1)
     right = own_probability(asked, bank, n_classes, temper) > 0.5
     return float(np.mean([right[truth == c].mean() for c in np.unique(truth)]))
-
-
-def _quotas(sizes: NDArray[np.int64], cap: int) -> list[tuple[int, int]]:
-    """Share a cap out evenly; what small classes leave over goes to the larger ones."""
-    quotas: list[tuple[int, int]] = []
-    left = cap
-    order = [int(c) for c in np.argsort(sizes, kind="stable") if sizes[c] > 0]
-    for i, c in enumerate(order):
-        quota = min(int(sizes[c]), left // (len(order) - i))
-        quotas.append((c, quota))
-        left -= quota
-    return quotas

@@ -45,12 +45,28 @@ def retrieve(
             "Nothing is labelled yet: paint a stroke of each class first."
         )
     near, index = nearest(tokens, rows, k or DEFAULT_K[method])
+    return evidence(near, index, rows, n_classes, method, beta)
+
+
+def weights(near: Tensor, method: Method, beta: float) -> Tensor:
+    """How much each of the nearest rows counts, (N, k), from their similarities."""
     if method == "distance":
         weight = 1 / (1 - near).clamp(min=1e-6)
-        weight = weight / weight.sum(1, keepdim=True)
-    else:
-        weight = (near / beta).softmax(1)
-    histogram = _histograms(rows, n_classes).to(tokens)  # (M, C)
+        return weight / weight.sum(1, keepdim=True)
+    return (near / beta).softmax(1)
+
+
+def evidence(
+    near: Tensor,
+    index: Tensor,
+    rows: Rows,
+    n_classes: int,
+    method: Method,
+    beta: float,
+) -> Tensor:
+    """What `retrieve` gives, of the `nearest` rows that are known already."""
+    weight = weights(near, method, beta)
+    histogram = histograms(rows, n_classes).to(near)  # (M, C)
     mixed = torch.einsum("nk,nkc->nc", weight, histogram[index])
     if method == "histogram":
         return mixed[:, :, None, None]
@@ -80,7 +96,8 @@ def to_pixels(evidence: Tensor, grid: tuple[int, int], patch: int) -> Tensor:
     )[0]
 
 
-def _histograms(rows: Rows, n_classes: int) -> Tensor:
+def histograms(rows: Rows, n_classes: int) -> Tensor:
+    """Class shares of each row's labelled pixels, (M, n_classes)."""
     counts = torch.from_numpy(rows.counts(n_classes)).float()
     return counts / counts.sum(1, keepdim=True).clamp(min=1)
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sesami.retrieve._bank import (
-    UNLABELLED,
     Bank,
     RetrieveError,
     Rows,
+    fitted,
     rows_by_stroke,
+    same,
 )
 from napari_sesami.retrieve._pixels import (
     Guide,
@@ -24,14 +25,22 @@ from napari_sesami.retrieve._pixels import (
     quick_labels,
     upsample,
 )
+from napari_sesami.retrieve._voters import Voters
 from napari_sesami.retrieve._votes import (
     Temper,
     balanced,
     best_similarity,
     count_votes,
-    shares,
     tune,
     with_area,
+)
+from napari_sesami.retrieve._ways import (
+    Settings,
+    Way,
+    check_way,
+    choose,
+    pixel_shares,
+    token_shares,
 )
 
 if TYPE_CHECKING:
@@ -39,6 +48,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sesami.retrieve._pixels import Check
+    from napari_sesami.retrieve._published import Method
     from napari_sesami.retrieve._store import TokenStore
 
 
@@ -117,6 +127,8 @@ class Retriever:
         self.store = store
         self.bank = Bank(store.encoder.dim, store.patch)
         self.temper = Temper()
+        self.voters = Voters(self.bank)
+        self._settings: dict[Way, tuple[int, Settings]] = {}
         self._n_classes = n_classes
         self._sums: OrderedDict[int, _Sum] = OrderedDict()
         self._looks: _Looks | None = None
@@ -141,9 +153,7 @@ class Retriever:
         list of int
             The strokes that were learned, changed or forgotten.
         """
-        tokens = self.store.plane(plane)
-        if tokens is None:
-            raise RetrieveError("The tokens of this plane are not computed yet.")
+        tokens = self.tokens(plane)
         before = self._strokes.get(plane)
         if before is not None and np.array_equal(before, strokes):
             return []
@@ -166,10 +176,11 @@ class Retriever:
             elsewhere = before.take(before.where[:, 0] != plane)
             if len(elsewhere):
                 rows = Rows.join([elsewhere, rows])
-            if _same(before, rows):
+            if same(before, rows):
                 return False
         self._vote(stroke, before, -1)
         self.bank.put(stroke, rows)
+        self.voters.changed(stroke)
         self._vote(stroke, rows, +1)
         return True
 
@@ -183,10 +194,11 @@ class Retriever:
             name = start - i  # names below zero are foreign
             where = own.where.copy()
             where[:, 0] = ELSEWHERE
-            patches = _fitted(own.patches, self.store.patch)
+            patches = fitted(own.patches, self.store.patch)
             names = np.full(len(own), name, np.int64)
             moved = Rows(own.tokens, patches, where, names)
             self.bank.put(name, moved)
+            self.voters.changed(name)
             self._vote(name, moved, +1)
 
     def switch(self, stroke: int, on: bool) -> None:
@@ -202,6 +214,7 @@ class Retriever:
         else:
             self._vote(stroke, rows, -1)
             self.bank.off.add(stroke)
+        self.voters.switched()
 
     def tune(self) -> float:
         """Choose the temperature from the strokes; returns its left-out score."""
@@ -211,13 +224,39 @@ class Retriever:
             self._sums.clear()
         return score
 
+    def condense(self) -> None:
+        """Let a selection vote if the bank is large; the bank keeps every row."""
+        if self.voters.condense(self._n_classes, self.temper):
+            self._sums.clear()
+
+    def settings(self, way: Way) -> Settings:
+        """How a published way is used, chosen from the strokes."""
+        known = self._settings.get(way)
+        if known is None or known[0] != self.voters.version:
+            if way == "ours" or len(self.voters.rows()) == 0:
+                raise RetrieveError(
+                    "Nothing is labelled yet: paint a stroke of each class first."
+                )
+            found = choose(self.voters.rows(), self._n_classes, way)
+            known = self._settings[way] = (self.voters.version, found)
+        return known[1]
+
     def segment(
-        self, plane: int, *, refine: bool = True, check: Check = nothing
+        self,
+        plane: int,
+        *,
+        refine: bool = True,
+        way: Way = "ours",
+        check: Check = nothing,
     ) -> Labelled:
         """Label every pixel of a plane from all strokes, wherever they were painted.
 
-        `check` is called now and then while it refines; what it raises ends the work.
+        A published way is as published: it is not refined. `check` is called now and
+        then while it works; what it raises ends the work.
         """
+        check_way(way)
+        if way != "ours":
+            return self._published(plane, way, check)
         probability, total = self._probability(plane)
         best = self._best(plane, total)
         shape, patch = self.store.scan.plane_shape, self.store.patch
@@ -228,9 +267,18 @@ class Retriever:
         novelty = upsample((1 - best)[..., None], shape, patch)[..., 0]
         return Labelled(labels, pixels, np.clip(novelty, 0, 2))
 
-    def quick(self, plane: int) -> NDArray[np.uint8]:
-        """Class ids (H, W) as of ``segment(plane, refine=False)``, and nothing else."""
-        probability, _ = self._probability(plane)
+    def quick(self, plane: int, way: Way = "ours") -> NDArray[np.uint8]:
+        """Class ids (H, W) as of ``segment(plane, refine=False)``, and nothing else.
+
+        Of a published way that carries mask patches over, their histograms are shown.
+        """
+        check_way(way)
+        if way == "ours":
+            probability, _ = self._probability(plane)
+        else:
+            how, rows = self.settings(way), self.voters.rows()
+            tokens = self.tokens(plane)
+            probability = token_shares(tokens, rows, self._n_classes, way, how)
         shape, patch = self.store.scan.plane_shape, self.store.patch
         return quick_labels(probability, shape, patch)
 
@@ -240,14 +288,23 @@ class Retriever:
 
     def _probability(self, plane: int) -> tuple[NDArray[np.float32], _Sum]:
         """Probabilities (h, w, C) of the tokens of a plane."""
-        rows = self.bank.rows()
-        if len(rows) == 0:
+        if len(self.voters.rows()) == 0:
             raise RetrieveError(
                 "Nothing is labelled yet: paint a stroke of each class first."
             )
         total = self._sum(plane)
-        mass = shares(rows, self._n_classes, self.temper).sum(0)
+        mass = self.voters.mass(self._n_classes, self.temper)
         return with_area(balanced(total.votes, mass, self.temper)), total
+
+    def _published(self, plane: int, way: Method, check: Check) -> Labelled:
+        how, rows, tokens = self.settings(way), self.voters.rows(), self.tokens(plane)
+        shape, n = self.store.scan.plane_shape, self._n_classes
+        pixels = pixel_shares(tokens, rows, n, way, how, shape, check)
+        flat, grid = self._flat(plane)
+        best = best_similarity(flat, rows).reshape(*grid, 1)
+        novelty = upsample(1 - best, shape, self.store.patch)[..., 0]
+        labels = (pixels.argmax(-1) + 1).astype(np.uint8)
+        return Labelled(labels, pixels, np.clip(novelty, 0, 2))
 
     def _refine(
         self,
@@ -275,11 +332,9 @@ class Retriever:
         """Running votes of a plane, counted afresh the first time it is asked for."""
         total = self._sums.get(plane)
         if total is None or total.votes.shape[-1] != self._n_classes:
-            tokens = self.store.plane(plane)
-            if tokens is None:
-                raise RetrieveError("The tokens of this plane are not computed yet.")
+            tokens = self.tokens(plane)
             total = _Sum(np.zeros((*tokens.shape[:2], self._n_classes)))
-            self._add(plane, total, self.bank.rows(), +1, fresh=True)
+            self._add(plane, total, self.voters.rows(), +1, fresh=True)
             self._sums[plane] = total
             while len(self._sums) > KEPT:
                 self._sums.popitem(last=False)
@@ -287,6 +342,7 @@ class Retriever:
         return total
 
     def _vote(self, stroke: int, rows: Rows | None, sign: int) -> None:
+        rows = None if rows is None else self.voters.of(stroke, rows)
         if rows is None or len(rows) == 0 or stroke in self.bank.off:
             return
         for plane, total in list(self._sums.items()):
@@ -311,34 +367,18 @@ class Retriever:
     def _best(self, plane: int, total: _Sum) -> NDArray[np.float32]:
         if total.best is None:
             flat, shape = self._flat(plane)
-            total.best = best_similarity(flat, self.bank.rows()).reshape(shape)
+            total.best = best_similarity(flat, self.voters.rows()).reshape(shape)
         return total.best
+
+    def tokens(self, plane: int) -> NDArray[np.float32]:
+        """Tokens (h, w, D) of a plane, which must have been computed."""
+        tokens = self.store.plane(plane)
+        if tokens is None:
+            raise RetrieveError("The tokens of this plane are not computed yet.")
+        return tokens
 
     def _flat(self, plane: int) -> tuple[Tensor, tuple[int, int]]:
         import torch
 
-        tokens = self.store.plane(plane)
-        if tokens is None:
-            raise RetrieveError("The tokens of this plane are not computed yet.")
+        tokens = self.tokens(plane)
         return torch.from_numpy(tokens.reshape(-1, tokens.shape[-1])), tokens.shape[:2]
-
-
-def _fitted(patches: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Scale labelled patches (M, p, p) to another side; no row loses all its labels."""
-    old = patches.shape[1]
-    if old == side:
-        return patches
-    at = ((np.arange(side) + 0.5) * old / side).astype(int)
-    out = patches[:, at][:, :, at]
-    for i in np.flatnonzero((out == UNLABELLED).all((1, 2))):
-        labelled = patches[i][patches[i] != UNLABELLED]
-        out[i, side // 2, side // 2] = np.bincount(labelled).argmax()
-    return out
-
-
-def _same(a: Rows, b: Rows) -> bool:
-    return (
-        len(a) == len(b)
-        and np.array_equal(a.where, b.where)
-        and np.array_equal(a.patches, b.patches)
-    )
