@@ -1,24 +1,32 @@
-"""Writing so that a crash leaves the old or the new file, never half a file."""
+"""What a project reads and writes, and the sentence when the disk refuses."""
 
 from __future__ import annotations
 
-import errno
-import itertools
 import json
-import os
 import shutil
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from napari_sesami._disk import FORBIDDEN, FULL, sync_folder, write_all, write_atomic
 from napari_sesami.project._errors import ProjectError, SaveError
+
+__all__ = [
+    "FORBIDDEN",
+    "FULL",
+    "copy_tree",
+    "read_json",
+    "remove_leftovers",
+    "saying",
+    "sentence",
+    "sync_folder",
+    "write_all",
+    "write_atomic",
+    "write_json",
+]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
-_counter = itertools.count()
 
 
 def sentence(error: OSError, path: Path) -> str:
@@ -48,31 +56,6 @@ def saying(path: Path) -> Iterator[None]:
         raise SaveError(sentence(error, path)) from error
 
 
-def write_all(fd: int, data: bytes | memoryview) -> None:
-    """Write every byte; the system may take fewer at a time."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
-
-
-def write_atomic(path: Path, data: bytes | memoryview) -> None:
-    """Replace `path` by `data` in one step that survives a power cut."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{next(_counter)}.tmp")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
-    try:
-        try:
-            write_all(fd, data)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-    sync_folder(path.parent)
-
-
 def write_json(path: Path, value: Any, *, previous: Path | None = None) -> None:
     """Write JSON atomically; with `previous`, keep what stood there before."""
     data = json.dumps(value, indent=1, ensure_ascii=False).encode()
@@ -92,20 +75,6 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def sync_folder(folder: Path) -> None:
-    """Make renames in `folder` survive a power cut, where the system can do that."""
-    if os.name != "posix":
-        return
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    except OSError as error:  # some network disks know no fsync of folders
-        if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.EBADF}:
-            raise
-    finally:
-        os.close(fd)
-
-
 def copy_tree(source: Path, target: Path) -> None:
     """Copy a folder without journals, and without its write protection."""
     for path in source.rglob("*"):
@@ -122,6 +91,3 @@ def remove_leftovers(folder: Path) -> None:
     for path in folder.glob(".*.tmp"):
         with suppress(OSError):
             path.unlink()
-
-
-_BINARY = getattr(os, "O_BINARY", 0)
