@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy import ndimage
@@ -17,12 +17,43 @@ if TYPE_CHECKING:
 
     from napari_sesami.suggest._scores import Scores
 
-Kind = Literal["superpixel", "patch", "slice"]
+    BBox = tuple[int, int, int, int]
 
-# Seconds a person needs, by what is asked: one click for a superpixel's class, a few
-# strokes for a patch, a polygon per object for a whole slice.
-SECONDS = {"superpixel": 2.0, "patch": 15.0, "slice": 120.0}
-CLICKS = {"superpixel": 1.0, "patch": 6.0, "slice": 60.0}
+Kind = Literal["superpixel", "patch", "slice", "mask"]
+
+# What a person needs for an answer, by what is asked: one click for a superpixel's or a
+# mask's class, a few prompts for a patch, a polygon or prompt per object for a slice.
+CLICKS = {"superpixel": 1.0, "mask": 1.0, "patch": 6.0, "slice": 60.0}
+SECONDS = {"superpixel": 2.0, "mask": 2.5, "patch": 15.0, "slice": 120.0}
+OBJECT_CLICKS, OBJECT_SECONDS = 2.0, 5.0  # an object outlined with prompts
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an answer is expected to cost a person."""
+
+    clicks: float
+    seconds: float
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.clicks + other.clicks, self.seconds + other.seconds)
+
+
+def cost(kind: Kind, parts: int | None = None) -> Cost:
+    """Clicks and seconds for one region.
+
+    Parameters
+    ----------
+    kind
+        What is asked.
+    parts
+        Areas of one class that the region holds, where known: one click for the
+        largest, then two clicks for each other; None takes the average.
+    """
+    if parts is None or kind in ("superpixel", "mask"):
+        return Cost(CLICKS[kind], SECONDS[kind])
+    others = max(parts - 1, 0)
+    return Cost(1 + OBJECT_CLICKS * others, 2 + OBJECT_SECONDS * others)
 
 
 @dataclass(frozen=True)
@@ -46,35 +77,129 @@ class Query:
 
     @property
     def seconds(self) -> float:
-        """What answering it is expected to cost."""
+        """How long answering it is expected to take."""
         return SECONDS[self.kind]
+
+    @property
+    def clicks(self) -> float:
+        """How many clicks answering it is expected to take."""
+        return CLICKS[self.kind]
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """The region's pixels inside its box."""
+        if self.segment is not None:
+            return self.segment
+        y0, x0, y1, x1 = self.bbox
+        return np.ones((y1 - y0, x1 - x0), bool)
 
 
 def superpixels(
-    image: NDArray[np.float32], size: int = 24, ignore: NDArray[np.bool_] | None = None
+    image: NDArray[np.float32],
+    size: int = 24,
+    ignore: NDArray[np.bool_] | None = None,
+    step: int | None = None,
 ) -> NDArray[np.int32]:
-    """SLIC superpixels of about size² pixels; 0 where the image is to be ignored."""
+    """SLIC superpixels of about size² pixels; 0 where the image is to be ignored.
+
+    Parameters
+    ----------
+    image
+        (H, W) in [0, 1].
+    size
+        Side of an average superpixel, in pixels.
+    ignore
+        (H, W); True is left out.
+    step
+        Borders are found on the image reduced by so much, which costs far less; by
+        default an eighth of `size`, so that a border is right to a pixel or two.
+    """
     from skimage.segmentation import slic
 
+    step = max(1, min(size // 8, *image.shape)) if step is None else step
+    small = shrink(image, step)
     n = max(1, round(image.size / size**2))
-    labels: NDArray[np.int32] = slic(
-        image,
+    labels = slic(
+        small,
         n_segments=n,
         compactness=0.1,
-        sigma=1.0,
+        sigma=1 / step,
         start_label=1,
         channel_axis=None,
-        mask=None if ignore is None else ~ignore,
+        max_num_iter=5,
+        mask=None if ignore is None else shrink(ignore, step) < 0.5,
     ).astype(np.int32)
-    return labels
+    large = grow(labels, step, image.shape)
+    if ignore is not None:
+        large[ignore] = 0
+    return large
+
+
+def shrink(image: NDArray[Any], step: int) -> NDArray[np.float32]:
+    """Means of step × step pixels; the rows and columns left over are in no mean."""
+    if step == 1:
+        return np.asarray(image, np.float32)
+    h, w = (n // step for n in image.shape)
+    blocks = image[: h * step, : w * step].reshape(h, step, w, step)
+    return np.asarray(blocks.mean((1, 3)), np.float32)
+
+
+def grow(
+    labels: NDArray[np.int32], step: int, shape: tuple[int, ...]
+) -> NDArray[np.int32]:
+    """Repeat labels to a shape; the last ones go on to the edge."""
+    rows = np.minimum(np.arange(shape[0]) // step, labels.shape[0] - 1)
+    columns = np.minimum(np.arange(shape[1]) // step, labels.shape[1] - 1)
+    return labels[rows][:, columns]
 
 
 def patches(shape: tuple[int, int], size: int = 128) -> NDArray[np.int32]:
     """Square patches as a label image, numbered from 1; the last ones may be larger."""
+    if size < 1:
+        raise SuggestError(f"A patch needs a side of at least one pixel, not {size}.")
     rows = np.minimum(np.arange(shape[0]) // size, max(shape[0] // size - 1, 0))
     columns = np.minimum(np.arange(shape[1]) // size, max(shape[1] // size - 1, 0))
     n = int(columns.max()) + 1
     return (rows[:, None] * n + columns[None, :] + 1).astype(np.int32)
+
+
+def slices(shape: tuple[int, int]) -> NDArray[np.int32]:
+    """The whole slice as its only region."""
+    return np.ones(shape, np.int32)
+
+
+def from_masks(
+    masks: Iterable[tuple[BBox, NDArray[np.bool_] | None]],
+    shape: tuple[int, int],
+    ignore: NDArray[np.bool_] | None = None,
+) -> NDArray[np.int32]:
+    """Regions out of boxes or masks that come from elsewhere, such as a prompt model.
+
+    Parameters
+    ----------
+    masks
+        Boxes (y0, x0, y1, x1), each with its mask inside the box or None for all of it,
+        best first: a pixel belongs to the first that has it, so none overlap.
+    shape
+        Of the plane.
+    ignore
+        (H, W); True is left out.
+    """
+    out = np.zeros(shape, np.int32)
+    for number, ((y0, x0, y1, x1), mask) in enumerate(masks, start=1):
+        if not (0 <= y0 < y1 <= shape[0] and 0 <= x0 < x1 <= shape[1]):
+            raise SuggestError(
+                f"The box {(y0, x0, y1, x1)} does not lie in a plane of {shape} pixels."
+            )
+        if mask is not None and mask.shape != (y1 - y0, x1 - x0):
+            raise SuggestError(
+                f"A mask of {mask.shape} does not fit its box {(y0, x0, y1, x1)}."
+            )
+        inside = out[y0:y1, x0:x1]
+        inside[(inside == 0) & (True if mask is None else mask)] = number
+    if ignore is not None:
+        out[ignore] = 0
+    return out
 
 
 def score_regions(

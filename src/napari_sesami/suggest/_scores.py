@@ -20,55 +20,128 @@ if TYPE_CHECKING:
     Map = NDArray[np.float32]
 
 RareWeight = Literal["exp", "log", "sqrt", "none"]
+Uncertainty = Literal["entropy", "margin", "bvsb"]
 CAP = 8.0  # a class is never worth more than this times the commonest
+SLACK = 0.01  # by which probabilities may miss 0 and 1
 
 
 class SuggestError(ValueError):
     """One plain sentence: what was given, what is needed, what to do."""
 
 
+def check_maps(p: Map, shape: tuple[int, int] | None = None) -> Map:
+    """Refuse in a sentence what cannot be a map of probabilities; else return it.
+
+    Parameters
+    ----------
+    p
+        (…, C).
+    shape
+        (H, W) that a map of one plane must have; None takes any.
+    """
+    if p.ndim < 2 or p.shape[-1] == 0:
+        raise SuggestError(
+            f"A map of shape {p.shape} holds no classes: probabilities (y, x, class) "
+            "are needed."
+        )
+    if shape is not None and p.shape[:-1] != tuple(shape):
+        raise SuggestError(
+            f"A map of {p.shape[:-1]} pixels was given for a plane of {tuple(shape)}: "
+            "segment this plane again."
+        )
+    low, high = (float(p.min()), float(p.max())) if p.size else (0.0, 0.0)
+    if not (np.isfinite(low) and np.isfinite(high)):
+        bad = int((~np.isfinite(p)).any(-1).sum())
+        raise SuggestError(
+            f"The probabilities of {bad} pixels are not numbers (NaN or infinite): the "
+            "model that made them is broken; train it again or choose another."
+        )
+    if low < -SLACK or high > 1 + SLACK:
+        raise SuggestError(
+            f"Probabilities lie in [0, 1]; these run from {low:.3g} to {high:.3g}. "
+            "Give the softmax of a model's outputs, not the outputs."
+        )
+    return p
+
+
 def entropy(p: Map) -> Map:
     """Shannon entropy as a share of its maximum, 0 (sure) to 1 (all classes alike)."""
     n = p.shape[-1]
+    out = np.zeros(p.shape[:-1], np.float32)
     if n < 2:
-        return np.zeros(p.shape[:-1], np.float32)
-    safe = np.clip(p, 1e-12, 1)
-    h = -(safe * np.log(safe)).sum(-1) / np.log(n)
-    return h.astype(np.float32)
+        return out
+    for c in range(n):  # one class at a time: no temporary of the size of the map
+        one = np.maximum(p[..., c], np.float32(1e-12))
+        out -= one * np.log(one)
+    return np.clip(out / np.float32(np.log(n)), 0, 1)
 
 
 def _top_two(p: Map) -> tuple[Map, Map]:
-    if p.shape[-1] < 2:
-        return p[..., 0], np.zeros(p.shape[:-1], np.float32)
-    top = np.partition(p, -2, axis=-1)
-    return top[..., -1], top[..., -2]
+    best = p[..., 0].astype(np.float32)
+    second = np.zeros_like(best)
+    for c in range(1, p.shape[-1]):
+        one = p[..., c]
+        np.maximum(second, np.minimum(best, one), out=second)
+        np.maximum(best, one, out=best)
+    return best, second
 
 
 def margin(p: Map) -> Map:
-    """1 − (best − second): 1 where two classes are level."""
+    """1 − (best − second): 1 where two classes are level; 0 if there is one class."""
+    if p.shape[-1] < 2:
+        return np.zeros(p.shape[:-1], np.float32)
     best, second = _top_two(p)
-    return (1 - (best - second)).astype(np.float32)
+    return np.asarray(1 - (best - second), np.float32)
 
 
 def best_versus_second(p: Map) -> Map:
     """Second ÷ best: 1 where two classes are level (Cai et al., CVPR 2021)."""
     best, second = _top_two(p)
-    return (second / np.maximum(best, 1e-12)).astype(np.float32)
+    return np.asarray(second / np.maximum(best, np.float32(1e-12)), np.float32)
 
 
 def disagreement(votes: Sequence[Map]) -> Map:
     """Mutual information of several answers (augmentations, dropout), 0 to 1.
 
     Entropy of the mean minus mean of the entropies (BALD): noise on which all answers
-    agree to be unsure does not count.
+    agree to be unsure does not count. The answers may be votes of retrieval with one
+    stroke left out each, or of a model on flipped and turned planes (`views`).
     """
     if len(votes) < 2:
         raise SuggestError(
             f"Disagreement needs at least two answers, {len(votes)} was given."
         )
-    mean = np.mean(votes, axis=0)
-    own = np.mean([entropy(p) for p in votes], axis=0)
-    return np.clip(entropy(mean) - own, 0, 1).astype(np.float32)
+    shapes = sorted({v.shape for v in votes})
+    if len(shapes) > 1:
+        raise SuggestError(
+            f"Answers of different shapes {shapes} cannot be compared: ask for the "
+            "same plane and classes each time."
+        )
+    total = np.zeros(votes[0].shape, np.float32)
+    own = np.zeros(votes[0].shape[:-1], np.float32)
+    for p in votes:
+        total += check_maps(p)
+        own += entropy(p)
+    n = np.float32(len(votes))
+    return np.clip(entropy(total / n) - own / n, 0, 1).astype(np.float32)
+
+
+def views(plane: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Give a plane as it is, mirrored and turned: what `disagreement` compares.
+
+    Bring the answers back with `unview`, in the same order.
+    """
+    return [np.ascontiguousarray(_turned(plane, i)) for i in range(4)]
+
+
+def unview(answers: Sequence[Map]) -> list[Map]:
+    """Turn the answers (H, W, C) to `views` back into the plane's own directions."""
+    return [np.ascontiguousarray(_turned(p, i)) for i, p in enumerate(answers)]
+
+
+def _turned(a: NDArray[np.float32], number: int) -> NDArray[np.float32]:
+    """Each of the four is its own inverse: as is, upside down, mirrored, both."""
+    return a[:: -1 if number & 1 else 1, :: -1 if number & 2 else 1]
 
 
 def impurity(p: Map, radius: int = 1) -> Map:
@@ -108,6 +181,11 @@ def class_weights(
     """
     shares = [_shares(predicted)]
     if labelled is not None and np.sum(labelled) > 0:
+        if len(labelled) != len(predicted):
+            raise SuggestError(
+                f"{len(labelled)} labelled classes do not fit {len(predicted)} "
+                "predicted ones: segment again after adding or deleting a class."
+            )
         shares.append(_shares(labelled))
     p = np.clip(np.min(shares, axis=0), 1e-9, 1)
     if how == "none":
@@ -145,7 +223,7 @@ class Mix:
         Weight of "unlike all strokes" beside the rest; 0 leaves it out.
     """
 
-    uncertainty: Literal["entropy", "margin", "bvsb"] = "margin"
+    uncertainty: Uncertainty = "margin"
     rare: RareWeight = "sqrt"
     novelty: float = 0.5
 
@@ -186,6 +264,12 @@ def score(
     mix
         The recipe.
     """
+    check_maps(p)
+    if novelty is not None and novelty.shape != p.shape[:-1]:
+        raise SuggestError(
+            f"Novelty of {novelty.shape} does not fit probabilities of "
+            f"{p.shape[:-1]}: both must come from the same plane."
+        )
     mix = mix or Mix()
     if predicted is None:
         labels = p.argmax(-1).ravel()
@@ -196,4 +280,5 @@ def score(
     new = np.zeros_like(u) if novelty is None else np.clip(novelty, 0, 1)
     scale = CAP if mix.rare != "none" else 1.0
     total = (u * weight + mix.novelty * scale * new) / (scale * (1 + mix.novelty))
-    return Scores(total.astype(np.float32), u, rareness(p, weights), new)
+    rare = ((weight - 1) / (CAP - 1)).clip(0, 1).astype(np.float32)
+    return Scores(total.astype(np.float32), u, rare, new)

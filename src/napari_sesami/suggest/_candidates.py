@@ -1,0 +1,409 @@
+"""Candidates: a table of regions with what maps say of each, gathered plane by plane.
+
+Maps of one plane are in memory at a time; what stays is a row of numbers per region,
+and at most `most` rows, so that a volume of any height costs the same memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import ndimage
+from scipy.sparse import csr_array
+
+from napari_sesami.suggest._regions import Query, shrink
+from napari_sesami.suggest._scores import (
+    SuggestError,
+    best_versus_second,
+    check_maps,
+    class_weights,
+    entropy,
+    margin,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_sesami.suggest._regions import Kind
+
+MOST = 20_000  # rows that a table keeps
+BLOCK = 4  # pixels: a peak is the mean of a block, so that one noisy pixel is none
+
+
+@dataclass(frozen=True)
+class PlaneMaps:
+    """What is known of one plane; only `regions` is needed.
+
+    Attributes
+    ----------
+    plane
+        Its number.
+    regions
+        (H, W) int32 from 1 on; 0 is not asked about.
+    p
+        (H, W, C) probabilities or votes; None before there are any.
+    novelty
+        (H, W) in [0, 1], high where nothing like it is labelled.
+    tokens
+        (h, w, D) of the whole plane.
+    labelled
+        (H, W), True where a label is known.
+    """
+
+    plane: int
+    regions: NDArray[np.int32]
+    p: NDArray[np.float32] | None = None
+    novelty: NDArray[np.float32] | None = None
+    tokens: NDArray[np.float32] | None = None
+    labelled: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Regions that may be asked about, one row each.
+
+    Attributes
+    ----------
+    kind
+        What they are.
+    plane, number, bbox, size
+        (N,) plane, (N,) number in the plane's regions, (N, 4) box, (N,) pixels.
+    shares
+        (N, C) mean probabilities.
+    entropy, margin, bvsb
+        (N,) means over the region.
+    heat, peak
+        (N, C) entropy × probability: its mean and its highest block.
+    novelty, novel
+        (N,) mean and highest block.
+    tokens
+        (N, D) mean token of length one; D is 0 if there were none.
+    drawn
+        (N,) whether the row is part of a fair draw from all regions.
+    predicted
+        (C,) pixels per predicted class, of all planes.
+    """
+
+    kind: Kind
+    plane: NDArray[np.int32]
+    number: NDArray[np.int32]
+    bbox: NDArray[np.int32]
+    size: NDArray[np.float32]
+    shares: NDArray[np.float32]
+    entropy: NDArray[np.float32]
+    margin: NDArray[np.float32]
+    bvsb: NDArray[np.float32]
+    heat: NDArray[np.float32]
+    peak: NDArray[np.float32]
+    novelty: NDArray[np.float32]
+    novel: NDArray[np.float32]
+    tokens: NDArray[np.float32]
+    drawn: NDArray[np.bool_]
+    predicted: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.plane)
+
+    @property
+    def n_classes(self) -> int:
+        """How many classes the maps have; 0 before there are any maps."""
+        return int(self.shares.shape[1])
+
+    @property
+    def looks_like(self) -> NDArray[np.int64]:
+        """The likeliest class id of each region; 0 before there are maps."""
+        if self.n_classes == 0:
+            return np.zeros(len(self), np.int64)
+        return self.shares.argmax(1) + 1
+
+    def take(self, index: Any) -> Candidates:
+        """Rows at an index array or bool mask."""
+        rows: dict[str, Any] = {name: getattr(self, name)[index] for name in ROWS}
+        return replace(self, **rows)
+
+    def queries(
+        self,
+        chosen: Sequence[int] | NDArray[np.int64],
+        scores: Sequence[float] | NDArray[np.float64],
+        regions: Callable[[int], NDArray[np.int32]] | None = None,
+        weights: NDArray[np.float64] | None = None,
+    ) -> list[Query]:
+        """Make queries of chosen rows.
+
+        Parameters
+        ----------
+        chosen, scores
+            Rows, best first, and what each scored.
+        regions
+            Gives the regions of a plane again, for the outlines; None asks for boxes.
+        weights
+            Class weights for the part that rareness has.
+        """
+        cache: dict[int, NDArray[np.int32]] = {}
+        out = []
+        for row, score in zip(np.asarray(chosen, int), scores, strict=True):
+            plane = int(self.plane[row])
+            if regions is not None and plane not in cache:
+                cache[plane] = regions(plane)
+            out.append(self._query(row, float(score), cache.get(plane), weights))
+        return out
+
+    def _query(
+        self,
+        row: int,
+        score: float,
+        regions: NDArray[np.int32] | None,
+        weights: NDArray[np.float64] | None,
+    ) -> Query:
+        y0, x0, y1, x1 = (int(k) for k in self.bbox[row])
+        segment = None
+        if regions is not None:
+            segment = regions[y0:y1, x0:x1] == self.number[row]
+        rare = 0.0
+        if weights is not None and self.n_classes and weights.max() > 1:
+            expected = float(self.shares[row] @ weights)
+            rare = (expected - 1) / (float(weights.max()) - 1)
+        return Query(
+            int(self.plane[row]),
+            (y0, x0, y1, x1),
+            score=score,
+            uncertainty=float(self.entropy[row]),
+            rareness=float(np.clip(rare, 0, 1)),
+            novelty=float(self.novelty[row]),
+            class_id=int(self.looks_like[row]),
+            kind=self.kind,
+            segment=None if segment is None or segment.all() else segment,
+        )
+
+
+ROWS = (
+    "plane",
+    "number",
+    "bbox",
+    "size",
+    "shares",
+    "entropy",
+    "margin",
+    "bvsb",
+    "heat",
+    "peak",
+    "novelty",
+    "novel",
+    "tokens",
+    "drawn",
+)
+
+
+def gather(
+    planes: Iterable[PlaneMaps],
+    kind: Kind,
+    *,
+    step: int = 2,
+    most: int = MOST,
+    seed: int = 0,
+    done: float = 0.5,
+) -> Candidates:
+    """Score every region of every plane; planes are taken one at a time.
+
+    Parameters
+    ----------
+    planes
+        May be a generator, so that maps are made when they are needed.
+    kind
+        What the regions are.
+    step
+        Every so many pixels are looked at; maps are smooth on that scale.
+    most
+        Rows kept. Of more, half are a fair draw, half the most promising ones.
+    seed
+        Of the fair draw.
+    done
+        Regions of which a larger share is labelled are left out.
+    """
+    rng = np.random.default_rng([seed, 77])
+    table: Candidates | None = None
+    keys = np.zeros(0)
+    for maps in planes:
+        found = _score_plane(maps, kind, step, done)
+        if table is not None and found.n_classes != table.n_classes:
+            raise SuggestError(
+                f"Plane {maps.plane} has {found.n_classes} classes, those before had "
+                f"{table.n_classes}: segment all planes anew."
+            )
+        keys = np.concatenate([keys, rng.random(len(found))])
+        table = found if table is None else _join(table, found)
+        if len(table) > 2 * most:
+            table, keys = _thin(table, keys, most)
+    if table is None:
+        raise SuggestError("There are no planes to choose from: name one at least.")
+    return _thin(table, keys, most)[0] if len(table) > most else table
+
+
+def _join(a: Candidates, b: Candidates) -> Candidates:
+    rows = {name: np.concatenate([getattr(a, name), getattr(b, name)]) for name in ROWS}
+    return replace(a, **rows, predicted=a.predicted + b.predicted)
+
+
+def _thin(
+    table: Candidates, keys: NDArray[np.float64], most: int
+) -> tuple[Candidates, NDArray[np.float64]]:
+    """Keep a fair draw (the smallest keys) and the most promising of the rest."""
+    drawn = np.zeros(len(table), bool)
+    fair = np.flatnonzero(table.drawn)
+    drawn[fair[np.argsort(keys[fair], kind="stable")[: most // 2]]] = True
+    promise = table.novel.astype(np.float64)
+    if table.n_classes:
+        weights = class_weights(table.predicted)
+        promise = promise + (table.peak * weights).max(1)
+    rest = np.flatnonzero(~drawn)
+    best = rest[np.argsort(-promise[rest], kind="stable")[: most - most // 2]]
+    kept = np.sort(np.concatenate([np.flatnonzero(drawn), best]))
+    return replace(table.take(kept), drawn=drawn[kept]), keys[kept]
+
+
+def _score_plane(maps: PlaneMaps, kind: Kind, step: int, done: float) -> Candidates:
+    shape = maps.regions.shape
+    for name in ("novelty", "labelled"):
+        value = getattr(maps, name)
+        if value is not None and value.shape != shape:
+            raise SuggestError(
+                f"The {name} map of plane {maps.plane} has shape {value.shape}, its "
+                f"regions have {shape}: both must be of the same plane."
+            )
+    if maps.p is not None and maps.p.shape[:-1] != shape:
+        raise SuggestError(
+            f"The probabilities of plane {maps.plane} have shape {maps.p.shape[:-1]}, "
+            f"its regions have {shape}: segment this plane again."
+        )
+    step = max(1, min(step, *shape))
+    cells = np.s_[step // 2 :: step, step // 2 :: step]
+    regions = maps.regions[cells]
+    n = int(maps.regions.max(initial=0))
+    average = _Average(regions, n)
+    p = np.zeros((*regions.shape, 0), np.float32)
+    if maps.p is not None:
+        p = check_maps(np.ascontiguousarray(maps.p[cells], np.float32))
+    novelty = np.zeros(regions.shape, np.float32)
+    if maps.novelty is not None:
+        novelty = np.clip(np.nan_to_num(maps.novelty[cells]), 0, 1)
+    return _rows(maps, kind, regions, average, p, novelty, step, done)
+
+
+def _rows(
+    maps: PlaneMaps,
+    kind: Kind,
+    regions: NDArray[np.int32],
+    average: _Average,
+    p: NDArray[np.float32],
+    novelty: NDArray[np.float32],
+    step: int,
+    done: float,
+) -> Candidates:
+    n, classes = average.n, p.shape[-1]
+    u = [
+        f(p) if classes else novelty * 0 for f in (entropy, margin, best_versus_second)
+    ]
+    hot = u[0][..., None] * p
+    layers = np.concatenate([p, hot, np.stack([*u, novelty], -1)], -1)
+    means = average(layers)
+    highest = _highest(np.concatenate([hot, novelty[..., None]], -1), regions, n, step)
+    means_hot = means[:, [*range(classes, 2 * classes), 2 * classes + 3]]
+    peaks = np.maximum(highest, means_hot)  # a region smaller than a block
+    inside = p[regions > 0]
+    boxes, there = _boxes(maps.regions, n)
+    here = there & (average.size > 0)
+    if maps.labelled is not None:
+        cells = np.s_[step // 2 :: step, step // 2 :: step]
+        known = average(maps.labelled[cells][..., None].astype(np.float32))[:, 0]
+        here &= known <= done
+    index = np.flatnonzero(here)
+    predicted = (
+        np.bincount(inside.argmax(-1), minlength=classes) * float(step * step)
+        if classes
+        else np.zeros(0)
+    )
+    return Candidates(
+        kind,
+        plane=np.full(len(index), maps.plane, np.int32),
+        number=(index + 1).astype(np.int32),
+        bbox=boxes[index],
+        size=average.size[index] * step * step,
+        shares=means[index, :classes],
+        entropy=means[index, 2 * classes],
+        margin=means[index, 2 * classes + 1],
+        bvsb=means[index, 2 * classes + 2],
+        heat=means[index, classes : 2 * classes],
+        peak=peaks[index, :classes],
+        novelty=means[index, 2 * classes + 3],
+        novel=peaks[index, classes],
+        tokens=_tokens(maps, n)[index],
+        drawn=np.ones(len(index), bool),
+        predicted=predicted.astype(np.float64),
+    )
+
+
+class _Average:
+    """Means over regions of any number of layers in one product."""
+
+    def __init__(self, regions: NDArray[np.int32], n: int) -> None:
+        flat = regions.ravel()
+        self.n = n
+        self.size = np.bincount(flat, minlength=n + 1)[1:].astype(np.float32)
+        ones = np.ones(flat.size, np.float32)
+        ends = np.arange(flat.size + 1)
+        self._belongs = csr_array((ones, flat, ends), shape=(flat.size, n + 1))
+
+    def __call__(self, layers: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(h, w, K) to (n, K)."""
+        flat = layers.reshape(-1, layers.shape[-1])
+        sums = (self._belongs.T @ flat)[1:]
+        return np.asarray(sums / np.maximum(self.size, 1)[:, None], np.float32)
+
+
+def _highest(
+    layers: NDArray[np.float32], regions: NDArray[np.int32], n: int, step: int
+) -> NDArray[np.float32]:
+    """Highest mean of a block per region, (n, K); 0 for a region without a block."""
+    side = max(1, BLOCK // step)
+    out = np.zeros((n + 1, layers.shape[-1]), np.float32)
+    h, w = (k // side for k in regions.shape)
+    if h == 0 or w == 0 or n == 0:
+        return out[1:]
+    where = regions[side // 2 : h * side : side, side // 2 : w * side : side].ravel()
+    order = np.argsort(where, kind="stable")
+    starts = np.flatnonzero(np.diff(where[order], prepend=-1))
+    for k in range(layers.shape[-1]):
+        block = shrink(layers[..., k], side).ravel()[order]
+        out[where[order][starts], k] = np.maximum.reduceat(block, starts)
+    return out[1:]
+
+
+def _boxes(
+    regions: NDArray[np.int32], n: int
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    boxes = np.zeros((n, 4), np.int32)
+    there = np.zeros(n, bool)
+    for i, box in enumerate(ndimage.find_objects(regions, max_label=n)):
+        if box is not None:
+            (ys, xs), there[i] = box, True
+            boxes[i] = ys.start, xs.start, ys.stop, xs.stop
+    return boxes, there
+
+
+def _tokens(maps: PlaneMaps, n: int) -> NDArray[np.float32]:
+    """Mean token of each region, of length one."""
+    if maps.tokens is None:
+        return np.zeros((n, 0), np.float32)
+    h, w, dim = maps.tokens.shape
+    shape = maps.regions.shape
+    rows = np.minimum(((np.arange(h) + 0.5) * shape[0] / h).astype(int), shape[0] - 1)
+    columns = np.minimum(
+        ((np.arange(w) + 0.5) * shape[1] / w).astype(int), shape[1] - 1
+    )
+    means = _Average(maps.regions[rows][:, columns], n)(maps.tokens)
+    lengths = np.linalg.norm(means, axis=1, keepdims=True)
+    return (means / np.maximum(lengths, 1e-12)).astype(np.float32).reshape(n, dim)
