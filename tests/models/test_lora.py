@@ -189,7 +189,9 @@ def test_an_adapter_of_another_base_is_refused_and_changes_nothing(tmp_path):
     path = save_adapter(tmp_path / "mine.safetensors", model, describe(model))
     other = tiny_nano(seed=5)
     key = other.key
-    with pytest.raises(ModelError, match="mine was trained on tiny-nano.*another vers"):
+    with pytest.raises(
+        ModelError, match=r"mine was trained on tiny-nano.*another vers"
+    ):
         use_adapter(other, path)
     with pytest.raises(ModelError, match="does not fit tiny-sam-0"):
         use_adapter(build_tiny_sam(), path)

@@ -66,11 +66,24 @@ class FastEncoder:
         """Tokens (B, h, w, D) after block `layer` (None: the last), before the neck."""
         blocks = self.encoder.blocks
         stop = len(blocks) if layer is None else range(len(blocks))[layer] + 1
+        return self.trunk(view, stop, pad)
+
+    def trunk(self, view: Tensor, stop: int, pad: bool = True) -> Tensor:
+        """What lies before block `stop`."""
         with self._precision(view.device):
             x = self.embed(view, pad)
-            for block in blocks[:stop]:
-                check_cancelled()
-                x = self.run_block(block, x)
+            return self._through(x, 0, stop)
+
+    def rest(self, x: Tensor, start: int) -> Tensor:
+        """From what the trunk gave to the embedding."""
+        with self._precision(x.device):
+            x = self._through(x, start, len(self.encoder.blocks))
+        return self.encoder.neck(x.permute(0, 3, 1, 2)).float()
+
+    def _through(self, x: Tensor, start: int, stop: int) -> Tensor:
+        for block in self.encoder.blocks[start:stop]:
+            check_cancelled()
+            x = self.run_block(block, x)
         return x
 
     def _precision(self, device: torch.device) -> AbstractContextManager[object]:

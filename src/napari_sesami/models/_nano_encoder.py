@@ -166,11 +166,23 @@ class NanoEncoder(nn.Module):
 
     def forward(self, view: Tensor) -> tuple[Tensor, Tensor]:
         """Encode (B, 1, H, W), sides multiples of 16; tokens come with length one."""
+        return self.rest(*self.trunk(view, 0), 0)
+
+    def trunk(self, view: Tensor, stop: int) -> tuple[Tensor, Tensor, Tensor]:
+        """What lies before block `stop`: features at strides 4, 8 and 16."""
         x = self.stem((view - 0.5) * 4)
         x4 = self.stage4(x)
         x8 = self.stage8(self.down8(x4))
         x16 = self.down16(x8).permute(0, 2, 3, 1)
-        for block in self.blocks:
+        for block in self.blocks[:stop]:
+            x16 = block(x16)
+        return x4, x8, x16
+
+    def rest(
+        self, x4: Tensor, x8: Tensor, x16: Tensor, start: int
+    ) -> tuple[Tensor, Tensor]:
+        """From what the trunk gave to embedding and tokens."""
+        for block in self.blocks[start:]:
             x16 = block(x16)
         x16 = x16.permute(0, 3, 1, 2)
         x8 = self.fuse8(x8 + _double(self.wide8(x16)))

@@ -69,7 +69,7 @@ class Batches(Dataset[dict[str, torch.Tensor]]):
         scene = np.asarray(shard[rng.integers(len(shard))])
         regions = scene[2].astype(np.int32) + 256 * scene[3].astype(np.int32)
         crops = sister_crops(rng, scene[0], scene[1], regions)
-        tone = _tone(rng)
+        tone = random_tone(rng)
         return [self._row(rng, _touch(rng, tone(i)), c, r) for i, c, r in crops]
 
     def _row(
@@ -131,10 +131,12 @@ def _resize(plane: NDArray[Any], factor: float, order: int) -> NDArray[Any]:
     return resize(t, size=shape, **mode)[0, 0].numpy().astype(plane.dtype)
 
 
-def _tone(rng: Rng) -> Any:
+def random_tone(rng: Rng, strength: float = 1.0, inverted: float = 0.25) -> Any:
     """One contrast for both sisters: inverted or not, gamma, gain, offset."""
-    flip, gamma = rng.random() < 0.25, float(np.exp(rng.normal(0, 0.25)))
-    gain, offset = rng.uniform(0.75, 1.1), rng.uniform(-0.08, 0.12)
+    s = strength
+    flip, gamma = rng.random() < inverted, float(np.exp(rng.normal(0, 0.25 * s)))
+    gain = rng.uniform(1 - 0.25 * s, 1 + 0.1 * s)
+    offset = rng.uniform(-0.08 * s, 0.12 * s)
 
     def apply(image: NDArray[Any]) -> NDArray[Any]:
         image = 1 - image if flip else image
@@ -191,7 +193,7 @@ def loose_box(rng: Rng, mask: NDArray[Any]) -> NDArray[Any]:
     box += rng.normal(0, 0.03, 4) * size + rng.uniform(-1.2, 1.2, 4) * (
         rng.random() < 0.6
     )
-    return np.clip(box, 0, SIDE).astype(np.float32)
+    return np.clip(box, 0, np.tile(mask.shape, 2)).astype(np.float32)
 
 
 def stroke_tokens(rng: Rng, classes: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -8,7 +8,11 @@ import torch
 import torch.nn.functional as F
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
+
+    Answer = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
 
 
 def quarter(masks: Tensor) -> Tensor:
@@ -75,6 +79,69 @@ def depth(region: Tensor) -> Tensor:
             break
         total += x
     return total[:, 0]
+
+
+def prompt_losses(
+    answer: Answer,
+    points: Tensor,
+    labels: Tensor,
+    single: Tensor,
+    masks: Tensor,
+    generator: torch.Generator,
+    *,
+    rounds: int,
+    last: Tensor | None = None,
+    iou_weight: float = 0.5,
+) -> tuple[Tensor, dict[str, float]]:
+    """First answer, then one more after a number of corrective clicks.
+
+    Parameters
+    ----------
+    answer
+        From points (P, N, 2), labels (P, N) and the last logits (P, 1, h, w) to logits
+        (P, 4, h, w), the first for clear prompts and three readings, and their IoU.
+    points, labels
+        The first prompts: 1 on the object, 0 off it, 2 and 3 corners, -1 padding.
+    single
+        (P,) bool: clear prompts (a box, several clicks), answered by the first mask.
+    masks
+        (P, H, W) bool truth in view pixels.
+    generator
+        Of the corrective clicks.
+    rounds
+        How many of them.
+    last
+        Partial masks to start from, as logits.
+    iou_weight
+        Of the error in the predicted overlap.
+    """
+    truth = quarter(masks)
+    logits, score = answer(points, labels, last)
+    each, real = mask_loss(logits, truth), iou(logits, truth)
+    several = each[:, 1:]
+    clicked = several.amin(1) + 0.05 * several.mean(1) + 0.3 * each[:, 0]
+    loss = torch.where(single, each[:, 0], clicked).mean()
+    loss = loss + iou_weight * (score - real).square().mean()
+    chosen = torch.where(single, 0, 1 + score[:, 1:].argmax(1))
+    rows = torch.arange(len(chosen))
+    last = logits[rows, chosen].detach()[:, None]
+    log = {
+        "click1": real[rows, chosen][~single].mean().item(),
+        "box": real[single, 0].mean().item() if bool(single.any()) else float("nan"),
+    }
+    for i in range(rounds):
+        more, kind = corrective_click(
+            last[:, 0].cpu(), truth.cpu(), masks.cpu(), generator
+        )
+        points = torch.cat([points, more[:, None].to(points)], 1)
+        labels = torch.cat([labels, kind[:, None].to(labels)], 1)
+        with torch.set_grad_enabled(i == rounds - 1):
+            logits, score = answer(points, labels, last)
+        last = logits[:, :1].detach()
+    real = iou(logits, truth)
+    loss = loss + mask_loss(logits[:, :1], truth).mean()
+    loss = loss + iou_weight * (score[:, :1] - real[:, :1]).square().mean()
+    return loss, log | {f"click{rounds + 1}": real[~single, 0].mean().item()}
 
 
 def vote_loss(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,13 +13,7 @@ import torch.distributed as dist
 from torch import nn
 
 from napari_sesami.models._nano_net import NanoNet
-from napari_sesami.train._foundation_losses import (
-    corrective_click,
-    iou,
-    mask_loss,
-    quarter,
-    vote_loss,
-)
+from napari_sesami.train._foundation_losses import prompt_losses, vote_loss
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -135,45 +130,18 @@ class Trainer:
         tokens: Tensor,
         generator: torch.Generator,
     ) -> tuple[Tensor, dict[str, float]]:
-        """First answer, then one more after a random number of corrective clicks."""
-        masks = batch["masks"].flatten(0, 1)
-        truth = quarter(masks)
+        """What the prompts of a batch cost."""
         points, labels, boxed = first_prompts(
             batch["clicks"].flatten(0, 1), batch["boxes"].flatten(0, 1),
             self.settings.box_share, generator,
         )  # fmt: skip
-        logits, score = self._answer(image, tokens, points, labels, None)
-        each, real = mask_loss(logits, truth), iou(logits, truth)
-        several = each[:, 1:]
-        clicked = several.amin(1) + 0.05 * several.mean(1) + 0.3 * each[:, 0]
-        loss = torch.where(boxed, each[:, 0], clicked).mean()
-        loss = loss + self.settings.iou_weight * (score - real).square().mean()
-        chosen = torch.where(boxed, 0, 1 + score[:, 1:].argmax(1))
-        rows = torch.arange(len(chosen))
-        last = logits[rows, chosen].detach()[:, None]
-        log = {
-            "click1": real[rows, chosen][~boxed].mean().item(),
-            "box": real[boxed, 0].mean().item() if bool(boxed.any()) else float("nan"),
-        }
-        rounds = int(
-            torch.randint(1, self.settings.most_clicks, (1,), generator=generator)
-        )
-        for i in range(rounds):
-            more, kind = corrective_click(
-                last[:, 0].cpu(), truth.cpu(), masks.cpu(), generator
-            )
-            points = torch.cat([points, more[:, None].to(points)], 1)
-            labels = torch.cat([labels, kind[:, None].to(labels)], 1)
-            with torch.set_grad_enabled(i == rounds - 1):
-                logits, score = self._answer(image, tokens, points, labels, last)
-            last = logits[:, :1].detach()
-        real = iou(logits, truth)
-        loss = loss + mask_loss(logits[:, :1], truth).mean()
-        loss = (
-            loss
-            + self.settings.iou_weight * (score[:, :1] - real[:, :1]).square().mean()
-        )
-        return loss, log | {f"click{rounds + 1}": real[~boxed, 0].mean().item()}
+        most = self.settings.most_clicks
+        rounds = int(torch.randint(1, most, (1,), generator=generator))
+        return prompt_losses(
+            partial(self._answer, image, tokens), points, labels, boxed,
+            batch["masks"].flatten(0, 1), generator,
+            rounds=rounds, iou_weight=self.settings.iou_weight,
+        )  # fmt: skip
 
     def state(self) -> dict[str, Any]:
         """Everything, for a bit-for-bit continuation."""
