@@ -263,6 +263,17 @@ class Project:
                 path.mkdir(exist_ok=True)
         return path
 
+    def write_json(self, room: str, name: str, value: dict[str, Any]) -> None:
+        """Write a JSON file into one of the folders, in one step."""
+        path = self.folder(room) / name
+        with _disk.saying(path):
+            _disk.write_json(path, value)
+
+    def read_json(self, room: str, name: str) -> dict[str, Any] | None:
+        """Read what `write_json` wrote; None if it is not there."""
+        path = self.path / room / name
+        return _disk.read_json(path) if path.exists() else None
+
     def save(self) -> None:
         """Write all that changed. A `SaveError` says why that failed."""
         self._check_open()

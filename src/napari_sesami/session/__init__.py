@@ -1,22 +1,31 @@
 """Session: one scan at work, the one object that everything drives."""
 
 from napari_sesami.session._draft import Ask, Asked, Draft, Filled
+from napari_sesami.session._entries import Answer, Budget, Entry
 from napari_sesami.session._errors import SessionError
 from napari_sesami.session._events import SessionEvents
 from napari_sesami.session._objects import CommittedObject, Part
 from napari_sesami.session._proposal import Proposal, recall
+from napari_sesami.session._queue import Queue
+from napari_sesami.session._ranking import SCORES, Wish
 from napari_sesami.session._session import Session
 
 __all__ = [
+    "SCORES",
+    "Answer",
     "Ask",
     "Asked",
+    "Budget",
     "CommittedObject",
     "Draft",
+    "Entry",
     "Filled",
     "Part",
     "Proposal",
+    "Queue",
     "Session",
     "SessionError",
     "SessionEvents",
+    "Wish",
     "recall",
 ]

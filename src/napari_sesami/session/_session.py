@@ -13,7 +13,7 @@ from napari_sesami.session import _checks, _edit
 from napari_sesami.session._errors import SessionError
 from napari_sesami.session._objects import CommittedObject, Objects, Part
 from napari_sesami.session._proposal import Proposal, remember
-from napari_sesami.session._retrieval import SessionRetrieval
+from napari_sesami.session._queue import SessionQueue
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_sesami.session._checks import Plane
 
 
-class Session(SessionRetrieval):
+class Session(SessionQueue):
     """One scan with its classes, strokes, labels and objects; all of it undoable.
 
     Parameters

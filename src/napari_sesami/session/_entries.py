@@ -1,0 +1,164 @@
+"""Queries in the queue, and their answers, as they are kept on disk."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_sesami.project import ClassTable
+    from napari_sesami.suggest import Query
+
+How = Literal["accepted", "changed", "painted", "skipped"]
+RARE, NEW = 0.25, 0.2  # from which a reason says so
+MEASURES = {
+    "margin": "margin {0:.2f}",
+    "entropy": "entropy {1:.2f}",
+    "bvsb": "second ÷ best {1:.2f}",
+}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much the user is ready to give; 0 means no end."""
+
+    clicks: int = 100
+    seconds: int = 0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One query of the queue.
+
+    Attributes
+    ----------
+    id
+        Given once, never again.
+    query
+        The region, its scores and the class that it looks like.
+    measure
+        Which uncertainty was measured: "margin", "entropy", "bvsb", or "" for none.
+    control
+        Whether it was drawn at random, to compare with.
+    """
+
+    id: int
+    query: Query
+    measure: str = "margin"
+    control: bool = False
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """Middle of the box, (y, x) in data pixels."""
+        y0, x0, y1, x1 = self.query.bbox
+        return (y0 + y1 - 1) / 2, (x0 + x1 - 1) / 2
+
+    def reason(self, classes: ClassTable) -> str:
+        """Why it is asked, in a few words."""
+        query = self.query
+        if self.control:
+            return "drawn at random, to compare with"
+        words = []
+        if self.measure in MEASURES:
+            u = query.uncertainty
+            words.append(MEASURES[self.measure].format(1 - u, u))
+        found = classes.get(query.class_id)
+        if found is None:
+            words.append("its class was deleted")
+        else:
+            rare = "rare class " if query.rareness >= RARE else "looks like "
+            words.append(rare + found.name)
+        if query.novelty >= NEW:
+            words.append("unlike all strokes")
+        return " · ".join(words)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as JSON values."""
+        q = self.query
+        more = {"measure": self.measure, "control": self.control}
+        values = {
+            "plane": q.plane,
+            "bbox": list(q.bbox),
+            "score": q.score,
+            "uncertainty": q.uncertainty,
+            "rareness": q.rareness,
+            "novelty": q.novelty,
+            "class": q.class_id,
+            "kind": q.kind,
+            "segment": _packed(q),
+        }
+        return {"id": self.id, **more, **values}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Entry:
+        """Read what `to_dict` wrote."""
+        from napari_sesami.suggest import Query
+
+        y0, x0, y1, x1 = (int(v) for v in data["bbox"])
+        query = Query(
+            int(data["plane"]),
+            (y0, x0, y1, x1),
+            score=float(data["score"]),
+            uncertainty=float(data["uncertainty"]),
+            rareness=float(data["rareness"]),
+            novelty=float(data["novelty"]),
+            class_id=int(data["class"]),
+            kind=data["kind"],
+        )
+        if data["segment"] is not None:
+            bits = zlib.decompress(base64.b85decode(data["segment"]))
+            flat = np.unpackbits(np.frombuffer(bits, np.uint8))
+            size = (y1 - y0) * (x1 - x0)
+            segment = flat[:size].reshape(y1 - y0, x1 - x0).astype(bool)
+            query = replace(query, segment=segment)
+        return cls(int(data["id"]), query, data["measure"], bool(data["control"]))
+
+
+def _packed(query: Query) -> str | None:
+    if query.segment is None:
+        return None
+    bits = np.packbits(query.segment).tobytes()
+    return base64.b85encode(zlib.compress(bits)).decode()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was said to a query, and what that cost.
+
+    Attributes
+    ----------
+    entry
+        The query.
+    how
+        "accepted" (the class it looks like), "changed" (another class), "painted" or
+        "skipped".
+    class_id
+        The class that the whole region got; 0 if it was painted or skipped.
+    clicks, seconds
+        What it cost.
+    """
+
+    entry: Entry
+    how: How
+    class_id: int
+    clicks: float
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as JSON values."""
+        cost = {"clicks": self.clicks, "seconds": round(self.seconds, 2)}
+        said = {"how": self.how, "class": self.class_id}
+        return {**said, **cost, "entry": self.entry.to_dict()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Answer:
+        """Read what `to_dict` wrote."""
+        entry = Entry.from_dict(data["entry"])
+        cost = float(data["clicks"]), float(data["seconds"])
+        return cls(entry, data["how"], int(data["class"]), *cost)
