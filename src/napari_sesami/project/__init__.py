@@ -30,10 +30,14 @@ from napari_sesami.project._journal import Record
 from napari_sesami.project._planes import PlaneArray, PlaneStore
 from napari_sesami.project._project import Project
 from napari_sesami.project._work import Work
+from napari_sesami.project._worklist import IDLE, STATES, WorkItem, WorkList
+from napari_sesami.project._worktime import Times
 
 __all__ = [
+    "IDLE",
     "LAYERS",
     "MAX_CLASSES",
+    "STATES",
     "AnswerChange",
     "BBox",
     "Change",
@@ -54,7 +58,10 @@ __all__ = [
     "ScanMoved",
     "SizeChange",
     "Step",
+    "Times",
     "Work",
+    "WorkItem",
+    "WorkList",
     "box_of",
     "default_color",
 ]

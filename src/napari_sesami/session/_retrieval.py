@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_sesami.session._errors import SessionError
 from napari_sesami.session._learning import SessionLearning
+from napari_sesami.session._superpixels import SessionSuperpixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -46,7 +47,7 @@ class Segmentation:
     novelty: NDArray[np.float32]
 
 
-class SessionRetrieval(SessionLearning):
+class SessionRetrieval(SessionSuperpixels, SessionLearning):
     """Segmenting by retrieval, on top of what can be painted."""
 
     def segment(
@@ -136,7 +137,7 @@ class SessionRetrieval(SessionLearning):
 
         if kind == "patch":
             return room.patches(self.scan.plane_shape)
-        return room.superpixels(self.scan.grey(plane), SUPERPIXEL, self.scan.ignore)
+        return self.superpixels(plane, scale=SUPERPIXEL)
 
     def _planes_asked(self, planes: Iterable[int] | int | None) -> list[int]:
         if planes is None:

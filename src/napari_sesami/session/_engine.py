@@ -1,0 +1,435 @@
+"""DataEngine: propose, judge, teach, train, and propose better (a folder of scans)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sesami.project import Project, ProjectError, WorkList
+from napari_sesami.project._disk import saying, write_atomic
+from napari_sesami.project._store import ScanStore
+from napari_sesami.session._errors import SessionError
+from napari_sesami.session._labelled import LabelledScan, Teacher
+from napari_sesami.session._review import Review, Source
+from napari_sesami.session._session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Self
+
+    from napari_sesami.project import WorkItem
+    from napari_sesami.session._propose import Proposed
+
+    Cancelled = Callable[[], bool]
+    Progress = Callable[[float, str], None]
+
+PLANES = 8  # labelled planes of a volume that teach
+SOURCES = 12  # scans that teach: those accepted last
+
+
+@dataclass(frozen=True)
+class Round:
+    """Proposals of one model, before the next training: how good they were.
+
+    Attributes
+    ----------
+    model
+        Key of the prompt model, its adapter included; `name` is for people.
+    scans
+        How many scans were accepted with its proposals.
+    proposals, accepted, corrected, rejected, added
+        Objects; `added` were missing among the proposals.
+    iou, miou
+        Overlap of proposals with what was made of them, mean over scans.
+    seconds
+        Mean time per scan.
+    """
+
+    model: str
+    name: str
+    scans: int
+    proposals: int
+    accepted: int
+    corrected: int
+    rejected: int
+    added: int
+    iou: float | None
+    miou: float | None
+    seconds: float
+
+
+class DataEngine:
+    """Works through a folder of scans: the more is accepted, the better it proposes.
+
+    Parameters
+    ----------
+    project
+        A folder ``*.sesami`` (made if it is not there) or an open `Project`.
+    folder
+        The scans; by default the folder of last time.
+    model, token_encoder
+        As of a `Session`; by default the bundled ones.
+
+    Attributes
+    ----------
+    worklist
+        The scans with their states and times.
+    session, review
+        The scan at work and its proposals, or None.
+    notice
+        One sentence if the proposals of last time could not be read, or "".
+
+    Examples
+    --------
+    >>> engine = DataEngine("wafers.sesami", "wafers/")  # doctest: +SKIP
+    >>> s = engine.open()  # the first one is labelled by hand  # doctest: +SKIP
+    >>> s.commit(s.prompt(points=[(40, 60)]), "void")  # doctest: +SKIP
+    >>> engine.finish()  # doctest: +SKIP
+    >>> review = engine.open() and engine.propose()  # doctest: +SKIP
+    >>> review.reject(3), review.accept_rest(), engine.finish()  # doctest: +SKIP
+    >>> engine.train(steps=200).wait(), engine.rounds()  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        project: Project | str | Path,
+        folder: str | Path | None = None,
+        *,
+        model: Any = None,
+        token_encoder: Any = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._owns = not isinstance(project, Project)
+        home = project if isinstance(project, Project) else None
+        self.project = home or Project.open_or_create(project)  # type: ignore[arg-type]
+        try:
+            self.worklist = WorkList(self.project, folder, now=now)
+        except BaseException:
+            if self._owns and not self.project.in_use:
+                self.project.close()
+            raise
+        self.session: Session | None = None
+        self.review: Review | None = None
+        self.notice = ""
+        self.teacher = Teacher()
+        self._model, self._encoder = model, token_encoder
+
+    # --- one scan after the other
+
+    @property
+    def item(self) -> WorkItem:
+        """The item at work."""
+        if self.session is None or self.worklist.current is None:
+            raise SessionError("No scan of the work list is open; open one first.")
+        return self.worklist[self.worklist.current]
+
+    def open(self, name: str | None = None) -> Session:
+        """Leave the scan at work and open another; by default the next to be done."""
+        if name is None:
+            item = self.worklist.step(open_only=True)
+            if item is None:
+                raise SessionError("Every scan of the work list is accepted.")
+            name = item.name
+        self.leave()
+        session = self.load(name)
+        self.settle(session, name)
+        return session
+
+    def load(self, name: str) -> Session:
+        """Open a scan of the list as a session, and nothing else; for a work thread."""
+        scan = self.worklist.open_scan(name)
+        try:
+            session = Session(scan, self.project, model=self._model)
+        except ProjectError as error:  # the file has other pixels now
+            self.worklist.trouble(name, str(error))
+            raise
+        _ = scan.normalisation  # reads a sample of the pixels
+        if self._encoder is not None:
+            session.token_encoder = self._encoder
+        return session
+
+    def settle(self, session: Session, name: str) -> None:
+        """Put a loaded session to work: its clock runs, its proposals come back."""
+        self.worklist.enter(name, self.project.add_scan(session.scan).key)
+        self.session, self.review = session, None
+        session.events.changed.connect(self._on_pixels)
+        session.events.history.connect(self._on_history)
+        path = self._path(name)
+        self.notice = ""
+        if path.exists():
+            try:
+                self._take(Review.read(session, path))
+            except SessionError as error:
+                self.notice = str(error)
+
+    def leave(self, *, close: bool = True) -> None:
+        """Let go of the scan at work; everything is saved."""
+        session, self.session = self.session, None
+        if session is None:
+            return
+        self._keep()
+        self.review = None
+        self.worklist.pause()
+        session.events.changed.disconnect(self._on_pixels)
+        session.events.history.disconnect(self._on_history)
+        if close:
+            if not self.project.read_only:
+                session.save()
+            session.close()
+
+    def finish(self) -> dict[str, Any]:
+        """Accept the scan at work as it is: from now on it teaches the others.
+
+        Returns
+        -------
+        dict
+            What was measured: counts of proposals by what became of them, and overlap.
+        """
+        session, item = self._at_work(), self.item
+        if not any(
+            session.labels_plane(p).any() for p in session.planes_with("labels")
+        ):
+            raise SessionError(
+                f"Nothing is labelled in {item.name} yet; label it, or go to the next."
+            )
+        record = self.review.record() if self.review is not None else {}
+        record["objects"] = len(session.objects)
+        session.save()
+        self._keep()
+        self.worklist.beat()
+        self.worklist.note(item.name, record)
+        self.worklist.set_state(item.name, "accepted")
+        return record
+
+    def close(self) -> None:
+        """Leave the scan at work and let go of the project."""
+        self.leave()
+        if self._owns and not self.project.in_use:
+            self.project.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- proposing
+
+    def sources(self, but: str | None = None) -> list[LabelledScan]:
+        """The accepted scans of the list, read as they were saved last."""
+        done = [
+            i
+            for i in self.worklist
+            if i.state == "accepted" and i.usable and i.key and i.name != but
+        ]
+        done = sorted(done, key=lambda i: i.finished or 0.0)[-SOURCES:]
+        return [source for item in done if (source := self._source(item)) is not None]
+
+    def propose(
+        self,
+        plane: int | None = None,
+        *,
+        sharpen: bool = True,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> Review:
+        """Let the model propose masks for the scan at work, and wait for a judgement.
+
+        Parameters
+        ----------
+        plane
+            Number of the plane; may be left out if there is but one.
+        sharpen
+            Ask the prompt model for the masks; without, they are the regions in which
+            the votes of the labelled scans agree.
+        progress, cancelled
+            `progress(fraction, text)`; a cancelled call raises `models.Cancelled`.
+        """
+        session = self._at_work()
+        found = self.compute(
+            session, plane, sharpen=sharpen, progress=progress, cancelled=cancelled
+        )
+        return self.take(*found)
+
+    def compute(
+        self,
+        session: Session,
+        plane: int | None = None,
+        *,
+        sharpen: bool = True,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> tuple[list[Proposed], Source]:
+        """Make proposals and change nothing; for a work thread."""
+        from napari_sesami.session._propose import propose_masks
+
+        begun = time.perf_counter()
+        number = session._plane(plane)
+        sources = self.sources(but=self.worklist.current)
+        if not sources:
+            raise SessionError(
+                "No scan is accepted yet: label the first one by hand and press Done, "
+                "then the model can propose for the next."
+            )
+        told = progress or _quiet
+        top = max(session.classes.ids, default=0)
+        retriever = self.teacher.retriever(
+            session.scan,
+            session.token_encoder,
+            sources,
+            top,
+            store=session.token_store(1.0),
+            progress=lambda f, text: told(0.4 * f, text),
+            cancelled=cancelled,
+        )
+        told(0.4, "Reading this scan")
+        if not session.tokens(number, 1.0, cancelled=cancelled):
+            from napari_sesami.models import Cancelled as Stopped
+
+            raise Stopped("Proposing was stopped.")
+        votes = retriever.segment(number)
+        predictor = session.predictor if sharpen else None
+        proposed = propose_masks(
+            predictor,
+            session.scan,
+            number,
+            votes,
+            top,
+            taken=np.asarray(session.labels_plane(number)) > 0,
+            progress=lambda done, of: told(0.5 + 0.5 * done / of, "Outlining objects"),
+            cancelled=cancelled,
+        )
+        seconds = time.perf_counter() - begun
+        model = None if predictor is None else predictor.model
+        key, name = getattr(model, "key", "votes"), getattr(model, "name", "votes")
+        return proposed, Source(str(key), str(name), len(sources), seconds)
+
+    def take(self, proposed: list[Proposed], source: Source) -> Review:
+        """Put proposals before the user; older ones that still wait are dropped."""
+        session = self._at_work()
+        if not proposed:
+            raise SessionError(
+                "The model found nothing to propose here; label it by hand."
+            )
+        self._take(Review(session, proposed, source))
+        assert self.review is not None
+        self.worklist.set_state(self.item.name, "proposed")
+        self._keep()
+        return self.review
+
+    # --- training
+
+    def train(self, recipe: str = "sesami", **options: Any) -> Any:
+        """Start a run on all labels of the project, as `Session.train` does."""
+        session = self._at_work()
+        if not hasattr(session, "train"):
+            raise SessionError("This version of napari-sesami cannot train yet.")
+        session.save()
+        return session.train(recipe, **options)
+
+    def rounds(self) -> list[Round]:
+        """How good the proposals of each model were, in the order of the models."""
+        done = [
+            i for i in self.worklist if i.state == "accepted" and "miou" in i.record
+        ]
+        done.sort(key=lambda i: i.finished or 0.0)
+        groups: dict[str, list[WorkItem]] = {}
+        for item in done:
+            groups.setdefault(item.record["model"], []).append(item)
+        return [_round(model, items) for model, items in groups.items()]
+
+    # --- inside
+
+    def _at_work(self) -> Session:
+        if self.session is None:
+            raise SessionError("No scan of the work list is open; open one first.")
+        return self.session
+
+    def _source(self, item: WorkItem) -> LabelledScan | None:
+        folder = self.project.path / "scans" / str(item.key)
+        if not folder.is_dir():
+            return None
+        store = ScanStore(folder, read_only=True)
+        numbers = sorted(store.stored("labels"))
+        if len(numbers) > PLANES:
+            at = np.linspace(0, len(numbers) - 1, PLANES)
+            numbers = [numbers[round(i)] for i in at]
+        planes = {p: store.read_plane("labels", p) for p in numbers}
+        read = {p: labels for p, labels in planes.items() if labels is not None}
+        if not read:
+            return None
+        key = f"{item.key}/{store.state['generation']}"
+        return LabelledScan(self.project.open_scan(str(item.key)), read, True, key)
+
+    def _path(self, name: str) -> Path:
+        key = self.worklist[name].key
+        return self.project.path / "queries" / f"proposals-{key}.json"
+
+    def _take(self, review: Review) -> None:
+        self.review = review
+        review.changed.connect(self._on_judged)
+
+    def _keep(self) -> None:
+        """Write proposals and judgements, so that a restart goes on with them."""
+        if self.review is None or self.project.read_only:
+            return
+        path = self._path(self.item_name())
+        with saying(path):
+            self.project.folder("queries")
+            write_atomic(path, self.review.to_text().encode())
+
+    def item_name(self) -> str:
+        """Name of the item at work."""
+        name = self.worklist.current
+        if name is None:
+            raise SessionError("No scan of the work list is open; open one first.")
+        return name
+
+    def _on_judged(self) -> None:
+        self.worklist.beat()
+        self._begun()
+        self._keep()
+
+    def _on_pixels(self, plane: int, bbox: tuple[int, ...], layer: str) -> None:
+        if layer == "labels":
+            self._begun()
+
+    def _on_history(self) -> None:
+        self.worklist.beat()
+
+    def _begun(self) -> None:
+        """Somebody is at it: what was accepted has to be accepted again."""
+        self.worklist.set_state(self.item_name(), "corrected")
+
+
+def _round(model: str, items: list[WorkItem]) -> Round:
+    def total(key: str) -> int:
+        return sum(int(i.record.get(key) or 0) for i in items)
+
+    def mean(key: str) -> float | None:
+        known = [float(i.record[key]) for i in items if i.record.get(key) is not None]
+        return fmean(known) if known else None
+
+    counts = {
+        k: total(k) for k in ("proposals", "accepted", "corrected", "rejected", "added")
+    }
+    name = str(items[-1].record.get("model_name") or model)
+    seconds = fmean(i.seconds for i in items)
+    return Round(
+        model,
+        name,
+        len(items),
+        **counts,
+        iou=mean("iou"),
+        miou=mean("miou"),
+        seconds=seconds,
+    )
+
+
+def _quiet(fraction: float, text: str) -> None:
+    """Report nothing."""
