@@ -1,6 +1,7 @@
 """Session: one scan at work, the one object that everything drives."""
 
 from napari_sesami.session._draft import Ask, Asked, Draft, Filled
+from napari_sesami.session._engine import DataEngine, Round
 from napari_sesami.session._entries import Answer, Budget, Entry
 from napari_sesami.session._errors import SessionError
 from napari_sesami.session._events import SessionEvents
@@ -8,6 +9,7 @@ from napari_sesami.session._objects import CommittedObject, Part
 from napari_sesami.session._proposal import Proposal, recall
 from napari_sesami.session._queue import Queue
 from napari_sesami.session._ranking import SCORES, Wish
+from napari_sesami.session._review import Review
 from napari_sesami.session._session import Session
 
 __all__ = [
@@ -17,12 +19,15 @@ __all__ = [
     "Asked",
     "Budget",
     "CommittedObject",
+    "DataEngine",
     "Draft",
     "Entry",
     "Filled",
     "Part",
     "Proposal",
     "Queue",
+    "Review",
+    "Round",
     "Session",
     "SessionError",
     "SessionEvents",
