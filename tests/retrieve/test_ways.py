@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -16,12 +17,14 @@ from napari_sesami.retrieve import (
     retrieve,
     to_pixels,
 )
-from napari_sesami.retrieve._bank import Rows
 from napari_sesami.retrieve._voters import Voters
 from napari_sesami.retrieve._ways import GRID_BETA, GRID_K, choose
 from napari_sesami.scan import Scan
 
 from .test_retriever import Texture, stripes, three_strokes
+
+if TYPE_CHECKING:
+    from napari_sesami.retrieve._bank import Rows
 
 PUBLISHED = [way for way in WAYS if way != "ours"]
 
@@ -165,7 +168,7 @@ def test_the_selection_depends_on_the_bank_alone(retriever):
 def test_a_new_stroke_votes_beside_the_selection_and_leaves_no_trace(retriever):
     small_cap(retriever, 30, 24).condense()
     before = retriever.segment(0, refine=False).votes
-    strokes = retriever._strokes[0].copy()
+    strokes = retriever._strokes[0, 0][0].copy()
     more, owners = strokes.copy(), np.where(strokes > 0, 0, 0).astype(np.int64)
     owners[strokes > 0] = three_and_three()[strokes > 0]
     more[90:93, 10:40], owners[90:93, 10:40] = 1, 9

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
         save_bank,
     )
     from napari_sesami.retrieve._explain import Reason, choose_zoom, why, worth
+    from napari_sesami.retrieve._labelled import Labelled
+    from napari_sesami.retrieve._overlap import Overlapping, overlapping
     from napari_sesami.retrieve._published import retrieve, to_pixels
     from napari_sesami.retrieve._repeats import Repeats, find_repeats, transfer_labels
-    from napari_sesami.retrieve._retriever import Labelled, Retriever
+    from napari_sesami.retrieve._retriever import Retriever
     from napari_sesami.retrieve._store import TokenStore
     from napari_sesami.retrieve._votes import Temper
     from napari_sesami.retrieve._ways import WAYS, Settings, Way
@@ -42,7 +44,9 @@ _HOMES = {
     "worth": "_explain",
     "retrieve": "_published",
     "to_pixels": "_published",
-    "Labelled": "_retriever",
+    "Labelled": "_labelled",
+    "Overlapping": "_overlap",
+    "overlapping": "_overlap",
     "Repeats": "_repeats",
     "find_repeats": "_repeats",
     "transfer_labels": "_repeats",
@@ -60,6 +64,7 @@ __all__ = [
     "BankClass",
     "BankFile",
     "Labelled",
+    "Overlapping",
     "Reason",
     "Repeats",
     "RetrieveError",
@@ -74,6 +79,7 @@ __all__ = [
     "find_repeats",
     "fitting_zoom",
     "load_bank",
+    "overlapping",
     "retrieve",
     "save_bank",
     "to_pixels",

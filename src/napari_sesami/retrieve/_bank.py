@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 UNLABELLED = 255
 MAX_CLASSES = 255
+StrokeLayer: TypeAlias = "tuple[NDArray[Any], NDArray[np.int64]]"
+"""Strokes (H, W) of a plane and the stroke that each pixel belongs to."""
 
 
 class RetrieveError(ValueError):
@@ -184,6 +186,19 @@ def same(a: Rows, b: Rows) -> bool:
         and np.array_equal(a.where, b.where)
         and np.array_equal(a.patches, b.patches)
     )
+
+
+def differing_strokes(
+    before: StrokeLayer | None, now: StrokeLayer
+) -> NDArray[np.int64]:
+    """Names of the strokes that differ in any pixel between two layers."""
+    if before is None:
+        names = now[1][now[0] > 0]
+    else:
+        differ = np.flatnonzero((before[0] != now[0]) | (before[1] != now[1]))
+        names = np.concatenate([side[1].ravel()[differ] for side in (before, now)])
+    found = np.unique(names)
+    return found[found != 0]
 
 
 @dataclass

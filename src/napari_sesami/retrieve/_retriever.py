@@ -12,10 +12,13 @@ from napari_sesami.retrieve._bank import (
     Bank,
     RetrieveError,
     Rows,
+    StrokeLayer,
+    differing_strokes,
     fitted,
     rows_by_stroke,
     same,
 )
+from napari_sesami.retrieve._labelled import Labelled
 from napari_sesami.retrieve._pixels import (
     Guide,
     PixelEvidence,
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from napari_sesami.retrieve._overlap import Choice
     from napari_sesami.retrieve._pixels import Check
     from napari_sesami.retrieve._published import Method
     from napari_sesami.retrieve._store import TokenStore
@@ -55,33 +59,6 @@ if TYPE_CHECKING:
 KEPT = 2  # planes whose running votes stay in memory; others are counted again
 ELSEWHERE = -1
 """Plane of rows that come from another scan."""
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """What retrieval says of one plane.
-
-    Attributes
-    ----------
-    labels
-        (H, W) uint8 class ids.
-    votes
-        (H, W, C) float32 probabilities; channel k is class k + 1.
-    novelty
-        (H, W) float32: 1 − best similarity to anything labelled; high is "never seen".
-    """
-
-    labels: NDArray[np.uint8]
-    votes: NDArray[np.float32]
-    novelty: NDArray[np.float32]
-
-    @property
-    def margin(self) -> NDArray[np.float32]:
-        """Best minus second-best probability; low is "undecided"."""
-        if self.votes.shape[-1] < 2:
-            return np.ones(self.labels.shape, np.float32)
-        top = np.partition(self.votes, -2, axis=-1)
-        return top[..., -1] - top[..., -2]
 
 
 @dataclass
@@ -129,13 +106,23 @@ class Retriever:
         self.temper = Temper()
         self.voters = Voters(self.bank)
         self._settings: dict[Way, tuple[int, Settings]] = {}
+        self.overlap_choices: dict[Way, tuple[int, Choice]] = {}
         self._n_classes = n_classes
         self._sums: OrderedDict[int, _Sum] = OrderedDict()
         self._looks: _Looks | None = None
-        self._strokes: dict[int, NDArray[Any]] = {}
+        self._strokes: dict[tuple[int, int], StrokeLayer] = {}
+
+    @property
+    def n_classes(self) -> int:
+        """How many class ids there are."""
+        return self._n_classes
 
     def set_strokes(
-        self, plane: int, strokes: NDArray[Any], owners: NDArray[np.int64]
+        self,
+        plane: int,
+        strokes: NDArray[Any],
+        owners: NDArray[np.int64],
+        below: tuple[NDArray[Any], NDArray[np.int64]] | None = None,
     ) -> list[int]:
         """Take over a plane's strokes; only what changed is learned or unlearned.
 
@@ -147,6 +134,8 @@ class Retriever:
             (H, W): 0 nothing, k class k.
         owners
             (H, W): the stroke that painted each pixel.
+        below
+            Strokes and owners that others were painted over; other owners than above.
 
         Returns
         -------
@@ -154,19 +143,23 @@ class Retriever:
             The strokes that were learned, changed or forgotten.
         """
         tokens = self.tokens(plane)
-        before = self._strokes.get(plane)
-        if before is not None and np.array_equal(before, strokes):
-            return []
-        self._n_classes = max(self._n_classes, int(strokes.max(initial=0)))
-        found = rows_by_stroke(strokes, owners, tokens, plane)
-        here = {s for s, rows in self.bank if (rows.where[:, 0] == plane).any()}
         nothing = Rows.empty(tokens.shape[2], self.store.patch)
-        changed = [
-            stroke
-            for stroke in sorted(here | found.keys())
-            if self._replace(stroke, plane, found.get(stroke, nothing))
-        ]
-        self._strokes[plane] = strokes
+        changed = []
+        for level, layer in enumerate(((strokes, owners), below)):
+            before = self._strokes.get((plane, level))
+            if layer is None and before is None:
+                continue
+            now = layer or (np.zeros_like(strokes), np.zeros_like(owners))
+            names = differing_strokes(before, now)
+            self._strokes[plane, level] = now
+            self._n_classes = max(self._n_classes, int(now[0].max(initial=0)))
+            mine = np.where(np.isin(now[1], names), now[0], 0) if before else now[0]
+            found = rows_by_stroke(mine, now[1], tokens, plane) if len(names) else {}
+            changed += [
+                int(name)
+                for name in names
+                if self._replace(int(name), plane, found.get(int(name), nothing))
+            ]
         return changed
 
     def _replace(self, stroke: int, plane: int, rows: Rows) -> bool:
@@ -320,8 +313,8 @@ class Retriever:
             check()
             pixels[..., c] = looks.guide.filter(pixels[..., c])
         np.clip(pixels, 0, 1, out=pixels)
-        strokes = self._strokes.get(plane)
-        if strokes is None or not strokes.any():
+        strokes = self._strokes.get((plane, 0), (np.zeros(0), None))[0]
+        if not strokes.any():
             return pixels / np.maximum(pixels.sum(-1, keepdims=True), 1e-6)
         features = looks.features(check)
         evidence = PixelEvidence.learn(features, strokes, self._n_classes)
