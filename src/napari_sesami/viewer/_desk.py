@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from napari_sesami.viewer._link import Link
     from napari_sesami.viewer._prompter import Prompter
     from napari_sesami.viewer._retrieve_live import Live
+    from napari_sesami.viewer._runs_board import RunBoard
 
 WELCOME = "Open a scan, or take an image that is already in the viewer."
 _desks: weakref.WeakKeyDictionary[Any, Desk] = weakref.WeakKeyDictionary()
@@ -81,6 +82,8 @@ class Desk:
         What the SeSAMI panel drives, or None before it was asked for.
     live
         What makes labels of strokes, or None before it was asked for.
+    board
+        What starts and follows runs, or None before it was asked for.
     message
         What was said last.
     """
@@ -110,6 +113,7 @@ class Desk:
         self._links: list[Link] = []
         self.prompter: Prompter | None = None
         self.live: Live | None = None
+        self.board: RunBoard | None = None
         self._dispatch = _weak_dispatch(self)
         self._settle = Later(self._select, 0)
         self._unbind = bind(viewer, self._dispatch, viewer_keys())
@@ -204,6 +208,8 @@ class Desk:
             self.prompter.close()
         if self.live is not None:
             self.live.close()
+        if self.board is not None:
+            self.board.close()
         for link in list(self._links):
             self._let_go(link)
         viewer = self._viewer()

@@ -32,6 +32,15 @@ class DeskDock(QWidget):
             self.parent().destroyed.connect(self.clean_up)
             self.desk.bind_window(self.window())
 
+    def take_image(self) -> None:
+        """Begin with the image that is there, if it is the only one."""
+        from napari.layers import Image
+
+        if self.desk.link is None:
+            images = [x for x in self.desk.viewer.layers if isinstance(x, Image)]
+            if len(images) == 1:
+                self.desk.adopt(images[0])
+
     def clean_up(self, *_: object) -> None:
         """Let go of everything that would keep the panel alive; the desk stays."""
         if not self._cleaned:

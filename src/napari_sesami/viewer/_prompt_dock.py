@@ -51,7 +51,7 @@ class PromptDock(DeskDock):
         self._compose()
         self.desk.session_changed.connect(self._on_session)
         self.prompter.changed.connect(self._reflect)
-        self._take_image()
+        self.take_image()
         self._on_session()
 
     def _let_go(self) -> None:
@@ -86,15 +86,6 @@ class PromptDock(DeskDock):
         layout.addWidget(area, 1)
         layout.addWidget(self.status)
         self.setMinimumWidth(WIDTH)
-
-    def _take_image(self) -> None:
-        """Begin with the image that is there, if it is the only one."""
-        from napari.layers import Image
-
-        if self.desk.link is None:
-            images = [x for x in self.desk.viewer.layers if isinstance(x, Image)]
-            if len(images) == 1:
-                self.desk.adopt(images[0])
 
     def _on_session(self) -> None:
         self._follow(self.desk.session)

@@ -108,6 +108,11 @@ class Engine:
             self._work.cancel(topic)
         self._job = None
 
+    @property
+    def loaded(self) -> Predictor | None:
+        """The predictor with the model that answered last; loads nothing."""
+        return self._predictor
+
     def predictor(self, session: Session) -> Predictor:
         """The session's predictor; loads the model. Only for the work thread."""
         from napari_sesami.models import load_prompt_model

@@ -1,0 +1,142 @@
+"""Live curves of a run: the loss, and what held-out objects say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor, QFont
+from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Points = tuple[Sequence[float], Sequence[float]]
+
+LOSS, HELD = "#e08a1e", "#2f9e8f"  # told apart by the colour-blind, on dark and light
+SMOOTH = 40  # pieces that the loss is averaged over
+HEIGHT = 230
+
+
+class Curves(QWidget):
+    """Two plots over the steps, in the colours of napari's theme.
+
+    pyqtgraph is imported when there is a first curve to show, so that the panel opens
+    without it.
+    """
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.empty = QLabel("Curves appear with the first steps of a run.")
+        self.empty.setWordWrap(True)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.empty.setAccessibleName("State of the curves")
+        self.plots: _Plots | None = None
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.empty, 1)
+        self.setMinimumHeight(HEIGHT)
+        self.setAccessibleName("Curves of the run")
+        self.setToolTip("Orange: loss. Green: overlap with objects held out")
+        self._colors = ("#262930", "#d0d0d0")
+        self._shown: tuple[int, int] = (0, 0)
+
+    def use_theme(self, background: str, text: str) -> None:
+        """Draw on this background with this text."""
+        self._colors = (background, text)
+        if self.plots is not None:
+            self.plots.recolor(background, text)
+
+    def show_points(self, loss: Points, held: Points, steps: int) -> None:
+        """Draw the curves; without points there is a sentence instead."""
+        some = bool(len(loss[0]) or len(held[0]))
+        self.empty.setVisible(not some)
+        if some and self.plots is None:
+            self.plots = _Plots(self._colors)
+            self.layout().addWidget(self.plots.widget, 1)
+        if self.plots is not None:
+            self.plots.widget.setVisible(some)
+            shown = (len(loss[0]), len(held[0]))
+            if some:
+                self.plots.draw(loss, held, steps)
+            self._shown = shown
+
+
+class _Plots:
+    """The two pyqtgraph plots."""
+
+    def __init__(self, colors: tuple[str, str]) -> None:
+        import pyqtgraph as pg
+
+        self.widget = pg.GraphicsLayoutWidget()
+        policy = QSizePolicy.Policy.Ignored  # else it asks for 640 × 480
+        self.widget.setSizePolicy(policy, policy)
+        self.widget.setAccessibleName("Loss and held-out overlap against steps")
+        self._pg = pg
+        self.loss = self._plot(0, "loss")
+        self.held = self._plot(1, "held-out IoU")
+        self.held.setLabel("bottom", "step")
+        self.held.setXLink(self.loss)
+        self.loss.getAxis("bottom").setStyle(showValues=False)
+        thin = QColor(LOSS)
+        thin.setAlpha(90)
+        self._raw = self.loss.plot(pen=pg.mkPen(thin, width=1))
+        self._mean = self.loss.plot(pen=pg.mkPen(LOSS, width=2))
+        self._line = self.held.plot(
+            pen=pg.mkPen(HELD, width=2), symbol="o", symbolSize=7, symbolBrush=HELD
+        )
+        self._base = pg.InfiniteLine(angle=0, movable=False)
+        self.held.addItem(self._base)
+        self.recolor(*colors)
+
+    def _plot(self, row: int, name: str) -> Any:
+        plot = self.widget.addPlot(row=row, col=0)
+        plot.setMenuEnabled(False)
+        plot.hideButtons()
+        plot.setMouseEnabled(x=False, y=False)  # the wheel scrolls the panel
+        plot.setLabel("left", name)
+        plot.showGrid(y=True, alpha=0.2)
+        axis = plot.getAxis("left")
+        axis.setWidth(52)  # both plots begin at the same place
+        axis.enableAutoSIPrefix(False)  # an overlap of 0.6 is not "600 (x0.001)"
+        return plot
+
+    def recolor(self, background: str, text: str) -> None:
+        self.widget.setBackground(background)
+        font = QFont()
+        font.setPointSize(8)
+        for plot in (self.loss, self.held):
+            for side in ("left", "bottom"):
+                axis = plot.getAxis(side)
+                axis.setPen(text)
+                axis.setTextPen(text)
+                axis.setTickFont(font)
+                axis.label.setFont(font)
+        dash = self._pg.mkPen(text, width=1, style=Qt.PenStyle.DashLine)
+        self._base.setPen(dash)
+        self._raw.setDownsampling(auto=True, method="peak")
+
+    def draw(self, loss: Points, held: Points, steps: int) -> None:
+        x, y = (np.asarray(v, float) for v in loss)
+        self._raw.setData(x, y, connect="finite")
+        self._mean.setData(x, running_mean(y), connect="finite")
+        self._line.setData(*(np.asarray(v, float) for v in held))
+        self._base.setVisible(bool(len(held[1])))
+        if len(held[1]):
+            self._base.setValue(float(held[1][0]))  # where the run began
+        self.loss.setXRange(0, max(steps, 1), padding=0.02)
+
+
+def running_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Average of the values before each place, over a share of all; NaN is left out."""
+    width = max(1, len(values) // SMOOTH)
+    known = np.isfinite(values)
+    sums = np.concatenate([[0.0], np.cumsum(np.where(known, values, 0.0))])
+    counts = np.concatenate([[0], np.cumsum(known)])
+    end = np.arange(1, len(values) + 1)
+    begin = np.maximum(end - width, 0)
+    n = counts[end] - counts[begin]
+    return np.where(n > 0, (sums[end] - sums[begin]) / np.maximum(n, 1), np.nan)

@@ -1,0 +1,118 @@
+"""What became of runs: verdicts, and which adapter answers clicks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from napari_sesami.session import Session
+    from napari_sesami.train import Run, Verdict
+    from napari_sesami.viewer._runs_board import RunBoard
+    from napari_sesami.viewer._work import Ticket
+
+JUDGE, SWITCH = "judge a run", "adapter"
+
+
+class Judging:
+    """Verdicts on the runs of a board, and the steps that follow from them.
+
+    Attributes
+    ----------
+    trouble
+        Why a run could not be judged, by its folder.
+    """
+
+    changed = Signal()
+    """a verdict came, or another adapter is in use"""
+
+    def __init__(self, board: RunBoard) -> None:
+        self._board = board
+        self._verdicts: dict[Path, Verdict] = {}
+        self._asked: Run | None = None
+        self.trouble: dict[Path, str] = {}
+        board.changed.connect(self._on_changed)
+
+    def verdict(self, run: Run | None) -> Verdict | None:
+        """What the gate said about a run, if it has been asked."""
+        return None if run is None else self._verdicts.get(run.folder)
+
+    def in_use(self, run: Run | None) -> bool:
+        """Whether clicks are answered by the adapter of this run."""
+        session = self._board.desk.session
+        return bool(run and session and session.uses(run))
+
+    @property
+    def can_roll_back(self) -> bool:
+        """Whether there is something to go back to."""
+        session = self._board.desk.session
+        return session is not None and session.can_roll_back
+
+    def adopt(self, run: Run) -> None:
+        """Use the adapter of a run, also if it did not win: the user insists."""
+        verdict = self.verdict(run)
+        if verdict is not None:
+            insist = not verdict.wins
+            self._switch(lambda session: session.adopt(run, insist=insist))
+
+    def roll_back(self) -> None:
+        """Go back to the adapter (or none) that was in use before."""
+        self._switch(lambda session: session.roll_back())
+
+    def use(self, adapter: Path | None) -> None:
+        """Answer clicks with this adapter; None is the base alone."""
+        self._switch(lambda session: session.use_adapter(adapter))
+
+    def _switch(self, change: Callable[[Session], Any]) -> None:
+        """Change adapters in the thread that asks the model, so that none is cut."""
+        desk, session = self._board.desk, self._board.desk.session
+        if session is None:
+            return
+        if desk.prompter is not None:
+            desk.prompter.clear()
+
+        def run(ticket: Ticket) -> str:
+            change(session)
+            return session.adapter_name
+
+        desk.work.submit(SWITCH, run, self._on_switched)
+
+    def _on_switched(self, name: str) -> None:
+        self._board.desk.say(
+            f"Clicks are answered with the adapter {name} from now on."
+            if name
+            else "Clicks are answered by the base model alone from now on."
+        )
+        self.changed.emit()
+
+    def _on_changed(self) -> None:
+        """Judge the selected run once it has finished."""
+        run, session = self._board.selected, self._board.desk.session
+        if run is None or session is None or run.status.state != "finished":
+            return
+        known = run.folder in self._verdicts or run.folder in self.trouble
+        if known or self._asked is run:
+            return
+        self._asked = run
+
+        def judge(ticket: Ticket) -> tuple[Run, Verdict]:
+            return run, session.judge(run)
+
+        self._board.work.submit(JUDGE, judge, self._on_judged, self._on_refused)
+
+    def _on_judged(self, found: tuple[Run, Verdict]) -> None:
+        run, verdict = found
+        self._verdicts[run.folder] = verdict
+        self._asked = None
+        self.changed.emit()
+        self._on_changed()  # another run may have been selected meanwhile
+
+    def _on_refused(self, text: str) -> None:
+        if self._asked is not None:
+            self.trouble[self._asked.folder] = text
+            self._asked = None
+        self.changed.emit()
