@@ -1,0 +1,166 @@
+"""The process of one run: ``python -m napari_sesami.train.worker RUN``.
+
+JSON lines go to stdout and into the run folder; commands come by stdin, one a line:
+pause, resume, stop, checkpoint, evaluate. When stdin ends, whoever started the run is
+gone: a checkpoint is written and the process ends, unless it was told to ``--detach``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import traceback
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_sesami.train import _process
+from napari_sesami.train._control import Control
+from napari_sesami.train._ladder import Ladder
+from napari_sesami.train._report import Report
+from napari_sesami.train._run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_sesami.train._engine import Ending
+
+AGAIN = 75
+"""Exit code of a process of torchrun that wants to be started again."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Work on the run in a folder; return 0 unless it failed."""
+    args = _parser().parse_args(argv)
+    rank = int(os.environ.get("RANK", "0"))
+    try:
+        folder = RunFolder.open(args.folder)
+        if args.dry:
+            return _try(folder, args)
+        if not rank:
+            folder.acquire()
+    except (ValueError, OSError) as error:
+        print(json.dumps({"event": "refused", "sentence": str(error)}), flush=True)
+        print(error, file=sys.stderr)
+        return 1
+    try:
+        return _work(folder, rank, detached=args.detach)
+    finally:
+        if not rank:
+            folder.release()
+
+
+def _parser() -> argparse.ArgumentParser:
+    ap = argparse.ArgumentParser(prog="napari_sesami.train.worker", description=__doc__)
+    ap.add_argument("folder", type=Path, help="a run folder")
+    ap.add_argument("--detach", action="store_true", help="read no commands from stdin")
+    ap.add_argument("--dry", action="store_true", help="try a few steps, keep nothing")
+    ap.add_argument("--micro", type=int, help=argparse.SUPPRESS)
+    return ap
+
+
+def _work(folder: RunFolder, rank: int, *, detached: bool) -> int:
+    """Train, and say how it ended."""
+    ladder = Ladder.read(folder.ladder)
+    restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    if restarted and not rank and not ladder.again:
+        return 1  # torchrun starts anew after any failure; this one was final
+    report = Report(folder, first=not rank)
+    if not rank and not ladder.again:
+        report.status(state="starting", sentence="", ended=None, facts=None)
+    control = Control()
+    control.on_signals()
+    if not rank:
+        if not detached and not sys.stdin.isatty():
+            control.listen()
+        control.watch(folder, report.beat)
+    _be_modest(folder.config.device)
+    ending = _train(folder, report, control)
+    control.close()
+    if ending is None:
+        report.close()
+        return _again(folder, [])
+    state = {"finished": "finished", "cancelled": "cancelled", "orphan": "cancelled"}
+    now = state.get(ending.reason, "failed")
+    report.status(state=now, sentence=ending.sentence, ended=ending.reason)
+    facts = report["facts"] or {}
+    report.say("ended", reason=ending.reason, sentence=ending.sentence, facts=facts)
+    report.close()
+    return 0 if now != "failed" else 1
+
+
+def _train(folder: RunFolder, report: Report, control: Control) -> Ending | None:
+    """Run the engine; None if a fresh process must go on."""
+    # here, since it takes seconds: the heart beats and orders are heard already
+    from napari_sesami.train._engine import Again, Ending, Engine
+
+    try:
+        if Ladder.read(folder.ladder).again and not int(os.environ.get("RANK", "0")):
+            replace(Ladder.read(folder.ladder), again=False).write(folder.ladder)
+        return Engine(folder, report, control).run()
+    except Again:
+        return None
+    except Exception as error:  # the last line of defence: the run ends, with a word
+        traceback.print_exc()
+        if _for_people(error):
+            return Ending("error", str(error))
+        if Ladder.read(folder.ladder).again:
+            return None  # another process of this run asked to start again
+        return Ending(
+            "error",
+            f"The run ended by an unforeseen error ({type(error).__name__}: {error}); "
+            "its log has the details, and it can be resumed.",
+        )
+
+
+def _for_people(error: Exception) -> bool:
+    """Whether its text is a sentence of ours: TrainError, ScanError, ModelError, …."""
+    ours = type(error).__module__.startswith("napari_sesami.")
+    return ours and isinstance(error, ValueError)
+
+
+def _again(folder: RunFolder, options: list[str]) -> int:
+    """Go on in a fresh process: only its end gives all memory back."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return AGAIN
+    given = [a for a in sys.argv[1:] if a in ("--detach", "--dry")]
+    command = [sys.executable, "-m", "napari_sesami.train.worker", str(folder.path)]
+    command += [*given, *options]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.name == "posix":
+        os.execv(sys.executable, command)
+    return subprocess.call(command)
+
+
+def _be_modest(device: str) -> None:
+    """Leave a core and the right of way to windows."""
+    import torch
+
+    _process.step_back()
+    if device == "cpu" or not torch.cuda.is_available():
+        given = int(os.environ.get("OMP_NUM_THREADS", "0") or 0)
+        torch.set_num_threads(given or max(1, _process.cores() - 1))
+
+
+def _try(folder: RunFolder, args: argparse.Namespace) -> int:
+    """Take a few steps at the real shapes, print what they cost, keep nothing."""
+    report = Report(folder, first=True, keep=False)
+    _be_modest(folder.config.device)
+    from napari_sesami.train._dry import trial
+
+    facts: dict[str, Any] | None = trial(folder, report, args.micro)
+    if facts is not None and "smaller" in facts:
+        report.close()
+        return _again(folder, ["--micro", str(facts["smaller"])])
+    if facts is not None:
+        report.say("dry", **facts)
+    report.close()
+    return 0 if facts is not None else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
