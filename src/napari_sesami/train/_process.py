@@ -39,19 +39,23 @@ def _boot() -> str:
         return ""
 
 
-def me() -> dict[str, Any]:
-    """Describe this process so that :func:`lives` knows it again."""
-    pid = os.getpid()
+def who(pid: int) -> dict[str, Any]:
+    """Describe a process of this machine so that :func:`lives` knows it again."""
     return {"pid": pid, "started": mark(pid), "host": socket.gethostname()}
 
 
+def me() -> dict[str, Any]:
+    """Describe this process."""
+    return who(os.getpid())
+
+
 def here(owner: dict[str, Any]) -> bool:
-    """Whether a process that `me` described is one of this machine."""
+    """Whether a process that `who` described is one of this machine."""
     return owner.get("host") == socket.gethostname()
 
 
 def lives(owner: dict[str, Any]) -> bool:
-    """Whether a process of this machine that `me` described still runs."""
+    """Whether a process of this machine that `who` described still runs."""
     pid = owner.get("pid")
     return isinstance(pid, int) and here(owner) and mark(pid) == owner.get("started")
 
