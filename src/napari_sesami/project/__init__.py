@@ -27,6 +27,7 @@ from napari_sesami.project._errors import (
     ScanMoved,
 )
 from napari_sesami.project._journal import Record
+from napari_sesami.project._peek import peek
 from napari_sesami.project._planes import PlaneArray, PlaneStore
 from napari_sesami.project._project import Project
 from napari_sesami.project._work import Work
@@ -64,4 +65,5 @@ __all__ = [
     "WorkList",
     "box_of",
     "default_color",
+    "peek",
 ]

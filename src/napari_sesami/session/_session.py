@@ -14,6 +14,7 @@ from napari_sesami.session._errors import SessionError
 from napari_sesami.session._objects import CommittedObject, Objects, Part
 from napari_sesami.session._proposal import Proposal, remember
 from napari_sesami.session._queue import SessionQueue
+from napari_sesami.session._training import SessionTraining
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from napari_sesami.session._checks import Plane
 
 
-class Session(SessionQueue):
+class Session(SessionQueue, SessionTraining):
     """One scan with its classes, strokes, labels and objects; all of it undoable.
 
     Parameters
@@ -331,12 +332,14 @@ class Session(SessionQueue):
                 model = load_prompt_model()
             elif isinstance(model, str | Path):
                 model = load_prompt_model(model)
-            self._predictor = Predictor(model, EmbeddingStore.in_user_folder())
+            store = EmbeddingStore.in_user_folder()
+            self._predictor = Predictor(self._dressed(model), store)
         return self._predictor
 
     @predictor.setter
     def predictor(self, predictor: Any) -> None:
         self._model, self._predictor = predictor.model, predictor
+        self._dressed(predictor.model)
 
     # --- inside
 

@@ -9,24 +9,60 @@ if TYPE_CHECKING:
     from napari_sesami.train._config import RunConfig
     from napari_sesami.train._errors import TrainError
     from napari_sesami.train._evaluate import evaluate_command
-    from napari_sesami.train._recipe import RECIPES, Recipe
-    from napari_sesami.train._supervise import Estimate, Run, Runs, Status, start_run
+    from napari_sesami.train._gate import Verdict, judge
+    from napari_sesami.train._holdout import assemble
+    from napari_sesami.train._labelled import (
+        LabelledSet,
+        Picture,
+        cut_picture,
+        read_set,
+        write_set,
+    )
+    from napari_sesami.train._recipe import RECIPES, Recipe, recipe_class
+    from napari_sesami.train._supervise import (
+        Estimate,
+        Run,
+        Runs,
+        Status,
+        estimate,
+        start_run,
+    )
 
 __all__ = [
     "RECIPES",
     "Estimate",
+    "LabelledSet",
+    "Picture",
     "Recipe",
     "Run",
     "RunConfig",
     "Runs",
     "Status",
     "TrainError",
+    "Verdict",
+    "assemble",
+    "cut_picture",
+    "estimate",
     "evaluate_command",
+    "judge",
+    "read_set",
+    "recipe_class",
     "start_run",
+    "write_set",
 ]
 
 _HOMES = {
     "evaluate_command": "_evaluate",
+    "LabelledSet": "_labelled",
+    "Picture": "_labelled",
+    "cut_picture": "_labelled",
+    "read_set": "_labelled",
+    "write_set": "_labelled",
+    "assemble": "_holdout",
+    "Verdict": "_gate",
+    "judge": "_gate",
+    "estimate": "_supervise",
+    "recipe_class": "_recipe",
     "Recipe": "_recipe",
     "RECIPES": "_recipe",
     "RunConfig": "_config",

@@ -63,12 +63,19 @@ def click_through(
     truth: NDArray[Any],
     group: str = "",
     most: int = 5,
+    enough: float = 2.0,
 ) -> Score:
-    """Simulate an annotator on one object: `most` clicks, and a box on its own."""
+    """Simulate an annotator on one object: `most` clicks, and a box on its own.
+
+    Who has an overlap of `enough` stops clicking; it then counts for the clicks left.
+    """
     points: list[tuple[int, int]] = []
     labels: list[int] = []
     found, last, by_click = np.zeros(truth.shape, bool), None, {}
     for i in range(1, most + 1):
+        if by_click.get(i - 1, 0.0) >= enough:
+            by_click[i] = by_click[i - 1]
+            continue
         (here, missed), (there, extra) = (
             deepest(truth & ~found),
             deepest(found & ~truth),
