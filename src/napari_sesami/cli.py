@@ -48,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_replay(commands)
     _add_evaluate(commands)
     _add_train(commands)
+    _add_runs(commands)
     return parser
 
 
@@ -149,10 +150,28 @@ def _add_evaluate(
 
 
 def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    train = commands.add_parser("train", help="run a recipe")
-    train.add_argument("recipe", help="e.g. foundation")
-    train.add_argument("options", nargs=argparse.REMAINDER)
-    train.set_defaults(run=_lazy("napari_sesami.train", "train_command"))
+    train = commands.add_parser("train", help="train, and go on with a training")
+    train.add_argument("recipe", metavar="RUN", help="run.toml, a folder, foundation")
+    train.add_argument(
+        "options", nargs=argparse.REMAINDER, help="RUN --help shows them"
+    )
+    train.set_defaults(run=_lazy("napari_sesami._cli_runs", "train"))
+
+
+def _add_runs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    runs = commands.add_parser("runs", help="list, show, resume or stop runs")
+    actions = runs.add_subparsers(required=True, metavar="ACTION")
+    found = actions.add_parser("list", help="all runs of a folder")
+    found.add_argument("root", type=Path, nargs="?", help="default: your own runs")
+    found.set_defaults(run=_lazy("napari_sesami._cli_runs", "list_"))
+    for name, help_ in (
+        ("show", "how a run stands, what it does, what it measured"),
+        ("resume", "go on with a run that was stopped or cut off"),
+        ("stop", "end a run after a checkpoint"),
+    ):
+        action = actions.add_parser(name, help=help_)
+        action.add_argument("which", metavar="RUN", help="a run folder, or its name")
+        action.set_defaults(run=_lazy("napari_sesami._cli_runs", name))
 
 
 def _lazy(module: str, function: str) -> Command:

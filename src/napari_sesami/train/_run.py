@@ -264,14 +264,13 @@ class Run:
         events, offset = read_events(self._home.events)
         for event in events:
             self._story.take(event)
-        if self._home.owner() is not None:
+        if self._at_work():
             if self._story.state in OVER:
                 self._story.state = "starting"
             args = (offset,)
             threading.Thread(target=self._follow, args=args, daemon=True).start()
             return
-        status = self._home.status()
-        state = status.get("state")
+        state = self._home.status().get("state")
         if state is not None and self._story.state not in OVER:
             self._close_story(
                 "It waited in the queue when the program ended" if state == "queued"
@@ -280,18 +279,33 @@ class Run:
         elif self._story.state in OVER:
             self._ended.set()
 
+    def _at_work(self) -> bool:
+        """Whether a worker is at it, or a living program is about to start one."""
+        if self._home.owner() is not None:
+            return True
+        status = self._home.status()
+        if status.get("state") not in ("queued", "starting"):
+            return False
+        return _process.lives(status.get("by") or {})
+
+    @property
+    def _withdrawn(self) -> bool:
+        """Whether it was deleted or cancelled by somebody else while it waited."""
+        gone = not self._home.exists()
+        return gone or self._home.status().get("state") == "cancelled"
+
     def _follow(self, offset: int) -> None:
         """Watch the folder of a worker that somebody else has started."""
         beats: Any = None
         lives = True
         while lives:
-            lives = self._home.owner() is not None  # before reading: then all is there
+            lives = self._at_work()  # before reading: then all is there
             events, offset = read_events(self._home.events, offset)
             for event in events:
                 self._hear(event)
-            now = self._home.status().get("beats")
-            if now != beats:
-                beats, self._heard = now, time.monotonic()
+            status = self._home.status()
+            if status.get("beats") != beats or status.get("state") == "queued":
+                beats, self._heard = status.get("beats"), time.monotonic()
             if lives:
                 time.sleep(_POLL)
         if self._process is None:  # else it was resumed here meanwhile
@@ -337,8 +351,9 @@ class Run:
     def _note(self, state: State) -> None:
         """Leave the state in the folder, for whoever looks at it later."""
         with suppress(OSError):  # a full disk, or a folder that was deleted
-            status = self._home.status() | {"sentence": self._story.sentence}
-            self._home.write_status(status | {"state": state, "updated": time.time()})
+            news = {"state": state, "sentence": self._story.sentence}
+            news |= {"updated": time.time(), "by": _process.me()}
+            self._home.write_status(self._home.status() | news)
 
     def _emit(self) -> None:
         try:

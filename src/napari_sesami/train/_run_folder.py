@@ -66,6 +66,10 @@ class RunFolder:
         _check_version(path)
         return cls(path, RunConfig.from_toml(path / FILE))
 
+    def exists(self) -> bool:
+        """Whether nobody has deleted it."""
+        return (self.path / FILE).is_file()
+
     def status(self) -> dict[str, Any]:
         """What the worker last said of itself; empty if there is nothing readable."""
         return _read(self.status_file)

@@ -70,7 +70,7 @@ def start_run(
     wait_for
         A run that goes first.
     """
-    run = _make(config, folder, data)
+    run = make_run(config, folder, data)
     if wait_for is None or wait_for.status.over:
         run._launch()
         return run
@@ -87,7 +87,8 @@ def start_run(
     return run
 
 
-def _make(config: RunConfig, folder: Path, data: Data | None) -> Run:
+def make_run(config: RunConfig, folder: Path, data: Data | None = None) -> Run:
+    """Make the folder of a run, and do not start it."""
     home = RunFolder.create(folder, config)
     if data is not None:
         try:
@@ -144,7 +145,7 @@ class Runs:
 
     def start(self, config: RunConfig, data: Data | None = None) -> Run:
         """Start a run, or queue it behind those on the same device."""
-        run = _make(config, self._new_folder(config), data)
+        run = make_run(config, self.new_folder(config), data)
         with self._lock:
             self._adopt(run)
         self._enter(run)
@@ -163,7 +164,8 @@ class Runs:
         except OSError as error:
             raise TrainError(f"{run.folder} cannot be deleted: {error}.") from error
 
-    def _new_folder(self, config: RunConfig) -> Path:
+    def new_folder(self, config: RunConfig) -> Path:
+        """Name a folder for a new run."""
         stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{recipe_class(config.recipe).name}"
         names = [stem, *(f"{stem}-{i}" for i in range(2, 1000))]
         return next(self.root / n for n in names if not (self.root / n).exists())
@@ -194,7 +196,10 @@ class Runs:
             for run in tuple(self._waiting):
                 if not self._busy(run):
                     self._waiting.remove(run)
-                    run._launch()
+                    if not run._withdrawn:
+                        run._launch()
+                        continue
+                    run._settle("cancelled", "It was taken out of the queue.")
         self.changed.emit(over)
 
 
