@@ -44,10 +44,12 @@ def region(session: Session, query) -> np.ndarray:
 
 
 def test_the_queue_is_ranked_and_says_why(session):
+    session.queue.ask_for(strategy="margin")
+    scores = [e.query.score for e in session.queue.refresh()]
+    assert scores == sorted(scores, reverse=True)
+    session.queue.ask_for(strategy="rare")
     entries = session.queue.refresh()
     assert 0 < len(entries) <= 8
-    scores = [e.query.score for e in entries]
-    assert scores == sorted(scores, reverse=True)
     assert len({e.id for e in entries}) == len(entries)
     first = session.queue.reason(entries[0])
     assert "margin 0." in first or "margin 1." in first
@@ -287,7 +289,7 @@ def test_maps_of_a_model_are_ranked_like_those_of_strokes(session):
     votes[..., 0] = 1
     votes[40:80, 30:70] = 1 / 3
     session.queue.source = lambda plane: (votes, None)
-    session.queue.ask_for(planes=(1,))
+    session.queue.ask_for(planes=(1,), strategy="margin")
     for entry in session.queue.refresh()[:3]:
         y, x = entry.center
         assert entry.query.plane == 1 and 30 <= y < 90 and 20 <= x < 80
@@ -329,11 +331,52 @@ def test_every_score_is_a_map_of_its_own(session):
 def test_only_regions_and_counts_are_remembered_of_many_planes():
     session = ready(Session(scan_of(12)))
     ranking = session.queue.ranking()
-    for step in ranking.steps:
-        ranking.take(step)
-    assert len(ranking.result()) == 8
+    for plane in ranking.planes:
+        ranking.take(plane)
+    assert len(ranking.finish()) == 8
     held = sum(r.nbytes for r in session.queue.pool._regions.values())
     assert held <= 12 * 130 * 118 * 4
     assert not any(
         isinstance(v, np.ndarray) and v.ndim > 2 for v in vars(ranking).values()
     )
+
+
+# --- control
+
+
+def test_slices_by_lot_judge_and_never_teach():
+    session = ready(Session(scan_of(12)))
+    queue = session.queue
+    queue.ask_for(n=10)
+    planes = set(queue.control_planes)
+    assert len(planes) == 1
+    for _ in range(14):
+        entry = queue.refresh()[0]
+        assert entry.query.plane not in planes
+        queue.change(
+            entry.id, 1 + (entry.query.bbox[0] > 40) + (entry.query.bbox[0] > 80)
+        )
+    assert "0 more answers and 5 more controls" in queue.saved()
+    for _ in range(7):
+        entry = next(e for e in queue.refresh() if e.control)
+        assert entry.query.plane in planes
+        assert "at random" in queue.reason(entry)
+        with pytest.raises(SessionError, match="must not teach"):
+            queue.painted(entry.id)
+        row = entry.center[0]
+        queue.change(entry.id, 1 + int(row >= 40) + int(row >= 80))
+    assert not planes & set(session.planes_with("strokes"))
+    judging = queue.judging()
+    for step in judging.steps:
+        judging.take(step)
+    assert {p.chosen for p in judging.points} == {True, False}
+    assert all(0 <= p.accuracy <= 1 for p in judging.points)
+    words = queue.verdict(judging)[0]
+    assert "random" in words or "too little" in words
+
+
+def test_an_image_of_one_plane_has_nothing_to_spare():
+    session = ready(Session(Scan.from_array(stripes()[0])))
+    assert session.queue.control_planes == []
+    session.queue.refresh()
+    assert "can be told in a volume" in session.queue.saved()

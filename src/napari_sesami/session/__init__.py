@@ -1,5 +1,6 @@
 """Session: one scan at work, the one object that everything drives."""
 
+from napari_sesami.session._control import Judging
 from napari_sesami.session._draft import Ask, Asked, Draft, Filled
 from napari_sesami.session._engine import DataEngine, Round
 from napari_sesami.session._entries import Answer, Budget, Entry
@@ -8,7 +9,7 @@ from napari_sesami.session._events import SessionEvents
 from napari_sesami.session._objects import CommittedObject, Part
 from napari_sesami.session._proposal import Proposal, recall
 from napari_sesami.session._queue import Queue
-from napari_sesami.session._ranking import SCORES, Wish
+from napari_sesami.session._ranking import SCORES, Ranking, Wish
 from napari_sesami.session._review import Review
 from napari_sesami.session._session import Session
 
@@ -23,9 +24,11 @@ __all__ = [
     "Draft",
     "Entry",
     "Filled",
+    "Judging",
     "Part",
     "Proposal",
     "Queue",
+    "Ranking",
     "Review",
     "Round",
     "Session",

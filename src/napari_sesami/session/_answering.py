@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 WHOLE = ("superpixel", "mask")  # kinds of regions that have one class
 
 
-def write(session: Session, query: Query, crop: NDArray[np.uint8]) -> None:
+def write(
+    session: Session, query: Query, crop: NDArray[np.uint8], teach: bool = True
+) -> None:
     """Write classes (h, w) into free pixels of a region.
 
-    Strokes teach; a whole slice would be too many of them and becomes labels. A mask
-    of the prompt model becomes an object, too.
+    Strokes teach; a whole slice would be too many of them and becomes labels, and so
+    does what must not teach. A mask of the prompt model becomes an object, too.
     """
     y0, x0, y1, x1 = query.bbox
     corner, box = (y0, x0), np.s_[y0:y1, x0:x1]
-    if query.kind == "slice":
+    if query.kind == "slice" or not teach:
         there = session.labels_plane(query.plane)[box]
         session.write_labels(np.where(there > 0, there, crop), query.plane, at=corner)
         return

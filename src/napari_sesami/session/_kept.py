@@ -10,12 +10,12 @@ from napari_sesami.session._errors import SessionError
 from napari_sesami.session._ranking import Wish
 
 if TYPE_CHECKING:
-    from napari_sesami.session._queue import Queue
+    from napari_sesami.session._asking import Asking
 
 VERSION = 1
 
 
-def packed(queue: Queue, scan: str) -> dict[str, Any]:
+def packed(queue: Asking, scan: str) -> dict[str, Any]:
     """Give wish, budget and open queries of a scan, known by its content hash."""
     return {
         "version": VERSION,
@@ -27,7 +27,7 @@ def packed(queue: Queue, scan: str) -> dict[str, Any]:
     }
 
 
-def unpack(queue: Queue, values: dict[str, Any], scan: str) -> None:
+def unpack(queue: Asking, values: dict[str, Any], scan: str) -> None:
     """Take up what `packed` gave, if it is of this very scan."""
     try:
         if values["version"] > VERSION:

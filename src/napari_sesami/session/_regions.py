@@ -1,4 +1,4 @@
-"""What is asked about: regions of a plane, and the strategies that rank them."""
+"""What is asked about: regions of a plane, made once and remembered."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sesami.session._session import Session
-    from napari_sesami.suggest import Kind, Mix
+    from napari_sesami.suggest import Kind
 
     Cancelled = Callable[[], bool]
 
@@ -43,6 +43,14 @@ class Pool:
     _regions: OrderedDict[tuple[int, str], NDArray[np.int32]] = field(
         default_factory=OrderedDict
     )
+
+    def shares(self, classes: int) -> NDArray[np.float64]:
+        """Pixels per class over all planes seen."""
+        total = np.zeros(classes)
+        for counts in self.predicted.values():
+            n = min(classes, len(counts))
+            total[:n] += counts[:n]
+        return total
 
     def known(self, plane: int, kind: str) -> NDArray[np.int32] | None:
         """Regions of a plane, if they are remembered."""
@@ -85,21 +93,3 @@ def make_regions(
             f"The model found no objects in plane {plane}: ask about superpixels."
         )
     return room.from_masks([(m.bbox, m.mask) for m in found], shape, scan.ignore)
-
-
-def mix_of(strategy: str) -> Mix:
-    """How a strategy puts the scores together."""
-    return strategies()[strategy]
-
-
-def strategies() -> dict[str, Mix]:
-    """Every strategy by name."""
-    from napari_sesami.suggest import Mix
-
-    return {
-        "rareness-aware": Mix(),
-        "margin": Mix("margin", "none", 0.0),
-        "entropy": Mix("entropy", "none", 0.0),
-        "BvSB × exp(−p)": Mix("bvsb", "exp", 0.0),
-        "random": Mix("margin", "none", 0.0),
-    }
