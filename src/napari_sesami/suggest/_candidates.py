@@ -82,6 +82,8 @@ class Candidates:
         (N,) mean and highest block.
     tokens
         (N, D) mean token of length one; D is 0 if there were none.
+    oddest
+        (N, D) the token where novelty is highest; as `tokens` if there is no novelty.
     drawn
         (N,) whether the row is part of a fair draw from all regions.
     predicted
@@ -102,6 +104,7 @@ class Candidates:
     novelty: NDArray[np.float32]
     novel: NDArray[np.float32]
     tokens: NDArray[np.float32]
+    oddest: NDArray[np.float32]
     drawn: NDArray[np.bool_]
     predicted: NDArray[np.float64]
 
@@ -194,6 +197,7 @@ ROWS = (
     "novelty",
     "novel",
     "tokens",
+    "oddest",
     "drawn",
 )
 
@@ -245,7 +249,7 @@ def gather(
 
 def _join(a: Candidates, b: Candidates) -> Candidates:
     rows = {name: np.concatenate([getattr(a, name), getattr(b, name)]) for name in ROWS}
-    return replace(a, **rows, predicted=a.predicted + b.predicted)
+    return replace(replace(a, **rows), predicted=a.predicted + b.predicted)
 
 
 def _thin(
@@ -321,6 +325,7 @@ def _rows(
         known = average(maps.labelled[cells][..., None].astype(np.float32))[:, 0]
         here &= known <= done
     index = np.flatnonzero(here)
+    tokens, oddest = _tokens(maps, n)
     predicted = (
         np.bincount(inside.argmax(-1), minlength=classes) * float(step * step)
         if classes
@@ -340,7 +345,8 @@ def _rows(
         peak=peaks[index, :classes],
         novelty=means[index, 2 * classes + 3],
         novel=peaks[index, classes],
-        tokens=_tokens(maps, n)[index],
+        tokens=tokens[index],
+        oddest=oddest[index],
         drawn=np.ones(len(index), bool),
         predicted=predicted.astype(np.float64),
     )
@@ -394,16 +400,27 @@ def _boxes(
     return boxes, there
 
 
-def _tokens(maps: PlaneMaps, n: int) -> NDArray[np.float32]:
-    """Mean token of each region, of length one."""
+def _tokens(maps: PlaneMaps, n: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean token of each region, of length one, and its most novel token."""
     if maps.tokens is None:
-        return np.zeros((n, 0), np.float32)
+        return np.zeros((n, 0), np.float32), np.zeros((n, 0), np.float32)
     h, w, dim = maps.tokens.shape
     shape = maps.regions.shape
     rows = np.minimum(((np.arange(h) + 0.5) * shape[0] / h).astype(int), shape[0] - 1)
     columns = np.minimum(
         ((np.arange(w) + 0.5) * shape[1] / w).astype(int), shape[1] - 1
     )
-    means = _Average(maps.regions[rows][:, columns], n)(maps.tokens)
+    regions = maps.regions[rows][:, columns]
+    means = _Average(regions, n)(maps.tokens)
     lengths = np.linalg.norm(means, axis=1, keepdims=True)
-    return (means / np.maximum(lengths, 1e-12)).astype(np.float32).reshape(n, dim)
+    means = (means / np.maximum(lengths, 1e-12)).astype(np.float32).reshape(n, dim)
+    if maps.novelty is None:
+        return means, means
+    novelty = np.nan_to_num(maps.novelty[rows][:, columns]).ravel()
+    order = np.lexsort((novelty, regions.ravel()))
+    where = regions.ravel()[order]
+    last = np.flatnonzero(np.diff(where, append=n + 1))
+    last = last[where[last] > 0]
+    oddest = means.copy()
+    oddest[where[last] - 1] = maps.tokens.reshape(-1, dim)[order[last]]
+    return means, oddest

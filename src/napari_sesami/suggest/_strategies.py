@@ -216,21 +216,17 @@ def rare(pool: Candidates, n: int, state: State, rng: np.random.Generator) -> Ch
     if pool.n_classes == 0:
         return coreset(pool, n, state, rng)
     weights = class_weights(pool.predicted, state.labelled)
-    free = _Free(pool, state)
-    chosen: list[int] = []
-    scores: list[float] = []
     total = rare_scores(pool, weights)
+    free, chosen = _Free(pool, state), list[int]()
+    early = 1 - state.round / max(state.rounds, 1)
+    _fill_novel(chosen, pool, round(n * NOVEL * early), free)
     quota = np.maximum(weights - 1, 0) * (pool.predicted > 0)
-    if quota.sum() > 0:
-        quota = quota / quota.sum() * n * STRATIFIED
-    order = np.argsort(-quota, kind="stable")
-    for c in order:
-        _fill(chosen, weights[c] * pool.peak[:, c], round(quota[c]), n, free)
-    _fill(chosen, pool.novel, round(n * NOVEL), n, free)
+    quota *= n * STRATIFIED / max(float(quota.sum()), 1e-12)
+    for c in np.argsort(-quota, kind="stable"):
+        _fill(chosen, pool.peak[:, c], round(quota[c]), n, free)
     _fill(chosen, total, n, n, free)
     rows = np.array(chosen, np.int64)
-    scores = list(total[rows])
-    return Chosen(rows, np.array(scores, np.float64))
+    return Chosen(rows, total[rows])
 
 
 def rare_scores(pool: Candidates, weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -242,7 +238,7 @@ def rare_scores(pool: Candidates, weights: NDArray[np.float64]) -> NDArray[np.fl
 
 FOREGROUND = 0.2  # share of a region that must look like something to count
 STRATIFIED = 0.66
-NOVEL = 0.17
+NOVEL = 0.65
 
 STRATEGIES: dict[str, Strategy] = {
     s.name: s
@@ -327,6 +323,20 @@ def _fill(
             chosen.append(int(row))
             free.take(int(row))
             added += 1
+
+
+def _fill_novel(chosen: list[int], pool: Candidates, more: int, free: _Free) -> None:
+    """Add regions with something unlike all labels and unlike each other."""
+    novel = pool.novel.astype(np.float64)
+    for _ in range(more):
+        row = int(np.where(free.mask, novel, -1).argmax()) if len(pool) else -1
+        if row < 0 or not free.mask[row] or novel[row] <= 0:
+            return
+        chosen.append(row)
+        free.take(row)
+        if pool.oddest.shape[1]:
+            alike = pool.oddest @ pool.oddest[row]
+            novel = np.minimum(novel, 1 - alike)
 
 
 def _best(
