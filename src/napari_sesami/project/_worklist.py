@@ -131,6 +131,12 @@ class WorkList:
         """The file that holds the list."""
         return self.project.path / "queries" / FILE
 
+    @staticmethod
+    def lies_in(project: Project) -> bool:
+        """Whether a project has a work list."""
+        queries = project.path / "queries"
+        return any((queries / name).exists() for name in (FILE, BEFORE))
+
     # --- looking
 
     @property
@@ -363,7 +369,7 @@ class WorkList:
 
     def _read(self) -> Path | None:
         """Take up the list of last time; gives its folder."""
-        if not self.path.exists() and not self.path.with_name(BEFORE).exists():
+        if not self.lies_in(self.project):
             return None
         try:
             data = _disk.read_json(self.path)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari_sesami.viewer._errors import ViewerError
 from napari_sesami.viewer._keys import Action
 from napari_sesami.viewer._prompt_actions import prompt_act
+from napari_sesami.viewer._worklist_actions import work_act
 
 if TYPE_CHECKING:
     from napari_sesami.viewer._desk import Desk
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def act(desk: Desk, action: Action, argument: int = 0) -> None:
     """Carry out an action; a ValueError is a sentence for the user."""
-    if prompt_act(desk, action, argument):
+    if work_act(desk, action, argument) or prompt_act(desk, action, argument):
         return
     match action:
         case Action.UNDO:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from napari_sesami.viewer._prompter import Prompter
     from napari_sesami.viewer._retrieve_live import Live
     from napari_sesami.viewer._runs_board import RunBoard
+    from napari_sesami.viewer._worklist_foreman import Foreman
 
 WELCOME = "Open a scan, or take an image that is already in the viewer."
 _desks: weakref.WeakKeyDictionary[Any, Desk] = weakref.WeakKeyDictionary()
@@ -82,6 +83,8 @@ class Desk:
         What the SeSAMI panel drives, or None before it was asked for.
     live
         What makes labels of strokes, or None before it was asked for.
+    foreman
+        What drives the work list, or None before it was asked for.
     board
         What starts and follows runs, or None before it was asked for.
     message
@@ -107,12 +110,13 @@ class Desk:
         self.work = Work()
         self.work.failed.connect(self._on_failed)
         self.message = WELCOME
-        self._closed = False
+        self._closed = self._taking = False
         self.keeper = Keeper(self)
         self.link: Link | None = None
         self._links: list[Link] = []
         self.prompter: Prompter | None = None
         self.live: Live | None = None
+        self.foreman: Foreman | None = None
         self.board: RunBoard | None = None
         self._dispatch = _weak_dispatch(self)
         self._settle = Later(self._select, 0)
@@ -178,7 +182,11 @@ class Desk:
         """Put a session on the desk and its layers into the viewer."""
         from napari_sesami.viewer._link import Link
 
-        link = Link(self.viewer, session, image, dispatch=self._dispatch)
+        self._taking = True  # the image that the link adds is no new scan
+        try:
+            link = Link(self.viewer, session, image, dispatch=self._dispatch)
+        finally:
+            self._taking = False
         link.refused.connect(self.say)
         link.image_replaced.connect(self._on_replaced)
         self._links.append(link)
@@ -208,6 +216,8 @@ class Desk:
             self.prompter.close()
         if self.live is not None:
             self.live.close()
+        if self.foreman is not None:
+            self.foreman.close()
         if self.board is not None:
             self.board.close()
         for link in list(self._links):
@@ -228,6 +238,15 @@ class Desk:
         else:
             self.say(WELCOME)
         self.session_changed.emit()
+        self._look_for_runs()
+
+    def _look_for_runs(self) -> None:
+        """Follow the runs of a project from its opening on: one may be cut off."""
+        folder = self.keeper.folder
+        if self.board is None and folder is not None and (folder / "runs").is_dir():
+            from napari_sesami.viewer._runs_board import board_of
+
+            board_of(self)
 
     def _let_go(self, link: Link) -> None:
         self._links.remove(link)
@@ -266,7 +285,8 @@ class Desk:
     def _on_inserted(self, event: Any) -> None:
         """Take the first scan of our own readers and samples without being asked."""
         layer = event.value
-        if self.link is None and KEPT_SCAN in layer.metadata:
+        ours = self._taking or self.link is not None
+        if not ours and KEPT_SCAN in layer.metadata:
             self.adopt(layer)
             self._settle.soon()  # napari selects what is added after it
 

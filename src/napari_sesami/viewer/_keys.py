@@ -43,6 +43,16 @@ class Action(Enum):
     PROMPT_ALIKE = "prompt_alike"
     PROMPT_ACCEPT = "prompt_accept"
     WHY = "why"
+    WORK_ACCEPT = "work_accept"
+    WORK_CORRECT = "work_correct"
+    WORK_REJECT = "work_reject"
+    WORK_SKIP = "work_skip"
+    WORK_REST = "work_rest"
+    WORK_PROPOSE = "work_propose"
+    WORK_DONE = "work_done"
+    WORK_NEXT = "work_next"
+    WORK_BEFORE = "work_before"
+    WORK_PIECES = "work_pieces"
 
 
 @dataclass(frozen=True)
@@ -118,6 +128,40 @@ KEYS: tuple[Key, ...] = (
     Key("Shift-S", Action.PROMPT_ALIKE, "Find all like this one"),
     Key("Shift-T", Action.PROMPT_ACCEPT, "Take all masks that were found"),
     Key("Shift-W", Action.WHY, "Why did the pixel under the cursor get its class?"),
+    Key(
+        "A",
+        Action.WORK_ACCEPT,
+        "Accept the proposal in hand",
+        ours_only=True,
+        replaces="nothing on labels (select all on points)",
+    ),
+    Key(
+        "C",
+        Action.WORK_CORRECT,
+        "Correct the proposal in hand with clicks",
+        ours_only=True,
+        replaces="nothing on labels (contrast on images)",
+    ),
+    Key(
+        "R",
+        Action.WORK_REJECT,
+        "Reject the proposal in hand",
+        ours_only=True,
+        replaces="nothing on labels (rectangles on shapes)",
+    ),
+    Key(
+        "S",
+        Action.WORK_SKIP,
+        "Go to the next proposal",
+        ours_only=True,
+        replaces="nothing on labels (select on points)",
+    ),
+    Key("Shift-Y", Action.WORK_REST, "Accept all proposals that wait"),
+    Key("Shift-O", Action.WORK_PROPOSE, "Propose masks for this scan"),
+    Key("Shift-D", Action.WORK_DONE, "Done with this scan: on to the next"),
+    Key("PageDown", Action.WORK_NEXT, "Next scan of the work list"),
+    Key("PageUp", Action.WORK_BEFORE, "Previous scan of the work list"),
+    Key("Shift-X", Action.WORK_PIECES, "Superpixels: click or drag to label"),
 )
 """Every key we bind."""
 
@@ -161,7 +205,17 @@ def help_rows(prompts: bool = False) -> list[tuple[str, str]]:
     for key in KEYS:
         if key.action is Action.PICK_CLASS and key.argument:
             continue
+        if key.action.value.startswith("work_"):
+            continue
         if key.action.value.startswith("prompt_") == prompts:
-            name = key.key.replace("Control", "Ctrl").replace("-", "+")
-            rows.append((name, key.text))
+            rows.append((_shown(key), key.text))
     return rows
+
+
+def key_of(action: Action) -> str:
+    """The key of an action as people read it, for tooltips."""
+    return next(_shown(key) for key in KEYS if key.action is action)
+
+
+def _shown(key: Key) -> str:
+    return key.key.replace("Control", "Ctrl").replace("-", "+")
