@@ -138,14 +138,25 @@ def _add_evaluate(
     commands: argparse._SubParsersAction[argparse.ArgumentParser],
 ) -> None:
     evaluate = commands.add_parser(
-        "evaluate", help="print the numbers of a model's card"
+        "evaluate", help="print the numbers of a model's card, or of adapters"
     )
-    evaluate.add_argument("model", help="e.g. nano")
+    evaluate.add_argument(
+        "model", help="e.g. nano; adapters compares tuned models with their base"
+    )
     evaluate.add_argument(
         "--protocols", type=Path, help="folder of click/stroke protocols"
     )
     evaluate.add_argument("--data", type=Path, help="folder of labelled real images")
     evaluate.add_argument("-n", type=int, default=40, help="synthetic scans per family")
+    adapters = evaluate.add_argument_group("adapters")
+    adapters.add_argument("--out", type=Path, default=Path("sesami-table1"))
+    adapters.add_argument("--steps", type=int, default=100, help="of each training")
+    adapters.add_argument("--rate", type=float, default=1e-2, help="of learning")
+    adapters.add_argument("--folds", type=int, default=3, help="trainings per real set")
+    adapters.add_argument("--each", type=int, default=6, help="objects per image")
+    adapters.add_argument(
+        "--decoder", action="store_true", help="train the mask decoder too"
+    )
     evaluate.set_defaults(run=_lazy("napari_sesami.train", "evaluate_command"))
 
 

@@ -171,6 +171,10 @@ def evaluate_command(arguments: argparse.Namespace) -> int:
     from napari_sesami.models._nano import Nano
 
     wish = str(arguments.model)
+    if wish == "adapters":
+        from napari_sesami.train._table1 import command
+
+        return command(arguments)
     bundled = wish in ("nano", "sesami-nano")
     nano = Nano.bundled() if bundled else Nano.from_file(wish)
     report: dict[str, Any] = {"model": nano.name, "key": nano.key}
