@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from napari_sesami.train import Recipe, TrainError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class TinyConfig:
     poison: int = -1
     always: bool = False
     kind: Literal["xor", "and"] = "xor"
+    plain: bool = False
     sizes: tuple[int, ...] = (2,)
     note: str | None = None
 
@@ -38,9 +42,9 @@ class Tiny(Recipe):
         if o.note == "no data":
             raise TrainError("There are no labels; paint some first.")
         self.frozen = nn.Linear(2, o.width).requires_grad_(False)
-        self.head = nn.Sequential(
-            nn.BatchNorm1d(o.width), nn.ReLU(), nn.Dropout(0.3), nn.Linear(o.width, 1)
-        )
+        norm = nn.Identity() if o.plain else nn.BatchNorm1d(o.width)
+        drop = nn.Dropout(0.0 if o.plain else 0.3)
+        self.head = nn.Sequential(norm, nn.ReLU(), drop, nn.Linear(o.width, 1))
         self.net = nn.Sequential(self.frozen, self.head).to(device)
         self.seen = 0.0
         return self.net
@@ -52,7 +56,10 @@ class Tiny(Recipe):
     def example(self, index: int, rng: np.random.Generator) -> dict[str, Tensor]:
         corner = np.array([index % 2, index // 2 % 2], np.float32)
         noisy = corner + rng.normal(0, 0.1, 2).astype(np.float32)
-        return {"x": torch.from_numpy(noisy), "y": torch.tensor(float(corner.sum() == 1))}
+        return {
+            "x": torch.from_numpy(noisy),
+            "y": torch.tensor(float(corner.sum() == 1)),
+        }
 
     def loss(
         self, batch: dict[str, Tensor], generator: torch.Generator
@@ -62,7 +69,7 @@ class Tiny(Recipe):
             time.sleep(o.nap)
         if o.most and len(batch["x"]) > o.most:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
-        jitter = torch.randn(batch["x"].shape, generator=generator)
+        jitter = torch.randn(batch["x"].shape, generator=generator) * (not o.plain)
         logits = self.net(batch["x"] + 0.05 * jitter)[:, 0]
         loss = nn.functional.binary_cross_entropy_with_logits(logits, batch["y"])
         if o.poison >= 0 and self._poisoned(o):
@@ -105,7 +112,13 @@ class Tiny(Recipe):
         (folder / "adapter.json").write_text(
             json.dumps({k: v.tolist() for k, v in self.head.state_dict().items()})
         )
-        return {"adapter": "adapter.json", "seen": self.seen, "pid": os.getpid()}
+        windows = {"napari", "qtpy", "vispy", "superqt", "magicgui", "pyqtgraph"}
+        return {
+            "adapter": "adapter.json",
+            "seen": self.seen,
+            "pid": os.getpid(),
+            "windows": sorted(windows & set(sys.modules)),
+        }
 
 
 class Idle(Tiny):

@@ -351,8 +351,12 @@ class Run:
     def _note(self, state: State) -> None:
         """Leave the state in the folder, for whoever looks at it later."""
         with suppress(OSError):  # a full disk, or a folder that was deleted
-            news = {"state": state, "sentence": self._story.sentence}
-            news |= {"updated": time.time(), "by": _process.me()}
+            news = {
+                "state": state,
+                "sentence": self._story.sentence,
+                "updated": time.time(),
+                "by": _process.me(),
+            }
             self._home.write_status(self._home.status() | news)
 
     def _emit(self) -> None:
