@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari_sesami.viewer._errors import ViewerError
 from napari_sesami.viewer._keys import Action
 from napari_sesami.viewer._prompt_actions import prompt_act
+from napari_sesami.viewer._queue_actions import queue_act
 from napari_sesami.viewer._worklist_actions import work_act
 
 if TYPE_CHECKING:
@@ -14,9 +15,13 @@ if TYPE_CHECKING:
     from napari_sesami.viewer._link import Link
 
 
+FIRST = (queue_act, work_act, prompt_act)
+"""Who is asked before an action means what it usually does."""
+
+
 def act(desk: Desk, action: Action, argument: int = 0) -> None:
     """Carry out an action; a ValueError is a sentence for the user."""
-    if work_act(desk, action, argument) or prompt_act(desk, action, argument):
+    if any(asked(desk, action, argument) for asked in FIRST):
         return
     match action:
         case Action.UNDO:

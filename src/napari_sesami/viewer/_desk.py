@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from napari_sesami.session import Session
     from napari_sesami.viewer._link import Link
     from napari_sesami.viewer._prompter import Prompter
+    from napari_sesami.viewer._queue_asker import Asker
     from napari_sesami.viewer._retrieve_live import Live
     from napari_sesami.viewer._runs_board import RunBoard
     from napari_sesami.viewer._worklist_foreman import Foreman
@@ -83,6 +84,8 @@ class Desk:
         What the SeSAMI panel drives, or None before it was asked for.
     live
         What makes labels of strokes, or None before it was asked for.
+    asker
+        What asks where a label teaches most, or None before it was asked for.
     foreman
         What drives the work list, or None before it was asked for.
     board
@@ -117,6 +120,7 @@ class Desk:
         self.prompter: Prompter | None = None
         self.live: Live | None = None
         self.foreman: Foreman | None = None
+        self.asker: Asker | None = None
         self.board: RunBoard | None = None
         self._dispatch = _weak_dispatch(self)
         self._settle = Later(self._select, 0)
@@ -218,6 +222,8 @@ class Desk:
             self.live.close()
         if self.foreman is not None:
             self.foreman.close()
+        if self.asker is not None:
+            self.asker.close()
         if self.board is not None:
             self.board.close()
         for link in list(self._links):
