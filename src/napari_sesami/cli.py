@@ -47,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_segment(commands)
     _add_replay(commands)
     _add_evaluate(commands)
+    _add_active(commands)
     _add_train(commands)
     _add_runs(commands)
     return parser
@@ -158,6 +159,16 @@ def _add_evaluate(
         "--decoder", action="store_true", help="train the mask decoder too"
     )
     evaluate.set_defaults(run=_lazy("napari_sesami.train", "evaluate_command"))
+
+
+def _add_active(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from napari_sesami._cli_active import add_arguments
+
+    active = commands.add_parser(
+        "active", help="what choosing what to label saves, on a scan with truth"
+    )
+    add_arguments(active)
+    active.set_defaults(run=_lazy("napari_sesami._cli_active", "active"))
 
 
 def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

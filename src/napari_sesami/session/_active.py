@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sesami.session._active_learner import Features, HeadLearner, VoteLearner
+from napari_sesami.session._active_study import Study
 from napari_sesami.session._errors import SessionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-    from napari_sesami.models import TokenEncoder
-    from napari_sesami.scan import Scan
-    from napari_sesami.session._active_learner import Learner, LearnerName
+    from napari_sesami.session._active_learner import LearnerName
     from napari_sesami.suggest import Candidates, Kind, PlaneMaps, Strategy
 
     Progress = Callable[[int, int], None]
     Cancelled = Callable[[], bool]
+
+__all__ = ["Cycle", "Plan", "Study", "judge_fully", "run_active"]
 
 SUPERPIXEL = 24  # pixels
 
@@ -58,119 +58,6 @@ class Cycle:
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers, for JSON."""
         return asdict(self)
-
-
-class Study:
-    """A scan with truth, cut into planes to learn from and planes that judge.
-
-    Parameters
-    ----------
-    scan, truth
-        `truth` has the scan's planes, (n, y, x) or (y, x): 0 unknown, k class k.
-    test
-        Planes that judge and are never labelled.
-    pool
-        Planes that may be labelled; by default all others.
-    start
-        Planes from which the start set is drawn; by default the pool.
-    step
-        Every so many pixels are read, learned and judged.
-    encoder, zoom, folder
-        Of the tokens, and where they are kept.
-    n_classes
-        By default the highest id in the truth.
-    """
-
-    def __init__(
-        self,
-        scan: Scan,
-        truth: NDArray[Any],
-        *,
-        test: Sequence[int],
-        pool: Sequence[int] | None = None,
-        start: Sequence[int] | None = None,
-        step: int = 2,
-        encoder: TokenEncoder | None = None,
-        zoom: float = 1.0,
-        folder: Any = None,
-        n_classes: int | None = None,
-    ) -> None:
-        from napari_sesami.models import load_token_encoder
-        from napari_sesami.retrieve import TokenStore
-
-        self.scan, self.step = scan, step
-        self.truth = _checked_truth(scan, truth)
-        self.test = _planes(test, scan.n_planes, "test")
-        every = range(scan.n_planes) if pool is None else pool
-        kept = set(self.test)
-        self.pool = [p for p in _planes(every, scan.n_planes, "pool") if p not in kept]
-        if not self.pool or not self.test:
-            raise SessionError(
-                f"{scan.name} has {scan.n_planes} planes: at least one to learn from "
-                "and one to judge are needed."
-            )
-        first = self.pool if start is None else _planes(start, scan.n_planes, "start")
-        self.start = [p for p in first if p in set(self.pool)]
-        top = int(max(self.truth[p].max(initial=0) for p in (*self.pool, *self.test)))
-        self.n_classes = top if n_classes is None else n_classes
-        if self.n_classes < 1:
-            raise SessionError("The truth holds no class: it is 0 everywhere.")
-        store = TokenStore(
-            scan, encoder or load_token_encoder(), zoom=zoom, folder=folder
-        )
-        self.features = Features(store, step)
-        self._regions: dict[tuple[Kind, int, int], NDArray[np.int32]] = {}
-
-    def truth_cells(self, plane: int) -> NDArray[np.uint8]:
-        """Truth of a plane's grid."""
-        s = self.step
-        return np.asarray(self.truth[plane][s // 2 :: s, s // 2 :: s], np.uint8)
-
-    @property
-    def pool_cells(self) -> int:
-        """Cells of the pool."""
-        return len(self.pool) * self.truth_cells(self.pool[0]).size
-
-    def regions(self, plane: int, kind: Kind, size: int) -> NDArray[np.int32]:
-        """Regions of a plane's grid; `size` in pixels of the scan."""
-        from napari_sesami import suggest as room
-
-        key = (kind, size, plane if kind == "superpixel" else -1)
-        if key not in self._regions:
-            s = self.step
-            shape = self.truth_cells(plane).shape
-            if kind == "slice":
-                made = room.slices(shape)
-            elif kind == "patch":
-                made = room.patches(shape, max(1, size // s))
-            else:
-                grey = self.scan.grey(plane)[s // 2 :: s, s // 2 :: s]
-                made = room.superpixels(grey, max(2, size // s), step=1)
-            self._regions[key] = made.astype(np.int32)
-        return self._regions[key]
-
-    def learner(self, name: LearnerName, restart: bool = True) -> Learner:
-        """Make a learner that knows nothing yet."""
-        if name == "head":
-            return HeadLearner(self.features, self.n_classes, restart)
-        if name == "retrieve":
-            return VoteLearner(self.features, self.n_classes)
-        raise SessionError(f'A learner is "head" or "retrieve"; {name!r} was given.')
-
-    def judge(self, learner: Learner) -> tuple[dict[int, float], float]:
-        """IoU of every class on the test planes, and their mean."""
-        n = self.n_classes + 1
-        table = np.zeros((n, n), np.int64)
-        for plane in self.test:
-            said = learner.maps(plane, False)[0].argmax(-1) + 1
-            true = self.truth_cells(plane)
-            known = true > 0
-            pairs = true[known].astype(np.int64) * n + said[known]
-            table += np.bincount(pairs, minlength=n * n).reshape(n, n)
-        hit = np.diag(table)
-        union = table.sum(0) + table.sum(1) - hit
-        iou = {c: float(hit[c] / union[c]) for c in range(1, n) if table[c].sum() > 0}
-        return iou, float(np.mean(list(iou.values())))
 
 
 @dataclass(frozen=True)
@@ -385,27 +272,3 @@ class _Run:
         for known in self.labels.values():
             total += np.bincount(known.ravel(), minlength=len(total))
         return {c: int(total[c]) for c in range(1, len(total))}
-
-
-def _checked_truth(scan: Scan, truth: NDArray[Any]) -> NDArray[Any]:
-    planes = np.asarray(truth)
-    shape = (scan.n_planes, *scan.plane_shape)
-    if planes.size != np.prod(shape) or planes.shape[-2:] != scan.plane_shape:
-        raise SessionError(
-            f"The truth has shape {planes.shape}, the scan has {scan.n_planes} planes "
-            f"of {scan.plane_shape}: both must show the same pixels."
-        )
-    if not np.issubdtype(planes.dtype, np.integer):
-        raise SessionError(
-            f"The truth must hold class ids, whole numbers, not {planes.dtype}."
-        )
-    return planes.reshape(shape)
-
-
-def _planes(planes: Sequence[int] | range, n: int, what: str) -> list[int]:
-    found = sorted({int(p) for p in planes})
-    if found and not 0 <= found[0] <= found[-1] < n:
-        raise SessionError(
-            f"The {what} planes {found[0]} to {found[-1]} do not lie in 0 to {n - 1}."
-        )
-    return found

@@ -248,7 +248,9 @@ def gather(
 
 
 def _join(a: Candidates, b: Candidates) -> Candidates:
-    rows = {name: np.concatenate([getattr(a, name), getattr(b, name)]) for name in ROWS}
+    rows: dict[str, Any] = {
+        name: np.concatenate([getattr(a, name), getattr(b, name)]) for name in ROWS
+    }
     return replace(replace(a, **rows), predicted=a.predicted + b.predicted)
 
 

@@ -124,11 +124,12 @@ def clicks_saved(
     return Saved(100 * value, 100 * low, 100 * high, _saved_sentence(value, low, high))
 
 
-def stop_advice(history: Sequence[Point], least: float = 0.01) -> str | None:
+def stop_advice(history: Sequence[Point], least: float = 0.02) -> str | None:
     """Say that labelling on is not worth it, or None.
 
-    Said when the last four points of the control curve are level: their rise over the
-    stretch, within its own error, stays below `least`.
+    Said when the last four points of the control curve are level: a line through them
+    rises by less than `least` over the stretch, its own error counted in, and does not
+    fall by more.
     """
     curve = _points(p for p in history if p.chosen and np.isfinite(p.accuracy))
     if len(curve) < FLAT + 1:
@@ -140,7 +141,7 @@ def stop_advice(history: Sequence[Point], least: float = 0.01) -> str | None:
     rest = y - (slope * x + offset)
     error = np.sqrt((rest**2).sum() / (FLAT - 2) / ((x - x.mean()) ** 2).sum())
     rise, doubt = slope * np.ptp(x), error * np.ptp(x)
-    if rise + doubt > least:
+    if rise + doubt > least or doubt > least or rise - doubt < -2 * least:
         return None
     return (
         f"The last {np.ptp(x):.0f} clicks changed the control slices by "

@@ -132,8 +132,7 @@ def foreground(
     """Two thirds at random where something else than the commonest class is seen."""
     fair = rng.permutation(np.flatnonzero(pool.drawn))
     common = int(pool.predicted.argmax())
-    seen = 1 - pool.shares[:, common]
-    full = fair[seen[fair] >= min(FOREGROUND, float(np.median(seen)))]
+    full = fair[pool.shares[fair, common] <= 1 - FOREGROUND]
     first = _spread(pool, full, np.ones(len(pool)), round(n * 2 / 3), state)
     order = np.concatenate([first.rows, np.setdiff1d(fair, first.rows)])
     rest = rng.permutation(order[len(first.rows) :])
@@ -220,7 +219,7 @@ def rare(pool: Candidates, n: int, state: State, rng: np.random.Generator) -> Ch
     free, chosen = _Free(pool, state), list[int]()
     early = 1 - state.round / max(state.rounds, 1)
     _fill_novel(chosen, pool, round(n * NOVEL * early), free)
-    quota = np.maximum(weights - 1, 0) * (pool.predicted > 0)
+    quota = np.maximum(weights - 1, 0) * (pool.peak.max(0, initial=0) > SEEN)
     quota *= n * STRATIFIED / max(float(quota.sum()), 1e-12)
     for c in np.argsort(-quota, kind="stable"):
         _fill(chosen, pool.peak[:, c], round(quota[c]), n, free)
@@ -238,6 +237,7 @@ def rare_scores(pool: Candidates, weights: NDArray[np.float64]) -> NDArray[np.fl
 
 FOREGROUND = 0.2  # share of a region that must look like something to count
 STRATIFIED = 0.66
+SEEN = 0.01  # entropy × probability from which a class is somewhere at all
 NOVEL = 0.65
 
 STRATEGIES: dict[str, Strategy] = {
