@@ -55,8 +55,8 @@ class Keeper:
         self.recipe, self.module, self.optimiser = recipe, module, optimiser
         self.checkpoints = Checkpoints(folder.checkpoints)
         self._base = fingerprint(module)
-        self.saved, self._due = -1, 0.0
-        self._put_off(self.config.checkpoint_minutes)
+        self.saved, self._due = -1, float("-inf")
+        self._full = False
 
     # ------------------------------------------------------------------ checkpoints
     def restore(self) -> tuple[int, float]:
@@ -72,6 +72,7 @@ class Keeper:
                 "ones back, or start a new run."
             )
         self.saved = step
+        self._put_off(self.config.checkpoint_minutes)
         return step, float(facts["spent"])
 
     @property
@@ -80,7 +81,7 @@ class Keeper:
 
         A disk that cannot be written shows early that way.
         """
-        return self.saved < 0 or time.monotonic() >= self._due
+        return time.monotonic() >= self._due
 
     def checkpoint(self, step: int, spent: float) -> None:
         """Write one if there is none of this step; a full disk is only noted."""
@@ -88,7 +89,7 @@ class Keeper:
         try:
             self.save(step, spent)
         except OSError as error:
-            minutes = min(0.5, minutes)
+            minutes, self._full = min(0.5, minutes), True
             self.note(why_not(error, self.folder.path))
         self._put_off(minutes)
 
@@ -100,6 +101,9 @@ class Keeper:
         parts = pack(self.module, self.optimiser, self.recipe, facts)
         self.checkpoints.save(step, parts)
         self.saved = step
+        if self._full:
+            self._full = False
+            self.note(f"Step {step} could be written to the disk again.")
         self.report.status(checkpoint=step)
         self.report.say("checkpoint", step=step)
 
