@@ -21,9 +21,11 @@ BBox: TypeAlias = "tuple[int, int, int, int]"
 LAYERS: dict[str, np.dtype[Any]] = {
     "labels": np.dtype("<u1"),
     "strokes": np.dtype("<u1"),
+    "below": np.dtype("<u1"),
     "objects": np.dtype("<u4"),
 }
-"""Labels and strokes hold class ids, objects the ids of committed objects."""
+"""Labels and strokes hold class ids, "below" those that strokes were painted over
+where classes may overlap; objects hold the ids of committed objects."""
 
 
 @dataclass(frozen=True)

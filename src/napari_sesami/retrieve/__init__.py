@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         load_bank,
         save_bank,
     )
+    from napari_sesami.retrieve._condense import CAP
     from napari_sesami.retrieve._explain import Reason, choose_zoom, why, worth
     from napari_sesami.retrieve._labelled import Labelled
     from napari_sesami.retrieve._overlap import Overlapping, overlapping
@@ -34,6 +35,7 @@ _HOMES = {
     "BankCard": "_bankfile",
     "BankClass": "_bankfile",
     "BankFile": "_bankfile",
+    "CAP": "_condense",
     "combine": "_bankfile",
     "fitting_zoom": "_bankfile",
     "load_bank": "_bankfile",
@@ -58,6 +60,7 @@ _HOMES = {
     "Way": "_ways",
 }
 __all__ = [
+    "CAP",
     "WAYS",
     "Bank",
     "BankCard",

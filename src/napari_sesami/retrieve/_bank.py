@@ -188,12 +188,24 @@ def same(a: Rows, b: Rows) -> bool:
     )
 
 
+def only_strokes(layer: StrokeLayer, names: NDArray[np.int64]) -> NDArray[Any]:
+    """The strokes (H, W) of a layer without all others."""
+    strokes, owners = layer
+    painted = np.flatnonzero(strokes)
+    own = painted[np.isin(owners.ravel()[painted], names)]
+    out = np.zeros_like(strokes)
+    out.ravel()[own] = strokes.ravel()[own]
+    return out
+
+
 def differing_strokes(
     before: StrokeLayer | None, now: StrokeLayer
 ) -> NDArray[np.int64]:
     """Names of the strokes that differ in any pixel between two layers."""
     if before is None:
         names = now[1][now[0] > 0]
+    elif before[0] is now[0] and before[1] is now[1]:
+        return np.zeros(0, np.int64)
     else:
         differ = np.flatnonzero((before[0] != now[0]) | (before[1] != now[1]))
         names = np.concatenate([side[1].ravel()[differ] for side in (before, now)])

@@ -98,7 +98,10 @@ def overlapping(
             pixels = pixel_shares(tokens, alone, 2, way, chosen.how, shape, check)
             votes[..., c] = pixels[..., 0]
     limits = chosen.thresholds
-    return Overlapping(votes >= limits.astype(np.float32), votes, limits)
+    masks = votes >= limits.astype(np.float32)
+    if retriever.store.scan.ignore is not None:
+        masks[retriever.store.scan.ignore] = False
+    return Overlapping(masks, votes, limits)
 
 
 @dataclass(frozen=True)

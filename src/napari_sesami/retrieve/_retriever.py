@@ -15,6 +15,7 @@ from napari_sesami.retrieve._bank import (
     StrokeLayer,
     differing_strokes,
     fitted,
+    only_strokes,
     rows_by_stroke,
     same,
 )
@@ -117,6 +118,11 @@ class Retriever:
         """How many class ids there are."""
         return self._n_classes
 
+    @property
+    def painted(self) -> set[int]:
+        """Planes that hold strokes."""
+        return {plane for plane, _ in self._strokes}
+
     def set_strokes(
         self,
         plane: int,
@@ -152,8 +158,10 @@ class Retriever:
             now = layer or (np.zeros_like(strokes), np.zeros_like(owners))
             names = differing_strokes(before, now)
             self._strokes[plane, level] = now
+            if not now[0].any():
+                del self._strokes[plane, level]
             self._n_classes = max(self._n_classes, int(now[0].max(initial=0)))
-            mine = np.where(np.isin(now[1], names), now[0], 0) if before else now[0]
+            mine = only_strokes(now, names) if before else now[0]
             found = rows_by_stroke(mine, now[1], tokens, plane) if len(names) else {}
             changed += [
                 int(name)
@@ -256,7 +264,7 @@ class Retriever:
         pixels = upsample(probability, shape, patch)
         if refine:
             pixels = self._refine(plane, pixels, check)
-        labels = (pixels.argmax(-1) + 1).astype(np.uint8)
+        labels = self._unmasked((pixels.argmax(-1) + 1).astype(np.uint8))
         novelty = upsample((1 - best)[..., None], shape, patch)[..., 0]
         return Labelled(labels, pixels, np.clip(novelty, 0, 2))
 
@@ -273,7 +281,7 @@ class Retriever:
             tokens = self.tokens(plane)
             probability = token_shares(tokens, rows, self._n_classes, way, how)
         shape, patch = self.store.scan.plane_shape, self.store.patch
-        return quick_labels(probability, shape, patch)
+        return self._unmasked(quick_labels(probability, shape, patch))
 
     def forget(self, plane: int) -> None:
         """Drop what is remembered of a plane; it is counted again when asked for."""
@@ -296,8 +304,14 @@ class Retriever:
         flat, grid = self._flat(plane)
         best = best_similarity(flat, rows).reshape(*grid, 1)
         novelty = upsample(1 - best, shape, self.store.patch)[..., 0]
-        labels = (pixels.argmax(-1) + 1).astype(np.uint8)
+        labels = self._unmasked((pixels.argmax(-1) + 1).astype(np.uint8))
         return Labelled(labels, pixels, np.clip(novelty, 0, 2))
+
+    def _unmasked(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Nothing is said of data bars."""
+        if self.store.scan.ignore is not None:
+            labels[self.store.scan.ignore] = 0
+        return labels
 
     def _refine(
         self,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         save_coco,
     )
     from napari_sesami.scan._databar import find_data_bar
-    from napari_sesami.scan._write import save_labels, save_map
+    from napari_sesami.scan._write import save_channels, save_labels, save_map
 
 __all__ = [
     "LENGTHS",
@@ -47,6 +47,7 @@ __all__ = [
     "readable_extensions",
     "save_classes",
     "save_coco",
+    "save_channels",
     "save_labels",
     "save_map",
 ]
@@ -59,6 +60,7 @@ _LATER = {
     "load_coco": "_coco",
     "save_classes": "_coco",
     "save_coco": "_coco",
+    "save_channels": "_write",
     "save_labels": "_write",
     "save_map": "_write",
 }

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_sesami.scan._coco import ClassLike
     from napari_sesami.scan._scan import Scan
 
-__all__ = ["save_labels", "save_map"]
+__all__ = ["save_channels", "save_labels", "save_map"]
 
 BIG_TIFF = 2**31
 """Above this size (bytes before compression) the TIFF uses 64-bit offsets."""
@@ -92,6 +92,44 @@ def save_map(
         )
     data = data.astype(np.float64 if data.dtype == np.float64 else np.float32)
     _save(_grid(data, like, "map", path), path, (), is_labels=False)
+
+
+def save_channels(
+    masks: Any,
+    path: str | os.PathLike[str],
+    like: Scan,
+    classes: Sequence[ClassLike],
+) -> None:
+    """Save classes that may overlap as OME-Zarr labels with a channel per class.
+
+    Parameters
+    ----------
+    masks
+        Bool array (class, …, y, x); channel k holds the id of class k where it is.
+    path
+        Ends in ``.zarr``.
+    like
+        The scan that they belong to.
+    classes
+        One per channel is looked for by its id, channel + 1; others have no name.
+    """
+    if Path(path).suffix.lower() != ".zarr":
+        raise ScanError(
+            f"{Path(path).name} holds no channels of labels; save overlapping classes "
+            "as .ome.zarr, or as COCO (.json)."
+        )
+    ids = np.arange(1, len(masks) + 1, dtype=np.uint8)
+    data = np.asarray(masks) * ids.reshape(-1, *(1,) * (np.ndim(masks) - 1))
+    plain = _grid(data[0], like, "labels", path)
+    grid = Grid(
+        data,
+        ("c", *plain.axes),
+        (None, *plain.pixel_size),
+        (None, *plain.units),
+        (0.0, *plain.origin),
+        plain.name,
+    )
+    _save(grid, path, tuple(classes), is_labels=True)
 
 
 def _array(given: Any) -> Any:

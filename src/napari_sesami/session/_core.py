@@ -81,12 +81,15 @@ class SessionCore:
         return self._travel("redo")
 
     @contextmanager
-    def group(self, name: str) -> Iterator[None]:
-        """Make one step of all edits within; each is journaled as it happens."""
+    def group(self, name: str, key: int | None = None) -> Iterator[None]:
+        """Make one step of all edits within; each is journaled as it happens.
+
+        Groups of the same `key` become one step, too, unless something came between.
+        """
         if self._group is not None:  # the outer group goes on
             yield
             return
-        self._group = (time.time_ns(), name)
+        self._group = (time.time_ns() if key is None else key, name)
         try:
             yield
         finally:

@@ -22,11 +22,24 @@ OVERLAPS = ("overwrite", "keep", "free")
 
 
 def paint_strokes(
-    work: Work, plane: int, corner: tuple[int, int], ids: NDArray[np.uint8]
+    work: Work,
+    plane: int,
+    corner: tuple[int, int],
+    ids: NDArray[np.uint8],
+    *,
+    overlap: bool = False,
 ) -> list[Change]:
-    """Lay strokes over those that are there; 0 leaves them."""
+    """Lay strokes over those that are there; 0 leaves them.
+
+    With `overlap` a class that was painted over stays below.
+    """
     before = _crop(work, "strokes", plane, _box(corner, ids.shape))
-    return _diff("strokes", plane, corner, before, np.where(ids > 0, ids, before))
+    below = _crop(work, "below", plane, _box(corner, ids.shape))
+    over = (ids > 0) & (ids != before)
+    left = np.where(over, before if overlap else 0, below)
+    changes = _diff("below", plane, corner, below, left)
+    after = np.where(ids > 0, ids, before)
+    return changes + _diff("strokes", plane, corner, before, after)
 
 
 def erase_strokes(
@@ -34,7 +47,10 @@ def erase_strokes(
 ) -> list[Change]:
     """Take strokes away."""
     before = _crop(work, "strokes", plane, _box(corner, where.shape))
-    return _diff("strokes", plane, corner, before, np.where(where, 0, before))
+    below = _crop(work, "below", plane, _box(corner, where.shape))
+    changes = _diff("below", plane, corner, below, np.where(where, 0, below))
+    after = np.where(where, 0, before)
+    return changes + _diff("strokes", plane, corner, before, after)
 
 
 def write_strokes(
@@ -42,7 +58,10 @@ def write_strokes(
 ) -> list[Change]:
     """Set strokes; 0 clears them."""
     before = _crop(work, "strokes", plane, _box(corner, ids.shape))
-    return _diff("strokes", plane, corner, before, ids)
+    below = _crop(work, "below", plane, _box(corner, ids.shape))
+    left = np.where(ids != before, 0, below)
+    changes = _diff("below", plane, corner, below, left)
+    return changes + _diff("strokes", plane, corner, before, ids)
 
 
 def write_labels(
@@ -108,13 +127,26 @@ def clear_classes(work: Work, ids: Iterable[int]) -> list[Change]:
     gone = sorted(ids)
     changes: list[Change] = []
     lost = {k for k, state in work.objects.items() if state["class"] in gone}
-    for layer, values in (("labels", gone), ("strokes", gone), ("objects", list(lost))):
+    changes += _clear_strokes(work, gone)
+    for layer, values in (("labels", gone), ("objects", list(lost))):
         store = work.layers[layer]
         for plane in store.planes if values else ():
             before = store.read(plane)
             after = np.where(np.isin(before, values), 0, before)
             changes += _diff(layer, plane, (0, 0), before, after)
     return changes + [ObjectChange(k, work.objects[k], None) for k in sorted(lost)]
+
+
+def _clear_strokes(work: Work, gone: list[int]) -> list[Change]:
+    """Take strokes of some classes away; what was kept below them comes up."""
+    changes: list[Change] = []
+    for plane in work.layers["strokes"].planes if gone else ():
+        top, below = (work.layers[k].read(plane) for k in ("strokes", "below"))
+        kept = np.where(np.isin(below, gone), 0, below)
+        bare = np.isin(top, gone)
+        changes += _diff("strokes", plane, (0, 0), top, np.where(bare, kept, top))
+        changes += _diff("below", plane, (0, 0), below, np.where(bare, 0, kept))
+    return changes
 
 
 def _with_old_part(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     Cancelled = Callable[[], bool]
     StrokePlane = tuple[int, NDArray[np.uint8], NDArray[np.int64]]
+    StrokeLayer = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 ZOOMS = (1.0, 0.5, 2.0)
 SMALL = 1 << 20  # pixels of a plane up to which reading it at twice its size is tried
@@ -57,6 +58,7 @@ class SessionLearning(SessionCore):
         cancelled: Cancelled | None = None,
         *,
         tune: bool = True,
+        overlap: bool = False,
     ) -> Retriever:
         """Bring the retriever up to date with the strokes, by differences.
 
@@ -69,14 +71,14 @@ class SessionLearning(SessionCore):
             Asked now and then; a cancelled call raises.
         tune
             Choose the temperature anew if strokes changed. Without, a later call does.
+        overlap
+            Let strokes speak that others were painted over, too.
         """
-        from napari_sesami.retrieve import Retriever
+        from napari_sesami.retrieve import CAP, Retriever
 
         strokes = self._stroke_planes()
         if not strokes and self._taught is None:
-            raise SessionError(
-                "Nothing is painted yet: paint a stroke of each class, then segment."
-            )
+            raise SessionError(self._nothing_painted())
         if zoom is None:
             zoom = (
                 self._taught[1] if self._taught else self._best_zoom(strokes, cancelled)
@@ -89,11 +91,14 @@ class SessionLearning(SessionCore):
             found = self._retriever = Retriever(store, self._top_class())
             if self._taught is not None:
                 found.teach(self._taught[0], self._top_class())
-        if _follow(found, strokes, self.scan.plane_shape):
+        below = self._below(strokes) if overlap else {}
+        if _follow(found, strokes, below, self.scan.plane_shape):
             self._untuned = True
         if tune and self._untuned:
             found.tune()
             self._untuned = False
+        if tune or (len(found.bank) > CAP and found.voters.condensed is None):
+            found.condense()
         return found
 
     def best_zoom(self, cancelled: Cancelled | None = None) -> float:
@@ -121,7 +126,9 @@ class SessionLearning(SessionCore):
 
     def stroke_pixels(self, stroke: int) -> tuple[int, BBox, NDArray[np.bool_]] | None:
         """Plane, box (y0, x0, y1, x1) and pixels of a stroke that a reason names."""
-        for plane, _, owners in self._stroke_planes():
+        planes = self._stroke_planes()
+        below = [(plane, *layer) for plane, layer in self._below(planes).items()]
+        for plane, _, owners in planes + below:
             own = owners == stroke
             if own.any():
                 rows, columns = (np.flatnonzero(own.any(1 - a)) for a in (0, 1))
@@ -220,6 +227,8 @@ class SessionLearning(SessionCore):
         for plane in layer.planes:
             with self._work.lock:  # somebody may be painting just now
                 classes = np.array(layer.read(plane))
+            if self.scan.ignore is not None:  # data bars teach nothing
+                classes[self.scan.ignore] = 0
             old = known.get(plane)
             if old is not None and np.array_equal(old[1], classes):
                 found[plane] = old
@@ -227,6 +236,32 @@ class SessionLearning(SessionCore):
                 found[plane] = (plane, classes, stroke_owners(classes, plane))
         self._owned = found
         return list(found.values())
+
+    def _below(self, strokes: Sequence[StrokePlane]) -> dict[int, StrokeLayer]:
+        """What strokes of these planes were painted over, by plane."""
+        layer, n = self._work.layers["below"], self.scan.n_planes
+        found: dict[int, StrokeLayer] = {}
+        for plane in set(layer.planes) & {plane for plane, *_ in strokes}:
+            with self._work.lock:
+                classes = np.array(layer.read(plane))
+            if self.scan.ignore is not None:
+                classes[self.scan.ignore] = 0
+            if classes.any():  # names that no stroke on top has
+                found[plane] = (classes, stroke_owners(classes, plane + n))
+        return found
+
+    def _nothing_painted(self) -> str:
+        """One sentence: what to do before anything can be learned."""
+        painted = any(
+            self._work.layers["strokes"].read(plane).any()
+            for plane in self._work.layers["strokes"].planes
+        )
+        if painted:
+            return (
+                "All strokes lie on the data bar, which is never learned: paint on the "
+                "scan itself."
+            )
+        return "Nothing is painted yet: paint a stroke of each class, then segment."
 
     def _top_class(self) -> int:
         return max((entry.id for entry in self._work.classes), default=1)
@@ -248,18 +283,19 @@ class SessionLearning(SessionCore):
 
 
 def _follow(
-    retriever: Retriever, strokes: Sequence[StrokePlane], shape: tuple[int, int]
+    retriever: Retriever,
+    strokes: Sequence[StrokePlane],
+    below: dict[int, StrokeLayer],
+    shape: tuple[int, int],
 ) -> bool:
     """Teach the retriever what changed since it was asked last."""
     painted = {plane for plane, *_ in strokes}
-    known = {int(p) for _, rows in retriever.bank for p in set(rows.where[:, 0])}
-    known = {plane for plane in known if plane >= 0}
     nothing = np.zeros(shape, np.uint8)
     changed = []
-    for plane in sorted(known - painted):
+    for plane in sorted(retriever.painted - painted):
         changed += retriever.set_strokes(plane, nothing, nothing.astype(np.int64))
     for plane, classes, owners in strokes:
-        changed += retriever.set_strokes(plane, classes, owners)
+        changed += retriever.set_strokes(plane, classes, owners, below.get(plane))
     return bool(changed)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_sesami.session._errors import SessionError
-from napari_sesami.session._learning import SessionLearning
+from napari_sesami.session._finish import SessionFinish
 from napari_sesami.session._superpixels import SessionSuperpixels
 
 if TYPE_CHECKING:
@@ -25,68 +24,8 @@ POOL = 16  # planes that are searched for queries unless the caller names them
 SUPERPIXEL = 24  # pixels
 
 
-@dataclass(frozen=True)
-class Segmentation:
-    """Labels of the planes asked for.
-
-    Attributes
-    ----------
-    planes
-        Their numbers, in the order of the arrays.
-    labels
-        (n, y, x) uint8 class ids.
-    votes
-        (n, y, x, C) float32 probabilities; channel k is class k + 1.
-    novelty
-        (n, y, x) float32; high where nothing like it was painted.
-    """
-
-    planes: tuple[int, ...]
-    labels: NDArray[np.uint8]
-    votes: NDArray[np.float32]
-    novelty: NDArray[np.float32]
-
-
-class SessionRetrieval(SessionSuperpixels, SessionLearning):
-    """Segmenting by retrieval, on top of what can be painted."""
-
-    def segment(
-        self,
-        planes: Iterable[int] | int | None = None,
-        *,
-        zoom: float | None = None,
-        refine: bool = True,
-        progress: Progress | None = None,
-        cancelled: Cancelled | None = None,
-    ) -> Segmentation:
-        """Label planes by what is painted anywhere in the scan.
-
-        Parameters
-        ----------
-        planes
-            Numbers of planes; by default those with strokes.
-        zoom
-            Scale at which the scan is read; by default the one at which strokes are
-            told apart best.
-        refine
-            Sharpen along image edges and with the grey levels of the strokes.
-        progress, cancelled
-            `progress(done, all)` counts planes; a cancelled call raises.
-        """
-        wanted = self._planes_asked(planes)
-        retriever = self.retriever(zoom, cancelled)
-        parts = []
-        for i, plane in enumerate(wanted):
-            self._tokens(retriever.store, plane, cancelled)
-            parts.append(retriever.segment(plane, refine=refine))
-            if progress is not None:
-                progress(i + 1, len(wanted))
-        return Segmentation(
-            tuple(wanted),
-            np.stack([p.labels for p in parts]),
-            np.stack([p.votes for p in parts]),
-            np.stack([p.novelty for p in parts]),
-        )
+class SessionRetrieval(SessionSuperpixels, SessionFinish):
+    """Where a label would teach most, on top of segmenting."""
 
     def suggest(
         self,
@@ -138,18 +77,6 @@ class SessionRetrieval(SessionSuperpixels, SessionLearning):
         if kind == "patch":
             return room.patches(self.scan.plane_shape)
         return self.superpixels(plane, scale=SUPERPIXEL)
-
-    def _planes_asked(self, planes: Iterable[int] | int | None) -> list[int]:
-        if planes is None:
-            return [plane for plane, *_ in self._stroke_planes()] or [0]
-        wanted = [planes] if isinstance(planes, int | np.integer) else list(planes)
-        bad = [p for p in wanted if not 0 <= int(p) < self.scan.n_planes]
-        if bad or not wanted:
-            raise SessionError(
-                f"{self.scan.name} has planes 0 to {self.scan.n_planes - 1}; "
-                f"{bad[0] if bad else 'none'} was asked for."
-            )
-        return [int(p) for p in wanted]
 
     def _pool(self) -> list[int]:
         n = self.scan.n_planes

@@ -172,7 +172,10 @@ class Session(SessionQueue, SessionTraining):
         number, corner, piece = self._piece(strokes, plane, at, "strokes")
         corner, piece = _checks.shrunk(corner, piece)
         ids = _checks.class_ids(piece, self.classes, "strokes")
-        return self._do("paint", _edit.paint_strokes(self._work, number, corner, ids))
+        changes = _edit.paint_strokes(
+            self._work, number, corner, ids, overlap=self.overlap
+        )
+        return self._do("paint", changes)
 
     def erase(
         self, where: ArrayLike, plane: Plane = None, *, at: Any = None
