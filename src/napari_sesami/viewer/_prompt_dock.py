@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QFrame, QGroupBox, QScrollArea, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_sesami.viewer._desk_dock import DeskDock
+from napari_sesami.viewer._prompt_adapter import AdapterRow
 from napari_sesami.viewer._prompt_commit import CommitBox
 from napari_sesami.viewer._prompt_help import PromptHelp
 from napari_sesami.viewer._prompt_many import ManyBox
@@ -41,6 +42,7 @@ class PromptDock(DeskDock):
         self._session: Session | None = None
         self.prompter = prompter_of(self.desk)
         self.model = ModelRow(self.prompter)
+        self.adapter = AdapterRow(self.prompter)
         self.tools = ToolRow(self.prompter)
         self.facts = ObjectFacts(self.prompter)
         self.commit = CommitBox(self.prompter)
@@ -59,6 +61,7 @@ class PromptDock(DeskDock):
         self.status.disconnect_from_desk()
         self.volume.disconnect_from_prompter()
         self.many.disconnect_from_prompter()
+        self.adapter.disconnect_from_board()
         self.desk.session_changed.disconnect(self._on_session)
         self.prompter.changed.disconnect(self._reflect)
         self._follow(None)
@@ -70,7 +73,9 @@ class PromptDock(DeskDock):
         page = QWidget()
         inner = QVBoxLayout(page)
         inner.setContentsMargins(0, 0, 0, 0)
-        inner.addWidget(_box("Prompts", self.model, self.tools, self.facts))
+        inner.addWidget(
+            _box("Prompts", self.model, self.adapter, self.tools, self.facts)
+        )
         inner.addWidget(_box("Commit", self.commit))
         self.slices_fold = _fold("Slices", self.volume, open_=True)
         self.many_fold = _fold("Many at once", self.many, open_=False)
@@ -106,6 +111,7 @@ class PromptDock(DeskDock):
         self.slices_fold.setVisible(session is not None and session.scan.n_planes > 1)
         for part in (
             self.model,
+            self.adapter,
             self.tools,
             self.facts,
             self.commit,

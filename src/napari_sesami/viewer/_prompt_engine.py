@@ -130,6 +130,7 @@ class Engine:
             self._predictor, self._name = last, str(wish) if named else ""
         if session.model is not last.model:
             session.predictor = last
+            _dress(session, last.model)
         return last
 
     def _encodes_for(self, session: Session, plane: int, node: Asked) -> bool:
@@ -279,6 +280,14 @@ class _Long:
         return guarded(
             predictor, self.engine._notices, lambda: self.job(ticket, predictor)
         )
+
+
+def _dress(session: Session, model: Any) -> None:
+    """Let a model answer with the adapter of this session, not of the one before."""
+    from napari_sesami.models import remove_lora
+
+    remove_lora(model)
+    session._dressed(model)
 
 
 def guarded(predictor: Predictor, notices: list[str], call: Callable[[], Any]) -> Any:

@@ -9,7 +9,7 @@ from psygnal import Signal
 
 from napari_sesami.viewer._later import Later
 from napari_sesami.viewer._runs_gpu import Courtesy, needs_card
-from napari_sesami.viewer._runs_judging import Judging
+from napari_sesami.viewer._runs_judging import JUDGE, Judging
 from napari_sesami.viewer._runs_notices import offer_resume, tell_end
 from napari_sesami.viewer._runs_plan import COUNT, Planner
 from napari_sesami.viewer._runs_words import ACTIVE, said_begin
@@ -218,7 +218,7 @@ class RunBoard:
         self.refresh()
 
     def _on_failed(self, topic: str, text: str) -> None:
-        if topic != COUNT:  # the form says what is missing
+        if topic not in (COUNT, JUDGE):  # the form and the verdict say it
             self.desk.say(text)
 
     def _on_kept(self) -> None:

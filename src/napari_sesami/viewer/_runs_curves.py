@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QFont
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sesami.viewer._work import Ticket, Work
+
     Points = tuple[Sequence[float], Sequence[float]]
 
+TOPIC = "curves"
 LOSS, HELD = "#e08a1e", "#2f9e8f"  # told apart by the colour-blind, on dark and light
 SMOOTH = 40  # pieces that the loss is averaged over
 HEIGHT = 230
@@ -24,12 +28,17 @@ HEIGHT = 230
 class Curves(QWidget):
     """Two plots over the steps, in the colours of napari's theme.
 
-    pyqtgraph is imported when there is a first curve to show, so that the panel opens
-    without it.
+    pyqtgraph is imported for the first run, in the background: neither opening the
+    panel nor a step waits for it.
     """
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    ready = Signal()
+    """pyqtgraph is there: what is known can be drawn"""
+
+    def __init__(self, work: Work, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._work = work
+        self._asked = False
         self.empty = QLabel("Curves appear with the first steps of a run.")
         self.empty.setWordWrap(True)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -42,7 +51,6 @@ class Curves(QWidget):
         self.setAccessibleName("Curves of the run")
         self.setToolTip("Orange: loss. Green: overlap with objects held out")
         self._colors = ("#262930", "#d0d0d0")
-        self._shown: tuple[int, int] = (0, 0)
 
     def use_theme(self, background: str, text: str) -> None:
         """Draw on this background with this text."""
@@ -52,17 +60,28 @@ class Curves(QWidget):
 
     def show_points(self, loss: Points, held: Points, steps: int) -> None:
         """Draw the curves; without points there is a sentence instead."""
-        some = bool(len(loss[0]) or len(held[0]))
+        some = self.plots is not None and bool(len(loss[0]) or len(held[0]))
         self.empty.setVisible(not some)
-        if some and self.plots is None:
-            self.plots = _Plots(self._colors)
-            self.layout().addWidget(self.plots.widget, 1)
         if self.plots is not None:
             self.plots.widget.setVisible(some)
-            shown = (len(loss[0]), len(held[0]))
             if some:
                 self.plots.draw(loss, held, steps)
-            self._shown = shown
+
+    def prepare(self) -> None:
+        """Have pyqtgraph ready before it is needed."""
+        if not self._asked:
+            self._asked = True
+            self._work.submit(TOPIC, _import, self._on_imported)
+
+    def _on_imported(self, _: object) -> None:
+        self.plots = _Plots(self._colors)
+        self.layout().addWidget(self.plots.widget, 1)
+        self.plots.widget.hide()
+        self.ready.emit()
+
+
+def _import(ticket: Ticket) -> None:
+    import_module("pyqtgraph")
 
 
 class _Plots:

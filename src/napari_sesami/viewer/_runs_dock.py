@@ -42,7 +42,7 @@ class RunsDock(DeskDock):
         self.form = StartForm(self.board)
         self.list = RunList(self.board)
         self.progress = ProgressBox(self.board)
-        self.curves = Curves()
+        self.curves = Curves(self.board.work)
         self.pictures = Thumbnails(
             "Sample predictions",
             "What the run predicts for held-out objects; click to see one large",
@@ -72,6 +72,8 @@ class RunsDock(DeskDock):
     def _compose(self) -> None:
         self.fold = QCollapsible("New run")
         self.fold.setAccessibleName("New run")
+        self.fold.toggleButton().setToolTip("What a new run does; click to fold it")
+        self.fold.toggleButton().setAccessibleName("Show the form of a new run")
         self.fold.setContent(self.form)
         self.fold.expand(animate=False)
         self.tabs = QTabWidget()
@@ -108,11 +110,14 @@ class RunsDock(DeskDock):
         self.board.started.connect(self._on_started)
         self._viewer_events.theme.connect(self._on_theme)
         self.tabs.currentChanged.connect(self._reflect)
+        self.curves.ready.connect(self._reflect)
 
     def _reflect(self, *_: object) -> None:
         """Show the selected run on the tab that is open."""
         run = self.board.selected
         shown = self.tabs.currentWidget()
+        if run is not None:
+            self.curves.prepare()
         if shown is self.curves:
             steps = 0 if run is None else run.status.steps
             self.curves.show_points(loss_points(run), held_points(run), steps)

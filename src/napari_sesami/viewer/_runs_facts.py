@@ -28,10 +28,10 @@ def held_points(run: Run | None) -> Points:
         return NONE
     key = score_key(run)
     points: dict[float, float] = {}
-    for event in list(run.events):
-        value = event.get(key) if event.get("event") == "metrics" else None
+    for event in _events(run, "metrics"):
+        value = event.get("metrics", {}).get(key)
         if isinstance(value, int | float):
-            points[float(event.get("step", 0))] = float(value)
+            points[float(event["step"])] = float(value)
     steps = sorted(points)
     return steps, [points[step] for step in steps]
 
@@ -44,18 +44,17 @@ def score_key(run: Run) -> str:
 
 
 def pictures_of(run: Run | None) -> list[tuple[Path, str]]:
-    """Sample predictions and their captions, the newest first."""
+    """Sample predictions and their captions, the newest step first."""
     if run is None:
         return []
-    steps = {_name(e): int(e.get("step", 0)) for e in list(run.events) if _name(e)}
-    found = []
-    for path in reversed(run.pictures):
-        step = steps.get(path.name)
-        found.append((path, path.stem if step is None else f"step {step}"))
-    return found
+    told = _events(run, "picture")
+    told.sort(key=_step, reverse=True)  # stable: the order within a step stays
+    return [(run.folder / str(e["path"]), f"step {_step(e)}") for e in told]
 
 
-def _name(event: dict[str, Any]) -> str:
-    if event.get("event") != "picture":
-        return ""
-    return str(event.get("path", "")).replace("\\", "/").rsplit("/", 1)[-1]
+def _step(event: dict[str, Any]) -> int:
+    return int(event.get("step", 0))
+
+
+def _events(run: Run, kind: str) -> list[dict[str, Any]]:
+    return [event for event in list(run.events) if event.get("event") == kind]

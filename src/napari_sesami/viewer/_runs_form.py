@@ -86,7 +86,7 @@ class StartForm(QWidget):
         """Show what can be learned from, and what is known of the effort."""
         board, planner = self._board, self._planner
         found = planner.learnable
-        self.words.setText(found.sentence)
+        self.words.setText(" ".join([found.sentence, *found.notes[:1]]))
         self.words.setToolTip("\n".join(found.notes) or WORDS_TIP)
         ready = found.enough and not board.starting
         self.start_button.setEnabled(ready)

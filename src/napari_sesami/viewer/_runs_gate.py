@@ -23,6 +23,9 @@ from napari_sesami.viewer._runs_pictures import Thumbnails
 from napari_sesami.viewer._runs_verdict import Column, columns_of, lines_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_sesami.train import Run, Verdict
     from napari_sesami.viewer._runs_board import RunBoard
 
 # readable on dark and light grounds; a sign says the same for those who see no colour
@@ -94,10 +97,8 @@ class GateBox(QWidget):
             self.metric.addItems([column.title for column in self._columns])
             self.metric.setCurrentIndex(min(kept, max(0, self.metric.count() - 1)))
         self._fill()
-        pictures = [] if verdict is None or run is None else verdict.worst
-        self.worst.show_pictures(
-            [(run.folder / name, f"worst {n}") for n, name in enumerate(pictures, 1)]
-        )
+        pictures = worst_of(verdict, run)
+        self.worst.show_pictures(pictures)
         self.worst.setVisible(bool(pictures))
 
     def _words(self) -> str:
@@ -150,6 +151,14 @@ class GateBox(QWidget):
 
     def _on_back(self) -> None:
         self._judging.roll_back()
+
+
+def worst_of(verdict: Verdict | None, run: Run | None) -> list[tuple[Path, str]]:
+    """Pictures of the objects that came out worst, and their captions."""
+    if verdict is None or run is None:
+        return []
+    names = enumerate(verdict.worst, 1)
+    return [(run.folder / name, f"worst {n}") for n, name in names]
 
 
 def _table() -> QTreeWidget:

@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from napari_sesami.viewer._runs_words import said_adapter
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from napari_sesami.session import Session
+    from napari_sesami.session._adapters import Adapter
     from napari_sesami.train import Run, Verdict
     from napari_sesami.viewer._runs_board import RunBoard
     from napari_sesami.viewer._work import Ticket
 
-JUDGE, SWITCH = "judge a run", "adapter"
+JUDGE, SWITCH, LOOK = "judge a run", "adapter", "look for adapters"
 
 
 class Judging:
@@ -25,6 +28,8 @@ class Judging:
     ----------
     trouble
         Why a run could not be judged, by its folder.
+    adapters
+        Those of the model at work, as far as they were looked for.
     """
 
     changed = Signal()
@@ -35,6 +40,8 @@ class Judging:
         self._verdicts: dict[Path, Verdict] = {}
         self._asked: Run | None = None
         self.trouble: dict[Path, str] = {}
+        self.adapters: list[Adapter] = []
+        self._model = ""  # that the adapters are for
         board.changed.connect(self._on_changed)
 
     def verdict(self, run: Run | None) -> Verdict | None:
@@ -67,6 +74,22 @@ class Judging:
         """Answer clicks with this adapter; None is the base alone."""
         self._switch(lambda session: session.use_adapter(adapter))
 
+    def look(self, again: bool = False) -> None:
+        """Look for adapters if the model at work is another one, or `again`.
+
+        In the background, since reading them brings torch along.
+        """
+        session = self._board.desk.session
+        model = "" if session is None else f"{id(session)} {session.model_name}"
+        if session is None or (model == self._model and not again):
+            return
+        self._model = model
+        self._board.work.submit(LOOK, lambda _: session.adapters(), self._on_found)
+
+    def _on_found(self, found: list[Adapter]) -> None:
+        self.adapters = found
+        self.changed.emit()
+
     def _switch(self, change: Callable[[Session], Any]) -> None:
         """Change adapters in the thread that asks the model, so that none is cut."""
         desk, session = self._board.desk, self._board.desk.session
@@ -83,11 +106,12 @@ class Judging:
 
     def _on_switched(self, name: str) -> None:
         self._board.desk.say(
-            f"Clicks are answered with the adapter {name} from now on."
+            f"Clicks are answered with what “{said_adapter(name)}” learned."
             if name
-            else "Clicks are answered by the base model alone from now on."
+            else "Clicks are answered by the base model alone."
         )
         self.changed.emit()
+        self.look(again=True)
 
     def _on_changed(self) -> None:
         """Judge the selected run once it has finished."""

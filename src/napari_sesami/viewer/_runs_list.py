@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem
 from superqt.utils import signals_blocked
 
-from napari_sesami.viewer._runs_words import said_begin, said_state
+from napari_sesami.viewer._runs_words import said_begin, said_name, said_state
 
 if TYPE_CHECKING:
     from napari_sesami.train import Run
@@ -68,7 +68,7 @@ class RunList(QTreeWidget):
         status = run.status
         mark = " ✓" if self._board.judging.in_use(run) else ""
         texts = (
-            f"{run.config.name or run.config.recipe}, {said_begin(run.folder)}{mark}",
+            f"{said_name(run)}, {said_begin(run.folder)}{mark}",
             said_state(status.state),
             f"{status.step} / {status.steps}",
         )

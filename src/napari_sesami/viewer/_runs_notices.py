@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_sesami.viewer._runs_words import counted, said_begin, said_state
+from napari_sesami.viewer._runs_words import counted, said_begin, said_name, said_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ def end_of(run: Run) -> str:
     text = status.sentence or (
         f"The run {said_state(status.state)} at step {status.step} of {status.steps}."
     )
-    return f"{run.config.name or run.config.recipe}, {said_begin(run.folder)}: {text}"
+    return f"{said_name(run)}, {said_begin(run.folder)}: {text}"
 
 
 def tell_end(desk: Desk, run: Run) -> None:

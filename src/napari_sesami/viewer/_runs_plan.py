@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari_sesami.viewer._work import Ticket
 
 COUNT, ESTIMATE = "count labels", "estimate a run"
+LOOKS, SIGHTS = 8, 4  # measurements and pictures in a run; each takes a few seconds
 TITLES = {"sesami": "SeSAMI: adapt clicks to these scans"}
 NOTHING = "Open a scan and label some objects: a run learns from what is committed."
 
@@ -44,10 +45,14 @@ class Plan:
 
     @property
     def options(self) -> dict[str, Any]:
-        """Options of the recipe."""
-        if self.recipe != "sesami":
-            return {}
-        return {"rank": self.rank, "decoder": self.decoder}
+        """Options of the run: it is looked at now and then, to draw a curve."""
+        told: dict[str, Any] = {
+            "evaluate_every": max(10, self.steps // LOOKS),
+            "picture_every": max(10, self.steps // SIGHTS),
+        }
+        if self.recipe == "sesami":
+            told |= {"rank": self.rank, "decoder": self.decoder}
+        return told
 
     def begin(self, session: Session) -> Run:
         """Start it; collects what is labelled now."""

@@ -27,7 +27,7 @@ from napari_sesami.viewer._runs_words import (
 )
 
 if TYPE_CHECKING:
-    from napari_sesami.train import Run
+    from napari_sesami.train import Run, Status
     from napari_sesami.viewer._runs_board import RunBoard
 
 HOLD = {
@@ -35,6 +35,21 @@ HOLD = {
     "go_on": ("Go on", "Let the paused run go on"),
     "resume": ("Resume", "Go on from the last checkpoint, as if nothing had been"),
 }
+
+
+def doing(status: Status) -> str:
+    """What a run does that has nothing to say by itself."""
+    if status.state == "starting":
+        return "Starting: the process loads the model and the pictures."
+    if status.state == "running" and status.step == 0:
+        return "Measuring the model as it is, on objects held out."
+    if status.state == "running" and status.step >= status.steps:
+        return "Measuring what was learned, on objects held out."
+    return {
+        "queued": "Waiting until the run before it is over.",
+        "running": "Learning; you can go on working.",
+        "paused": "Paused; Go on continues where it stands.",
+    }.get(status.state, f"{said_state(status.state).capitalize()}.")
 
 
 class ProgressBox(QWidget):
@@ -99,7 +114,7 @@ class ProgressBox(QWidget):
         self.bar.setRange(0, 0 if waiting else max(1, status.steps))
         self.bar.setValue(min(status.step, max(1, status.steps)))
         self.bar.setFormat(self._format(run))
-        self.sentence.setText(status.sentence or f"{said_state(state).capitalize()}.")
+        self.sentence.setText(status.sentence or doing(status))
 
     def _format(self, run: Run) -> str:
         status = run.status

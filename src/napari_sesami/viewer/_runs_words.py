@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from napari_sesami.train import Run
+
 ACTIVE = frozenset({"queued", "starting", "running", "paused"})
 RESUMABLE = frozenset({"crashed", "cancelled", "failed"})
 MARKS = {
@@ -45,15 +47,36 @@ def said_memory(n_bytes: float) -> str:
     return f"{n_bytes / 1e9:.1f} GB"
 
 
+def said_name(run: Run) -> str:
+    """What a run is called: by its own name, else by its recipe."""
+    return run.config.name or run.config.recipe.rsplit(":", 1)[-1]
+
+
 def said_begin(folder: Path) -> str:
     """When a run was begun, from the name or the age of its folder."""
-    try:
-        when = datetime.strptime(folder.name[:15], "%Y%m%d-%H%M%S")
-    except ValueError:
+    when = _stamp(folder.name)
+    if when is None:
         try:
             when = datetime.fromtimestamp(folder.stat().st_mtime)
         except OSError:
             return folder.name
+    return _said(when)
+
+
+def said_adapter(name: str) -> str:
+    """What an adapter is called: by when and how it was learned, if that is known."""
+    when = _stamp(name)
+    return name if when is None else f"{name[16:] or 'run'}, {_said(when)}"
+
+
+def _stamp(name: str) -> datetime | None:
+    try:
+        return datetime.strptime(name[:15], "%Y%m%d-%H%M%S")
+    except ValueError:
+        return None
+
+
+def _said(when: datetime) -> str:
     today = when.date() == datetime.now().date()
     return when.strftime("%H:%M" if today else "%d %b %H:%M")
 
