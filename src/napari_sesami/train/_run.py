@@ -332,6 +332,10 @@ class Run:
         if final is not None or story.state in OVER:
             self._settle(final or story.state, story.sentence)
             return
+        said = self._home.status()
+        if said.get("state") in OVER:  # by who started it, who knows more
+            self._settle(said["state"], str(said.get("sentence", "")))
+            return
         if self._forced:
             why = "The run did not answer and was ended by force"
         words = f"{why}; it can be resumed from step {story.checkpoint}."
