@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
     from napari_sesami.project import Work
     from napari_sesami.scan import Scan
-    from napari_sesami.train import Estimate, LabelledSet, Run, RunConfig, Runs, Verdict
+    from napari_sesami.train import (
+        Estimate,
+        LabelledSet,
+        Picture,
+        Run,
+        RunConfig,
+        Runs,
+        Verdict,
+    )
 
 RATES = {"sesami-nano": 1e-2}
 RATE = 5e-4  # of other models
@@ -122,7 +130,9 @@ class SessionTraining(SessionAdapters):
         """
         from napari_sesami.train import assemble, cut_picture
 
-        pictures, notes, specks = [], [], 0
+        pictures: list[Picture] = []
+        notes: list[str] = []
+        specks = 0
         for name, scan, work in self._labelled_scans(notes):
             for plane, classes, objects in _labelled_planes(work):
                 made = cut_picture(scan, plane, classes, objects, name=name)

@@ -71,7 +71,8 @@ def click_through(
     """
     points: list[tuple[int, int]] = []
     labels: list[int] = []
-    found, last, by_click = np.zeros(truth.shape, bool), None, {}
+    by_click: dict[int, float] = {}
+    found, last = np.zeros(truth.shape, bool), None
     for i in range(1, most + 1):
         if by_click.get(i - 1, 0.0) >= enough:
             by_click[i] = by_click[i - 1]

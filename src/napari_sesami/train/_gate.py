@@ -108,7 +108,7 @@ def targets(labelled: LabelledSet, count: int, seed: int = 0) -> list[Target]:
     rng = np.random.default_rng([seed, 13])
     mixed = []
     for _, found in sorted(by_class.items()):
-        rng.shuffle(found)  # type: ignore[arg-type]
+        rng.shuffle(found)
         mixed.append(found)
     turns = [t for turn in zip_longest(*mixed) for t in turn if t is not None]
     return sorted(turns[:count], key=lambda t: (t.picture, t.region))

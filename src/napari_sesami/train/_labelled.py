@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -202,10 +202,8 @@ def write_set(folder: Path, labelled: LabelledSet) -> None:
         name = f"{number:04d}.npz"
         arrays = {k: getattr(picture, k) for k in ("grey", "classes", "regions")}
         np.savez_compressed(folder / name, **arrays)
-        told = asdict(replace(picture, **dict.fromkeys(arrays)))
-        rows.append(
-            {"file": name, **{k: v for k, v in told.items() if k not in arrays}}
-        )
+        told = [f.name for f in fields(picture) if f.name not in arrays]
+        rows.append({"file": name, **{k: getattr(picture, k) for k in told}})
     index = {
         "version": VERSION,
         "classes": {str(k): v for k, v in labelled.classes.items()},

@@ -106,9 +106,12 @@ class Examples:
         image = read_view(self._scans[number], 0, view)[0, 0].numpy()
         picture = self.pictures[number]
         rows, columns = _sampled(view)
-        planes = [picture.classes[rows][:, columns], picture.regions[rows][:, columns]]
+        planes: list[NDArray[Any]] = [
+            picture.classes[rows][:, columns],
+            picture.regions[rows][:, columns],
+        ]
         turns, flip = int(rng.integers(4)), rng.random() < 0.5
-        parts = [np.rot90(p, turns) for p in (image, *planes)]
+        parts: list[NDArray[Any]] = [np.rot90(p, turns) for p in [image, *planes]]
         parts = [p[:, ::-1] if flip else p for p in parts]
         image = random_tone(rng, 0.3, inverted=0.0)(parts[0])
         if rng.random() < 0.2:

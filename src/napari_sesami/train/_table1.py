@@ -113,7 +113,7 @@ def measure(
     labelled = LabelledSet(fold.pictures, fold.classes)
     held = labelled.held_out
     chosen = _per_picture(labelled, each)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"fold": fold.name, "module": fold.module(held[t.picture].scan),
          "image": held[t.picture].scan, "class": t.name}
         for t in chosen
