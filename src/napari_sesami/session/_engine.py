@@ -118,6 +118,7 @@ class DataEngine:
         self.notice = ""
         self.teacher = Teacher()
         self._model, self._encoder = model, token_encoder
+        self._tried: dict[tuple[Any, ...], bool] = {}
 
     # --- one scan after the other
 
@@ -234,7 +235,7 @@ class DataEngine:
         self,
         plane: int | None = None,
         *,
-        sharpen: bool = True,
+        sharpen: bool | None = None,
         progress: Progress | None = None,
         cancelled: Cancelled | None = None,
     ) -> Review:
@@ -245,8 +246,9 @@ class DataEngine:
         plane
             Number of the plane; may be left out if there is but one.
         sharpen
-            Ask the prompt model for the masks; without, they are the regions in which
-            the votes of the labelled scans agree.
+            Whether the prompt model is asked for the masks, or they are the regions in
+            which the votes of the labelled scans agree. By default the scan accepted
+            last decides: there it is known which of the two comes nearer.
         progress, cancelled
             `progress(fraction, text)`; a cancelled call raises `models.Cancelled`.
         """
@@ -261,7 +263,7 @@ class DataEngine:
         session: Session,
         plane: int | None = None,
         *,
-        sharpen: bool = True,
+        sharpen: bool | None = None,
         progress: Progress | None = None,
         cancelled: Cancelled | None = None,
     ) -> tuple[list[Proposed], Source]:
@@ -293,21 +295,26 @@ class DataEngine:
 
             raise Stopped("Proposing was stopped.")
         votes = retriever.segment(number)
-        predictor = session.predictor if sharpen else None
+        predictor = session.predictor
+        if sharpen is None:
+            sharpen = self._sharpens(session, sources, top, cancelled)
+        told(0.6, "Outlining objects")
         proposed = propose_masks(
-            predictor,
+            predictor if sharpen else None,
             session.scan,
             number,
             votes,
             top,
             taken=np.asarray(session.labels_plane(number)) > 0,
-            progress=lambda done, of: told(0.5 + 0.5 * done / of, "Outlining objects"),
+            progress=lambda done, of: told(0.6 + 0.4 * done / of, "Outlining objects"),
             cancelled=cancelled,
         )
         seconds = time.perf_counter() - begun
-        model = None if predictor is None else predictor.model
-        key, name = getattr(model, "key", "votes"), getattr(model, "name", "votes")
-        return proposed, Source(str(key), str(name), len(sources), seconds)
+        model = predictor.model
+        source = Source(
+            str(model.key), str(model.name), len(sources), seconds, bool(sharpen)
+        )
+        return proposed, source
 
     def take(self, proposed: list[Proposed], source: Source) -> Review:
         """Put proposals before the user; older ones that still wait are dropped."""
@@ -349,6 +356,38 @@ class DataEngine:
         if self.session is None:
             raise SessionError("No scan of the work list is open; open one first.")
         return self.session
+
+    def _sharpens(
+        self,
+        session: Session,
+        sources: list[LabelledScan],
+        top: int,
+        cancelled: Cancelled | None,
+    ) -> bool:
+        """Try both ways on the scan accepted last, as if it were not labelled yet."""
+        from napari_sesami.session._propose import sharpening_helps
+
+        last, others = sources[-1], sources[:-1] or sources
+        predictor, encoder = session.predictor, session.token_encoder
+        at = (last.key, len(others), predictor.model.key, encoder.key)
+        if at not in self._tried:
+            plane, truth = next(iter(last.planes.items()))
+            teacher = Teacher(_known=self.teacher._known)
+            try:
+                retriever = teacher.retriever(
+                    last.scan, encoder, others, top, cancelled=cancelled
+                )
+            except SessionError:  # the others cannot be compared with it
+                return False
+            self._tried[at] = sharpening_helps(
+                predictor,
+                last.scan,
+                plane,
+                retriever.segment(plane),
+                truth,
+                cancelled=cancelled,
+            )
+        return self._tried[at]
 
     def _source(self, item: WorkItem) -> LabelledScan | None:
         folder = self.project.path / "scans" / str(item.key)

@@ -1,8 +1,9 @@
 """Masks that a model proposes for a scan, from what is labelled in other scans.
 
 Classes come from the bank: every pixel of the scan votes with what resembles it in the
-labelled scans. Masks come from the prompt model: each region of one class is asked for
-again as a box, and clicks on a grid find what the regions ran together.
+labelled scans, and each region of one class is an object. The prompt model is asked for
+each region again, as a box; its mask counts where both agree, and only if that made
+masks better on a scan whose truth is known.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     Cancelled = Callable[[], bool]
     Progress = Callable[[int, int], None]
 
-LEAST = 0.0004  # share of a plane below which a region is no object
+LEAST = 0.0008  # share of a plane below which a region is no object
 SMALLEST = 30  # pixels
 AGREES = 0.7  # overlap from which a mask of the model replaces its region
 
@@ -89,7 +90,7 @@ def propose_masks(
     progress, cancelled
         As in `Predictor.predict_many`.
     """
-    labels = np.where(votes.labels > top, 0, votes.labels)
+    labels = settled(np.where(votes.labels > top, 0, votes.labels).astype(np.uint8))
     if taken is not None:
         labels[taken] = 0
     if scan.ignore is not None:
@@ -104,13 +105,31 @@ def propose_masks(
     return sorted(kept, key=lambda p: -p.certainty)
 
 
+def least_area(shape: Any) -> int:
+    """Pixels from which on a region is an object."""
+    return max(SMALLEST, round(LEAST * int(np.prod(shape))))
+
+
+def settled(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Give crumbs to the class of the nearest larger region."""
+    from scipy.ndimage import distance_transform_edt
+    from skimage.measure import label
+
+    parts = label(labels, background=-1, connectivity=1)
+    small = np.bincount(parts.ravel())[parts] < least_area(labels.shape)
+    if small.all() or not small.any():
+        return labels
+    nearest = distance_transform_edt(small, return_distances=False, return_indices=True)
+    return labels[tuple(nearest)]
+
+
 def regions_of(labels: NDArray[np.uint8], plane: int) -> list[Proposed]:
     """Connected regions of one class that are large enough to be objects."""
     from scipy import ndimage
     from skimage.measure import label
 
     parts = label(labels, background=0, connectivity=1)
-    least = max(SMALLEST, round(LEAST * labels.size))
+    least = least_area(labels.shape)
     sizes = np.bincount(parts.ravel())
     out = []
     for i, box in enumerate(ndimage.find_objects(parts), 1):
@@ -141,6 +160,44 @@ def sharpened(
         scan, plane, boxes=boxes, cancel=cancelled, progress=progress
     )
     return [_better(r, m) for r, m in zip(regions, masks, strict=True)]
+
+
+def sharpening_helps(
+    predictor: Predictor,
+    scan: Scan,
+    plane: int,
+    votes: Labelled,
+    truth: NDArray[np.uint8],
+    *,
+    cancelled: Cancelled | None = None,
+) -> bool:
+    """Whether masks of the prompt model are nearer to the truth than the regions."""
+    top = int(truth.max(initial=0))
+    labels = np.where(votes.labels > top, 0, votes.labels).astype(np.uint8)
+    regions = regions_of(settled(labels), plane)
+    if not regions or not top:
+        return False
+    sharp = sharpened(predictor, scan, plane, regions, cancelled=cancelled)
+    before, after = (_nearness(found, truth) for found in (regions, sharp))
+    return bool(after.mean() > before.mean())
+
+
+def _nearness(
+    proposed: Sequence[Proposed], truth: NDArray[np.uint8]
+) -> NDArray[np.float64]:
+    """IoU of each proposal with the true object that it covers most of."""
+    from skimage.measure import label
+
+    parts = label(truth, background=0, connectivity=1)
+    areas = np.bincount(parts.ravel())
+    out = np.zeros(len(proposed))
+    for i, p in enumerate(proposed):
+        y0, x0, y1, x1 = p.bbox
+        under = np.bincount(parts[y0:y1, x0:x1][p.mask], minlength=len(areas))
+        under[0] = 0
+        best = int(under.argmax())
+        out[i] = under[best] / max(p.area + areas[best] - under[best], 1)
+    return out
 
 
 def _better(region: Proposed, mask: Mask) -> Proposed:

@@ -44,12 +44,15 @@ class Source:
         How many labelled scans gave the classes.
     seconds
         How long proposing took.
+    sharpened
+        Whether the prompt model gave the masks, and not the votes alone.
     """
 
     model: str = ""
     name: str = ""
     taught_by: int = 0
     seconds: float = 0.0
+    sharpened: bool = False
 
 
 @dataclass
@@ -196,6 +199,7 @@ class Review:
             "model": self.source.model,
             "model_name": self.source.name,
             "taught_by": self.source.taught_by,
+            "sharpened": self.source.sharpened,
             "propose_seconds": round(self.source.seconds, 2),
         }
 

@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyqtgraph as pg
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_sesami.viewer._errors import sentence
 from napari_sesami.viewer._retrieve_parts import button, note
@@ -15,7 +21,7 @@ if TYPE_CHECKING:
     from napari_sesami.session import Round
     from napari_sesami.viewer._worklist_foreman import Foreman
 
-HAND, HELPED = "#9a9a9a", "#2ec46b"
+HAND, HELPED, AXIS = "#9a9a9a", "#2ec46b", "#8a8a8a"
 MOST = 4  # rounds that are listed
 
 
@@ -29,6 +35,12 @@ class TimeBox(QWidget):
         self.line = note("", "Time per scan")
         self.chart = pg.PlotWidget()
         self.chart.setFixedHeight(120)
+        # its own wish for 640 px would make the whole panel as wide
+        self.chart.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.chart.setBackground(None)
+        for side in ("left", "bottom"):
+            self.chart.getAxis(side).setPen(AXIS)
+            self.chart.getAxis(side).setTextPen(AXIS)
         self.chart.setMouseEnabled(x=False, y=False)
         self.chart.hideButtons()
         self.chart.setMenuEnabled(False)
@@ -93,6 +105,9 @@ class TimeBox(QWidget):
                 pen=color,
             )
             self.chart.addItem(bars)
+        every = max(1, len(times.names) // 8)
+        numbers = range(1, len(times.names) + 1, every)
+        self.chart.getAxis("bottom").setTicks([[(n, str(n)) for n in numbers]])
         self.chart.setXRange(0.4, max(len(times.names), 5) + 0.6, padding=0)
         self.chart.setYRange(0, max([*times.seconds, 10]) * 1.05, padding=0)
         self.rounds.setText("\n".join(_said(r) for r in rounds[-MOST:]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -326,7 +327,10 @@ class Foreman:
         self.changed.emit()
 
     def _on_list(self) -> None:
-        self.changed.emit()
+        if threading.current_thread() is threading.main_thread():
+            self.changed.emit()
+        else:  # a scan that the work thread could not open
+            self.desk.work.post(self.changed.emit)
 
     def _on_cursor(self, event: Any = None) -> None:
         if not self._waits and self.at_work:

@@ -97,6 +97,7 @@ class Pieces:
         viewer = foreman.desk.viewer
         viewer.layers.selection.events.active.connect(self._on_active)
         viewer.dims.events.current_step.connect(self._on_dims)
+        self._show_proposals(False)
         self._make_layers(link)
         self._ask()
         self.changed.emit()
@@ -118,6 +119,7 @@ class Pieces:
         self._undo, self._lines, self._tool, self._planes = [], None, None, None
         # napari may be in the middle of selecting or removing layers
         desk.work.post(_remove, viewer.layers, gone)
+        self._show_proposals(True)
         self.changed.emit()
 
     def close(self) -> None:
@@ -177,6 +179,11 @@ class Pieces:
         self._foreman.desk.say(said if box else "Nothing changed there.")
 
     # --- inside
+
+    def _show_proposals(self, visible: bool) -> None:
+        screen = self._foreman.judge.screen
+        if screen is not None:
+            screen.set_visible(visible)
 
     def _under(self, path: Any) -> NDArray[np.int32]:
         if self._pieces is None:

@@ -83,6 +83,11 @@ class ReviewScreen:
         if self.layer in self._desk.viewer.layers:
             self.layer.refresh(thumbnail=False, extent=False, highlight=False)
 
+    def set_visible(self, visible: bool) -> None:
+        """Show the proposals, or hide them while something else is drawn."""
+        if self.layer in self._desk.viewer.layers:
+            self.layer.visible = visible
+
     def bring_into_view(self, proposed: Proposed) -> None:
         """Move the view if the proposal in hand is not on screen."""
         viewer = self._desk.viewer
@@ -158,6 +163,8 @@ def outline(mask: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
 def _paint(
     pixels: NDArray[np.uint16], p: Proposed, status: str, wide: int, *, hand: bool
 ) -> None:
+    if status == "rejected" and not hand:
+        return
     y0, x0, y1, x1 = p.bbox
     box = pixels[y0:y1, x0:x1]
     if status == "waiting" or hand:
