@@ -95,10 +95,22 @@ def run_active(
     study: Study,
     plan: Plan,
     *,
+    first: Cycle | None = None,
     progress: Progress | None = None,
     cancelled: Cancelled | None = None,
 ) -> list[Cycle]:
-    """Run all cycles; the truth answers what is asked."""
+    """Run all cycles; the truth answers what is asked.
+
+    Parameters
+    ----------
+    study, plan
+        What is learned from, and how.
+    first
+        How the start set was judged, if another strategy of this seed told already;
+        saves judging it again.
+    progress, cancelled
+        `progress(done, all)` counts cycles; a cancelled call raises.
+    """
     run = _Run(study, plan)
     found = []
     for i in range(len(plan.budgets)):
@@ -106,7 +118,7 @@ def run_active(
             from napari_sesami.models import Cancelled as Stopped
 
             raise Stopped("The cycles were stopped.")
-        found.append(run.cycle(i))
+        found.append(run.cycle(i, first if i == 0 else None))
         if progress is not None:
             progress(i + 1, len(plan.budgets))
     return found
@@ -145,7 +157,7 @@ class _Run:
         self.tokens = np.zeros((0, 0), np.float32)
         self.asked, self.clicks, self.seconds = 0, 0.0, 0.0
 
-    def cycle(self, number: int) -> Cycle:
+    def cycle(self, number: int, known: Cycle | None = None) -> Cycle:
         """Ask until the budget is spent, learn, judge."""
         want = self.plan.budgets[number] * self.study.pool_cells
         if number == 0:
@@ -153,6 +165,8 @@ class _Run:
         else:
             self._ask(number, want)
         self.learner.fit(self.labels, 1000 * self.plan.seed + number)
+        if known is not None:
+            return known
         iou, miou = self.study.judge(self.learner)
         counts = self._counts()
         return Cycle(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from scipy import ndimage
@@ -12,15 +12,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from napari_sesami.retrieve import TokenStore
 
+    Layer = tuple[Tensor, Tensor]
     Labels = Mapping[int, NDArray[np.uint8]]
 
 LearnerName = Literal["head", "retrieve"]
 BLURS = (0.7, 1.5, 4.0)  # pixels
 MEMORY = 768 << 20  # bytes of features kept
-HIDDEN, STEPS, BATCH, RATE, DECAY = 48, 300, 768, 8e-3, 1e-3
+HIDDEN, STEPS, BATCH, RATE, DECAY = 32, 220, 512, 1e-2, 1e-3
 PER_CLASS = 8000  # labelled pixels of a class that are looked at
 BALANCE = 0.5  # power by which a class is drawn less often than its share
 NOVELTY_KEYS = 768  # labelled tokens that novelty is measured against
@@ -122,9 +124,9 @@ class HeadLearner:
         self, features: Features, n_classes: int, restart: bool = True
     ) -> None:
         self.features, self.n_classes, self.restart = features, n_classes, restart
-        self._net: object = None
+        self._net: Any = None
         self._scale: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
-        self._prior = np.zeros(n_classes, np.float32)
+        self._folded: tuple[Layer, Layer]
         self._keys = np.zeros((0, 1), np.float32)
 
     def fit(self, labels: Labels, seed: int) -> None:
@@ -136,7 +138,7 @@ class HeadLearner:
             self._scale = x.mean(0), np.maximum(x.std(0), 1e-2)
         x = (x - self._scale[0]) / self._scale[1]
         self._train(x.astype(np.float32), y, seed)
-        self._prior = _prior(_counts(labels, self.n_classes), drawn)
+        self._fold(_prior(_counts(labels, self.n_classes), drawn))
         self._keys = self._labelled_tokens(labels, rng)
 
     def maps(
@@ -145,12 +147,11 @@ class HeadLearner:
         """See `Learner.maps`."""
         import torch
 
-        assert self._scale is not None
-        features = self.features(plane)
-        x = (features - self._scale[0]) / self._scale[1]
+        features = torch.from_numpy(self.features(plane))
         with torch.inference_mode():
-            logits = self._net(torch.from_numpy(x))  # type: ignore[operator]
-            logits += torch.from_numpy(self._prior)
+            first, second = self._folded
+            hidden = torch.nn.functional.linear(features, *first)
+            logits = torch.nn.functional.linear(hidden.relu_(), *second)
             p = torch.softmax(logits, -1).numpy()
         return p, self._novelty(plane, p.shape[:2]) if novelty else None
 
@@ -178,10 +179,10 @@ class HeadLearner:
                 torch.manual_seed(seed)
                 self._net = nn.Sequential(
                     nn.Linear(x.shape[1], HIDDEN),
-                    nn.GELU(),
+                    nn.ReLU(),
                     nn.Linear(HIDDEN, self.n_classes),
                 )
-        net: nn.Module = self._net  # type: ignore[assignment]
+        net: nn.Module = self._net
         counts = np.bincount(y, minlength=self.n_classes)
         weight = torch.from_numpy(np.maximum(counts, 1.0)[y] ** -BALANCE)
         data, truth = torch.from_numpy(x), torch.from_numpy(y)
@@ -194,6 +195,19 @@ class HeadLearner:
             torch.autograd.backward(loss)
             adam.step()
             plan.step()
+
+    def _fold(self, prior: NDArray[np.float32]) -> None:
+        """Put the scale of the features and the prior of the classes into the net."""
+        import torch
+
+        assert self._scale is not None
+        mean, spread = (torch.from_numpy(part) for part in self._scale)
+        first, _, second = self._net
+        with torch.no_grad():
+            weight = first.weight / spread
+            bias = first.bias - weight @ mean
+            last = second.bias + torch.from_numpy(prior)
+            self._folded = (weight, bias), (second.weight.clone(), last)
 
     def _labelled_tokens(
         self, labels: Labels, rng: np.random.Generator
