@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QComboBox, QGridLayout, QGroupBox, QLabel, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QGridLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QWidget,
+)
 from superqt.utils import signals_blocked
 
 from napari_sesami.viewer._errors import sentence
@@ -29,10 +36,10 @@ class AskBox(QGroupBox):
         self.swatch.setToolTip("Colour of the class that it looks like")
         self.words = note(HINT, "What is asked")
         self.words.setToolTip("What the region looks like now, and why it is asked")
-        self.accept = button("Accept  A", "It is what it looks like")
-        self.paint = button("Paint  W", "Paint in the outline; then N")
-        self.skip = button("Skip  S", "Leave it out; it is not asked again")
-        self.next = button("Next  N", "Go on; this one stays in the list")
+        self.accept = button("Accept (A)", "It is what it looks like")
+        self.paint = button("Paint (W)", "Paint in the outline; then N")
+        self.skip = button("Skip (S)", "Leave it out; it is not asked again")
+        self.next = button("Next (N)", "Go on; this one stays in the list")
         self.pause = button(
             "Pause", "Give the keys their usual meaning, and go on later"
         )
@@ -107,7 +114,7 @@ class AskBox(QGroupBox):
         self._entries = entries
         with signals_blocked(self.change):
             self.change.clear()
-            self.change.addItem("other class  1–9")
+            self.change.addItem("Other class (1–9)")
             for number, entry in enumerate(entries, 1):
                 icon = swatch(str(entry.color))
                 self.change.addItem(icon, f"{number}  {entry.name}", entry.id)
@@ -119,12 +126,19 @@ class AskBox(QGroupBox):
         layout.setColumnStretch(1, 1)
         self.words.setMinimumHeight(2 * self.words.fontMetrics().lineSpacing())
         layout.addWidget(self.swatch, 0, 0)
-        layout.addWidget(self.words, 0, 1, 1, 5)
-        layout.addWidget(self.accept, 1, 0, 1, 2)
-        layout.addWidget(self.change, 1, 2, 1, 4)
-        for column, widget in enumerate((self.paint, self.skip, self.next)):
-            layout.addWidget(widget, 2, 2 * column, 1, 2)
-        layout.addWidget(self.pause, 3, 0, 1, 2)
+        layout.addWidget(self.words, 0, 1)
+        for number, widgets in enumerate(
+            (
+                (self.accept, self.change),
+                (self.paint, self.skip, self.next, self.pause),
+            ),
+            1,
+        ):
+            row = QHBoxLayout()
+            row.setSpacing(4)
+            for widget in widgets:
+                row.addWidget(widget, 1)
+            layout.addLayout(row, number, 0, 1, 2)
 
     def _connect(self) -> None:
         asker = self._asker

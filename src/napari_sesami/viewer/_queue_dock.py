@@ -39,8 +39,8 @@ class QueueDock(DeskDock):
         self.maps = HeatBox(self.asker)
         self.verdict = note("", "Clicks saved against random")
         self.verdict.setToolTip(
-            "Slices drawn by lot judge: the same answers, learned in random order, tell "
-            "what choosing saved"
+            "Slices drawn by lot judge: the same answers, learned in random order, "
+            "tell what choosing saved"
         )
         self.status = StatusLine(self.desk)
         layout = QVBoxLayout(self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,6 +53,13 @@ def finished(ranking: Ranking, controls: int, ticket: Ticket) -> Ranking:
     """Choose the best of what was scored."""
     with stoppable():
         ranking.finish(controls)
+    return ranking
+
+
+def tried(ranking: Ranking, ticket: Ticket) -> Ranking:
+    """Choose among the first slice; it may have nothing left to ask."""
+    with suppress(ValueError), stoppable():
+        ranking.finish()
     return ranking
 
 

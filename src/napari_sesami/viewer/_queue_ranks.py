@@ -26,6 +26,8 @@ class Ranks:
         Scale at which the scan is read, or None before it is known.
     running
         Whether it is at work.
+    rounds
+        How many rankings have ended.
     trouble
         Why nothing could be ranked, one sentence, or "".
     verdict, advice
@@ -36,11 +38,13 @@ class Ranks:
         self._asker = asker
         self.zoom: float | None = None
         self.running = False
+        self.rounds = 0
         self.trouble = ""
         self.verdict = self.advice = ""
         self._again = False
         self._planes: list[int] = []
         self._done = 0
+        self._first = False
         self._judged = -1
         self._steps = 0
         self._later = Later(self._after, REST)
@@ -115,6 +119,7 @@ class Ranks:
         here = asker.link.plane
         ranking = queue.ranking(here, self.zoom)
         self._planes, self._done = list(ranking.planes), 0
+        self._first = not queue.open and len(self._planes) > 1
         self._step(ranking)
 
     def _step(self, ranking: Ranking) -> None:
@@ -123,7 +128,10 @@ class Ranks:
         queue, work = asker.queue, asker.desk.work
         if queue is None or not self.running:
             return
-        if self._done < len(self._planes):
+        if self._done == 1 and self._first:  # something to begin with
+            self._first = False
+            work.submit(RANK, partial(jobs.tried, ranking), self._on_first)
+        elif self._done < len(self._planes):
             plane, share = self._planes[self._done], self._done / len(self._planes)
             self._done += 1
             job = partial(jobs.scored, ranking, plane, share)
@@ -132,10 +140,18 @@ class Ranks:
             finish = partial(jobs.finished, ranking, queue.controls_wanted)
             work.submit(RANK, finish, self._on_ranked, self._on_refused)
 
+    def _on_first(self, ranking: Ranking) -> None:
+        """Show what the slice on screen gave, while others are looked at."""
+        queue = self._asker.queue
+        if queue is not None and ranking.queries:
+            queue.take_over(ranking, keep=self._asker.current)
+        self._step(ranking)
+
     def _on_ranked(self, ranking: Ranking) -> None:
         asker = self._asker
         queue = asker.queue
         self.running = False
+        self.rounds += 1
         if queue is None:
             return
         if ranking.wish.kind == queue.wish.kind:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 OUTLINE, LOOKS = "query", "query looks like"
 WIDTHS = (5.0, 2.0)  # px on screen: a dark line under a bright one
 COLORS = ("black", "#ffd600")
-SMALL, LARGE = 1 / 12, 0.8  # of the canvas: regions beyond are zoomed to
-SHOWN = 1 / 4  # of the canvas that a region then takes
+SMALL, LARGE = 1 / 20, 0.8  # of the canvas: regions beyond are zoomed to
+SHOWN = 1 / 8  # of the canvas that a small region then takes
 
 
 class Screen:
@@ -70,7 +70,7 @@ class Screen:
         ]
         camera = viewer.scene.camera
         camera.center = tuple(float(w) for w in (corners[0] + corners[1]) / 2)
-        canvas = float(min(viewer._canvas_size))
+        canvas = float(min(viewer.canvas.size))
         size = float(np.abs(corners[1] - corners[0]).max())
         share = size * float(camera.zoom) / canvas
         if not SMALL <= share <= LARGE:
