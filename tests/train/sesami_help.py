@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ from napari_sesami.train import (
     write_set,
 )
 from napari_sesami.train._sesami import Sesami, SesamiConfig
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CLASSES = {1: "disc", 2: "bar"}
 
@@ -47,8 +50,6 @@ def picture(seed: int = 0, held_out: bool = False, **options: Any) -> Picture:
     scan = Scan.from_array(image, name=f"scan{seed}", pixel_size=size, units=unit)
     made = cut_picture(scan, 0, truth, **options)
     assert made is not None
-    from dataclasses import replace
-
     return replace(made, held_out=held_out)
 
 

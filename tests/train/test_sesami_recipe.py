@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from sesami_help import batch_of, picture, recipe, tiny_file
 
 from napari_sesami.models import load_prompt_model, read_card
 from napari_sesami.prompt._render import SURE
@@ -15,8 +16,6 @@ from napari_sesami.train._labelled import regions_of
 from napari_sesami.train._sesami import ADAPTER, SesamiConfig
 from napari_sesami.train._sesami_prompts import first_prompts
 from napari_sesami.train._sesami_views import Examples, balanced, partial_mask
-
-from sesami_help import batch_of, picture, recipe, tiny_file
 
 
 def drawn(**options):
