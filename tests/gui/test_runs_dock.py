@@ -33,7 +33,7 @@ from napari_sesami.viewer._runs_curves import running_mean
 from napari_sesami.viewer._runs_words import said_memory, said_time
 
 from ._hands import settle
-from ._prompting import answered, click
+from ._prompting import click
 from ._runs import Movable, config, importable, judged_run
 
 pytestmark = pytest.mark.gui
@@ -350,7 +350,7 @@ def test_adapters_are_switched_in_the_prompt_panel_without_reloading(opened, qtb
     prompt.prompter.use(Tool.CLICK)
     click(viewer, dock.desk.link.image, (16, 18))
     qtbot.waitUntil(lambda: bool(prompt.prompter.draft.planes), timeout=SOON)
-    answered(qtbot, prompt)
+    qtbot.waitUntil(lambda: not prompt.prompter.busy, timeout=SOON)
     model = session.predictor.model
     assert model.adapter is not None
     tuned = model.key
@@ -360,7 +360,7 @@ def test_adapters_are_switched_in_the_prompt_panel_without_reloading(opened, qtb
     assert session.predictor.model is model
     assert model.adapter is None
     assert model.key != tuned
-    assert "base model" in dock.desk.message
+    qtbot.waitUntil(lambda: "base model" in dock.desk.message)
 
 
 def test_the_model_leaves_the_graphics_card_to_a_run_and_comes_back(

@@ -150,7 +150,7 @@ def test_better_on_every_class_wins():
     before = [score("disc", 0.5, 0.6, 0.7), score("bar", 0.4, 0.5, 0.6)]
     after = [score("disc", 0.7, 0.8, 0.9), score("bar", 0.5, 0.6, 0.7)]
     found = compare(before, after)
-    assert found.wins and "better, so it becomes active" in found.sentence
+    assert found.wins and "better, so use it" in found.sentence
     assert found.before["mIoU"] == pytest.approx(0.55)
     assert found.after["mIoU"] == pytest.approx(0.7)
     assert [r["class"] for r in found.rows] == ["bar", "disc"]

@@ -167,11 +167,13 @@ class SessionTraining(SessionAdapters):
         The adapter is copied to the project, so that the run can be forgotten;
         `roll_back` goes back to what was in use.
         """
-        verdict = self.judge(run)
-        if not (verdict.wins or insist):
-            raise SessionError(
-                f"{verdict.sentence} To use it all the same: adopt(run, insist=True)."
-            )
+        if not insist:
+            verdict = self.judge(run)
+            if not verdict.wins:
+                raise SessionError(
+                    f"{verdict.sentence} To use it all the same: "
+                    "adopt(run, insist=True)."
+                )
         self.use_adapter(self._kept(run))
 
     def uses(self, run: Run) -> bool:

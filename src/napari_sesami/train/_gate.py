@@ -194,7 +194,7 @@ def compare(before: Sequence[Score], after: Sequence[Score]) -> Verdict:
     if losers:
         sentence = f"{told}, but {', '.join(losers)} became worse; it stays off."
     elif gain >= GAIN:
-        sentence = f"{told}: better, so it becomes active."
+        sentence = f"{told}: better, so use it."
     else:
         sentence = f"{told}: not better, so it stays off."
     wins = gain >= GAIN and not losers

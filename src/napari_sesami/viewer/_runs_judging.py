@@ -60,11 +60,8 @@ class Judging:
         return session is not None and session.can_roll_back
 
     def adopt(self, run: Run) -> None:
-        """Use the adapter of a run, also if it did not win: the user insists."""
-        verdict = self.verdict(run)
-        if verdict is not None:
-            insist = not verdict.wins
-            self._switch(lambda session: session.adopt(run, insist=insist))
+        """Use the adapter of a run; whoever asks has seen the verdict on it."""
+        self._switch(lambda session: session.adopt(run, insist=True))
 
     def roll_back(self) -> None:
         """Go back to the adapter (or none) that was in use before."""
@@ -124,7 +121,7 @@ class Judging:
         self._asked = run
 
         def judge(ticket: Ticket) -> tuple[Run, Verdict]:
-            return run, session.judge(run)
+            return run, recorded(run) or session.judge(run)
 
         self._board.work.submit(JUDGE, judge, self._on_judged, self._on_refused)
 
@@ -140,3 +137,10 @@ class Judging:
             self.trouble[self._asked.folder] = text
             self._asked = None
         self.changed.emit()
+
+
+def recorded(run: Run) -> Verdict | None:
+    """What the worker found when the run ended: comparing takes it minutes."""
+    from napari_sesami.train import Verdict
+
+    return Verdict.read(run.folder)
