@@ -115,17 +115,17 @@ def test_only_the_pairs_are_trained_and_the_loss_reaches_them(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", ["nano", "sam"])
 def test_a_few_steps_lower_the_loss(tmp_path, kind):
-    made = recipe(tmp_path, kind, decoder=True, rate=3e-3)
-    batch = batch_of(made, 4)
+    made = recipe(tmp_path, kind, decoder=True, rate=5e-3)
+    batch = batch_of(made, 2)
     optimiser = made.optimiser(made.face.net)
     losses = []
-    for _ in range(12):
+    for _ in range(8):
         out = made.loss(batch, torch.Generator().manual_seed(0))
         optimiser.zero_grad()
         out["loss"].backward()
         optimiser.step()
         losses.append(out["loss"].item())
-    assert losses[-1] < losses[0] - 0.05
+    assert losses[-1] < losses[0] - 0.03
 
 
 @pytest.mark.parametrize("kind", ["nano", "sam"])
