@@ -46,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_models(commands)
     _add_segment(commands)
     _add_replay(commands)
+    _add_worklist(commands)
     _add_evaluate(commands)
     _add_active(commands)
     _add_train(commands)
@@ -133,6 +134,20 @@ def _add_replay(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "-o", "--out", type=Path, help="folder for the labels (default: beside it)"
     )
     replay.set_defaults(run=_lazy("napari_sesami._replay", "run"))
+
+
+def _add_worklist(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+) -> None:
+    worklist = commands.add_parser(
+        "worklist", help="state and time of every scan of a folder at work"
+    )
+    worklist.add_argument("folder", type=Path, help="the folder of scans")
+    worklist.add_argument(
+        "-p", "--project", type=Path, help="folder *.sesami (default: beside it)"
+    )
+    worklist.add_argument("--csv", type=Path, help="write the table there, too")
+    worklist.set_defaults(run=_lazy("napari_sesami._cli_worklist", "worklist"))
 
 
 def _add_evaluate(

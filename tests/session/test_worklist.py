@@ -269,7 +269,7 @@ def test_one_labelled_scan_is_enough_to_propose_the_next(engine):
     assert (labels == truth(4)).mean() > 0.97
     record = engine.finish()
     assert record["accepted"] == 3
-    assert record["miou"] > 0.99
+    assert record["agreement"] > 0.99
 
 
 def ready(engine):
@@ -447,7 +447,7 @@ def test_rounds_tell_one_model_from_the_next(tmp_path, folder):
         first, second = engine.rounds()
     assert (first.model, second.model) == ("grey-1", "grey-2")
     assert (first.rejected, second.rejected) == (1, 0)
-    assert second.miou > first.miou
+    assert second.agreement > first.agreement
 
 
 # --- superpixels
@@ -487,3 +487,24 @@ def test_superpixels_refuse_what_makes_no_sense():
     with pytest.raises(SessionError, match="one point"):
         session.assign_superpixel(["a", "b"], 1)
     assert session.assign_superpixel((-5, 900), 1) is None
+
+
+# --- the command line
+
+
+def test_the_command_prints_states_and_times(tmp_path, folder, capsys):
+    from napari_sesami.cli import main
+
+    clock = Clock()
+    with engine_of(tmp_path, folder, clock) as engine:
+        label_by_hand(engine)
+        clock.t += 12
+        engine.finish()
+    table = tmp_path / "table.csv"
+    assert main(["worklist", str(folder), "--csv", str(table)]) == 0
+    said = capsys.readouterr().out
+    assert "1 of 4 accepted" in said
+    assert "12 s each" in said
+    assert table.read_text().count("\n") == 5
+    assert main(["worklist", str(tmp_path / "nowhere")]) == 1
+    assert "nowhere" in capsys.readouterr().err

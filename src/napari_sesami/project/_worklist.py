@@ -6,8 +6,6 @@ most a few seconds of measured time.
 
 from __future__ import annotations
 
-import csv
-import re
 import time
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -18,7 +16,8 @@ from psygnal import Signal
 from napari_sesami.project import _disk
 from napari_sesami.project._entries import places
 from napari_sesami.project._errors import ProjectError, SaveError
-from napari_sesami.project._worktime import Times, times_of
+from napari_sesami.project._workfiles import counted, scans_in
+from napari_sesami.project._worktime import Times, times_of, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -142,7 +141,7 @@ class WorkList:
     @property
     def items(self) -> tuple[WorkItem, ...]:
         """All items, as people count: slice 9 before slice 10."""
-        return tuple(sorted(self._items.values(), key=lambda i: _counted(i.name)))
+        return tuple(sorted(self._items.values(), key=lambda i: counted(i.name)))
 
     def __len__(self) -> int:
         return len(self._items)
@@ -197,7 +196,7 @@ class WorkList:
     def refresh(self) -> list[str]:
         """Look at the folder again; one sentence for each thing that is different."""
         try:
-            files = {p.name: p.stat() for p in _scans_in(self.folder)}
+            files = {p.name: p.stat() for p in scans_in(self.folder)}
         except OSError as error:
             for item in self._items.values():
                 item.trouble = item.trouble or f"{self.folder} cannot be read."
@@ -293,22 +292,7 @@ class WorkList:
 
     def to_csv(self, path: str | Path) -> Path:
         """Write one line per scan: state, seconds, and what reviewing measured."""
-        keys = sorted({key for item in self for key in item.record})
-        head = ["scan", "state", "seconds", "by_hand", "finished", *keys, "trouble"]
-        target = Path(path)
-        with (
-            _disk.saying(target),
-            target.open("w", newline="", encoding="utf-8") as out,
-        ):
-            writer = csv.writer(out)
-            writer.writerow(head)
-            for i in self:
-                done = "" if i.finished is None else _stamp(i.finished)
-                facts = [i.record.get(key, "") for key in keys]
-                time_ = f"{i.seconds:.1f}"
-                hand = "no" if i.helped else "yes"
-                writer.writerow([i.name, i.state, time_, hand, done, *facts, i.trouble])
-        return target
+        return write_table(self, path)
 
     # --- inside
 
@@ -410,27 +394,3 @@ class WorkList:
 
 
 GONE = " is no longer in the folder; its labels are kept in the project."
-
-
-def _scans_in(folder: Path) -> list[Path]:
-    """Files, and folders that are one scan, that have a reader."""
-    from napari_sesami.scan import readable_extensions
-
-    known = tuple(readable_extensions())
-    return [
-        p
-        for p in folder.iterdir()
-        if not p.name.startswith(".")
-        and p.name.lower().endswith(known)
-        and (p.is_file() or p.suffix.lower() == ".zarr")
-    ]
-
-
-def _counted(name: str) -> list[Any]:
-    """Sort as people count."""
-    parts = re.split(r"(\d+)", name.casefold())
-    return [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in parts if p]
-
-
-def _stamp(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(seconds))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import time
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
+
+from napari_sesami.project import _disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,3 +89,28 @@ def times_of(items: Iterable[WorkItem]) -> Times:
         len(hand),
         len(lately),
     )
+
+
+def write_table(items: Iterable[WorkItem], path: str | Path) -> Path:
+    """Write one line per scan: state, seconds, and what reviewing measured."""
+    rows = list(items)
+    keys = sorted({key for item in rows for key in item.record})
+    head = ["scan", "state", "seconds", "by_hand", "finished", *keys, "trouble"]
+    target = Path(path)
+    with (
+        _disk.saying(target),
+        target.open("w", newline="", encoding="utf-8") as out,
+    ):
+        writer = csv.writer(out)
+        writer.writerow(head)
+        for i in rows:
+            done = "" if i.finished is None else _stamp(i.finished)
+            facts = [i.record.get(key, "") for key in keys]
+            time_ = f"{i.seconds:.1f}"
+            hand = "no" if i.helped else "yes"
+            writer.writerow([i.name, i.state, time_, hand, done, *facts, i.trouble])
+    return target
+
+
+def _stamp(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(seconds))

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from napari_sesami.project import Project, ProjectError, WorkList
 from napari_sesami.project._disk import saying, write_atomic
-from napari_sesami.project._store import ScanStore
 from napari_sesami.session._errors import SessionError
-from napari_sesami.session._labelled import LabelledScan, Teacher
+from napari_sesami.session._proposer import Proposer
 from napari_sesami.session._review import Review, Source
+from napari_sesami.session._rounds import rounds_of
 from napari_sesami.session._session import Session
 
 if TYPE_CHECKING:
@@ -23,44 +19,12 @@ if TYPE_CHECKING:
     from typing import Self
 
     from napari_sesami.project import WorkItem
+    from napari_sesami.session._labelled import LabelledScan
     from napari_sesami.session._propose import Proposed
+    from napari_sesami.session._rounds import Round
 
     Cancelled = Callable[[], bool]
     Progress = Callable[[float, str], None]
-
-PLANES = 8  # labelled planes of a volume that teach
-SOURCES = 12  # scans that teach: those accepted last
-
-
-@dataclass(frozen=True)
-class Round:
-    """Proposals of one model, before the next training: how good they were.
-
-    Attributes
-    ----------
-    model
-        Key of the prompt model, its adapter included; `name` is for people.
-    scans
-        How many scans were accepted with its proposals.
-    proposals, accepted, corrected, rejected, added
-        Objects; `added` were missing among the proposals.
-    iou, miou
-        Overlap of proposals with what was made of them, mean over scans.
-    seconds
-        Mean time per scan.
-    """
-
-    model: str
-    name: str
-    scans: int
-    proposals: int
-    accepted: int
-    corrected: int
-    rejected: int
-    added: int
-    iou: float | None
-    miou: float | None
-    seconds: float
 
 
 class DataEngine:
@@ -81,6 +45,8 @@ class DataEngine:
         The scans with their states and times.
     session, review
         The scan at work and its proposals, or None.
+    proposer
+        What makes the proposals.
     notice
         One sentence if the proposals of last time could not be read, or "".
 
@@ -116,9 +82,8 @@ class DataEngine:
         self.session: Session | None = None
         self.review: Review | None = None
         self.notice = ""
-        self.teacher = Teacher()
+        self.proposer = Proposer(self.project, self.worklist)
         self._model, self._encoder = model, token_encoder
-        self._tried: dict[tuple[Any, ...], bool] = {}
 
     # --- one scan after the other
 
@@ -223,13 +188,7 @@ class DataEngine:
 
     def sources(self, but: str | None = None) -> list[LabelledScan]:
         """The accepted scans of the list, read as they were saved last."""
-        done = [
-            i
-            for i in self.worklist
-            if i.state == "accepted" and i.usable and i.key and i.name != but
-        ]
-        done = sorted(done, key=lambda i: i.finished or 0.0)[-SOURCES:]
-        return [source for item in done if (source := self._source(item)) is not None]
+        return self.proposer.sources(but)
 
     def propose(
         self,
@@ -253,68 +212,10 @@ class DataEngine:
             `progress(fraction, text)`; a cancelled call raises `models.Cancelled`.
         """
         session = self._at_work()
-        found = self.compute(
+        found = self.proposer.compute(
             session, plane, sharpen=sharpen, progress=progress, cancelled=cancelled
         )
         return self.take(*found)
-
-    def compute(
-        self,
-        session: Session,
-        plane: int | None = None,
-        *,
-        sharpen: bool | None = None,
-        progress: Progress | None = None,
-        cancelled: Cancelled | None = None,
-    ) -> tuple[list[Proposed], Source]:
-        """Make proposals and change nothing; for a work thread."""
-        from napari_sesami.session._propose import propose_masks
-
-        begun = time.perf_counter()
-        number = session._plane(plane)
-        sources = self.sources(but=self.worklist.current)
-        if not sources:
-            raise SessionError(
-                "No scan is accepted yet: label the first one by hand and press Done, "
-                "then the model can propose for the next."
-            )
-        told = progress or _quiet
-        top = max(session.classes.ids, default=0)
-        retriever = self.teacher.retriever(
-            session.scan,
-            session.token_encoder,
-            sources,
-            top,
-            store=session.token_store(1.0),
-            progress=lambda f, text: told(0.4 * f, text),
-            cancelled=cancelled,
-        )
-        told(0.4, "Reading this scan")
-        if not session.tokens(number, 1.0, cancelled=cancelled):
-            from napari_sesami.models import Cancelled as Stopped
-
-            raise Stopped("Proposing was stopped.")
-        votes = retriever.segment(number)
-        predictor = session.predictor
-        if sharpen is None:
-            sharpen = self._sharpens(session, sources, top, cancelled)
-        told(0.6, "Outlining objects")
-        proposed = propose_masks(
-            predictor if sharpen else None,
-            session.scan,
-            number,
-            votes,
-            top,
-            taken=np.asarray(session.labels_plane(number)) > 0,
-            progress=lambda done, of: told(0.6 + 0.4 * done / of, "Outlining objects"),
-            cancelled=cancelled,
-        )
-        seconds = time.perf_counter() - begun
-        model = predictor.model
-        source = Source(
-            str(model.key), str(model.name), len(sources), seconds, bool(sharpen)
-        )
-        return proposed, source
 
     def take(self, proposed: list[Proposed], source: Source) -> Review:
         """Put proposals before the user; older ones that still wait are dropped."""
@@ -341,14 +242,7 @@ class DataEngine:
 
     def rounds(self) -> list[Round]:
         """How good the proposals of each model were, in the order of the models."""
-        done = [
-            i for i in self.worklist if i.state == "accepted" and "miou" in i.record
-        ]
-        done.sort(key=lambda i: i.finished or 0.0)
-        groups: dict[str, list[WorkItem]] = {}
-        for item in done:
-            groups.setdefault(item.record["model"], []).append(item)
-        return [_round(model, items) for model, items in groups.items()]
+        return rounds_of(self.worklist)
 
     # --- inside
 
@@ -356,54 +250,6 @@ class DataEngine:
         if self.session is None:
             raise SessionError("No scan of the work list is open; open one first.")
         return self.session
-
-    def _sharpens(
-        self,
-        session: Session,
-        sources: list[LabelledScan],
-        top: int,
-        cancelled: Cancelled | None,
-    ) -> bool:
-        """Try both ways on the scan accepted last, as if it were not labelled yet."""
-        from napari_sesami.session._propose import sharpening_helps
-
-        last, others = sources[-1], sources[:-1] or sources
-        predictor, encoder = session.predictor, session.token_encoder
-        at = (last.key, len(others), predictor.model.key, encoder.key)
-        if at not in self._tried:
-            plane, truth = next(iter(last.planes.items()))
-            teacher = Teacher(_known=self.teacher._known)
-            try:
-                retriever = teacher.retriever(
-                    last.scan, encoder, others, top, cancelled=cancelled
-                )
-            except SessionError:  # the others cannot be compared with it
-                return False
-            self._tried[at] = sharpening_helps(
-                predictor,
-                last.scan,
-                plane,
-                retriever.segment(plane),
-                truth,
-                cancelled=cancelled,
-            )
-        return self._tried[at]
-
-    def _source(self, item: WorkItem) -> LabelledScan | None:
-        folder = self.project.path / "scans" / str(item.key)
-        if not folder.is_dir():
-            return None
-        store = ScanStore(folder, read_only=True)
-        numbers = sorted(store.stored("labels"))
-        if len(numbers) > PLANES:
-            at = np.linspace(0, len(numbers) - 1, PLANES)
-            numbers = [numbers[round(i)] for i in at]
-        planes = {p: store.read_plane("labels", p) for p in numbers}
-        read = {p: labels for p, labels in planes.items() if labels is not None}
-        if not read:
-            return None
-        key = f"{item.key}/{store.state['generation']}"
-        return LabelledScan(self.project.open_scan(str(item.key)), read, True, key)
 
     def _path(self, name: str) -> Path:
         key = self.worklist[name].key
@@ -444,31 +290,3 @@ class DataEngine:
     def _begun(self) -> None:
         """Somebody is at it: what was accepted has to be accepted again."""
         self.worklist.set_state(self.item_name(), "corrected")
-
-
-def _round(model: str, items: list[WorkItem]) -> Round:
-    def total(key: str) -> int:
-        return sum(int(i.record.get(key) or 0) for i in items)
-
-    def mean(key: str) -> float | None:
-        known = [float(i.record[key]) for i in items if i.record.get(key) is not None]
-        return fmean(known) if known else None
-
-    counts = {
-        k: total(k) for k in ("proposals", "accepted", "corrected", "rejected", "added")
-    }
-    name = str(items[-1].record.get("model_name") or model)
-    seconds = fmean(i.seconds for i in items)
-    return Round(
-        model,
-        name,
-        len(items),
-        **counts,
-        iou=mean("iou"),
-        miou=mean("miou"),
-        seconds=seconds,
-    )
-
-
-def _quiet(fraction: float, text: str) -> None:
-    """Report nothing."""

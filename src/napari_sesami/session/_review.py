@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from napari_sesami.session._objects import CommittedObject
     from napari_sesami.session._session import Session
 
@@ -170,9 +168,9 @@ class Review:
     def record(self) -> dict[str, Any]:
         """What the proposals were worth: counts and overlaps.
 
-        ``iou`` is their mean overlap with the objects made of them; ``miou`` compares
-        the proposed classes with the labels as they are now, class by class, so that
-        rejected and missing objects count too.
+        ``iou`` is their mean overlap with the objects made of them; ``agreement`` is
+        the share of labelled pixels whose proposed class is the one they have now, so
+        that rejected and missing objects count too.
         """
         found = self.statuses()
         counts = {
@@ -195,7 +193,7 @@ class Review:
             **counts,
             "added": len(added),
             "iou": round(float(np.mean(overlaps)), 4) if overlaps else None,
-            "miou": self._class_overlap(planes),
+            "agreement": self._agreement(planes),
             "model": self.source.model,
             "model_name": self.source.name,
             "taught_by": self.source.taught_by,
@@ -275,25 +273,17 @@ class Review:
         final = Proposed(box, mask, p.shape, p.plane, p.class_id, 1.0)
         return as_mask(p).iou(as_mask(final))
 
-    def _class_overlap(self, planes: set[int]) -> float | None:
-        """Mean IoU over the classes that either side has, on the planes proposed."""
-        shares: list[float] = []
+    def _agreement(self, planes: set[int]) -> float | None:
+        """Share of the pixels labelled on either side that have the same class."""
+        same = either = 0
         for plane in planes:
             here = [p for p in self.proposed if p.plane == plane]
             said = as_labels(here, self.session.scan.plane_shape)
             final = self.session.labels_plane(plane)
-            shares += class_ious(said, final)
-        return round(float(np.mean(shares)), 4) if shares else None
-
-
-def class_ious(a: NDArray[Any], b: NDArray[Any]) -> list[float]:
-    """IoU of each class that at least one of two label planes has."""
-    classes = sorted({*np.unique(a), *np.unique(b)} - {0})
-    return [
-        float(np.count_nonzero((a == c) & (b == c)))
-        / float(np.count_nonzero((a == c) | (b == c)))
-        for c in classes
-    ]
+            labelled = (said > 0) | (final > 0)
+            either += int(np.count_nonzero(labelled))
+            same += int(np.count_nonzero(labelled & (said == final)))
+        return round(same / either, 4) if either else None
 
 
 def _to_dict(p: Proposed) -> dict[str, Any]:

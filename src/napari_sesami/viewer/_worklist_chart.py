@@ -52,8 +52,8 @@ class TimeBox(QWidget):
         )
         self.rounds = note("", "How good the proposals of each model were")
         self.rounds.setToolTip(
-            "Proposals by model: taken unchanged, and their overlap (IoU) with what "
-            "was accepted in the end"
+            "By model: proposals taken unchanged, their overlap (IoU) with what was "
+            "accepted in the end, and labelled pixels whose class was right at once"
         )
         self.train_button = button(
             "Retrain…", "Save, and open the panel Runs to train on all that is labelled"
@@ -145,5 +145,5 @@ def _said(r: Round) -> str:
     scans = "1 scan" if r.scans == 1 else f"{r.scans} scans"
     same = 100 * r.accepted / max(r.proposals, 1)
     overlap = "" if r.iou is None else f", IoU {r.iou:.2f}"
-    classes = "" if r.miou is None else f", classes {r.miou:.2f}"
-    return f"{r.name}: {scans}, {same:.0f} % unchanged{overlap}{classes}"
+    right = "" if r.agreement is None else f", {100 * r.agreement:.0f} % of pixels"
+    return f"{r.name}: {scans}, {same:.0f} % unchanged{overlap}{right}"

@@ -40,7 +40,7 @@ def proposing(
     predictor: Predictor,
 ) -> tuple[list[Proposed], Source]:
     """Make proposals; nothing is changed yet."""
-    return engine.compute(
+    return engine.proposer.compute(
         session,
         plane,
         progress=ticket.report,

@@ -175,8 +175,6 @@ def _counts(review: Review) -> str:
     found = review.statuses()
     parts = []
     for status in ("waiting", "accepted", "corrected", "rejected"):
-        color = OUTLINES[status][1]
-        parts.append(
-            f'<span style="color:{color}">■</span>&nbsp;{found.count(status)} {status}'
-        )
+        square = f'<span style="color:{OUTLINES[status][1]}">■</span>'
+        parts.append(f"{square}&nbsp;{found.count(status)}&nbsp;{status}")
     return " &nbsp;".join(parts)
