@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from napari_sesami.train import RunConfig
 from napari_sesami.train._control import Control
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 STEPS = 12
+os.environ["OMP_NUM_THREADS"] = "1"  # for workers; sums depend on the number of threads
 
 
 def config(more: str = "", tiny: str = "", recipe: str = "Tiny") -> RunConfig:
@@ -44,6 +48,15 @@ class StopAt(Report):
 
 def work(folder: RunFolder, **orders: str) -> Ending:
     """Train here, with orders such as ``at7="stop"``, and start again when asked."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _work(folder, orders)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _work(folder: RunFolder, orders: dict[str, str]) -> Ending:
     control = Control()
     calls = {
         int(at[2:]): lambda order=order: control.order(order)

@@ -44,7 +44,7 @@ def test_killed_and_short_of_memory_a_run_ends_as_if_undisturbed(
     run.resume()
     assert run.wait(120).state == "finished", run.log_tail()
     assert [e["micro_batch"] for e in run.events if e["event"] == "oom"] == [2]
-    assert [e["step"] for e in run.events if e["event"] == "started"] == [0, 1]
+    assert [e["step"] for e in run.events if e["event"] == "started"] == [0, 0, 1]
     assert run.facts["windows"] == [], "a worker loads no windows"
     assert run.facts["pid"] != os.getpid()
     steps, values = run.curve()

@@ -2,7 +2,7 @@
 
 from napari_sesami.session._control import Judging
 from napari_sesami.session._draft import Ask, Asked, Draft, Filled
-from napari_sesami.session._engine import DataEngine, Round
+from napari_sesami.session._engine import DataEngine
 from napari_sesami.session._entries import Answer, Budget, Entry
 from napari_sesami.session._errors import SessionError
 from napari_sesami.session._events import SessionEvents
@@ -11,6 +11,7 @@ from napari_sesami.session._proposal import Proposal, recall
 from napari_sesami.session._queue import Queue
 from napari_sesami.session._ranking import SCORES, Ranking, Wish
 from napari_sesami.session._review import Review
+from napari_sesami.session._rounds import Round
 from napari_sesami.session._session import Session
 
 __all__ = [
