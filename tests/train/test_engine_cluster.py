@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -39,16 +40,27 @@ def test_the_script_for_sbatch_has_what_the_job_needs(tmp_path: Path) -> None:
     assert f"'{tmp_path / 'my run'}' --detach" in text
 
 
-def test_the_job_for_slurm_asks_for_what_was_said(tmp_path: Path) -> None:
-    folder = begin(tmp_path / "r")
-    executor = submitit.SlurmExecutor(tmp_path / "log")
-    executor.update_parameters(time=90, gpus_per_node=2, signal_delay_s=120)
-    text = executor._make_submission_file_text("python job", "uid")
-    assert "#SBATCH --time=90" in text and "#SBATCH --gpus-per-node=2" in text
-    job = _cluster.Job(folder.path, 2)
-    again = job.checkpoint()
-    assert isinstance(again.function, _cluster.Job)
-    assert (again.function.folder, again.function.processes) == (folder.path, 2)
+def test_the_job_for_slurm_asks_for_what_was_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dry run: `sbatch` only keeps what it is given."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("srun", "sbatch"):
+        tool = tools / name
+        tool.write_text(f'#!/bin/sh\ncp "$1" {tmp_path}/asked\necho batch job 123\n')
+        tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
+    folder = begin(tmp_path / "r", "processes = 2")
+    wishes = {"slurm_partition": "gpu", "slurm_signal_delay_s": 120}
+    job = _cluster.submit(folder.path, gpus=2, hours=1.5, cluster="slurm", more=wishes)
+    assert job.job_id == "123"
+    asked = (tmp_path / "asked").read_text()
+    for line in ("time=90", "gpus-per-node=2", "partition=gpu", "job-name=sesami-r"):
+        assert f"#SBATCH --{line}\n" in asked
+    assert "#SBATCH --signal=USR2@120" in asked
+    again = _cluster.Job(folder.path, 2).checkpoint().function
+    assert (again.folder, again.processes) == (folder.path, 2)
 
 
 def test_submitit_runs_a_job_that_is_interrupted_and_goes_on(tmp_path: Path) -> None:
@@ -62,7 +74,7 @@ def test_submitit_runs_a_job_that_is_interrupted_and_goes_on(tmp_path: Path) -> 
     run.stop()
     assert "Stopped as asked" in job.result()
     assert run.wait(30).state == "cancelled"
-    here = _cluster.submit(folder.path, gpus=0, hours=0.1, cpus=1, cluster="debug")
+    here = _cluster.submit(folder.path, gpus=0, hours=0.1, cpus=1, cluster="local")
     assert here.result() == "All 12 steps are done."
     assert result(folder)
     assert len(events(folder, "started")) == 2

@@ -1,4 +1,7 @@
-"""What a run does when memory or numbers give out: smaller portions, smaller steps."""
+"""What a run does when memory or numbers give out: smaller portions, smaller steps.
+
+It is kept in the run folder, with what else the next process must do likewise.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +32,15 @@ class Ladder:
         Examples at a time that are known to be few enough; None: not tried yet.
     rate_scale
         What is left of the learning rate.
+    threads
+        Threads of torch on a CPU; sums depend on their number, in the last digit.
     again
         A process has ended so that the next one goes on from here.
     """
 
     micro_batch: int | None = None
     rate_scale: float = 1.0
+    threads: int | None = None
     again: bool = False
 
     @classmethod

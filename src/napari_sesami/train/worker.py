@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import traceback
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +78,7 @@ def _work(folder: RunFolder, rank: int, *, detached: bool) -> int:
         if not detached and not sys.stdin.isatty():
             control.listen()
         control.watch(folder, report.beat)
-    _be_modest(folder.config.device)
+    _be_modest(folder, keep=not rank)
     ending = _train(folder, report, control)
     control.close()
     if ending is None:
@@ -136,20 +137,26 @@ def _again(folder: RunFolder, options: list[str]) -> int:
     return subprocess.call(command)
 
 
-def _be_modest(device: str) -> None:
+def _be_modest(folder: RunFolder, *, keep: bool) -> None:
     """Leave a core and the right of way to windows."""
     import torch
 
     _process.step_back()
-    if device == "cpu" or not torch.cuda.is_available():
-        given = int(os.environ.get("OMP_NUM_THREADS", "0") or 0)
-        torch.set_num_threads(given or max(1, _process.cores() - 1))
+    if folder.config.device != "cpu" and torch.cuda.is_available():
+        return
+    ladder = Ladder.read(folder.ladder)
+    given = int(os.environ.get("OMP_NUM_THREADS", "0") or 0)
+    threads = ladder.threads or given or max(1, _process.cores() - 1)
+    torch.set_num_threads(threads)
+    if keep and ladder.threads is None:
+        with suppress(OSError):  # a full disk; the last digit is not worth the run
+            replace(ladder, threads=threads).write(folder.ladder)
 
 
 def _try(folder: RunFolder, args: argparse.Namespace) -> int:
     """Take a few steps at the real shapes, print what they cost, keep nothing."""
     report = Report(folder, first=True, keep=False)
-    _be_modest(folder.config.device)
+    _be_modest(folder, keep=False)
     from napari_sesami.train._dry import trial
 
     facts: dict[str, Any] | None = trial(folder, report, args.micro)
