@@ -233,6 +233,56 @@ def test_the_panel_fits_a_laptop_and_everything_has_a_tip(opened, qtbot):
                     assert named, widget
 
 
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_published_way_is_chosen_in_the_panel(opened, qtbot, number):
+    viewer, session, link, dock = opened
+    paint_three(viewer, link, qtbot, dock)
+    way = dock.way.itemText(number)
+    dock.way.setCurrentIndex(number)
+    dock.way.activated.emit(number)
+    assert dock.live.way == way != "ours"
+    expected = session.segment(way=way, zoom=1.0).labels[0]
+    qtbot.waitUntil(lambda: (result(dock) == expected).all(), timeout=SOON)
+    qtbot.waitUntil(lambda: "neighbours" in dock.facts.text(), timeout=SOON)
+    paint(viewer, link, 3, THIRD // 2)
+    qtbot.waitUntil(lambda: (result(dock) != expected).any(), timeout=SOON)
+
+
+def test_classes_that_overlap_are_layers_of_their_own(opened, qtbot):
+    viewer, session, link, dock = opened
+    paint_three(viewer, link, qtbot, dock)
+    qtbot.mouseClick(dock.overlap_tick, Qt.MouseButton.LeftButton)
+    assert session.overlap
+    layers = dock.live.layers
+    qtbot.waitUntil(
+        lambda: all(layers.class_layer(c) is not None for c in (1, 2, 3)), timeout=SOON
+    )
+    assert not layers.layer.visible
+    paint(viewer, link, 1, 2 * THIRD + THIRD // 2)  # substrate over metal: both
+    painted = session.strokes_plane() == 1
+    below = session._work.layers["below"].read(0)
+    assert (below[painted] == 3).any()
+
+    def both():
+        data = [np.asarray(layers.class_layer(c).data[...]) for c in (1, 3)]
+        return ((data[0] > 0) & (data[1] > 0))[2 * THIRD + 8 :].mean() > 0.5
+
+    qtbot.waitUntil(both, timeout=SOON)
+    press(viewer, Qt.Key.Key_Z, CONTROL)
+    qtbot.waitUntil(lambda: not both(), timeout=SOON)
+    qtbot.mouseClick(dock.overlap_tick, Qt.MouseButton.LeftButton)
+    assert layers.class_layer(1) is None and layers.layer.visible
+    assert not session.overlap
+
+
+def test_cleaning_up_keeps_the_result_until_the_next_stroke(opened, qtbot):
+    viewer, _session, link, dock = opened
+    paint_three(viewer, link, qtbot, dock)
+    qtbot.mouseClick(dock.clean_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: "parts were redrawn" in dock.desk.message, timeout=SOON)
+    assert (result(dock) == truth()).mean() > 0.9
+
+
 def test_a_closed_panel_is_let_go_of_and_strokes_still_speak(make_napari_viewer, qtbot):
     viewer, _, link, dock = begin(make_napari_viewer, qtbot, layers_of()[0])
     live, reference = dock.live, weakref.ref(dock)

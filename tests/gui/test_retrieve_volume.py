@@ -48,6 +48,74 @@ def test_the_whole_scan_is_labelled_outward_onto_disk(
     assert not folder.exists()  # temporary: there is no project
 
 
+def test_the_whole_result_is_accepted_in_one_click_and_undone_in_one_step(
+    make_napari_viewer, qtbot
+):
+    viewer, session, link, dock = begin(make_napari_viewer, qtbot, layers_of(4))
+    paint_three(viewer, link, qtbot, dock)
+    mine = np.zeros(session.scan.plane_shape, np.uint8)
+    mine[:10] = 3
+    session.write_labels(mine, plane=3)
+    qtbot.mouseClick(dock.whole.button, Qt.MouseButton.LeftButton)
+    written = dock.live.layers.labels.written
+    qtbot.waitUntil(lambda: written == set(range(4)), timeout=SOON)
+    qtbot.mouseClick(dock.whole.accept_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: "4 of 4 slices are in" in dock.desk.message, timeout=SOON)
+    for plane in range(4):
+        free = session.labels_plane(plane)[10:]
+        assert (free == result(dock, plane)[10:]).all()
+    assert (session.labels_plane(3)[:10] == 3).all()
+    session.undo()
+    assert not any(session.labels_plane(plane).any() for plane in range(3))
+    assert (session.labels_plane(3) == mine).all()
+    dock.policy.setCurrentIndex(1)
+    dock.policy.activated.emit(1)
+    qtbot.mouseClick(dock.whole.accept_button, Qt.MouseButton.LeftButton)
+    done = lambda: (session.labels_plane(3) == result(dock, 3)).all()  # noqa: E731
+    qtbot.waitUntil(done, timeout=SOON)
+
+
+def test_without_a_result_there_is_nothing_to_accept(make_napari_viewer, qtbot):
+    *_, dock = begin(make_napari_viewer, qtbot, layers_of(2))
+    qtbot.mouseClick(dock.whole.accept_button, Qt.MouseButton.LeftButton)
+    assert "press Whole scan first" in dock.status.label.text()
+
+
+def test_two_banks_are_combined(make_napari_viewer, qtbot, tmp_path):
+    viewer, session, link, dock = begin(make_napari_viewer, qtbot, layers_of()[0])
+    paint_three(viewer, link, qtbot, dock)
+    banks = [session.export_bank(tmp_path / f"{n}.bank", zoom=1.0) for n in "ab"]
+    dock.banks.combine(banks, tmp_path / "both.bank")
+    qtbot.waitUntil(lambda: "both.bank holds" in dock.desk.message, timeout=SOON)
+    assert (tmp_path / "both.bank").is_file()
+    (tmp_path / "bad.bank").write_bytes(b"no bank")
+    dock.banks.combine([banks[0], tmp_path / "bad.bank"], tmp_path / "c.bank")
+    said = lambda: "cannot be read as a bank" in dock.desk.message  # noqa: E731
+    qtbot.waitUntil(said, timeout=SOON)
+
+
+def test_strokes_on_the_data_bar_are_said_to_teach_nothing(make_napari_viewer, qtbot):
+    from dataclasses import replace
+
+    from .test_retrieve_live import paint
+
+    data = layers_of()[0]
+    viewer, session, _link, dock = begin(make_napari_viewer, qtbot, data)
+    ignore = np.zeros(data.shape, bool)
+    ignore[100:] = True
+    barred = Session(replace(session.scan, ignore=ignore))
+    barred.token_encoder = Texture()
+    for name in ("substrate", "oxide", "metal"):
+        barred.classes.add(name)
+    link = dock.desk.take(barred)
+    paint(viewer, link, 3, 110)
+    said = lambda: "All strokes lie on the data bar" in dock.desk.message  # noqa: E731
+    qtbot.waitUntil(said, timeout=SOON)
+    paint(viewer, link, 1, 20)
+    qtbot.waitUntil(lambda: result_classes(dock) == {0, 1}, timeout=SOON)
+    assert not result(dock)[100:].any()
+
+
 def test_a_stopped_run_keeps_what_is_done(make_napari_viewer, qtbot):
     viewer, _session, link, dock = begin(make_napari_viewer, qtbot, layers_of(6))
     paint_three(viewer, link, qtbot, dock)

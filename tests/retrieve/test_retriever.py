@@ -208,3 +208,71 @@ def test_planes_looked_at_are_not_all_kept_in_memory():
         retriever.segment(plane, refine=False)
     assert len(retriever._sums) <= 2
     np.testing.assert_array_equal(retriever.segment(0).votes, first)
+
+
+def dimmed(shape=(200, 170)) -> Scan:
+    rng = np.random.default_rng(0)
+    return Scan.from_array(rng.random(shape).astype(np.float32))
+
+
+def test_the_tile_that_is_looked_at_comes_first_then_outward():
+    seen = []
+
+    class Watching(Texture):
+        def encode(self, view, normalise=False):
+            seen.append(float(view.mean()))
+            return super().encode(view, normalise)
+
+    scan = dimmed()
+    store = TokenStore(scan, Watching())
+    plan = store._plan(scan.plane_shape)
+    store.plane(0, near=(190, 160))
+    means = [float(plan.cut(scan.grey(), i).mean()) for i in plan.order((190, 160))]
+    assert seen == pytest.approx(means, abs=1e-6)
+    assert plan.order((190, 160))[0] == len(plan) - 1
+
+
+def test_after_a_crash_only_the_missing_tiles_are_computed(tmp_path):
+    scan = dimmed()
+    first = TokenStore(scan, Texture(), folder=tmp_path)
+
+    def crash(done, total):
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        first.plane(0, progress=crash)
+    again = TokenStore(scan, Texture(), folder=tmp_path)
+    tokens = again.plane(0)
+    assert again.encoder.calls == len(again._plan(scan.plane_shape)) - 4
+    np.testing.assert_array_equal(tokens, TokenStore(scan, Texture()).plane(0))
+    assert not list(tmp_path.rglob("*.tiles"))
+    reopened = TokenStore(scan, Texture(), folder=tmp_path).plane(0)
+    np.testing.assert_array_equal(tokens, reopened)
+
+
+@pytest.mark.parametrize("shape", [(50, 43, 7), (50, 43), (10, 10, 5)])
+def test_a_cache_of_another_version_is_computed_again(tmp_path, shape):
+    scan = dimmed()
+    TokenStore(scan, Texture(), folder=tmp_path).plane(0)
+    file = next(tmp_path.rglob("0.npy"))
+    np.save(file, np.ones(shape, np.float16))
+    again = TokenStore(scan, Texture(), folder=tmp_path)
+    expected = TokenStore(scan, Texture()).plane(0)
+    np.testing.assert_array_equal(again.plane(0), expected)
+    assert again.encoder.calls > 0
+
+
+def test_a_full_disk_costs_the_cache_and_is_said(tmp_path, monkeypatch):
+    import errno
+    import os
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    store = TokenStore(dimmed(), Texture(), folder=tmp_path)
+    tokens = store.plane(0)
+    assert tokens is not None and store.plane(0) is tokens
+    assert "No space left on device" in store.trouble
+    assert not list(tmp_path.rglob("*.tmp")) and not list(tmp_path.rglob("*.npy"))

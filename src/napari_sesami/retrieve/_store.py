@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import tempfile
 from collections import OrderedDict
 from hashlib import blake2b
@@ -45,6 +46,11 @@ class TokenStore:
         Where token files are kept; None keeps nothing on disk.
     memory
         Bytes of tokens kept in memory.
+
+    Attributes
+    ----------
+    trouble
+        One sentence if tokens could not be kept on disk, else nothing.
     """
 
     def __init__(
@@ -58,6 +64,7 @@ class TokenStore:
     ) -> None:
         self.scan, self.encoder, self.zoom = scan, encoder, zoom
         self._folder, self._memory = folder, memory
+        self.trouble = ""
         self._planes: OrderedDict[int, NDArray[np.float32]] = OrderedDict()
 
     @property
@@ -85,48 +92,69 @@ class TokenStore:
         self,
         index: int,
         *,
+        near: tuple[float, float] | None = None,
         progress: Progress | None = None,
         cancelled: Cancelled | None = None,
     ) -> NDArray[np.float32] | None:
-        """Tokens (h, w, D) of a plane; None if `cancelled` said so on the way."""
+        """Tokens (h, w, D) of a plane; None if `cancelled` said so on the way.
+
+        The tile around the pixel `near` is computed first, then outward. Each tile is
+        kept on disk until the plane is whole, so that a crash costs one tile.
+        """
         tokens = self._planes.get(index)
         if tokens is None:
             tokens = self._load(index)
         if tokens is None:
-            tokens = self._encode(index, progress, cancelled)
+            tokens = self._encode(index, near, progress, cancelled)
             if tokens is None:
                 return None
-            self._save(index, tokens)
+            self._save(self._file(index), tokens)
+            self._drop_tiles(index)
         self._remember(index, tokens)
         return tokens
 
     def _encode(
-        self, index: int, progress: Progress | None, cancelled: Cancelled | None
+        self,
+        index: int,
+        near: tuple[float, float] | None,
+        progress: Progress | None,
+        cancelled: Cancelled | None,
     ) -> NDArray[np.float32] | None:
-        import torch
-
         image = resized(self.scan.grey(index), self.zoom)
+        stride = self.encoder.stride
+        plan = self._plan(image.shape)
+        h, w = (-(-n // stride) for n in image.shape)
+        out = np.zeros((h, w, self.encoder.dim), np.float32)
+        middle = None if near is None else [k * self.zoom for k in near]
+        for done, i in enumerate(plan.order(middle), 1):
+            if cancelled is not None and cancelled():
+                return None
+            file = self._tile_file(index, i) if len(plan) > 1 else None
+            side = [-(-n // stride) for n in plan.size(i)]
+            tokens = self._read(file, (*side, self.encoder.dim))
+            if tokens is None:
+                tokens = self._encode_tile(plan.cut(image, i))
+                self._save(file, tokens)
+            plan.place(out, tokens, i, stride)
+            if progress is not None:
+                progress(done, len(plan))
+        return out
+
+    def _plan(self, shape: tuple[int, ...]) -> TilePlan:
         stride = self.encoder.stride
         tile = max(stride, self.encoder.tile // stride * stride)
         overlap = min(OVERLAP, tile - stride) // stride * stride
-        plan = TilePlan.of(image.shape, tile=tile, overlap=overlap, align=stride)
-        h, w = (-(-n // stride) for n in image.shape)
-        out = np.zeros((h, w, self.encoder.dim), np.float32)
-        for i in range(len(plan)):
-            if cancelled is not None and cancelled():
-                return None
-            view = torch.from_numpy(np.ascontiguousarray(plan.cut(image, i)))[
-                None, None
-            ]
-            with torch.inference_mode():
-                found = self.encoder.encode(
-                    view.to(self.encoder.device), normalise=True
-                )
-            tokens = found[0].permute(1, 2, 0).float().cpu().numpy()
-            plan.place(out, tokens, i, stride)
-            if progress is not None:
-                progress(i + 1, len(plan))
-        return out
+        return TilePlan.of(shape, tile=tile, overlap=overlap, align=stride)
+
+    def _encode_tile(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Tokens of one tile, rounded as on disk: the same before and after a crash."""
+        import torch
+
+        view = torch.from_numpy(np.ascontiguousarray(pixels))[None, None]
+        with torch.inference_mode():
+            found = self.encoder.encode(view.to(self.encoder.device), normalise=True)
+        tokens = found[0].permute(1, 2, 0).half().float().cpu()
+        return np.asarray(tokens.numpy())
 
     def _remember(self, index: int, tokens: NDArray[np.float32]) -> None:
         self._planes[index] = tokens
@@ -142,19 +170,38 @@ class TokenStore:
             None if self._folder is None else self._folder / self.key / f"{index}.npy"
         )
 
+    def _tile_file(self, index: int, tile: int) -> Path | None:
+        file = self._file(index)
+        return None if file is None else file.with_suffix(".tiles") / f"{tile}.npy"
+
+    def _drop_tiles(self, index: int) -> None:
+        file = self._file(index)
+        if file is not None:
+            shutil.rmtree(file.with_suffix(".tiles"), ignore_errors=True)
+
     def _load(self, index: int) -> NDArray[np.float32] | None:
-        path = self._file(index)
+        sides = (math.ceil(n * self.zoom - 1e-6) for n in self.scan.plane_shape)
+        h, w = (-(-max(1, n) // self.encoder.stride) for n in sides)
+        return self._read(self._file(index), (h, w, self.encoder.dim))
+
+    def _read(
+        self, path: Path | None, shape: tuple[int, ...]
+    ) -> NDArray[np.float32] | None:
+        """Read tokens of this shape; anything else is computed again.
+
+        That is what a crash cut short, and what another version left behind.
+        """
         if path is None or not path.is_file():
             return None
         try:
             tokens = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError):  # cut short by a crash: computed again
+        except (OSError, ValueError, EOFError):
             return None
-        return tokens.astype(np.float32) if tokens.ndim == 3 else None
+        good = tokens.shape == shape and tokens.dtype == np.float16
+        return tokens.astype(np.float32) if good else None
 
-    def _save(self, index: int, tokens: NDArray[np.float32]) -> None:
+    def _save(self, path: Path | None, tokens: NDArray[np.float32]) -> None:
         """Write atomically; a full or read-only disk costs the cache, not the work."""
-        path = self._file(index)
         if path is None:
             return
         try:
@@ -166,8 +213,12 @@ class TokenStore:
                 os.replace(name, path)
             finally:
                 Path(name).unlink(missing_ok=True)
-        except OSError:
+        except OSError as error:
             self._folder = None
+            self.trouble = (
+                f"Tokens cannot be kept on disk ({error.strerror or error}); they stay "
+                "in memory, and another session computes them again."
+            )
 
 
 def resized(image: NDArray[np.float32], zoom: float) -> NDArray[np.float32]:

@@ -1,5 +1,6 @@
 """Session: one scan at work, the one object that everything drives."""
 
+from napari_sesami.session._clean import Cleaned, clean_plane
 from napari_sesami.session._control import Judging
 from napari_sesami.session._draft import Ask, Asked, Draft, Filled
 from napari_sesami.session._engine import DataEngine
@@ -20,6 +21,7 @@ __all__ = [
     "Ask",
     "Asked",
     "Budget",
+    "Cleaned",
     "CommittedObject",
     "DataEngine",
     "Draft",
@@ -36,5 +38,6 @@ __all__ = [
     "SessionError",
     "SessionEvents",
     "Wish",
+    "clean_plane",
     "recall",
 ]

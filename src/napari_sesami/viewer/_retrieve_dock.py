@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QTabWidget, QVBoxLayout, QWidget
+from superqt.utils import signals_blocked
 
 from napari_sesami.viewer._desk_dock import DeskDock
 from napari_sesami.viewer._errors import sentence
@@ -22,9 +23,17 @@ from napari_sesami.viewer._status import StatusLine
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+    from napari_sesami.retrieve import Way
+
 WIDTH = 300  # px; with the dock's frame this stays below 320
-SCALES = (("automatic", None), ("1×", 1.0), ("½×", 0.5), ("2×", 2.0))
-POLICIES = (("free pixels only", False), ("overwrite labels", True))
+SCALES = (("auto", None), ("1×", 1.0), ("½×", 0.5), ("2×", 2.0))
+WAYS: tuple[tuple[str, Way], ...] = (
+    ("ours", "ours"),
+    ("distance", "distance"),
+    ("attention", "attention"),
+    ("histogram", "histogram"),
+)
+POLICIES = (("free pixels", False), ("overwrite", True))
 
 
 class StrokesDock(DeskDock):
@@ -50,6 +59,20 @@ class StrokesDock(DeskDock):
         self.scale = _combo(
             "Scale at which the scan is read: ½ sees more around each pixel",
             [name for name, _ in SCALES],
+            letters=3,
+        )
+        self.way = _combo(
+            "How strokes become labels: our way, or one as it was published: distance "
+            "and attention (AOI-SSL), histogram (Hummingbird)",
+            [name for name, _ in WAYS],
+        )
+        self.overlap_tick = tick(
+            "Overlap",
+            "Classes may overlap: each is found by itself, paint over paint is both",
+            self.live.overlap,
+        )
+        self.clean_button = button(
+            "Clean up", "Let the prompt model redraw the parts it agrees with"
         )
         self.facts = note("", "What the strokes gave")
         self.accept_button = button(
@@ -79,9 +102,12 @@ class StrokesDock(DeskDock):
         self.desk.why_wanted.disconnect(self._on_why)
 
     def _compose(self) -> None:
-        first, second = QHBoxLayout(), QHBoxLayout()
-        for widget in (self.live_tick, self.fine_tick, self.scale):
+        first, ways, second = QHBoxLayout(), QHBoxLayout(), QHBoxLayout()
+        for widget in (self.live_tick, self.fine_tick, self.clean_button):
             first.addWidget(widget)
+        ways.addWidget(self.way, 1)
+        ways.addWidget(self.scale)
+        ways.addWidget(self.overlap_tick)
         second.addWidget(self.accept_button, 1)
         second.addWidget(self.policy)
         self.tabs = QTabWidget()
@@ -96,6 +122,7 @@ class StrokesDock(DeskDock):
             self.tabs.setTabToolTip(self.tabs.addTab(part, title), tip)
         layout = QVBoxLayout(self)
         layout.addLayout(first)
+        layout.addLayout(ways)
         layout.addWidget(self.facts)
         layout.addLayout(second)
         layout.addWidget(self.whole)
@@ -109,14 +136,22 @@ class StrokesDock(DeskDock):
         self.desk.why_wanted.connect(self._on_why)
         self.live_tick.toggled.connect(self._on_live)
         self.fine_tick.toggled.connect(self.live.set_refine)
+        self.overlap_tick.toggled.connect(self.live.set_overlap)
+        self.way.activated.connect(self._on_way)
         self.scale.activated.connect(self._on_scale)
+        self.policy.activated.connect(self._on_policy)
+        self.clean_button.clicked.connect(self._on_clean)
         self.accept_button.clicked.connect(self._on_accept)
 
     def _reflect(self) -> None:
         """Show what is known, whoever changed it."""
         live = self.live
         here = self.desk.link is not None
-        self.accept_button.setEnabled(here and live.last is not None)
+        for made in (self.accept_button, self.clean_button):
+            made.setEnabled(here and live.last is not None)
+        with signals_blocked(self.overlap_tick):
+            self.overlap_tick.setChecked(live.overlap)
+        self.way.setCurrentIndex([way for _, way in WAYS].index(live.way))
         if not here:
             text = "Open a scan, name two classes, paint a stroke of each."
         elif live.last is None:
@@ -127,6 +162,7 @@ class StrokesDock(DeskDock):
                 f"{strokes} strokes of {live.last.classes} classes, read at "
                 f"{live.zoom:g}× in {1000 * live.seconds:.0f} ms."
             )
+            text += f"\n{live.last.told}" if live.last.told else ""
         self.facts.setText(text)
 
     def _on_live(self, on: bool) -> None:
@@ -134,6 +170,18 @@ class StrokesDock(DeskDock):
 
     def _on_scale(self, index: int) -> None:
         self.live.set_zoom(SCALES[index][1])
+
+    def _on_way(self, index: int) -> None:
+        self.live.set_way(WAYS[index][1])
+
+    def _on_policy(self, index: int) -> None:
+        self.whole.overwrite = POLICIES[index][1]
+
+    def _on_clean(self) -> None:
+        try:
+            self.live.clean_up()
+        except (ValueError, OSError) as error:
+            self.desk.say(sentence(error))
 
     def _on_accept(self) -> None:
         try:
@@ -146,7 +194,7 @@ class StrokesDock(DeskDock):
         self.why.ask()
 
 
-def _combo(tip: str, names: list[Any]) -> QComboBox:
+def _combo(tip: str, names: list[Any], letters: int = 5) -> QComboBox:
     made = QComboBox()
     made.addItems(names)
     made.setToolTip(tip)
@@ -154,5 +202,5 @@ def _combo(tip: str, names: list[Any]) -> QComboBox:
     made.setSizeAdjustPolicy(
         QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
     )
-    made.setMinimumContentsLength(5)
+    made.setMinimumContentsLength(letters)
     return made

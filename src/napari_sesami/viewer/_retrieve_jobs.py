@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +11,13 @@ import numpy as np
 from napari_sesami.viewer._work import Cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from napari_sesami.retrieve import Labelled, Reason, Repeats, Retriever
-    from napari_sesami.session import Session
+    from napari_sesami.retrieve import Labelled, Reason, Repeats, Retriever, Way
+    from napari_sesami.session import Cleaned, Session
     from napari_sesami.viewer._work import Ticket
 
 THUMBNAIL = 96  # pixels of the scan
@@ -37,12 +37,18 @@ class How:
         Whether labels are sharpened in a second pass.
     maps
         Keys of the maps that are shown.
+    way
+        Ours, or one of the published ways.
+    overlap
+        Whether classes may overlap: each is found by itself.
     """
 
     zoom: float = 1.0
     off: frozenset[int] = frozenset()
     refine: bool = True
     maps: tuple[str, ...] = ()
+    way: Way = "ours"
+    overlap: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,8 @@ class Found:
     classes: int
     seconds: float
     maps: dict[str, Labelled] = field(default_factory=dict)
+    masks: NDArray[np.bool_] | None = None  # (H, W, C) if classes may overlap
+    told: str = ""  # what was chosen or left out, for the panel
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,9 @@ def retriever_of(
             plane, how.zoom, progress=progress, cancelled=cancelled
         ):
             raise Cancelled
-        retriever = session.retriever(how.zoom, cancelled, tune=tune)
+        retriever = session.retriever(
+            how.zoom, cancelled, tune=tune, overlap=how.overlap
+        )
     except models.Cancelled:
         raise Cancelled from None
     for stroke in retriever.bank.strokes:
@@ -105,21 +115,110 @@ def quick(session: Session, plane: int, how: How, ticket: Ticket) -> Found:
     """Label a plane at once, without refining."""
     begun = perf_counter()
     retriever = retriever_of(session, how, ticket, plane=plane, tune=False)
-    labels = retriever.quick(plane)
-    strokes = facts(retriever)
-    classes = len({s.class_id for s in strokes if s.stroke not in how.off})
-    return Found(plane, labels, strokes, classes, perf_counter() - begun)
+    masks = None
+    if how.overlap:
+        rough = replace(how, refine=False)
+        labels, masks = _overlapping(retriever, plane, rough, ticket)
+    else:
+        labels = retriever.quick(plane, how.way)
+    return _found(retriever, plane, labels, how, begun, masks=masks)
 
 
 def refined(session: Session, plane: int, how: How, ticket: Ticket) -> Found:
     """Label a plane with fine borders, and give what maps need."""
     begun = perf_counter()
     retriever = retriever_of(session, how, ticket, plane=plane, tune=True)
-    said = retriever.segment(plane, refine=how.refine, check=ticket.check)
+    said = retriever.segment(plane, refine=how.refine, way=how.way, check=ticket.check)
+    labels, masks = said.labels, None
+    if how.overlap:
+        labels, masks = _overlapping(retriever, plane, how, ticket)
+    maps = dict.fromkeys(how.maps, said)
+    return _found(retriever, plane, labels, how, begun, maps=maps, masks=masks)
+
+
+def _overlapping(
+    retriever: Retriever, plane: int, how: How, ticket: Ticket
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """The likeliest class of each pixel, and every class by itself."""
+    from napari_sesami.retrieve import overlapping
+
+    said = overlapping(
+        retriever, plane, way=how.way, refine=how.refine, check=ticket.check
+    )
+    labels = (said.votes.argmax(-1) + 1).astype(np.uint8)
+    ignore = retriever.store.scan.ignore
+    if ignore is not None:
+        labels[ignore] = 0
+    return labels, said.masks
+
+
+def _found(
+    retriever: Retriever,
+    plane: int,
+    labels: NDArray[np.uint8],
+    how: How,
+    begun: float,
+    **more: Any,
+) -> Found:
     strokes = facts(retriever)
     classes = len({s.class_id for s in strokes if s.stroke not in how.off})
-    maps = dict.fromkeys(how.maps, said)
-    return Found(plane, said.labels, strokes, classes, perf_counter() - begun, maps)
+    seconds = perf_counter() - begun
+    told = told_of(retriever, how)
+    return Found(plane, labels, strokes, classes, seconds, told=told, **more)
+
+
+def told_of(retriever: Retriever, how: How) -> str:
+    """What leaving out strokes chose, and what a large bank leaves out."""
+    lines = []
+    if how.overlap and how.way in retriever.overlap_choices:
+        limits = retriever.overlap_choices[how.way][1].thresholds
+        lines.append("Thresholds " + ", ".join(f"{t:.2f}" for t in limits) + ".")
+    elif how.way != "ours":
+        chosen = retriever.settings(how.way)
+        heat = "" if how.way == "distance" else f", temperature {chosen.beta:g}"
+        lines.append(f"Chosen by left-out strokes: {chosen.k} neighbours{heat}.")
+    if retriever.voters.condensed is not None:
+        lines.append(retriever.voters.condensed.sentence)
+    if retriever.store.trouble:
+        lines.append(retriever.store.trouble)
+    return "\n".join(lines)
+
+
+def cleaned(
+    session: Session, plane: int, how: How, ticket: Ticket, predictor: Any
+) -> tuple[int, NDArray[np.uint8], Cleaned]:
+    """Label a plane and let the prompt model redraw what it agrees with."""
+    from napari_sesami.session import clean_plane
+
+    def progress(done: int, total: int) -> None:
+        ticket.report(done / max(total, 1), f"Cleaning up: part {done} of {total}.")
+
+    retriever = retriever_of(session, how, ticket, plane=plane, tune=True)
+    said = retriever.segment(plane, refine=how.refine, way=how.way, check=ticket.check)
+    labels, told = clean_plane(
+        predictor,
+        session.scan,
+        plane,
+        said.labels,
+        said.votes,
+        progress=progress,
+        check=ticket.check,
+    )
+    return plane, labels, told
+
+
+def combined_bank(
+    session: Session, banks: list[Path], path: Path, ticket: Ticket
+) -> tuple[Path, int]:
+    """Write one bank of several."""
+    return session.combine_banks(banks, path)
+
+
+def plane_of(
+    read: Callable[[int], NDArray[np.uint8]], plane: int, ticket: Ticket
+) -> tuple[int, NDArray[np.uint8]]:
+    """Read a plane of a whole scan's result."""
+    return plane, np.array(read(plane))
 
 
 def one_of_all(
@@ -127,10 +226,15 @@ def one_of_all(
 ) -> int:
     """Label a plane of a whole scan and write it; gives its number."""
     retriever = retriever_of(session, how, ticket, plane=plane, tune=True)
-    said = retriever.segment(plane, refine=how.refine, check=ticket.check)
+    if how.overlap:
+        labels, _ = _overlapping(retriever, plane, how, ticket)
+    else:
+        labels = retriever.segment(
+            plane, refine=how.refine, way=how.way, check=ticket.check
+        ).labels
     if plane != keep:
         retriever.forget(plane)
-    disk[plane] = said.labels
+    disk[plane] = labels
     return plane
 
 

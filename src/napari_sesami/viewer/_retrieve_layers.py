@@ -84,6 +84,11 @@ class Planes(PlaneArray):
             return np.asarray(self._disk[number])
         return self._nothing
 
+    @property
+    def known(self) -> list[int]:
+        """The planes that have a result."""
+        return sorted(self.written | {n for n, own in self._own.items() if own.any()})
+
     def put(self, number: int, pixels: NDArray[Any]) -> bool:
         """Take over a plane; False if it was the same already."""
         old = self._own.get(number)
@@ -135,6 +140,7 @@ class ResultLayers:
         self.shape = shape[:-1] if link.session.scan.is_rgb else shape
         self.labels = Planes(self.shape, np.uint8)
         self._layer: Labels | None = None
+        self._classes: dict[int, tuple[Planes, Labels]] = {}
         self._maps: dict[str, tuple[Planes, Image]] = {}
 
     @property
@@ -151,7 +157,8 @@ class ResultLayers:
         """Draw the labels of a plane."""
         changed = self.labels.put(plane, labels)
         if self.layer is None:
-            self._layer = self._add_labels()
+            name = f"{self._link.image.name} from strokes"
+            self._layer = self._add_labels(self.labels, name)
         elif changed:
             self.redraw()
 
@@ -160,9 +167,50 @@ class ResultLayers:
         if self.layer is not None:
             self.layer.refresh(thumbnail=False, extent=False, highlight=False)
 
+    def show_overlap(self, plane: int, masks: NDArray[np.bool_] | None) -> None:
+        """Draw every class by itself, (H, W, C); None takes those layers away."""
+        if masks is None:
+            self.hide_overlap()
+            return
+        for entry in self._link.session.classes:
+            if entry.id > masks.shape[-1]:
+                continue
+            known = self._classes.get(entry.id)
+            if known is None or known[1] not in self._viewer.layers:
+                planes = Planes(self.shape, np.uint8)
+                layer = self._add_labels(
+                    planes, f"{self._link.image.name} {entry.name}"
+                )
+                known = self._classes[entry.id] = (planes, layer)
+            found = np.where(masks[..., entry.id - 1], entry.id, 0)
+            if known[0].put(plane, found.astype(np.uint8)):
+                known[1].refresh(thumbnail=False, extent=False, highlight=False)
+        if self.layer is not None:
+            self.layer.visible = False
+
+    def hide_overlap(self) -> None:
+        """Take the layers of single classes out of the viewer."""
+        if not self._classes:
+            return
+        for _, layer in self._classes.values():
+            if layer in self._viewer.layers:
+                self._viewer.layers.remove(layer)
+        self._classes.clear()
+        if self.layer is not None:
+            self.layer.visible = True
+
+    def class_layer(self, class_id: int) -> Labels | None:
+        """The layer of one class, if classes may overlap."""
+        known = self._classes.get(class_id)
+        shown = known is not None and known[1] in self._viewer.layers
+        return known[1] if known is not None and shown else None
+
     def blank(self) -> None:
         """Show nothing, after the last stroke is gone."""
         self.labels.clear()
+        for planes, layer in self._classes.values():
+            planes.clear()
+            layer.refresh(thumbnail=False, extent=False, highlight=False)
         for planes, image in self._maps.values():
             planes.clear()
             image.refresh(thumbnail=False, extent=False, highlight=False)
@@ -170,10 +218,9 @@ class ResultLayers:
 
     def recolor(self) -> None:
         """Follow the class table."""
-        if self._layer is not None:
-            colors = {entry.id: entry.color for entry in self._link.session.classes}
-            self._layer.colormap = colormap_of(colors)
-            self._layer.metadata[KEPT_CLASSES] = tuple(self._link.session.classes)
+        several = [layer for _, layer in self._classes.values()]
+        for layer in several if self._layer is None else [self._layer, *several]:
+            self._color(layer)
 
     def show_map(self, kind: MapKind, plane: int, pixels: NDArray[np.float32]) -> None:
         """Draw a map of a plane."""
@@ -204,24 +251,29 @@ class ResultLayers:
         """Take the layers out, and what they hold on disk only for a while."""
         for kind in MAPS:
             self.hide_map(kind)
+        self.hide_overlap()
         if self.layer is not None:
             self._viewer.layers.remove(self.layer)
         self._layer = None
         self.labels.drop_disk()
 
-    def _add_labels(self) -> Labels:
+    def _color(self, layer: Labels) -> None:
+        colors = {entry.id: entry.color for entry in self._link.session.classes}
+        layer.colormap = colormap_of(colors)
+        layer.metadata[KEPT_CLASSES] = tuple(self._link.session.classes)
+
+    def _add_labels(self, planes: Planes, name: str) -> Labels:
         image = self._link.image
         active = self._viewer.layers.selection.active
         layer = self._viewer.add_labels(
-            self.labels,
-            name=f"{image.name} from strokes",
+            planes,
+            name=name,
             opacity=0.45,
             multiscale=False,
             metadata={"sesami_layer": "retrieved"},
             **spatial_kwargs(image),
         )
-        self._layer = layer
-        self.recolor()
+        self._color(layer)
         layer.editable = False
         self._below_strokes(layer)
         self._viewer.layers.selection.active = active

@@ -11,69 +11,56 @@ from psygnal import Signal
 from napari_sesami.viewer import _retrieve_jobs as jobs
 from napari_sesami.viewer._errors import ViewerError
 from napari_sesami.viewer._later import Later
+from napari_sesami.viewer._prompter import prompter_of
 from napari_sesami.viewer._retrieve_layers import MAPS, ResultLayers
-from napari_sesami.viewer._retrieve_whole import WholeScan
+from napari_sesami.viewer._retrieve_options import LiveOptions
+from napari_sesami.viewer._retrieve_whole import AcceptAll, WholeScan
 
 if TYPE_CHECKING:
-    from napari_sesami.session import Session
+    from numpy.typing import NDArray
+
+    from napari_sesami.session import Cleaned, Session
     from napari_sesami.viewer._desk import Desk
     from napari_sesami.viewer._link import Link
-    from napari_sesami.viewer._retrieve_jobs import Found, How, StrokeFacts
+    from napari_sesami.viewer._retrieve_jobs import Found, StrokeFacts
 
-QUICK, REFINE, SCALE, WHY, WORTH = (
+QUICK, REFINE, SCALE, WHY, WORTH, CLEAN = (
     "strokes",
     "fine borders",
     "scale of strokes",
     "why",
     "worth of strokes",
+    "clean up",
 )
-SLOW_TOPICS = (REFINE, SCALE, WHY, WORTH)
+SLOW_TOPICS = (REFINE, SCALE, WHY, WORTH, CLEAN)
 REST = 250  # ms without a stroke before borders are refined
 
 
-class Live:
+class Live(LiveOptions):
     """Keeps labels, maps and reasons in step with the strokes.
 
     Attributes
     ----------
-    on
-        Whether a stroke is answered by itself.
-    auto
-        Whether the scale at which the scan is read is chosen from the strokes.
-    zoom
-        That scale.
-    vote_class
-        Class whose votes are shown as a map.
     last
         The labels found last.
     """
 
-    changed = Signal()
-    """labels, strokes, options: whatever a dock reflects"""
     explained = Signal(object)
     """list of `Why`"""
     progressed = Signal(int, int)
     """planes of the whole scan: done, all"""
 
     def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self.on = True
-        self.auto = True
-        self.zoom = 1.0
-        self.refine = True
-        self.vote_class = 1
-        self.maps: set[str] = set()
-        self.off: set[int] = set()
+        super().__init__(desk)
         self.worth: dict[int, float] = {}
         self.last: Found | None = None
         self.seconds = 0.0  # that the labels took after the last stroke
-        self.layers: ResultLayers | None = None
         self._judging = False
         self.whole = WholeScan(self)
+        self.accept_all = AcceptAll(self)
         self._link: Link | None = None
         self._session: Session | None = None
         self._shown = -1
-        self._scaled: frozenset[int] = frozenset()
         self._soon = Later(self.request, 0)
         self._rest = Later(self._refine, REST)
         desk.session_changed.connect(self._on_session)
@@ -93,12 +80,6 @@ class Live:
         return self.desk.link
 
     @property
-    def how(self) -> How:
-        """How the strokes are read now."""
-        shown = tuple(kind.key for kind in MAPS if kind.key in self.maps)
-        return jobs.How(self.zoom, frozenset(self.off), self.refine, shown)
-
-    @property
     def strokes(self) -> tuple[StrokeFacts, ...]:
         """What the bank held when labels were found last."""
         return () if self.last is None else self.last.strokes
@@ -111,51 +92,6 @@ class Live:
         session, plane = self.link.session, self.link.plane
         job = partial(jobs.quick, session, plane, self.how)
         self.desk.work.submit(QUICK, job, self._on_quick, self._on_refused)
-
-    def turn(self, on: bool) -> None:
-        """Answer strokes by itself, or not."""
-        self.on = on
-        if on:
-            self.request()
-        else:
-            self._stop()
-        self.changed.emit()
-
-    def show_map(self, key: str, on: bool) -> None:
-        """Show a map, or take it away."""
-        if on:
-            self.maps.add(key)
-            self.request()
-        else:
-            self.maps.discard(key)
-            if self.layers is not None:
-                self.layers.hide_map(next(kind for kind in MAPS if kind.key == key))
-        self.changed.emit()
-
-    def set_vote_class(self, class_id: int) -> None:
-        """Choose the class whose votes are shown."""
-        self.vote_class = class_id
-        if "vote" in self.maps:
-            self.request()
-
-    def set_zoom(self, zoom: float | None) -> None:
-        """Read the scan at this scale; None chooses it from the strokes."""
-        self.auto, self._scaled = zoom is None, frozenset()
-        self.zoom = self.zoom if zoom is None else zoom
-        self.request()
-
-    def set_refine(self, on: bool) -> None:
-        """Sharpen borders in a second pass, or not."""
-        self.refine = on
-        self.request()
-
-    def switch(self, stroke: int, on: bool) -> None:
-        """Let a stroke speak or be silent; its pixels stay."""
-        if on:
-            self.off.discard(stroke)
-        else:
-            self.off.add(stroke)
-        self.request()
 
     def explain(self, at: tuple[float, float]) -> None:
         """Find out why the pixel (y, x) of the plane on screen got its class."""
@@ -174,9 +110,21 @@ class Live:
         job = partial(jobs.judged, self.link.session, self.how)
         self.desk.work.submit(WORTH, job, self._on_worth, self._on_not_judged)
 
+    def clean_up(self) -> None:
+        """Let the prompt model redraw what it agrees with, on the plane on screen."""
+        session, plane = self.link.session, self.link.plane
+        if self.last is None:
+            raise ViewerError("There is no result to clean up yet: paint a stroke.")
+        self._stop()
+        job = partial(jobs.cleaned, session, plane, self.how)
+        engine = prompter_of(self.desk).engine
+        engine.run(CLEAN, session, job, self._on_cleaned)
+        self.desk.say("The prompt model looks at the parts of the result …")
+
     def close(self) -> None:
         """Let go of desk, viewer and session."""
         self.whole.stop()
+        self.accept_all.stop()
         self._soon.stop()
         self._rest.stop()
         if self.layers is not None:
@@ -200,7 +148,7 @@ class Live:
             self.desk.say("The slice is labelled by your strokes.")
         if self._judging:
             self.judge()
-        if self.refine or self.maps:
+        if self.refine or self.maps or self.way != "ours":
             self._rest.soon()
 
     def _on_refined(self, found: Found) -> None:
@@ -238,6 +186,16 @@ class Live:
     def _on_explained(self, reasons: object) -> None:
         self.explained.emit(reasons)
 
+    def _on_cleaned(self, answer: tuple[int, NDArray[np.uint8], Cleaned]) -> None:
+        plane, labels, told = answer
+        if self.layers is None:
+            return
+        self.layers.show(plane, labels)
+        self.desk.say(
+            f"{told.redrawn} of {told.asked} parts were redrawn and {told.specks} "
+            "specks dropped. Accept keeps this; a stroke starts anew."
+        )
+
     def _on_worth(self, worth: dict[int, float]) -> None:
         self._judging, self.worth = False, worth
         self.changed.emit()
@@ -250,6 +208,7 @@ class Live:
             return
         self.last = found
         self.layers.show(found.plane, found.labels)
+        self.layers.show_overlap(found.plane, found.masks)
         self.changed.emit()
 
     def _refine(self) -> None:
@@ -277,6 +236,7 @@ class Live:
             self._session.events.changed.disconnect(self._on_changed)
             self._session.events.classes.disconnect(self._on_classes)
             self.whole.stop()
+            self.accept_all.stop()
             self._stop()
         if self.layers is not None:  # napari may be in the middle of removing layers
             self.desk.work.post(self.layers.close)
@@ -284,6 +244,7 @@ class Live:
         self._session = None if link is None else link.session
         self.off, self.worth, self._scaled = set(), {}, frozenset()
         self._judging = False
+        self.overlap = self._session is not None and self._session.overlap
         if link is not None and self._session is not None:
             self.layers = ResultLayers(self.desk, link)
             self._shown = link.plane
@@ -291,8 +252,13 @@ class Live:
             self._session.events.classes.connect(self._on_classes)
 
     def _on_changed(self, plane: int, bbox: tuple[int, ...], layer: str) -> None:
-        if layer == "strokes" and self.on:
-            self._soon.soon()
+        if layer != "strokes" or not self.on:
+            return
+        self._soon.soon()
+        y0, x0, y1, x1 = bbox
+        ignore = None if self._session is None else self._session.scan.ignore
+        if ignore is not None and ignore[y0:y1, x0:x1].any():
+            self.desk.say("Pixels on the data bar teach nothing: paint on the scan.")
 
     def _on_classes(self) -> None:
         if self.layers is not None:
