@@ -172,8 +172,7 @@ def compare(before: Sequence[Score], after: Sequence[Score]) -> Verdict:
     if not after:
         return Verdict(
             False,
-            "Nothing could be held out to measure with, so it stays off unless you "
-            "insist; label more objects.",
+            "Nothing could be held out to measure with; label more objects.",
         )
     old, new = by_class(before), by_class(after)
     counts = {name: sum(s.group == name for s in after) for name in new}
@@ -192,11 +191,11 @@ def compare(before: Sequence[Score], after: Sequence[Score]) -> Verdict:
         f"clicks to 0.9 IoU {was['clicks to 0.9']:.1f} → {is_['clicks to 0.9']:.1f}"
     )
     if losers:
-        sentence = f"{told}, but {', '.join(losers)} became worse; it stays off."
+        sentence = f"{told}, but {', '.join(losers)} became worse."
     elif gain >= GAIN:
-        sentence = f"{told}: better, so use it."
+        sentence = f"{told}: better."
     else:
-        sentence = f"{told}: not better, so it stays off."
+        sentence = f"{told}: not better."
     wins = gain >= GAIN and not losers
     return Verdict(wins, sentence, rows, was, is_, [], len(after))
 

@@ -58,6 +58,8 @@ class RunBoard:
     """a run moved; at most four times a second"""
     started = Signal()
     """a run was started from here"""
+    finished = Signal(object)
+    """a run did all its steps"""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
@@ -157,6 +159,9 @@ class RunBoard:
                 tell_end(self.desk, run)
         self.courtesy.need(any(needs_card(run) for run in self.active))
         (self.changed if turned else self.ticked).emit()
+        for run in turned:
+            if run.status.state == "finished":
+                self.finished.emit(run)
 
     def _turned(self, run: Run) -> bool:
         """Whether the state of a run changed since the last look; notes it."""

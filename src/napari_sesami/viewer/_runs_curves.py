@@ -58,14 +58,19 @@ class Curves(QWidget):
         if self.plots is not None:
             self.plots.recolor(background, text)
 
-    def show_points(self, loss: Points, held: Points, steps: int) -> None:
-        """Draw the curves; without points there is a sentence instead."""
+    def show_points(
+        self, loss: Points, held: Points, steps: int, score: str = "mIoU"
+    ) -> None:
+        """Draw the curves; without points there is a sentence instead.
+
+        `score` names what is measured on held-out objects.
+        """
         some = self.plots is not None and bool(len(loss[0]) or len(held[0]))
         self.empty.setVisible(not some)
         if self.plots is not None:
             self.plots.widget.setVisible(some)
             if some:
-                self.plots.draw(loss, held, steps)
+                self.plots.draw(loss, held, steps, score)
 
     def prepare(self) -> None:
         """Have pyqtgraph ready before it is needed."""
@@ -96,7 +101,9 @@ class _Plots:
         self.widget.setAccessibleName("Loss and held-out overlap against steps")
         self._pg = pg
         self.loss = self._plot(0, "loss")
-        self.held = self._plot(1, "held-out IoU")
+        self.held = self._plot(1, "")
+        self.held.setLimits(minYRange=0.05)
+        self._score = ""
         self.held.setLabel("bottom", "step")
         self.held.setXLink(self.loss)
         self.loss.getAxis("bottom").setStyle(showValues=False)
@@ -138,7 +145,12 @@ class _Plots:
         self._base.setPen(dash)
         self._raw.setDownsampling(auto=True, method="peak")
 
-    def draw(self, loss: Points, held: Points, steps: int) -> None:
+    def draw(self, loss: Points, held: Points, steps: int, score: str) -> None:
+        if score != self._score:
+            self._score = score
+            self.held.setLabel("left", f"held-out {score}")
+            overlap = "iou" in score.lower()
+            self.held.setLimits(yMax=1.02 if overlap else None)
         x, y = (np.asarray(v, float) for v in loss)
         self._raw.setData(x, y, connect="finite")
         self._mean.setData(x, running_mean(y), connect="finite")

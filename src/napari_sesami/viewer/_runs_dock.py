@@ -5,14 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFrame, QScrollArea, QTabWidget, QVBoxLayout, QWidget
-from superqt import QCollapsible
+from qtpy.QtWidgets import (
+    QFrame,
+    QScrollArea,
+    QSizePolicy,
+    QTabWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_sesami.viewer._desk_dock import DeskDock
 from napari_sesami.viewer._later import Later
 from napari_sesami.viewer._runs_board import board_of
 from napari_sesami.viewer._runs_curves import Curves
-from napari_sesami.viewer._runs_facts import held_points, loss_points, pictures_of
+from napari_sesami.viewer._runs_facts import (
+    held_points,
+    loss_points,
+    pictures_of,
+    score_key,
+)
 from napari_sesami.viewer._runs_form import StartForm
 from napari_sesami.viewer._runs_gate import GateBox
 from napari_sesami.viewer._runs_list import RunList
@@ -24,7 +36,31 @@ from napari_sesami.viewer._status import StatusLine
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+    from napari_sesami.train import Run
+
 WIDTH = 300  # px; with the dock's frame this stays below 320
+
+
+class Fold(QToolButton):
+    """A bar that shows or hides what lies below it, at whatever height that needs."""
+
+    def __init__(self, title: str, part: QWidget) -> None:
+        super().__init__()
+        self._part = part
+        self.setText(title)
+        self.setCheckable(True)
+        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setToolTip(f"{title}: show or hide the form")
+        self.setAccessibleName(title)
+        self.setChecked(True)  # the part has no window yet: it is not shown here
+        self.setArrowType(Qt.ArrowType.DownArrow)
+        self.toggled.connect(self._on_toggled)
+
+    def _on_toggled(self, on: bool) -> None:
+        arrow = Qt.ArrowType.DownArrow if on else Qt.ArrowType.RightArrow
+        self.setArrowType(arrow)
+        self._part.setVisible(on)
 
 
 class RunsDock(DeskDock):
@@ -67,15 +103,11 @@ class RunsDock(DeskDock):
         self.board.changed.disconnect(self._reflect)
         self.board.ticked.disconnect(self._reflect)
         self.board.started.disconnect(self._on_started)
+        self.board.finished.disconnect(self._on_finished)
         self._viewer_events.theme.disconnect(self._on_theme)
 
     def _compose(self) -> None:
-        self.fold = QCollapsible("New run")
-        self.fold.setAccessibleName("New run")
-        self.fold.toggleButton().setToolTip("What a new run does; click to fold it")
-        self.fold.toggleButton().setAccessibleName("Show the form of a new run")
-        self.fold.setContent(self.form)
-        self.fold.expand(animate=False)
+        self.fold = Fold("New run", self.form)
         self.tabs = QTabWidget()
         self.tabs.setAccessibleName("Curves, pictures, result, log")
         self.tabs.setDocumentMode(True)
@@ -90,6 +122,7 @@ class RunsDock(DeskDock):
         inner = QVBoxLayout(page)
         inner.setContentsMargins(0, 0, 0, 0)
         inner.addWidget(self.fold)
+        inner.addWidget(self.form)
         inner.addWidget(self.list)
         inner.addWidget(self.progress)
         inner.addWidget(self.tabs, 1)
@@ -108,6 +141,7 @@ class RunsDock(DeskDock):
         self.board.changed.connect(self._reflect)
         self.board.ticked.connect(self._reflect)
         self.board.started.connect(self._on_started)
+        self.board.finished.connect(self._on_finished)
         self._viewer_events.theme.connect(self._on_theme)
         self.tabs.currentChanged.connect(self._reflect)
         self.curves.ready.connect(self._reflect)
@@ -120,13 +154,18 @@ class RunsDock(DeskDock):
             self.curves.prepare()
         if shown is self.curves:
             steps = 0 if run is None else run.status.steps
-            self.curves.show_points(loss_points(run), held_points(run), steps)
+            score = "" if run is None else score_key(run)
+            self.curves.show_points(loss_points(run), held_points(run), steps, score)
         elif shown is self.pictures:
             self.pictures.show_pictures(pictures_of(run))
 
     def _on_started(self) -> None:
-        self.fold.collapse(animate=False)
+        self.fold.setChecked(False)
         self.tabs.setCurrentWidget(self.curves)
+
+    def _on_finished(self, run: Run) -> None:
+        if run is self.board.selected:
+            self.tabs.setCurrentWidget(self.gate)
 
     def _on_theme(self, *_: object) -> None:
         from napari.utils.theme import get_theme

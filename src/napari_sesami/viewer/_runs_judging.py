@@ -95,6 +95,8 @@ class Judging:
         if desk.prompter is not None:
             desk.prompter.clear()
 
+        desk.say("Changing what answers clicks …")
+
         def run(ticket: Ticket) -> str:
             change(session)
             return session.adapter_name

@@ -19,6 +19,8 @@ def end_of(run: Run) -> str:
     text = status.sentence or (
         f"The run {said_state(status.state)} at step {status.step} of {status.steps}."
     )
+    verdict = str(run.facts.get("verdict", ""))
+    text = f"finished. {verdict}" if verdict else text
     return f"{said_name(run)}, {said_begin(run.folder)}: {text}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QIcon, QPixmap
+from qtpy.QtGui import QIcon, QImageReader, QPixmap
 from qtpy.QtWidgets import (
     QDialog,
     QLabel,
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-SIDE = 124  # px; two columns fit the panel
+SIDE, WIDE = 124, 256  # px; two square pictures, or a wide one, in a row of the panel
 LARGE = 900
 MOST = 60  # thumbnails; older ones stay in the folder
 
@@ -63,12 +63,13 @@ class Thumbnails(QWidget):
         self.list.setVisible(self.list.count() > 0)
 
     def _fill(self, wanted: Sequence[tuple[Path, str]]) -> None:
+        self.list.setIconSize(_icon_size([path for path, _ in wanted]))
         known = {}
         while self.list.count():
             item = self.list.takeItem(0)
             known[str(item.data(Qt.ItemDataRole.UserRole))] = item
         for path, caption in wanted:
-            item = known.get(str(path)) or _item(path, caption)
+            item = known.get(str(path)) or _item(path, caption, self.list.iconSize())
             if item is not None:
                 self.list.addItem(item)
 
@@ -96,28 +97,39 @@ class LargePicture(QDialog):
         if pixmap.isNull():
             self.label.setText("This picture cannot be read any more.")
         else:
-            self.label.setPixmap(_fitted(pixmap, LARGE))
+            self.label.setPixmap(_fitted(pixmap, QSize(LARGE, LARGE)))
         self.adjustSize()
         self.show()
         self.raise_()
 
 
-def _item(path: Path, caption: str) -> QListWidgetItem | None:
+def _icon_size(paths: Sequence[Path]) -> QSize:
+    """Size of thumbnails; pictures side by side in a file get the whole width."""
+    for path in paths:
+        size = QImageReader(str(path)).size()
+        if size.isValid():
+            if size.width() < 1.5 * size.height():
+                break
+            return QSize(WIDE, max(1, WIDE * size.height() // size.width()))
+    return QSize(SIDE, SIDE)
+
+
+def _item(path: Path, caption: str, size: QSize) -> QListWidgetItem | None:
     pixmap = QPixmap(str(path))
     if pixmap.isNull():  # just being written, or gone
         return None
-    item = QListWidgetItem(QIcon(_fitted(pixmap, SIDE)), caption)
+    item = QListWidgetItem(QIcon(_fitted(pixmap, size)), caption)
     item.setData(Qt.ItemDataRole.UserRole, str(path))
     item.setToolTip(f"{caption}: click to see it large")
     return item
 
 
-def _fitted(pixmap: QPixmap, side: int) -> QPixmap:
-    """Scale to a side; small pictures get larger without being smoothed away."""
-    up = max(pixmap.width(), pixmap.height()) < side
+def _fitted(pixmap: QPixmap, size: QSize) -> QPixmap:
+    """Scale into a size; small pictures get larger without being smoothed away."""
+    up = pixmap.width() < size.width() and pixmap.height() < size.height()
     mode = (
         Qt.TransformationMode.FastTransformation
         if up
         else Qt.TransformationMode.SmoothTransformation
     )
-    return pixmap.scaled(side, side, Qt.AspectRatioMode.KeepAspectRatio, mode)
+    return pixmap.scaled(size, Qt.AspectRatioMode.KeepAspectRatio, mode)
