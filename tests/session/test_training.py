@@ -177,6 +177,19 @@ def test_the_project_remembers_the_adapter(tmp_path):
     assert again.adapter_name == "voids"
 
 
+def test_a_session_that_is_saved_later_takes_its_adapter_along(tmp_path):
+    model, [scan] = tiny_file("nano", tmp_path), files(tmp_path, 1)
+    s = Session(scan, model=model)
+    s.adopt(finished(tmp_path, model, wins=True))
+    name = s.adapter_name
+    s.save(tmp_path / "late.sesami")
+    assert s.adapter is not None and s.adapter.is_file()
+    s.close()
+    again = Session(scan, tmp_path / "late.sesami", model=model)
+    assert again.adapter_name == name
+    assert again.predictor.model.adapter is not None
+
+
 def test_an_adapter_that_vanished_is_told_and_the_base_answers(tmp_path):
     model, [scan] = tiny_file("nano", tmp_path), files(tmp_path, 1)
     s = Session(scan, tmp_path / "p.sesami", model=model)

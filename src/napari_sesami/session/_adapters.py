@@ -11,6 +11,7 @@ from napari_sesami.session._errors import SessionError
 
 if TYPE_CHECKING:
     from napari_sesami.models import AdapterCard
+    from napari_sesami.project import Project
 
 MEMORY = "active.json"
 BASE = "sesami-nano"  # the model of a session that names none
@@ -42,6 +43,7 @@ class SessionAdapters(SessionCore):
     _model: Any
     _predictor: Any
     _adapter_memory: dict[str, dict[str, Any]] | None = None
+    _adapter_project: Project | None = None
 
     @property
     def model_name(self) -> str:
@@ -176,19 +178,23 @@ class SessionAdapters(SessionCore):
         """A path as it is remembered: by name inside the project."""
         if path is None:
             return None
-        own = self._adapter_folders()[0]
-        return path.name if path.parent == own else str(path)
+        inside = self.project is not None and path.parent == self._adapter_folders()[0]
+        return path.name if inside else str(path)
 
     def _place(self, name: str) -> Path:
-        return self._adapter_folders()[0] / name
+        return self._adapter_folders()[0] / name  # a whole path stands for itself
 
     def _remembered(self) -> dict[str, Any]:
         """What is in use with this model, and what was before."""
-        if self._adapter_memory is None:
+        if self._adapter_memory is None or self._adapter_project is not self.project:
             read = None
             if self.project is not None:
                 read = self.project.read_json("adapters", MEMORY)
-            self._adapter_memory = dict(read or {})
+            # work that was only in memory moves into the project with all it uses
+            self._adapter_memory = dict(read or self._adapter_memory or {})
+            self._adapter_project = self.project
+            if read is None and self._adapter_memory:
+                self._write_memory()
         nothing: dict[str, Any] = {"active": None, "before": []}
         return {**nothing, **self._adapter_memory.get(self.model_name, {})}
 
@@ -197,5 +203,9 @@ class SessionAdapters(SessionCore):
         memory = self._adapter_memory or {}
         memory[self.model_name] = told
         self._adapter_memory = memory
+        self._write_memory()
+
+    def _write_memory(self) -> None:
         if self.project is not None and not self.project.read_only:
+            memory = self._adapter_memory or {}
             self.project.write_json("adapters", MEMORY, memory)

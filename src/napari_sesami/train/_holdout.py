@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import replace
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -100,19 +101,20 @@ def hold_out(pictures: Sequence[Picture], share: float = SHARE) -> list[Picture]
     for picture in pictures:
         by_scan[picture.scan].append(picture)
     if len(by_scan) >= 3:
-        groups = list(by_scan.values())
+        # what was held out once stays so as scans are added
+        groups = [by_scan[name] for name in sorted(by_scan, key=_lot)]
     else:
         # neighbouring planes look alike: whole stretches of them stay together
         planes = [sorted(by_scan[s], key=lambda p: p.plane) for s in by_scan]
         groups = [[p] for stack in planes for p in reversed(stack)]
     if len(groups) == 1:
         return _by_region(groups[0][0], share)
-    chosen = _some_groups(groups, share)
-    return [
-        replace(p, held_out=i in chosen)
-        for i, group in enumerate(groups)
-        for p in group
-    ]
+    held = {id(p) for i in _some_groups(groups, share) for p in groups[i]}
+    return [replace(p, held_out=id(p) in held) for p in pictures]
+
+
+def _lot(name: str) -> bytes:
+    return blake2b(name.encode(), digest_size=8).digest()
 
 
 def _some_groups(groups: Sequence[Sequence[Picture]], share: float) -> set[int]:

@@ -217,7 +217,11 @@ class Sesami(Recipe):
         # the same keys at every step; a mean over nothing is NaN, which is not logged
         last_click = log[f"click{rounds + 1}"]
         told = {"click1": log["click1"], "box": log["box"], "corrected": last_click}
-        return {"loss": loss, **{k: torch.tensor(v) for k, v in told.items()}}
+        on = loss.device
+        return {
+            "loss": loss,
+            **{k: torch.tensor(v, device=on) for k, v in told.items()},
+        }
 
     def _trunk(self, batch: dict[str, Tensor]) -> tuple[Tensor, ...]:
         """What the trained blocks begin with: computed, or kept from last time."""
@@ -246,12 +250,13 @@ class Sesami(Recipe):
 
     def evaluate(self) -> dict[str, Any]:
         """Click through a few held-out objects."""
+        from napari_sesami.models import check_cancelled
         from napari_sesami.train._gate import by_class, examine, overall
 
         if not self.targets:
             return {}
         few = self.targets[:: max(1, len(self.targets) // 8)]
-        scores = examine(self.model, self.labelled.held_out, few, 3)
+        scores = examine(self.model, self.labelled.held_out, few, 3, check_cancelled)
         rows = by_class(scores)
         total = {k: v for k, v in overall(rows).items() if k != "clicks to 0.9"}
         self._latest = {**total, "objects": len(few), "classes": rows}
@@ -310,7 +315,7 @@ class Sesami(Recipe):
             adapter,
             self.labelled,
             self.folder,
-            rival=Path(o.rival) if o.rival else None,
+            rival=Path(o.rival) if Path(o.rival).is_file() else None,
             count=o.measured,
             most=o.gate_clicks,
             seed=self.config.seed,
