@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         save_bank,
     )
     from napari_sesami.retrieve._condense import CAP
+    from napari_sesami.retrieve._evidence import PixelSamples
     from napari_sesami.retrieve._explain import Reason, choose_zoom, why, worth
     from napari_sesami.retrieve._labelled import Labelled
     from napari_sesami.retrieve._overlap import Overlapping, overlapping
@@ -40,6 +41,7 @@ _HOMES = {
     "fitting_zoom": "_bankfile",
     "load_bank": "_bankfile",
     "save_bank": "_bankfile",
+    "PixelSamples": "_evidence",
     "Reason": "_explain",
     "choose_zoom": "_explain",
     "why": "_explain",
@@ -68,6 +70,7 @@ __all__ = [
     "BankFile",
     "Labelled",
     "Overlapping",
+    "PixelSamples",
     "Reason",
     "Repeats",
     "RetrieveError",

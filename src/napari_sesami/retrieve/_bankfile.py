@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sesami.retrieve._bank import UNLABELLED, RetrieveError, Rows
+from napari_sesami.retrieve._evidence import PixelSamples
+from napari_sesami.retrieve._looks import N_LOOKS
 from napari_sesami.scan import LENGTHS
 
 if TYPE_CHECKING:
@@ -83,11 +85,12 @@ class BankCard:
 
 @dataclass(frozen=True)
 class BankFile:
-    """Rows with their card, and a thumbnail per row unless they were left out."""
+    """Rows with their card, a thumbnail per row unless left out, and stroked pixels."""
 
     rows: Rows
     card: BankCard
     thumbnails: NDArray[np.uint8] | None = field(default=None)
+    pixels: PixelSamples | None = None
 
 
 def pixel_size(scan: Scan) -> tuple[float | None, str | None]:
@@ -109,6 +112,10 @@ def save_bank(path: Path, bank: BankFile) -> None:
     }
     if bank.thumbnails is not None:
         tensors["thumbnails"] = bank.thumbnails
+    if bank.pixels is not None:
+        tensors["pixel_features"] = bank.pixels.features.astype(np.float16)
+        tensors["pixel_classes"] = bank.pixels.classes
+        tensors["pixel_stroke"] = bank.pixels.stroke
     content = save(tensors, metadata={"card": json.dumps(asdict(bank.card))})
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
@@ -136,6 +143,7 @@ def load_bank(path: Path) -> BankFile:
             tensors["where"],
             tensors["stroke"],
         )
+        pixels = _pixels(tensors)
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise RetrieveError(
             f"{path} cannot be read as a bank ({error}); choose a .bank file."
@@ -146,7 +154,18 @@ def load_bank(path: Path) -> BankFile:
             f"{card['format']}); update napari-sesami to read it."
         )
     classes = tuple(BankClass(**entry) for entry in card.pop("classes"))
-    return BankFile(rows, BankCard(classes=classes, **card), tensors.get("thumbnails"))
+    whole = BankCard(classes=classes, **card)
+    return BankFile(rows, whole, tensors.get("thumbnails"), pixels)
+
+
+def _pixels(tensors: dict[str, NDArray[Any]]) -> PixelSamples | None:
+    """The stroked pixels of a file, if they are described as they are now."""
+    width = tensors["tokens"].shape[1] + N_LOOKS
+    features = tensors.get("pixel_features")
+    if features is None or features.shape[1:] != (width,):
+        return None
+    classes, stroke = tensors["pixel_classes"], tensors["pixel_stroke"]
+    return PixelSamples(features.astype(np.float32), classes, stroke)
 
 
 def fitting_zoom(card: BankCard, scan: Scan, encoder: TokenEncoder) -> float:
@@ -212,7 +231,15 @@ def combine(a: BankFile, b: BankFile) -> BankFile:
     card = replace(
         a.card, classes=tuple(classes), source=f"{a.card.source} + {b.card.source}"
     )
-    return BankFile(Rows.join([a.rows, moved]), card, thumbnails)
+    pixels = [file.pixels for file in (a, b) if file.pixels is not None]
+    if b.pixels is not None:
+        pixels[-1] = replace(
+            b.pixels,
+            classes=table[b.pixels.classes],
+            stroke=b.pixels.stroke + start,
+        )
+    known = PixelSamples.join(pixels) if pixels else None
+    return BankFile(Rows.join([a.rows, moved]), card, thumbnails, known)
 
 
 def _metres(card: BankCard) -> float | None:

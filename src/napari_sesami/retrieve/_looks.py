@@ -129,7 +129,7 @@ def _at_scale(image: Tensor, tensor: list[Tensor], sigma: float) -> list[Tensor]
 
 
 def _blur(a: Tensor, sigma: float) -> Tensor:
-    """Gaussian of three widths' reach; sums of shifted images, the quickest way here."""
+    """Gaussian, three widths far: sums of shifted images are quickest here."""
     reach = max(1, round(3 * sigma))
     weights = [math.exp(-0.5 * (i / sigma) ** 2) for i in range(reach + 1)]
     total = weights[0] + 2 * sum(weights[1:])
@@ -216,8 +216,8 @@ def sample(
 
     above = get(y0, x0) * (1 - fx) + get(y0, x1) * fx
     below = get(y1, x0) * (1 - fx) + get(y1, x1) * fx
-    mixed: NDArray[np.float32] = above * (1 - fy) + below * fy
-    return mixed
+    mixed = above * (1 - fy) + below * fy
+    return mixed.astype(np.float32, copy=False)
 
 
 def spaced(side: int, step: int) -> NDArray[np.intp]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,13 +19,12 @@ from napari_sesami.retrieve._bank import (
     rows_by_stroke,
     same,
 )
+from napari_sesami.retrieve._evidence import Evidence, joined
 from napari_sesami.retrieve._labelled import Labelled
+from napari_sesami.retrieve._looks import spaced
 from napari_sesami.retrieve._pixels import (
     Guide,
-    PixelEvidence,
-    fuse,
     nothing,
-    pixel_features,
     quick_labels,
     upsample,
 )
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from napari_sesami.retrieve._evidence import PixelSamples
     from napari_sesami.retrieve._overlap import Choice
     from napari_sesami.retrieve._pixels import Check
     from napari_sesami.retrieve._published import Method
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
 
 
 KEPT = 2  # planes whose running votes stay in memory; others are counted again
+REACH = 4  # pixels over which a border may be moved to an edge of the image
 ELSEWHERE = -1
 """Plane of rows that come from another scan."""
 
@@ -71,23 +72,6 @@ class _Sum:
 
     votes: NDArray[np.float64]
     best: NDArray[np.float32] | None = None
-
-
-class _Looks:
-    """What refining needs of a plane's image, whatever was painted."""
-
-    def __init__(
-        self, plane: int, image: NDArray[np.float32], store: TokenStore
-    ) -> None:
-        self.plane = plane
-        self.guide = Guide(image, store.patch, step=max(1, store.patch // 2))
-        self._features: NDArray[np.float32] | None = None
-
-    def features(self, check: Check) -> NDArray[np.float32]:
-        """`pixel_features` of the plane."""
-        if self._features is None:
-            self._features = pixel_features(self.guide.image, check)
-        return self._features
 
 
 class Retriever:
@@ -110,7 +94,8 @@ class Retriever:
         self.overlap_choices: dict[Way, tuple[int, Choice]] = {}
         self._n_classes = n_classes
         self._sums: OrderedDict[int, _Sum] = OrderedDict()
-        self._looks: _Looks | None = None
+        self.evidence = Evidence(store)
+        self._guide: tuple[int, Guide] | None = None
         self._strokes: dict[tuple[int, int], StrokeLayer] = {}
 
     @property
@@ -185,8 +170,13 @@ class Retriever:
         self._vote(stroke, rows, +1)
         return True
 
-    def teach(self, rows: Rows, n_classes: int) -> None:
-        """Add rows that were labelled on another scan; they belong to no plane here."""
+    def teach(
+        self, rows: Rows, n_classes: int, pixels: PixelSamples | None = None
+    ) -> None:
+        """Add rows that were labelled on another scan; they belong to no plane here.
+
+        `pixels` are its stroked pixels, if they have the size of those here.
+        """
         self._n_classes = max(self._n_classes, n_classes)
         start = min((s for s, _ in self.bank), default=0)
         start = min(start, 0) - 1
@@ -201,6 +191,15 @@ class Retriever:
             self.bank.put(name, moved)
             self.voters.changed(name)
             self._vote(name, moved, +1)
+        if pixels is not None:
+            known = np.unique(rows.stroke)
+            pixels = pixels.take(np.isin(pixels.stroke, known))
+            names = start - np.searchsorted(known, pixels.stroke)
+            self.evidence.teach(replace(pixels, stroke=names))
+
+    def samples(self, check: Check = nothing) -> PixelSamples:
+        """The stroked pixels that are learned from."""
+        return self.evidence.samples(self._strokes, self.bank.off, check)
 
     def switch(self, stroke: int, on: bool) -> None:
         """Let a stroke speak or be silent, without forgetting it."""
@@ -258,12 +257,13 @@ class Retriever:
         check_way(way)
         if way != "ours":
             return self._published(plane, way, check)
-        probability, total = self._probability(plane)
+        votes, total = self._probability(plane)
         best = self._best(plane, total)
         shape, patch = self.store.scan.plane_shape, self.store.patch
-        pixels = upsample(probability, shape, patch)
         if refine:
-            pixels = self._refine(plane, pixels, check)
+            pixels = self._refine(plane, votes, check)
+        else:
+            pixels = upsample(with_area(votes), shape, patch)
         labels = self._unmasked((pixels.argmax(-1) + 1).astype(np.uint8))
         novelty = upsample((1 - best)[..., None], shape, patch)[..., 0]
         return Labelled(labels, pixels, np.clip(novelty, 0, 2))
@@ -275,7 +275,7 @@ class Retriever:
         """
         check_way(way)
         if way == "ours":
-            probability, _ = self._probability(plane)
+            probability = with_area(self._probability(plane)[0])
         else:
             how, rows = self.settings(way), self.voters.rows()
             tokens = self.tokens(plane)
@@ -295,7 +295,7 @@ class Retriever:
             )
         total = self._sum(plane)
         mass = self.voters.mass(self._n_classes, self.temper)
-        return with_area(balanced(total.votes, mass, self.temper)), total
+        return balanced(total.votes, mass, self.temper), total
 
     def _published(self, plane: int, way: Method, check: Check) -> Labelled:
         how, rows, tokens = self.settings(way), self.voters.rows(), self.tokens(plane)
@@ -314,26 +314,32 @@ class Retriever:
         return labels
 
     def _refine(
-        self,
-        plane: int,
-        pixels: NDArray[np.float32],
-        check: Check,
-        weight: float = 0.5,
+        self, plane: int, votes: NDArray[np.float32], check: Check
     ) -> NDArray[np.float32]:
-        looks = self._looks
-        if looks is None or looks.plane != plane:
-            looks = self._looks = _Looks(plane, self.store.scan.grey(plane), self.store)
-        for c in range(pixels.shape[-1]):
+        """Probabilities (H, W, C): votes and pixels together, along image edges."""
+        shape, step = self.store.scan.plane_shape, self.store.patch
+        painted, off = self._strokes, self.bank.off
+        version, n = self.voters.version, votes.shape[-1]
+        said = self.evidence.decide(plane, painted, off, n, version, check)
+        if said is not None:
+            pixels = upsample(votes, shape, step)
+            step = self.evidence.step
+            rows, columns = (spaced(side, step) for side in shape)
+            votes = joined(said, pixels[np.ix_(rows, columns)])
+        pixels = upsample(with_area(votes), shape, step)
+        guide = self._guide_of(plane)
+        for c in range(n):
             check()
-            pixels[..., c] = looks.guide.filter(pixels[..., c])
+            pixels[..., c] = guide.filter(pixels[..., c])
         np.clip(pixels, 0, 1, out=pixels)
-        strokes = self._strokes.get((plane, 0), (np.zeros(0), None))[0]
-        if not strokes.any():
-            return pixels / np.maximum(pixels.sum(-1, keepdims=True), 1e-6)
-        features = looks.features(check)
-        evidence = PixelEvidence.learn(features, strokes, self._n_classes)
-        said = evidence.log_likelihood(features, check)
-        return fuse(pixels, said, weight, check)
+        pixels /= np.maximum(pixels.sum(-1, keepdims=True), 1e-6)
+        return pixels
+
+    def _guide_of(self, plane: int) -> Guide:
+        if self._guide is None or self._guide[0] != plane:
+            guide = Guide(self.store.scan.grey(plane), REACH, step=REACH // 2)
+            self._guide = (plane, guide)
+        return self._guide[1]
 
     def _sum(self, plane: int) -> _Sum:
         """Running votes of a plane, counted afresh the first time it is asked for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
 
     from napari_sesami.models import TokenEncoder
     from napari_sesami.project import BBox
-    from napari_sesami.retrieve import BankFile, Retriever, Rows, TokenStore
+    from napari_sesami.retrieve import (
+        BankFile,
+        PixelSamples,
+        Retriever,
+        Rows,
+        TokenStore,
+    )
 
     Cancelled = Callable[[], bool]
     StrokePlane = tuple[int, NDArray[np.uint8], NDArray[np.int64]]
@@ -34,7 +41,8 @@ class SessionLearning(SessionCore):
     _retriever: Retriever | None = None
     _encoder: TokenEncoder | None = None
     _stores: dict[float, TokenStore] | None = None
-    _taught: tuple[Rows, float] | None = None
+    _taught: tuple[Rows, float, PixelSamples | None, int] | None = None
+    """Rows and stroked pixels of a bank, the zoom they need here, their patch there."""
     _owned: dict[int, StrokePlane] | None = None
     _untuned = False
 
@@ -90,7 +98,9 @@ class SessionLearning(SessionCore):
         if found is None or found.store is not store:
             found = self._retriever = Retriever(store, self._top_class())
             if self._taught is not None:
-                found.teach(self._taught[0], self._top_class())
+                rows, _, pixels, patch = self._taught
+                fit = pixels if patch == store.patch else None
+                found.teach(rows, self._top_class(), fit)
         below = self._below(strokes) if overlap else {}
         if _follow(found, strokes, below, self.scan.plane_shape):
             self._untuned = True
@@ -155,7 +165,11 @@ class SessionLearning(SessionCore):
             table[entry.id] = names[entry.name]
         rows = file.rows
         moved = Rows(rows.tokens, table[rows.patches], rows.where, rows.stroke)
-        self._taught, self._retriever = (moved, zoom), None
+        pixels = file.pixels
+        if pixels is not None:
+            pixels = replace(pixels, classes=table[pixels.classes])
+        self._taught = (moved, zoom, pixels, file.card.patch)
+        self._retriever = None
 
     def export_bank(
         self,
@@ -166,8 +180,9 @@ class SessionLearning(SessionCore):
     ) -> Path:
         """Write what was painted (and taught) to a `.bank` file for other scans.
 
-        Without thumbnails no pixel of the scan leaves the house. `zoom` is the scale
-        at which the scan is read, as in `retriever`.
+        Without thumbnails no picture of the scan leaves the house, only numbers that
+        describe stroked patches and pixels. `zoom` is the scale at which the scan is
+        read, as in `retriever`.
         """
         from napari_sesami.retrieve import BankCard, BankClass, BankFile, save_bank
 
@@ -178,7 +193,7 @@ class SessionLearning(SessionCore):
         card = BankCard.of(self.scan, self.token_encoder, patch, classes)
         pictures = self._thumbnails(rows, patch) if thumbnails else None
         target = Path(path)
-        save_bank(target, BankFile(rows, card, pictures))
+        save_bank(target, BankFile(rows, card, pictures, retriever.samples()))
         return target
 
     # --- inside
