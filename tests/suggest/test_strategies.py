@@ -158,6 +158,15 @@ def test_random_draws_only_from_the_fair_part_of_a_thinned_table():
     assert sorted(rows.tolist()) == list(range(10))
 
 
+def test_the_first_few_of_a_list_have_some_of_each_reason():
+    table = pool()
+    state = State(np.array([100.0, 50, 5, 0]))
+    rows = STRATEGIES["rare"].choose(table, 20, state).rows
+    novel = np.argsort(-table.novel)[:13]
+    first = np.isin(rows[:6], novel)
+    assert 0 < first.sum() < 6
+
+
 def test_clasp_asks_every_class_and_calms_down():
     p = background()
     p[:16, :16] = [0.05, 0.95, 0]

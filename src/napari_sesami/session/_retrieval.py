@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sesami.suggest import Kind, Query
+    from napari_sesami.suggest import Kind, PlaneMaps, Query
 
     Progress = Callable[[int, int], None]
     Cancelled = Callable[[], bool]
@@ -33,6 +33,8 @@ class SessionRetrieval(SessionSuperpixels, SessionFinish):
         planes: Iterable[int] | None = None,
         *,
         kind: Kind = "superpixel",
+        strategy: str = "rare",
+        seed: int = 0,
         cancelled: Cancelled | None = None,
     ) -> list[Query]:
         """Where a label would teach most: ranked regions that do not overlap.
@@ -44,38 +46,70 @@ class SessionRetrieval(SessionSuperpixels, SessionFinish):
         planes
             Where to look; by default up to 16 planes spread over the scan.
         kind
-            "superpixel", or "patch" for squares of 128 pixels.
+            "superpixel", "patch" for squares of 128 pixels, or "slice".
+        strategy
+            Name in `suggest.STRATEGIES`; one that was made for another kind of region
+            asks for that.
+        seed
+            Of what is drawn by lot.
         cancelled
             Asked now and then; a cancelled call raises.
         """
         from napari_sesami import suggest as room
 
-        if kind not in ("superpixel", "patch"):
-            raise SessionError(f'kind is "superpixel" or "patch"; {kind!r} was given.')
+        if kind not in ("superpixel", "patch", "slice"):
+            raise SessionError(
+                f'kind is "superpixel", "patch" or "slice"; {kind!r} was given.'
+            )
+        if strategy not in room.STRATEGIES:
+            raise SessionError(
+                f"A strategy is one of {', '.join(room.STRATEGIES)}; {strategy!r} was "
+                "given."
+            )
+        chosen_by = room.STRATEGIES[strategy]
+        kind = chosen_by.kind or kind
         pool = self._pool() if planes is None else self._planes_asked(planes)
-        maps = {p: self.segment(p, cancelled=cancelled, refine=False) for p in pool}
-        classes = max(m.votes.shape[-1] for m in maps.values())
-        predicted = np.zeros(classes)
-        for found in maps.values():
-            predicted += np.bincount(found.labels.ravel(), minlength=classes + 1)[1:]
-        labelled = self._painted(classes)
-        queries: list[Query] = []
-        for plane, found in maps.items():
-            votes, novelty = found.votes[0], found.novelty[0]
-            scores = room.score(votes, novelty, predicted=predicted, labelled=labelled)
-            done = np.asarray(self._work.layers["strokes"].read(plane)) > 0
-            regions = self._regions(plane, kind)
-            ranked = room.score_regions(scores, votes, regions, plane, kind, done)
-            queries += ranked[: 4 * n]  # overlapping ones drop out below
-        return room.spread(queries, n)
+        maps = (self._plane_maps(plane, kind, cancelled) for plane in pool)
+        table = room.gather(maps, kind, seed=seed)
+        labelled = self._painted(table.n_classes)
+        state = room.State(labelled, self._painted_tokens())
+        rows, scores = chosen_by.choose(table, n, state, seed)
+        weights = room.class_weights(table.predicted, labelled)
+        order = np.argsort(-scores, kind="stable")
+        return table.queries(
+            rows[order], scores[order], lambda p: self._regions(p, kind), weights
+        )
 
     # --- inside
+
+    def _plane_maps(
+        self, plane: int, kind: Kind, cancelled: Cancelled | None
+    ) -> PlaneMaps:
+        """What retrieval says of a plane, and what is painted there."""
+        from napari_sesami import suggest as room
+
+        found = self.segment(plane, cancelled=cancelled, refine=False)
+        return room.PlaneMaps(
+            plane,
+            self._regions(plane, kind),
+            found.votes[0],
+            np.minimum(found.novelty[0], 1),
+            self.retriever().store.plane(plane),
+            np.asarray(self._work.layers["strokes"].read(plane)) > 0,
+        )
+
+    def _painted_tokens(self, most: int = 2000) -> NDArray[np.float32]:
+        """Tokens of what is painted, evenly thinned."""
+        tokens = np.asarray(self.retriever().bank.rows().tokens, np.float32)
+        return tokens[:: max(1, len(tokens) // most)]
 
     def _regions(self, plane: int, kind: Kind) -> NDArray[np.int32]:
         from napari_sesami import suggest as room
 
         if kind == "patch":
             return room.patches(self.scan.plane_shape)
+        if kind == "slice":
+            return room.slices(self.scan.plane_shape)
         return self.superpixels(plane, scale=SUPERPIXEL)
 
     def _pool(self) -> list[int]:

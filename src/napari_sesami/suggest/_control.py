@@ -193,5 +193,6 @@ def _saved_sentence(value: float, low: float, high: float) -> str:
         span = f"({100 * low:.0f}–{100 * high:.0f})"
         return f"Clicks saved against random: {100 * value:.0f} % {span}"
     if high < 0:
-        return f"Random would have needed {-100 * value:.0f} % fewer clicks {span}"
+        span = f"({1 - high:.1f}–{1 - low:.1f})"
+        return f"Choosing cost {1 - value:.1f} times the clicks of random {span}"
     return f"No clear saving against random yet: {100 * value:.0f} % {span}"

@@ -191,16 +191,16 @@ def coreset(pool: Candidates, n: int, state: State, rng: np.random.Generator) ->
 def clasp(pool: Candidates, n: int, state: State, rng: np.random.Generator) -> Chosen:
     """Two thirds split over the classes, the rest by entropy, with annealed noise."""
     beta = 100.0 ** (min(state.round, state.rounds - 1) / max(state.rounds - 1, 1))
-    free = _Free(pool, state)
-    chosen: list[int] = []
+    free, groups = _Free(pool, state), list[list[int]]()
     common = int(pool.predicted.argmax())
     classes = [c for c in range(pool.n_classes) if c != common and pool.predicted[c]]
     noisy = _noisy(pool.entropy, beta, rng)
     for c in rng.permutation(classes).astype(int):
-        each = round(n * STRATIFIED / len(classes))
-        _fill(chosen, _noisy(pool.heat[:, c], beta, rng), each, n, free)
-    _fill(chosen, noisy, n, n, free)
-    rows = np.array(chosen, np.int64)
+        left = n - sum(map(len, groups))
+        each = min(round(n * STRATIFIED / len(classes)), left)
+        groups.append(_top(_noisy(pool.heat[:, c], beta, rng), each, free))
+    groups.append(_top(noisy, n - sum(map(len, groups)), free))
+    rows = _in_turn(groups)
     return Chosen(rows, pool.entropy[rows].astype(np.float64))
 
 
@@ -216,23 +216,33 @@ def rare(pool: Candidates, n: int, state: State, rng: np.random.Generator) -> Ch
         return coreset(pool, n, state, rng)
     weights = class_weights(pool.predicted, state.labelled)
     total = rare_scores(pool, weights)
-    free, chosen = _Free(pool, state), list[int]()
+    free, groups = _Free(pool, state), list[list[int]]()
     early = 1 - state.round / max(state.rounds, 1)
-    _fill_novel(chosen, pool, round(n * NOVEL * early), free)
+    groups.append(_novel(pool, min(n, round(n * NOVEL * early)), free))
     quota = np.maximum(weights - 1, 0) * (pool.peak.max(0, initial=0) > SEEN)
     quota *= n * STRATIFIED / max(float(quota.sum()), 1e-12)
     for c in np.argsort(-quota, kind="stable"):
-        _fill(chosen, pool.peak[:, c], round(quota[c]), n, free)
-    _fill(chosen, total, n, n, free)
-    rows = np.array(chosen, np.int64)
-    return Chosen(rows, total[rows])
+        left = n - sum(map(len, groups))
+        groups.append(_top(pool.peak[:, c], min(round(quota[c]), left), free))
+    groups.append(_top(total, n - sum(map(len, groups)), free))
+    rows = _in_turn(groups)
+    return Chosen(rows, reason_scores(pool, weights)[rows])
 
 
 def rare_scores(pool: Candidates, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Entropy × class weight of each region, and novelty, in [0, 1]."""
+    """Entropy × class weight of each region on average, in [0, 1]; or its novelty."""
     top = max(float(weights.max(initial=1)), 1.0)
     known = (pool.heat @ weights) / top
     return np.asarray(np.maximum(known, 0.5 * pool.novelty), np.float64)
+
+
+def reason_scores(
+    pool: Candidates, weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The strongest reason to ask about each region, be it in a few pixels only."""
+    top = max(float(weights.max(initial=1)), 1.0)
+    doubt = (pool.peak * weights).max(1, initial=0) / top
+    return np.asarray(np.maximum(doubt, pool.novel), np.float64)
 
 
 FOREGROUND = 0.2  # share of a region that must look like something to count
@@ -311,32 +321,41 @@ class _Free:
         self.mask[near] = False
 
 
-def _fill(
-    chosen: list[int], scores: NDArray[Any], more: int, until: int, free: _Free
-) -> None:
-    """Add up to `more` of the best free rows, and never more than `until` in all."""
-    added = 0
+def _top(scores: NDArray[Any], n: int, free: _Free) -> list[int]:
+    """Take the n best free rows."""
+    rows: list[int] = []
     for row in np.argsort(-np.asarray(scores), kind="stable"):
-        if added >= more or len(chosen) >= until:
-            return
-        if free.mask[row] and np.isfinite(scores[row]):
-            chosen.append(int(row))
+        if len(rows) >= n:
+            break
+        if free.mask[row]:
+            rows.append(int(row))
             free.take(int(row))
-            added += 1
+    return rows
 
 
-def _fill_novel(chosen: list[int], pool: Candidates, more: int, free: _Free) -> None:
-    """Add regions with something unlike all labels and unlike each other."""
+def _novel(pool: Candidates, n: int, free: _Free) -> list[int]:
+    """Take regions with something unlike all labels and unlike each other."""
     novel = pool.novel.astype(np.float64)
-    for _ in range(more):
-        row = int(np.where(free.mask, novel, -1).argmax()) if len(pool) else -1
-        if row < 0 or not free.mask[row] or novel[row] <= 0:
-            return
-        chosen.append(row)
+    rows: list[int] = []
+    while len(rows) < n and free.any():
+        row = int(np.where(free.mask, novel, -1).argmax())
+        if novel[row] <= 0:
+            break
+        rows.append(row)
         free.take(row)
         if pool.oddest.shape[1]:
-            alike = pool.oddest @ pool.oddest[row]
-            novel = np.minimum(novel, 1 - alike)
+            novel = np.minimum(novel, 1 - pool.oddest @ pool.oddest[row])
+    return rows
+
+
+def _in_turn(groups: Sequence[Sequence[int]]) -> NDArray[np.int64]:
+    """Deal the groups out evenly, so that the first few have some of each."""
+    places = [
+        ((i + 0.5) / len(group), number, row)
+        for number, group in enumerate(groups)
+        for i, row in enumerate(group)
+    ]
+    return np.array([row for *_, row in sorted(places)], np.int64)
 
 
 def _best(
