@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sesami._home import home
 from napari_sesami.train import Run as RunSeen
-from napari_sesami.train import RunConfig, Runs, TrainError
+from napari_sesami.train import RunConfig, Runs, TrainError, estimate, write_set
+from napari_sesami.train._supervise import make_run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from napari_sesami.train import Status
 
@@ -34,11 +35,12 @@ def train(arguments: argparse.Namespace) -> int:
         run = RunSeen(args.run)
         return _detach(run) if args.detach else _foreground(run)
     config = RunConfig.from_toml(args.run)
+    data = _data(args)
     if args.dry:
-        print(_estimate(config, args.data))
+        print(estimate(config, data).sentence)
         return 0
-    folder = args.out or _new_folder(config)
-    run = _make(config, folder, args.data)
+    root = args.project / "runs" if args.project else _root()
+    run = make_run(config, args.out or Runs(root).new_folder(config), data)
     print(f"Run folder: {run.folder}")
     return _detach(run) if args.detach else _foreground(run)
 
@@ -47,7 +49,9 @@ def _train_parser() -> argparse.ArgumentParser:
     ap = argparse.ArgumentParser(prog="sesami train", description="Train.")
     ap.add_argument("run", type=Path, help="a run.toml, or a run folder to go on with")
     ap.add_argument("-o", "--out", type=Path, help="the new run folder")
-    ap.add_argument("--data", type=Path, help="folder copied to the run's data")
+    source = ap.add_mutually_exclusive_group()
+    source.add_argument("--project", type=Path, help="learn from what it has labelled")
+    source.add_argument("--data", type=Path, help="folder copied to the run's data")
     ap.add_argument("--dry", action="store_true", help="only estimate time and memory")
     ap.add_argument(
         "--detach", action="store_true", help="go on when this terminal is closed"
@@ -57,7 +61,8 @@ def _train_parser() -> argparse.ArgumentParser:
 
 def list_(arguments: argparse.Namespace) -> int:
     """Print the runs of a folder."""
-    runs = Runs(arguments.root or _root())
+    root = arguments.root or _root()
+    runs = Runs(root / "runs" if (root / "project.json").is_file() else root)
     rows = [_row(run) for run in runs.list()]
     header = ("NAME", "STATE", "STEP", "LOSS", "WORD")
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
@@ -108,29 +113,27 @@ def _find(wish: str) -> RunSeen:
     return RunSeen(path if path.is_dir() else _root() / wish)
 
 
-def _new_folder(config: RunConfig) -> Path:
-    return Runs(_root()).new_folder(config)
+def _data(args: argparse.Namespace) -> Callable[[Path], Any] | None:
+    """Tell how a new run gets what it learns from; None if it needs nothing."""
+    if args.project is not None:
+        return _labelled(args.project)
+    if args.data is None:
+        return None
+    if not args.data.is_dir():
+        raise TrainError(f"There is no folder {args.data}; --data needs one.")
+    return lambda to: shutil.copytree(args.data, to, dirs_exist_ok=True)
 
 
-def _make(config: RunConfig, folder: Path, data: Path | None) -> RunSeen:
-    """Begin a run, not yet started."""
-    from napari_sesami.train._supervise import make_run
+def _labelled(path: Path) -> Callable[[Path], Any]:
+    """Collect what is labelled in all scans of a project."""
+    from napari_sesami.project import Project
+    from napari_sesami.session import Session
 
-    if data is None:
-        return make_run(config, folder)
-    return make_run(config, folder, lambda to: _copy(data, to))
-
-
-def _copy(data: Path, to: Path) -> None:
-    if not data.is_dir():
-        raise TrainError(f"There is no folder {data}; --data needs one.")
-    shutil.copytree(data, to, dirs_exist_ok=True)
-
-
-def _estimate(config: RunConfig, data: Path | None) -> str:
-    from napari_sesami.train._supervise import estimate
-
-    return estimate(config, (lambda to: _copy(data, to)) if data else None).sentence
+    with Project.open(path, read_only=True) as project:
+        if not project.scans:
+            raise TrainError(f"{path} has no scans; open one and label something.")
+        found = Session.open(project, project.scans[0].key).training_set()
+    return lambda to: write_set(to, found)
 
 
 def _detach(run: RunSeen) -> int:

@@ -198,7 +198,7 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _add_runs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     runs = commands.add_parser("runs", help="list, show, resume or stop runs")
     actions = runs.add_subparsers(required=True, metavar="ACTION")
-    found = actions.add_parser("list", help="all runs of a folder")
+    found = actions.add_parser("list", help="all runs of a folder or project")
     found.add_argument("root", type=Path, nargs="?", help="default: your own runs")
     found.set_defaults(run=_lazy("napari_sesami._cli_runs", "list_"))
     for name, help_ in (

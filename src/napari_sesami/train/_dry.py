@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from napari_sesami.train import _sampling
 from napari_sesami.train._control import Control
 from napari_sesami.train._engine import Engine
 from napari_sesami.train._ladder import out_of_memory
@@ -51,10 +50,7 @@ def trial(
 
 
 def _steps(engine: Engine, steps: int) -> dict[str, Any]:
-    batches = _sampling.batches(
-        engine.recipe, 0, engine.micro, 0, 1,
-        pin=engine.accelerator.device.type == "cuda",
-    )  # fmt: skip
+    batches = engine.batches()
     seconds = []
     for engine.step in range(steps):
         began = time.monotonic()

@@ -120,19 +120,28 @@ class Engine:
 
     def _walk(self) -> None:
         """Take steps until the run ends, or goes back to an earlier checkpoint."""
-        batches = _sampling.batches(
+        batches = self.batches()
+        while self.step < self.config.steps and self.advance(batches):
+            pass
+
+    def batches(self) -> Iterator[dict[str, Tensor]]:
+        """Give all that this process still has to see."""
+        return _sampling.batches(
             self.recipe, self.step, self.micro, self.rank, self.ranks,
             pin=self.accelerator.device.type == "cuda",
         )  # fmt: skip
-        while self.step < self.config.steps:
-            self._obey()
-            began = time.monotonic()
-            log = self._guarded(batches)
-            if log is None:
-                return
-            self._note_step(log, time.monotonic() - began)
-            if not self.rank:
-                self._between()
+
+    def advance(self, batches: Iterator[dict[str, Tensor]]) -> bool:
+        """Take one step and do what is due around it; false after going back."""
+        self._obey()
+        began = time.monotonic()
+        log = self._guarded(batches)
+        if log is None:
+            return False
+        self._note_step(log, time.monotonic() - began)
+        if not self.rank:
+            self._between()
+        return True
 
     def _note_step(self, log: dict[str, float], seconds: float) -> None:
         self.step += 1

@@ -205,7 +205,11 @@ class Keeper:
         draft = self.folder.path / ".adapter.tmp"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir()
-        facts = self.recipe.finish(draft)
+        try:
+            with cancellable(self.control.stopping):
+                facts = self.recipe.finish(draft)
+        except Cancelled as error:
+            raise Stop(self.control.stop) from error
         shutil.rmtree(self.folder.adapter, ignore_errors=True)
         draft.rename(self.folder.adapter)
         return facts
