@@ -123,7 +123,7 @@ def test_places_are_listed_with_pictures_and_a_click_goes_there(
     )[-2:]
     np.testing.assert_allclose(center, entry.center, atol=0.6)
     layer = dock.asker.screen.outline_layer
-    drawn = np.concatenate(layer.data)
+    drawn = layer.data[:, 0]
     assert set(drawn[:, 0]) == {entry.query.plane}
     y0, x0, y1, x1 = entry.query.bbox
     np.testing.assert_allclose(drawn[:, 1:].min(0), (y0 - 0.5, x0 - 0.5), atol=1)
@@ -152,7 +152,7 @@ def test_one_key_each_answers_and_goes_on(opened, qtbot):
     hows = {a.entry.id: a.how for a in session.queue.answers}
     assert hows[second.id] == "accepted" and hows[fourth.id] == "skipped"
     assert session.queue.spent[0] == 3
-    assert "3 of 100 clicks" in dock.options.bar.format()
+    qtbot.waitUntil(lambda: "3 of 100 clicks" in dock.options.bar.format())
     quiet(qtbot, dock)
 
 
@@ -296,7 +296,7 @@ def test_the_queue_survives_a_restart_of_napari(make_napari_viewer, qtbot, tmp_p
     dock = show_queue_dock(again)
     qtbot.waitUntil(lambda: dock._docked)
     assert dock.list.ids() == ids
-    assert "1 of 40 clicks" in dock.options.bar.format()
+    qtbot.waitUntil(lambda: "1 of 40 clicks" in dock.options.bar.format())
     qtbot.waitUntil(lambda: len(dock.asker.pictures) == len(ids), timeout=SOON)
     quiet(qtbot, dock)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SIDE = 44  # px of a thumbnail
 MOST_MARGIN = 32  # pixels of the scan around a region
-LINE = (255, 214, 0)
+LINE = (255, 43, 214)
 
 
 @contextmanager

@@ -39,7 +39,7 @@ class QueueList(QListWidget):
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setAccessibleName("Places to label, the best first")
-        self.setToolTip("Click a place to go there; it is outlined in yellow")
+        self.setToolTip("Click a place to go there; it is outlined in pink")
         self.setMinimumHeight(2 * (SIDE + 8))
         self.itemClicked.connect(self._on_click)
         asker.changed.connect(self.reflect)

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from napari_sesami.viewer._errors import sentence
+from napari_sesami.viewer._later import Later
 from napari_sesami.viewer._retrieve_parts import button, tick
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ REGIONS = (
     ("whole slices", "slice", "One slice at a time: accept its labels or paint"),
     ("masks of the model", "mask", "What the prompt model outlines on this slice"),
 )
+REST = 50  # ms; a progress bar draws the whole window at once when it is set
 ALWAYS = ("rare", "clasp")  # strategies that share out over the classes by themselves
 
 
@@ -52,11 +54,13 @@ class Options(QWidget):
         self.bar = QProgressBar()
         self.bar.setAccessibleName("Budget spent")
         self.bar.setToolTip("What the answers cost, against the budget")
+        self._later = Later(self._reflect_bar, REST)
         self._compose()
         self._connect()
 
     def disconnect_from_asker(self) -> None:
         """Let go of the engine."""
+        self._later.stop()
         self._asker.changed.disconnect(self.reflect)
 
     def reflect(self) -> None:
@@ -82,7 +86,7 @@ class Options(QWidget):
                 spin.setValue(number)
         running = self._asker.ranks.running
         self.rank.setText("Stop" if running else "Find places")
-        self._reflect_bar()
+        self._later.soon()
 
     def _reflect_bar(self) -> None:
         queue = self._asker.queue

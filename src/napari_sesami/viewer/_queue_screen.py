@@ -13,7 +13,7 @@ from napari_sesami.viewer._retrieve_layers import Planes
 from napari_sesami.viewer._spatial import spatial_kwargs
 
 if TYPE_CHECKING:
-    from napari.layers import Labels, Shapes
+    from napari.layers import Labels, Vectors
     from napari.viewer import Viewer
     from numpy.typing import NDArray
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from napari_sesami.viewer._link import Link
 
 OUTLINE, LOOKS = "query", "query looks like"
-WIDTHS = (5.0, 2.0)  # px on screen: a dark line under a bright one
-COLORS = ("black", "#ffd600")
+WIDTH = 2.5  # px on screen
+COLOR = "#ff2bd6"  # neither a grey nor in the colours of classes and maps
 SMALL, LARGE = 1 / 20, 0.8  # of the canvas: regions beyond are zoomed to
 SHOWN = 1 / 8  # of the canvas that a small region then takes
 
@@ -33,7 +33,7 @@ class Screen:
 
     def __init__(self, desk: Desk, link: Link) -> None:
         self._desk, self._link = desk, link
-        self._outline: Shapes | None = None
+        self._outline: Vectors | None = None
         self._looks: Labels | None = None
         shape = link.session.scan.shape
         self._shape = shape[:-1] if link.session.scan.is_rgb else shape
@@ -46,7 +46,7 @@ class Screen:
         return self._desk.viewer
 
     @property
-    def outline_layer(self) -> Shapes | None:
+    def outline_layer(self) -> Vectors | None:
         """The layer of the outline, if it is in the viewer."""
         layer = self._outline
         return layer if layer is not None and layer in self._viewer.layers else None
@@ -78,26 +78,16 @@ class Screen:
             camera.zoom = whole * canvas / max(size, 1e-12)
 
     def outline(self, query: Query) -> None:
-        """Draw the border of a region."""
-        paths = [np.array(p) for p in outlines(query)]
+        """Draw the border of a region; lines are far cheaper than napari's shapes."""
         index = self._index(query.plane)
-        ahead = [
-            np.concatenate([np.tile(index, (len(p), 1)), p], axis=1) for p in paths
-        ]
+        lines = segments(query)
+        ahead = np.zeros((len(lines), 2, len(index)))
+        ahead[:, 0] = index
         layer = self.outline_layer or self._add_outline()
-        layer.data = []
-        widths = self._widths()
-        for color, width in zip(COLORS, widths, strict=True):
-            layer.add(
-                ahead,
-                shape_type="path",
-                edge_color=color,
-                edge_width=width,
-                face_color="transparent",
-            )
-        layer.selected_data = set()
-        layer.visible = True
-        layer.refresh()
+        layer.data = np.concatenate([ahead, lines], axis=2)
+        self._scale_lines()
+        if not layer.visible:
+            layer.visible = True
 
     def fill(self, query: Query, labels: NDArray[np.uint8] | None) -> None:
         """Show class ids (h, w) in a region; None shows nothing."""
@@ -142,34 +132,33 @@ class Screen:
         leading = self._link.session.scan.leading_shape
         return [int(i) for i in np.unravel_index(plane, leading)] if leading else []
 
-    def _widths(self) -> list[float]:
-        """Of the lines, in data pixels, so that they look alike at every zoom."""
+    def _width(self) -> float:
+        """Of the line, in data pixels, so that it looks alike at every zoom."""
         scale = float(np.abs(self._link.strokes.scale[-1]))
         zoom = float(self._viewer.scene.camera.zoom)
-        return [w / max(zoom * scale, 1e-12) for w in WIDTHS]
+        return WIDTH / max(zoom * scale, 1e-12)
 
     def _on_zoom(self, event: Any = None) -> None:
         if self.outline_layer is not None:
             self._later.soon()
 
     def _scale_lines(self) -> None:
-        layer = self.outline_layer
-        if layer is not None and layer.nshapes:
-            each = layer.nshapes // len(COLORS)
-            layer.edge_width = np.repeat(self._widths(), each).tolist()
+        layer, width = self.outline_layer, self._width()
+        if layer is not None and not 0.9 < layer.edge_width / width < 1.1:
+            layer.edge_width = width
 
-    def _add_outline(self) -> Shapes:
+    def _add_outline(self) -> Vectors:
         image = self._link.image
         active = self._viewer.layers.selection.active
-        self._outline = self._viewer.add_shapes(
-            None,
+        self._outline = self._viewer.add_vectors(
             ndim=len(self._shape),
             name=f"{image.name} {OUTLINE}",
+            edge_color=COLOR,
+            vector_style="line",
             opacity=1.0,
             metadata={"sesami_layer": OUTLINE},
             **spatial_kwargs(image),
         )
-        self._outline.editable = False
         self._viewer.layers.selection.active = active
         return self._outline
 
@@ -193,11 +182,12 @@ class Screen:
         return layer
 
 
-def outlines(query: Query) -> list[NDArray[np.float64]]:
-    """Closed borders of a region, (n, 2) each, in data pixels."""
+def segments(query: Query) -> NDArray[np.float64]:
+    """Pieces of the border of a region: start and step, (n, 2, 2), in data pixels."""
     from skimage.measure import approximate_polygon, find_contours
 
-    y0, x0 = query.bbox[:2]
-    padded = np.pad(query.mask.astype(np.float32), 1)
-    found = find_contours(padded, 0.5)
-    return [approximate_polygon(c, 0.3) + np.array([y0 - 1, x0 - 1]) for c in found]
+    shift = np.array(query.bbox[:2]) - 1
+    found = find_contours(np.pad(query.mask.astype(np.float32), 1), 0.5)
+    paths = [approximate_polygon(path, 0.3) for path in found]
+    pieces = [np.stack([p[:-1] + shift, np.diff(p, axis=0)], 1) for p in paths]
+    return np.concatenate(pieces)
