@@ -88,6 +88,21 @@ def judged_run(session, *, wins: bool):
     return Run(folder)
 
 
+def orphan(session):
+    """A run in the project that ended when its window went away."""
+    from napari_sesami.train._run_folder import RunFolder
+
+    home = RunFolder.create(session.runs.root / "20261120-121212-tiny", config())
+    told = [
+        {"event": "started", "step": 0},
+        {"event": "step", "step": 1, "loss": 0.5},
+        {"event": "ended", "reason": "orphan", "sentence": "The window went away."},
+    ]
+    lines = "".join(json.dumps({"t": 0.0, **event}) + "\n" for event in told)
+    home.events.write_text(lines)
+    home.write_status({"state": "cancelled"})
+
+
 def numbers(wins: bool):
     """A verdict with a class that gains and one that loses."""
     from napari_sesami.train import Verdict

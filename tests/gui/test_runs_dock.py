@@ -34,7 +34,7 @@ from napari_sesami.viewer._runs_words import said_memory, said_time
 
 from ._hands import settle
 from ._prompting import click
-from ._runs import Movable, config, importable, judged_run
+from ._runs import Movable, config, importable, judged_run, orphan
 
 pytestmark = pytest.mark.gui
 LEFT = Qt.MouseButton.LeftButton
@@ -79,6 +79,10 @@ def label(session, count: int = 8) -> None:
     """Commit blocks as objects of two classes."""
     for name in ("pad", "via"):
         session.classes.add(name)
+    label_more(session, count)
+
+
+def label_more(session, count: int) -> None:
     places = [(y, x) for y in range(8, 120, 28) for x in range(8, 150, 36)]
     for n, (y, x) in enumerate(places[:count]):
         mask = np.zeros(session.scan.plane_shape, bool)
@@ -243,6 +247,38 @@ def test_a_run_that_was_cut_off_is_offered_when_its_project_is_opened(
     qtbot.waitUntil(lambda: again.status.state == "running", timeout=SOON)
     again.stop()
     assert again.wait(60).state == "cancelled"
+
+
+def test_a_run_that_ended_with_its_window_is_offered_too(opened, qtbot, toasts):
+    _, session, dock = opened
+    orphan(session)
+    dock.board.refresh()
+    qtbot.waitUntil(lambda: bool(toasts), timeout=SOON)
+    assert "step 1 of 40" in toasts[0].message
+    assert dock.progress.hold_button.text() == "Resume"
+
+
+def test_a_run_of_a_newer_version_is_a_sentence(opened, qtbot):
+    _, session, dock = opened
+    orphan(session)
+    (session.runs.root / "20261120-121212-tiny" / "version").write_text("99")
+    dock.board.refresh()
+    qtbot.waitUntil(lambda: "newer" in dock.status.label.text(), timeout=SOON)
+    assert dock.list.topLevelItemCount() == 0
+
+
+def test_what_there_is_to_learn_from_is_said_in_words(opened, qtbot):
+    _, session, dock = opened
+    assert not dock.form.start_button.isEnabled()
+    label(session, 1)
+    words = dock.form.words
+    qtbot.waitUntil(lambda: "Only one object" in words.text(), timeout=SOON)
+    assert not dock.form.start_button.isEnabled()
+    session.undo()
+    label_more(session, 12)
+    qtbot.waitUntil(dock.form.start_button.isEnabled, timeout=SOON)
+    assert words.text().startswith("12 objects of 2 classes on 1 scan, ")
+    assert "Estimate" in dock.form.estimate.text()
 
 
 def test_the_panel_fits_a_laptop_and_everything_has_a_tip(opened, qtbot, finished):

@@ -10,7 +10,7 @@ from psygnal import Signal
 from napari_sesami.viewer._later import Later
 from napari_sesami.viewer._runs_gpu import Courtesy, needs_card
 from napari_sesami.viewer._runs_judging import JUDGE, Judging
-from napari_sesami.viewer._runs_notices import offer_resume, tell_end
+from napari_sesami.viewer._runs_notices import offer_resume, tell_end, was_cut_off
 from napari_sesami.viewer._runs_plan import COUNT, Planner
 from napari_sesami.viewer._runs_words import ACTIVE, said_begin
 from napari_sesami.viewer._work import Work
@@ -195,7 +195,10 @@ class RunBoard:
             self.selected = self.runs[0] if self.runs else None
         self.changed.emit()
         self._on_moved()
-        cut_off = [run for run in new if run.status.state == "crashed"]
+        session = self.desk.session
+        for trouble in () if session is None else session.runs.unreadable.values():
+            self.desk.say(trouble)
+        cut_off = [run for run in new if was_cut_off(run)]
         if cut_off:
             cut_off.sort(key=_age, reverse=True)
             offer_resume(self.desk, cut_off, self.resume)

@@ -18,10 +18,12 @@ from napari_sesami.viewer._retrieve_parts import button, note, tick
 from napari_sesami.viewer._runs_plan import Plan, recipes
 
 if TYPE_CHECKING:
+    from qtpy.QtGui import QShowEvent
+
     from napari_sesami.session import Session
     from napari_sesami.viewer._runs_board import RunBoard
 
-LOOK = 400  # ms after the last edit until the labels are counted again
+LOOK = 1500  # ms after the last edit until the labels are counted again
 STEPS = 200
 WORDS_TIP = "Committed objects and labels; the run is judged on those held out"
 
@@ -33,6 +35,7 @@ class StartForm(QWidget):
         super().__init__(parent)
         self._board, self._planner = board, board.planner
         self._session: Session | None = None
+        self._stale = False  # labels changed while nobody saw the form
         self.recipe = QComboBox()
         self.recipe.setToolTip("What is trained")
         self.recipe.setAccessibleName("Recipe")
@@ -140,7 +143,18 @@ class StartForm(QWidget):
         self._look.soon()
 
     def _on_look(self) -> None:
-        self._planner.count()
+        """Count again, if anybody sees it: all labelled planes are read for it."""
+        if self.isVisible():
+            self._planner.count()
+        else:
+            self._stale = True
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Count what was labelled while the form was folded."""
+        super().showEvent(event)
+        if self._stale:
+            self._stale = False
+            self._planner.count()
 
     def _on_estimate(self) -> None:
         self._planner.estimate(self.plan)

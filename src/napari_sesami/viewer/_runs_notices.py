@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_sesami.viewer._runs_words import counted, said_begin, said_name, said_state
+from napari_sesami.viewer._runs_words import said_begin, said_name, said_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from napari_sesami.train import Run
     from napari_sesami.viewer._desk import Desk
+
+
+def was_cut_off(run: Run) -> bool:
+    """Whether a run ended against its will: by a crash, or with the window."""
+    if run.status.state == "crashed":
+        return True
+    ends = [event for event in run.events if event.get("event") == "ended"]
+    orphan = bool(ends) and ends[-1].get("reason") == "orphan"
+    return orphan and run.status.state == "cancelled"
 
 
 def end_of(run: Run) -> str:
@@ -46,9 +55,12 @@ def offer_resume(
 
     newest = runs[0]
     status = newest.status
+    which = f"The run of {said_begin(newest.folder)} was cut off"
+    if len(runs) > 1:
+        which = f"{len(runs)} runs were cut off, the newest"
     text = (
-        f"{counted(len(runs), 'run was', 'runs were')} cut off; the newest at step "
-        f"{status.step} of {status.steps}. Resume goes on as if nothing had been."
+        f"{which} at step {status.step} of {status.steps}. Resume goes on as if "
+        "nothing had been."
     )
     desk.say(text)
 
