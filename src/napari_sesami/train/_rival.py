@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from napari_sesami.models._nano import _made_for_half as made_for_half
 from napari_sesami.train._errors import TrainError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 ENCODER = "resnet18"
 SIDE = 256
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Rival:
         torch.manual_seed(settings.seed)
         self.net: Any = smp.DeepLabV3Plus(
             ENCODER, encoder_weights=None, in_channels=1, classes=classes
-        )
+        ).to(memory_format=torch.channels_last)
 
     @property
     def parameters(self) -> int:
@@ -69,14 +71,21 @@ class Rival:
         for _ in range(s.steps):
             crops = [_crop(rng, *planes[rng.integers(len(planes))])
                      for _ in range(s.batch)]  # fmt: skip
-            images = torch.from_numpy(np.stack([i for i, _ in crops]))[:, None]
+            stack = torch.from_numpy(np.stack([i for i, _ in crops]))[:, None]
+            images = stack.contiguous(memory_format=torch.channels_last)
             truth = torch.from_numpy(np.stack([t for _, t in crops]))
-            loss = F.cross_entropy(self.net(images), truth, weight)
+            with self._half():
+                made = self.net(images)
+            loss = F.cross_entropy(made.float(), truth, weight)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
         self.net.eval()
+
+    def _half(self) -> torch.autocast:
+        """Use bfloat16 where the processor is made for it."""
+        return torch.autocast("cpu", torch.bfloat16, enabled=made_for_half(CPU))
 
     @torch.no_grad()
     def classes_of(self, picture: Picture) -> NDArray[np.intp]:
@@ -84,7 +93,9 @@ class Rival:
         grey = torch.from_numpy(picture.as_scan().grey())[None, None]
         height, width = grey.shape[-2:]
         padded = F.pad(grey, (0, -width % 32, 0, -height % 32), mode="replicate")
-        found = self.net(padded)[0, :, :height, :width].argmax(0)
+        with self._half():
+            made = self.net(padded)
+        found = made[0, :, :height, :width].argmax(0)
         return np.asarray(found.numpy())
 
 
