@@ -26,7 +26,7 @@ from scipy.stats import t as student
 from napari_sesami import synth
 from napari_sesami._home import home
 from napari_sesami.scan import Scan
-from napari_sesami.session._active import Cycle, Plan, Study, judge_fully, run_active
+from napari_sesami.session import Cycle, Plan, Study, judge_fully, run_active
 from napari_sesami.suggest import STRATEGIES
 
 DOCS = Path(__file__).parent
@@ -35,8 +35,8 @@ PAGE = DOCS / "active-learning.md"
 PICTURE = DOCS / "images" / "active_learning.png"
 BEGIN, END = "<!-- numbers -->", "<!-- end of numbers -->"
 
-VOXEL = (4.0, 0.5, 0.5)  # µm
-PLANES, SIDE, DIE = 48, 256, 86.0  # planes, pixels, height of the logic die in µm
+VOXEL = (3.0, 0.5, 0.5)  # µm
+PLANES, SIDE, DIE = 52, 256, 86.0  # planes, pixels, height of the logic die in µm
 # Pillar, pad and TSV have one grey and slices show no height: they are one class here.
 CLASSES = ("copper", "solder", "void", "silicon", "underfill")
 MERGED = np.array([0, 1, 2, 1, 1, 3, 3, 4, 5], np.uint8)
@@ -70,7 +70,7 @@ SETS: dict[str, dict[str, Any]] = {
 def stack(seed: int) -> Study:
     """A stack to learn from, started in its logic die; memory dies of another judge."""
     drawn = [
-        synth.hbm(s, (PLANES, SIDE, SIDE), "stack", VOXEL, void_rate=0.8)
+        synth.hbm(s, (PLANES, SIDE, SIDE), "stack", VOXEL, void_rate=1.0)
         for s in (seed, seed + 5000)
     ]
     memory = [int(np.ceil((DIE - d.info["bottom_um"]) / VOXEL[0])) for d in drawn]
@@ -85,7 +85,7 @@ def stack(seed: int) -> Study:
     return Study(
         scan,
         MERGED[np.concatenate([d.labels for d in drawn])],
-        test=range(PLANES + memory[1], 2 * PLANES, 2),
+        test=range(PLANES + memory[1], 2 * PLANES),
         pool=range(PLANES),
         start=range(memory[0]),
         folder=home() / "cache" / "tokens",

@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     import argparse
 
-    from napari_sesami.session._active import Cycle, Study
+    from napari_sesami.session import Cycle, Study
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,7 +91,7 @@ def _study(arguments: argparse.Namespace, seed: int) -> Study:
     from napari_sesami._home import home
     from napari_sesami.models import load_token_encoder
     from napari_sesami.scan import open_scan
-    from napari_sesami.session._active import Study
+    from napari_sesami.session import Study
 
     scan = open_scan(arguments.scan)
     truth = open_scan(arguments.truth)
@@ -116,7 +116,7 @@ def _study(arguments: argparse.Namespace, seed: int) -> Study:
 def _run(
     study: Study, arguments: argparse.Namespace, name: str, seed: int
 ) -> list[Cycle]:
-    from napari_sesami.session._active import Plan, run_active
+    from napari_sesami.session import Plan, run_active
 
     steps = np.linspace(arguments.start, arguments.budget, arguments.cycles + 1)
     plan = Plan(

@@ -1,6 +1,13 @@
 """Session: one scan at work, the one object that everything drives."""
 
 from napari_sesami.session._clean import Cleaned, clean_plane
+from napari_sesami.session._active import (
+    Cycle,
+    Plan,
+    Study,
+    judge_fully,
+    run_active,
+)
 from napari_sesami.session._control import Judging
 from napari_sesami.session._draft import Ask, Asked, Draft, Filled
 from napari_sesami.session._engine import DataEngine
@@ -23,12 +30,14 @@ __all__ = [
     "Budget",
     "Cleaned",
     "CommittedObject",
+    "Cycle",
     "DataEngine",
     "Draft",
     "Entry",
     "Filled",
     "Judging",
     "Part",
+    "Plan",
     "Proposal",
     "Queue",
     "Ranking",
@@ -37,7 +46,10 @@ __all__ = [
     "Session",
     "SessionError",
     "SessionEvents",
+    "Study",
     "Wish",
     "clean_plane",
+    "judge_fully",
     "recall",
+    "run_active",
 ]
