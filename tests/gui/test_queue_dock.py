@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QSpinBox
 
 from napari_sesami import Session
 from napari_sesami.scan import Scan
+from napari_sesami.session._answering import core
 from napari_sesami.viewer import attach
 from napari_sesami.viewer._desk import desk_of
 from napari_sesami.viewer._queue_commands import show_queue_dock
@@ -91,7 +92,7 @@ def ranked_again(qtbot, dock) -> None:
 
 def region(session, query) -> np.ndarray:
     y0, x0, y1, x1 = query.bbox
-    return session.strokes_plane(query.plane)[y0:y1, x0:x1][query.mask]
+    return session.strokes_plane(query.plane)[y0:y1, x0:x1][core(query)]
 
 
 def said(dock) -> str:

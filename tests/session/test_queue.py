@@ -11,6 +11,7 @@ from tests.retrieve.test_retriever import Texture, stripes
 from napari_sesami.project import ClassError
 from napari_sesami.scan import Scan
 from napari_sesami.session import SCORES, Session, SessionError
+from napari_sesami.session._answering import core
 from napari_sesami.suggest import SuggestError
 
 
@@ -40,7 +41,7 @@ def session() -> Session:
 
 def region(session: Session, query) -> np.ndarray:
     y0, x0, y1, x1 = query.bbox
-    return session.strokes_plane(query.plane)[y0:y1, x0:x1][query.mask]
+    return session.strokes_plane(query.plane)[y0:y1, x0:x1][core(query)]
 
 
 def test_the_queue_is_ranked_and_says_why(session):
@@ -82,6 +83,14 @@ def test_an_answer_leaves_what_was_painted_before(session):
     session.queue.change(first.id, "void")
     assert session.strokes_plane(first.query.plane)[y, x] == 2
     assert (region(session, first.query) == 3).sum() > 10
+
+
+def test_the_rim_of_a_region_is_not_painted(session):
+    first = next(e for e in session.queue.refresh() if e.query.mask.sum() > 60)
+    before = int((session.strokes_plane(first.query.plane) > 0).sum())
+    session.queue.change(first.id, "void")
+    painted = int((session.strokes_plane(first.query.plane) > 0).sum()) - before
+    assert painted == core(first.query).sum() < first.query.mask.sum()
 
 
 def test_a_skipped_query_is_not_asked_again_until_undone(session):
@@ -132,7 +141,7 @@ def test_every_kind_of_region_can_be_accepted_and_taken_back(session, kind):
     layer = session.labels if kind == "slice" else session.strokes
     y0, x0, y1, x1 = first.query.bbox
     crop = np.asarray(layer)[first.query.plane, y0:y1, x0:x1]
-    assert (crop[first.query.mask] > 0).all()
+    assert (crop[core(first.query)] > 0).all()
     session.undo()
     assert first.id in {e.id for e in queue.open}
 

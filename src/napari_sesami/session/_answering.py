@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from napari_sesami.suggest import Query
 
 WHOLE = ("superpixel", "mask")  # kinds of regions that have one class
+RIM = 12  # the rim of a region is this part of its side
+LEAST_CORE = 0.4  # of its pixels
 
 
 def write(
@@ -37,6 +39,24 @@ def write(
         full = np.zeros(session.scan.plane_shape, bool)
         full[box] = crop > 0
         session.commit(full, int(crop.max()), query.plane, overlap="free")
+
+
+def core(query: Query) -> NDArray[np.bool_]:
+    """The region without its rim, whose pixels may belong to the neighbours (h, w).
+
+    Borders of superpixels are right to a pixel or two. Small and thin regions, patches
+    and slices are taken whole.
+    """
+    mask = query.mask
+    if query.kind not in WHOLE:
+        return mask
+    from scipy.ndimage import binary_erosion
+
+    steps = round(float(np.sqrt(mask.sum())) / RIM)
+    if steps < 1:
+        return mask
+    inner = binary_erosion(np.pad(mask, 1), iterations=steps)[1:-1, 1:-1]
+    return inner if inner.sum() >= LEAST_CORE * mask.sum() else mask
 
 
 def strokes_in(session: Session, query: Query) -> int:

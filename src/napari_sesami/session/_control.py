@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from napari_sesami.session._answering import core
 from napari_sesami.session._learning import stroke_owners
 from napari_sesami.session._regions import never
 
@@ -120,7 +121,7 @@ class Judging:
                 query = answer.entry.query
                 if query.plane == plane:
                     y0, x0, y1, x1 = query.bbox
-                    found = labels[y0:y1, x0:x1][query.mask]
+                    found = labels[y0:y1, x0:x1][core(query)]
                     said.append(found)
                     truth.append(np.full(found.shape, answer.class_id, np.uint8))
         return mean_iou(np.concatenate(truth), np.concatenate(said))

@@ -38,9 +38,9 @@ class Queue(Asking):
     ) -> Answer:
         """Say that the region is what it looks like; one step for undo.
 
-        A superpixel or mask is painted with its class. A patch or slice gets `labels`
-        (of its box; by default what retrieval says now): a patch as strokes, a slice
-        as labels.
+        A superpixel or mask is painted with its class, without its rim. A patch or
+        slice gets `labels` (of its box; by default what retrieval says now): a patch as
+        strokes, a slice as labels.
         """
         entry = self.entry(id_)
         class_id = entry.query.class_id
@@ -121,7 +121,7 @@ class Queue(Asking):
     def _whole(
         self, entry: Entry, how: How, class_id: int, seconds: float | None
     ) -> Answer:
-        crop = np.where(entry.query.mask, class_id, 0).astype(np.uint8)
+        crop = np.where(_answering.core(entry.query), class_id, 0).astype(np.uint8)
         return self._answer(entry, how, class_id, seconds, crop)
 
     def _answer(

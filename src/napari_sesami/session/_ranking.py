@@ -182,7 +182,7 @@ class Ranking:
         wanted = n * MORE if self.wish.stratified else n
         rng = np.random.default_rng(seed)
         rows, scores = self.strategy.choose(table, wanted, state, rng)
-        weights = room.class_weights(table.predicted, labelled)
+        weights = room.class_weights(table.predicted)  # what the reason calls rare
         queries = table.queries(rows, scores, self._regions, weights)
         measured = getattr(table, measure_of(self.wish.strategy) or "margin")
         queries = [
