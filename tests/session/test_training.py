@@ -90,6 +90,20 @@ def test_a_scan_that_is_gone_is_left_out_with_a_note(tmp_path):
     assert any("wafer0" in note for note in second.training_set().notes)
 
 
+def test_of_many_labelled_planes_some_are_taken(monkeypatch):
+    monkeypatch.setattr("napari_sesami.session._training.MOST_PLANES", 3)
+    image, truth = draw(0)
+    s = Session(np.stack([image] * 7))
+    s.classes.add("disc")
+    s.classes.add("bar")
+    for plane in range(7):
+        s.write_labels(truth, plane)
+    found = s.training_set()
+    assert sorted(p.plane for p in found.pictures) == [0, 3, 6]
+    assert [p.plane for p in found.held_out] == [6]
+    assert any("many labelled planes; 3" in note for note in found.notes)
+
+
 def test_objects_committed_one_by_one_stay_apart():
     image, truth = draw(0)
     s = Session(image)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 RATES = {"sesami-nano": 1e-2}
 RATE = 5e-4  # of other models
 ADAPTER = "adapter.safetensors"
+MOST_PLANES = 48  # of one scan that are learnt from: neighbours look alike
 
 
 class SessionTraining(SessionAdapters):
@@ -134,7 +135,13 @@ class SessionTraining(SessionAdapters):
         notes: list[str] = []
         specks = 0
         for name, scan, work in self._labelled_scans(notes):
-            for plane, classes, objects in _labelled_planes(work):
+            wanted = _some_planes(work.layers["labels"].planes)
+            if len(wanted) < len(work.layers["labels"].planes):
+                notes.append(
+                    f"{name} has many labelled planes; {len(wanted)} of them, evenly "
+                    "spread, are learnt from."
+                )
+            for plane, classes, objects in _labelled_planes(work, wanted):
                 made = cut_picture(scan, plane, classes, objects, name=name)
                 specks += made is None
                 pictures += [made] if made is not None else []
@@ -240,10 +247,18 @@ class SessionTraining(SessionAdapters):
             yield entry.key, scan, work
 
 
-def _labelled_planes(work: Work) -> Iterator[tuple[int, Any, Any]]:
+def _some_planes(planes: list[int]) -> list[int]:
+    """All planes, or some that are spread evenly where there are many."""
+    if len(planes) <= MOST_PLANES:
+        return planes
+    at = np.linspace(0, len(planes) - 1, MOST_PLANES).round().astype(int)
+    return [planes[i] for i in at]
+
+
+def _labelled_planes(work: Work, planes: list[int]) -> Iterator[tuple[int, Any, Any]]:
     """Planes with labels: number, class ids, and objects that are known one by one."""
     single = [i for i, told in work.objects.items() if told.get("instance", True)]
-    for plane in work.layers["labels"].planes:
+    for plane in planes:
         with work.lock:  # somebody may be editing just now
             classes = np.array(work.layers["labels"].read(plane))
             objects = np.array(work.layers["objects"].read(plane))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,10 @@ class Picture:
 
     def objects(self) -> dict[int, int]:
         """Number of each object that is no speck, and its class."""
+        return self._objects
+
+    @cached_property
+    def _objects(self) -> dict[int, int]:
         area = np.bincount(self.regions.ravel())
         area[0] = 0
         good = np.flatnonzero(area >= SPECK)
