@@ -11,6 +11,7 @@ from napari_sesami.viewer._later import Later
 if TYPE_CHECKING:
     from napari_sesami.session import Judging, Ranking
     from napari_sesami.viewer._queue_asker import Asker
+    from napari_sesami.viewer._work import Ticket
 
 RANK, SCALE, JUDGE = "what to label next", "scale of the queue", "clicks saved"
 REST = 400  # ms after an answer
@@ -24,8 +25,6 @@ class Ranks:
     ----------
     zoom
         Scale at which the scan is read, or None before it is known.
-    running
-        Whether it is at work.
     rounds
         How many rankings have ended.
     trouble
@@ -37,8 +36,9 @@ class Ranks:
     def __init__(self, asker: Asker) -> None:
         self._asker = asker
         self.zoom: float | None = None
-        self.running = False
         self.rounds = 0
+        self._on = False
+        self._ticket: Ticket | None = None
         self.trouble = ""
         self.verdict = self.advice = ""
         self._again = False
@@ -48,7 +48,13 @@ class Ranks:
         self._judged = -1
         self._steps = 0
         self._later = Later(self._after, REST)
-        asker.desk.work.busy_changed.connect(self._on_busy)
+        asker.desk.work.busy_changed.connect(self._notice)
+        asker.desk.said.connect(self._notice)
+
+    @property
+    def running(self) -> bool:
+        """Whether it is at work."""
+        return self._on and not (self._ticket is not None and self._ticket.cancelled)
 
     def begin(self, anew: bool = False) -> None:
         """Rank now; `anew` also chooses the scale from the strokes again."""
@@ -61,10 +67,10 @@ class Ranks:
             self.zoom = live.zoom
         elif anew:
             self.zoom = None
-        self.running, self._again, self.trouble = True, False, ""
+        self._on, self._again, self.trouble = True, False, ""
         if self.zoom is None:
             job = partial(jobs.best_zoom, link.session)
-            work.submit(SCALE, job, self._on_zoom, self._on_refused)
+            self._ticket = work.submit(SCALE, job, self._on_zoom, self._on_refused)
         else:
             self._start()
         asker.changed.emit()
@@ -81,7 +87,7 @@ class Ranks:
         self._later.stop()
         for topic in (RANK, SCALE, JUDGE):
             self._asker.desk.work.cancel(topic)
-        self.running = self._again = False
+        self._on = self._again = False
         self.zoom, self.trouble = None, ""
         self.verdict, self.advice, self._judged = "", "", -1
 
@@ -89,18 +95,19 @@ class Ranks:
         """Stop what runs; the list stays."""
         self._asker.desk.work.cancel(RANK)
         self._asker.desk.work.cancel(SCALE)
-        self.running = self._again = False
+        self._on = self._again = False
         self._asker.changed.emit()
 
     def close(self) -> None:
         """Let go of the desk."""
         self.stop()
-        self._asker.desk.work.busy_changed.disconnect(self._on_busy)
+        self._asker.desk.work.busy_changed.disconnect(self._notice)
+        self._asker.desk.said.disconnect(self._notice)
 
-    def _on_busy(self, topic: str) -> None:
-        """Notice that everything was cancelled."""
-        if not topic and self.running and not self._asker.desk.work.busy:
-            self.running = self._again = False
+    def _notice(self, text: str) -> None:
+        """Notice that somebody cancelled all work."""
+        if self._on and not self.running:
+            self._on = self._again = False
             self._asker.changed.emit()
 
     def _after(self) -> None:
@@ -130,15 +137,17 @@ class Ranks:
             return
         if self._done == 1 and self._first:  # something to begin with
             self._first = False
-            work.submit(RANK, partial(jobs.tried, ranking), self._on_first)
+            self._ticket = work.submit(
+                RANK, partial(jobs.tried, ranking), self._on_first
+            )
         elif self._done < len(self._planes):
             plane, share = self._planes[self._done], self._done / len(self._planes)
             self._done += 1
             job = partial(jobs.scored, ranking, plane, share)
-            work.submit(RANK, job, self._step, self._on_refused)
+            self._ticket = work.submit(RANK, job, self._step, self._on_refused)
         else:
             finish = partial(jobs.finished, ranking, queue.controls_wanted)
-            work.submit(RANK, finish, self._on_ranked, self._on_refused)
+            self._ticket = work.submit(RANK, finish, self._on_ranked, self._on_refused)
 
     def _on_first(self, ranking: Ranking) -> None:
         """Show what the slice on screen gave, while others are looked at."""
@@ -150,7 +159,7 @@ class Ranks:
     def _on_ranked(self, ranking: Ranking) -> None:
         asker = self._asker
         queue = asker.queue
-        self.running = False
+        self._on = False
         self.rounds += 1
         if queue is None:
             return
@@ -166,7 +175,7 @@ class Ranks:
         asker.changed.emit()
 
     def _on_refused(self, text: str) -> None:
-        self.running = self._again = False
+        self._on = self._again = False
         self.trouble = text
         self._asker.changed.emit()
 
