@@ -42,6 +42,8 @@ def train(arguments: argparse.Namespace) -> int:
     root = args.project / "runs" if args.project else _root()
     run = make_run(config, args.out or Runs(root).new_folder(config), data)
     print(f"Run folder: {run.folder}")
+    if args.submit:
+        return _submit(run, args)
     return _detach(run) if args.detach else _foreground(run)
 
 
@@ -56,6 +58,11 @@ def _train_parser() -> argparse.ArgumentParser:
     ap.add_argument(
         "--detach", action="store_true", help="go on when this terminal is closed"
     )
+    cluster = ap.add_argument_group("on a cluster", "the folder must be seen by it")
+    cluster.add_argument("--submit", action="store_true", help="queue it with SLURM")
+    cluster.add_argument("--gpus", type=int, default=1)
+    cluster.add_argument("--hours", type=float, default=4)
+    cluster.add_argument("--partition", help="of SLURM")
     return ap
 
 
@@ -148,6 +155,16 @@ def _detach(run: RunSeen) -> int:
         )  # fmt: skip
     process.returncode = 0  # it is not ours to wait for
     print(f"Started; see it with: sesami runs show {run.folder}")
+    return 0
+
+
+def _submit(run: RunSeen, args: argparse.Namespace) -> int:
+    """Queue a run on the cluster."""
+    from napari_sesami.train._cluster import submit
+
+    more = {"slurm_partition": args.partition} if args.partition else None
+    job = submit(run.folder, gpus=args.gpus, hours=args.hours, more=more)
+    print(f"Queued as job {job.job_id}; see it with: sesami runs show {run.folder}")
     return 0
 
 

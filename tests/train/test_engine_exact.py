@@ -64,6 +64,17 @@ def test_measuring_in_between_changes_no_bit(whole: RunFolder, tmp_path: Path) -
     assert (folder.checkpoints / f"step-{best['step']:06d}").is_dir()
 
 
+def test_the_weights_that_were_measured_best_can_be_taken(tmp_path: Path) -> None:
+    folder = begin(tmp_path / "best", 'evaluate_every = 2\ntake = "best"')
+    work(folder)
+    best = json.loads((folder.checkpoints / "best.json").read_text())
+    after = events(folder, "metrics")[-1]
+    assert after["when"] == "after"
+    assert after["metrics"]["score"] == best["score"]
+    note = f"The weights of step {best['step']} were measured best and are kept."
+    assert [e["sentence"] for e in events(folder, "note")] == [note]
+
+
 def test_examples_drawn_by_other_processes_are_the_same(
     whole: RunFolder, tmp_path: Path
 ) -> None:

@@ -8,16 +8,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import pytest
 from engine_help import STEPS, begin, config, events, losses, result, until, work
 
 from napari_sesami.cli import main
 from napari_sesami.train import Run, Runs, _dry, start_run
 from napari_sesami.train._report import Report
-
-if TYPE_CHECKING:
-    import pytest
 
 SUPERVISOR = """
 import sys
@@ -55,6 +52,29 @@ def test_killed_and_short_of_memory_a_run_ends_as_if_undisturbed(
     assert result(run.folder) == result(quiet)
     assert values == list(losses(quiet).values())
     assert Run(run.folder).status.state == "finished"
+
+
+@pytest.mark.slow
+def test_two_processes_step_down_together(tmp_path: Path) -> None:
+    run = start_run(config("processes = 2", "most = 1\nplain = true"), tmp_path / "r")
+    assert run.wait(200).state == "finished", run.log_tail()
+    assert [e["micro_batch"] for e in run.events if e["event"] == "oom"] == [1]
+    quiet = begin(tmp_path / "quiet", "", "plain = true")
+    work(quiet)
+    assert run.curve()[1] == pytest.approx(list(losses(quiet).values()), rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_an_error_in_one_of_two_processes_ends_the_run(
+    tmp_path: Path, rank: int
+) -> None:
+    run = start_run(config("processes = 2", f"stumble = {rank}"), tmp_path / "r")
+    status = run.wait(200)
+    assert status.state == "failed"
+    assert "ZeroDivisionError" in status.sentence
+    assert len([e for e in run.events if e["event"] == "ended"]) == 1
+    assert "ZeroDivisionError" in "\n".join(run.log_tail(200))
 
 
 def test_a_worker_whose_supervisor_is_killed_keeps_all_and_ends(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ class TinyConfig:
     always: bool = False
     kind: Literal["xor", "and"] = "xor"
     plain: bool = False
+    stumble: int = -1
     sizes: tuple[int, ...] = (2,)
     note: str | None = None
 
@@ -69,6 +70,8 @@ class Tiny(Recipe):
             time.sleep(o.nap)
         if o.most and len(batch["x"]) > o.most:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+        if o.stumble == int(os.environ.get("RANK", "0")):
+            raise ZeroDivisionError("of the recipe")
         jitter = torch.randn(batch["x"].shape, generator=generator) * (not o.plain)
         logits = self.net(batch["x"] + 0.05 * jitter)[:, 0]
         loss = nn.functional.binary_cross_entropy_with_logits(logits, batch["y"])

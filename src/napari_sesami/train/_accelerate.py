@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import InitProcessGroupKwargs
+from torch import distributed as dist
 
 from napari_sesami.models._device import choose_device
+from napari_sesami.train._ladder import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,11 +30,26 @@ def make_accelerator(config: RunConfig) -> Accelerator:
     if device.type == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", device.index or 0)))
         torch.backends.cudnn.deterministic = True
+    _meet("gloo" if device.type == "cpu" else "nccl")
     precision = "no" if config.precision == "full" else config.precision
     return Accelerator(
         cpu=device.type == "cpu",
         mixed_precision=precision,
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)],
+    )
+
+
+def _meet(backend: str) -> None:
+    """Connect the processes of torchrun; accelerate takes the group as it is.
+
+    Attempts share a store, in which those of the last attempt left their addresses.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
+        return
+    c10d: Any = dist  # its types hide what its documentation shows
+    store, rank, size = next(c10d.rendezvous("env://", timeout=_PATIENCE))
+    mine = c10d.PrefixStore(f"sesami-{attempt()}", store)
+    dist.init_process_group(
+        backend, store=mine, rank=rank, world_size=size, timeout=_PATIENCE
     )
 
 

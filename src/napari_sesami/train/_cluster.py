@@ -55,8 +55,9 @@ class Job:
         command = worker_command(self.folder, self.processes, detach=True)
         self._worker = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         code = self._worker.wait()
-        sentence = str(RunFolder.open(self.folder).status().get("sentence", ""))
-        if code:
+        status = RunFolder.open(self.folder).status()
+        sentence = str(status.get("sentence", ""))
+        if code or status.get("state") == "failed":
             raise RuntimeError(f"{sentence} (exit code {code})")
         return sentence
 

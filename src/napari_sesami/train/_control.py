@@ -92,15 +92,21 @@ class Control:
     def _watch(self, folder: RunFolder, offset: int, beat: Callable[[], None]) -> None:
         last = float("-inf")
         while not self._closed.wait(_POLL):
-            if _size(folder) > offset:
-                data = folder.commands.read_bytes()[offset:]
-                whole = data.rfind(b"\n") + 1
-                offset += whole
-                for line in data[:whole].splitlines():
-                    self.order(line.decode(errors="replace"))
+            offset += self._follow(folder, offset)
             if time.monotonic() - last >= BEAT:
                 last = time.monotonic()
                 beat()
+
+    def _follow(self, folder: RunFolder, offset: int) -> int:
+        """Take the commands that are new; tell how long they were."""
+        try:
+            data = folder.commands.read_bytes()[offset:]
+        except OSError:
+            return 0  # nobody has left one yet
+        whole = data.rfind(b"\n") + 1
+        for line in data[:whole].splitlines():
+            self.order(line.decode(errors="replace"))
+        return whole
 
     def close(self) -> None:
         """Beat no more."""

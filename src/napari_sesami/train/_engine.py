@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,8 +18,9 @@ from napari_sesami.train import _sampling
 from napari_sesami.train._accelerate import make_accelerator, sum_gradients, summed
 from napari_sesami.train._errors import TrainError
 from napari_sesami.train._keeper import Keeper, Stop
-from napari_sesami.train._ladder import Ladder, out_of_memory
+from napari_sesami.train._ladder import Ladder, attempt, out_of_memory
 from napari_sesami.train._recipe import recipe_class
+from napari_sesami.train._story import Ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,14 +33,6 @@ if TYPE_CHECKING:
 
 _CHECK_SECONDS = 0.5
 """Processes ask each other for orders about this often."""
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a run ended: the reason for programs, the sentence for people."""
-
-    reason: str
-    sentence: str
 
 
 class Again(Exception):
@@ -266,7 +259,7 @@ class Engine:
             sentence=f"The memory was too small for {self.micro} examples at a time; "
             f"the run goes on with {lower.micro_batch}, and equal updates.",
         )  # fmt: skip
-        replace(lower, again=True).write(self.folder.ladder)
+        replace(lower, again=attempt() + 1).write(self.folder.ladder)
         raise Again
 
     def _go_back(self) -> None:

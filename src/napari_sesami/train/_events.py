@@ -99,10 +99,10 @@ class EventLog:
 
 def _line(event: str, facts: dict[str, Any]) -> bytes:
     head = {"t": round(time.time(), 3), "event": event}
-    return json.dumps(head | facts, default=_plain).encode() + b"\n"
+    return json.dumps(head | facts, default=plain).encode() + b"\n"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Turn NumPy's and torch's numbers and arrays, and paths, into JSON."""
     return value.tolist() if hasattr(value, "tolist") else str(value)
 

@@ -6,6 +6,7 @@ It is kept in the run folder, with what else the next process must do likewise.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from napari_sesami._disk import write_atomic
 if TYPE_CHECKING:
     from pathlib import Path
 
+ATTEMPT = "SESAMI_ATTEMPT"
 _SIGNS = (
     "out of memory",
     "can't allocate memory",
@@ -35,13 +37,13 @@ class Ladder:
     threads
         Threads of torch on a CPU; sums depend on their number, in the last digit.
     again
-        A process has ended so that the next one goes on from here.
+        Number of the attempt that goes on after one that ended for that purpose.
     """
 
     micro_batch: int | None = None
     rate_scale: float = 1.0
     threads: int | None = None
-    again: bool = False
+    again: int = 0
 
     @classmethod
     def read(cls, path: Path) -> Ladder:
@@ -63,6 +65,12 @@ class Ladder:
     def slower(self) -> Ladder:
         """Half the learning rate."""
         return replace(self, rate_scale=self.rate_scale / 2)
+
+
+def attempt() -> int:
+    """Tell how often this run was started again by itself or by torchrun."""
+    by_torchrun = os.environ.get("TORCHELASTIC_RESTART_COUNT")
+    return int(by_torchrun or os.environ.get(ATTEMPT, "0"))
 
 
 def out_of_memory(error: BaseException) -> bool:

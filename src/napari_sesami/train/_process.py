@@ -10,6 +10,8 @@ from typing import Any
 
 import psutil
 
+_NICE = 10
+
 
 def mark(pid: int) -> str | None:
     """Tell when a process started, since ids are given again; None if it is dead.
@@ -79,7 +81,7 @@ def end_tree(owner: dict[str, Any], *, hard: bool) -> None:
 def step_back() -> None:
     """Give this process a low priority, so that windows stay quick beside it."""
     if os.name == "posix":
-        os.nice(10)
+        os.nice(max(0, _NICE - os.nice(0)))
     else:
         psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
 

@@ -12,6 +12,7 @@ from napari_sesami._disk import write_all, write_atomic
 from napari_sesami.train import _process
 from napari_sesami.train._config import FILE, RunConfig
 from napari_sesami.train._errors import TrainError
+from napari_sesami.train._events import plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +36,7 @@ class RunFolder:
         self.adapter = path / "adapter"
         self.log = path / "worker.log"
         self.commands = path / "commands"
+        self.trouble = path / "trouble"
         self._lock = path / "lock"
 
     @classmethod
@@ -76,7 +78,7 @@ class RunFolder:
 
     def write_status(self, status: dict[str, Any]) -> None:
         """Replace status.json in one step."""
-        write_atomic(self.status_file, json.dumps(status).encode())
+        write_atomic(self.status_file, json.dumps(status, default=plain).encode())
 
     def owner(self) -> dict[str, Any] | None:
         """The process that works in this folder, if it lives."""

@@ -22,6 +22,14 @@ ENDINGS: dict[str, State] = {
 
 
 @dataclass(frozen=True)
+class Ending:
+    """How a worker ended: the reason for programs, the sentence for people."""
+
+    reason: str
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Status:
     """How a run stands; `sentence` is for people, `updated` is the time of the news."""
 

@@ -20,17 +20,17 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sesami.train import _process
 from napari_sesami.train._control import Control
-from napari_sesami.train._ladder import Ladder
+from napari_sesami.train._ladder import ATTEMPT, Ladder, attempt
 from napari_sesami.train._report import Report
 from napari_sesami.train._run_folder import RunFolder
+from napari_sesami.train._story import ENDINGS, Ending
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_sesami.train._engine import Ending
-
 AGAIN = 75
 """Exit code of a process of torchrun that wants to be started again."""
+_DIED = "A process of the run died; its log may say why, and it can be resumed."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,13 +65,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _work(folder: RunFolder, rank: int, *, detached: bool) -> int:
     """Train, and say how it ended."""
-    ladder = Ladder.read(folder.ladder)
-    restarted = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
-    if restarted and not rank and not ladder.again:
-        return 1  # torchrun starts anew after any failure; this one was final
     report = Report(folder, first=not rank)
-    if not rank and not ladder.again:
-        report.status(state="starting", sentence="", ended=None, facts=None)
+    if attempt() > 0 and Ladder.read(folder.ladder).again != attempt():
+        # torchrun starts anew after any failure, but this one was final
+        if report["ended"] is None:
+            _end(report, Ending("error", _trouble(folder) or _DIED))
+        report.close()
+        return 0
+    if not rank and attempt() == 0:
+        _fresh(folder, report)
     control = Control()
     control.on_signals()
     if not rank:
@@ -81,39 +83,65 @@ def _work(folder: RunFolder, rank: int, *, detached: bool) -> int:
     _be_modest(folder, keep=not rank)
     ending = _train(folder, report, control)
     control.close()
+    if ending is not None:
+        if rank and ending.reason == "error":
+            _leave(folder, ending.sentence)
+        _end(report, ending)
+    report.close()
     if ending is None:
-        report.close()
         return _again(folder, [])
-    state = {"finished": "finished", "cancelled": "cancelled", "orphan": "cancelled"}
-    now = state.get(ending.reason, "failed")
-    report.status(state=now, sentence=ending.sentence, ended=ending.reason)
+    return 0 if ending.reason in ENDINGS else 1
+
+
+def _fresh(folder: RunFolder, report: Report) -> None:
+    """Forget how the run ended last time."""
+    report.status(state="starting", sentence="", ended=None, facts=None)
+    folder.trouble.unlink(missing_ok=True)
+    ladder = Ladder.read(folder.ladder)
+    if ladder.again:
+        replace(ladder, again=0).write(folder.ladder)
+
+
+def _end(report: Report, ending: Ending) -> None:
+    state = ENDINGS.get(ending.reason, "failed")
+    report.status(state=state, sentence=ending.sentence, ended=ending.reason)
     facts = report["facts"] or {}
     report.say("ended", reason=ending.reason, sentence=ending.sentence, facts=facts)
-    report.close()
-    return 0 if now != "failed" else 1
+
+
+def _leave(folder: RunFolder, sentence: str) -> None:
+    """Tell the first process why this one fails; it only sees a lost connection."""
+    with suppress(OSError):
+        folder.trouble.write_text(sentence, "utf-8")
+
+
+def _trouble(folder: RunFolder) -> str:
+    with suppress(OSError):
+        return folder.trouble.read_text("utf-8")
+    return ""
 
 
 def _train(folder: RunFolder, report: Report, control: Control) -> Ending | None:
     """Run the engine; None if a fresh process must go on."""
     # here, since it takes seconds: the heart beats and orders are heard already
-    from napari_sesami.train._engine import Again, Ending, Engine
+    from napari_sesami.train._engine import Again, Engine
 
     try:
-        if Ladder.read(folder.ladder).again and not int(os.environ.get("RANK", "0")):
-            replace(Ladder.read(folder.ladder), again=False).write(folder.ladder)
         return Engine(folder, report, control).run()
     except Again:
         return None
     except Exception as error:  # the last line of defence: the run ends, with a word
         traceback.print_exc()
+        if Ladder.read(folder.ladder).again == attempt() + 1:
+            return None  # another process of this run asked to start again
         if _for_people(error):
             return Ending("error", str(error))
-        if Ladder.read(folder.ladder).again:
-            return None  # another process of this run asked to start again
+        what = f"{type(error).__name__}: {error}"
         return Ending(
             "error",
-            f"The run ended by an unforeseen error ({type(error).__name__}: {error}); "
-            "its log has the details, and it can be resumed.",
+            _trouble(folder)
+            or f"The run ended by an unforeseen error ({what}); its log has the "
+            "details, and it can be resumed.",
         )
 
 
@@ -127,6 +155,7 @@ def _again(folder: RunFolder, options: list[str]) -> int:
     """Go on in a fresh process: only its end gives all memory back."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return AGAIN
+    os.environ[ATTEMPT] = str(attempt() + 1)
     given = [a for a in sys.argv[1:] if a in ("--detach", "--dry")]
     command = [sys.executable, "-m", "napari_sesami.train.worker", str(folder.path)]
     command += [*given, *options]
