@@ -1,6 +1,5 @@
 """Session: one scan at work, the one object that everything drives."""
 
-from napari_sesami.session._clean import Cleaned, clean_plane
 from napari_sesami.session._active import (
     Cycle,
     Plan,
@@ -8,6 +7,7 @@ from napari_sesami.session._active import (
     judge_fully,
     run_active,
 )
+from napari_sesami.session._clean import Cleaned, clean_plane
 from napari_sesami.session._control import Judging
 from napari_sesami.session._draft import Ask, Asked, Draft, Filled
 from napari_sesami.session._engine import DataEngine
