@@ -37,6 +37,11 @@ class Adapter:
     active: bool = False
 
 
+def is_file_name(model: str | Path) -> bool:
+    """Whether a model is given as a file of weights, not by its name."""
+    return Path(model).suffix in (".safetensors", ".pth", ".pt")
+
+
 class SessionAdapters(SessionCore):
     """Switches adapters of the prompt model; the base's weights are never changed."""
 
@@ -52,8 +57,7 @@ class SessionAdapters(SessionCore):
         if model is None:
             return BASE
         if isinstance(model, str | Path):
-            path = Path(model)
-            return path.stem if path.suffix else str(model)
+            return Path(model).stem if is_file_name(model) else str(model)
         return str(model.name)
 
     @property

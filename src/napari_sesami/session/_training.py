@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sesami.project import ProjectError, peek
-from napari_sesami.session._adapters import SessionAdapters
+from napari_sesami.session._adapters import SessionAdapters, is_file_name
 from napari_sesami.session._errors import SessionError
 
 if TYPE_CHECKING:
@@ -212,10 +212,10 @@ class SessionTraining(SessionAdapters):
     def _trainable_model(self) -> str:
         """Name or file of the prompt model, as a worker can load it."""
         model = self._model
-        if isinstance(model, Path):
-            return str(model.expanduser().absolute())
-        if model is None or isinstance(model, str):
-            return self.model_name if model is None else model
+        if isinstance(model, str | Path) and is_file_name(model):
+            return str(Path(model).expanduser().absolute())
+        if model is None or isinstance(model, str | Path):
+            return self.model_name
         from napari_sesami.models import ModelError, catalog
 
         try:
