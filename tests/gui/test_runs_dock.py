@@ -314,8 +314,11 @@ def test_the_panel_fits_a_laptop_and_everything_has_a_tip(opened, qtbot, finishe
                     assert named, (widget, widget.objectName())
 
 
-def test_a_closed_panel_is_let_go_of_and_the_run_goes_on(opened, qtbot):
-    viewer, session, dock = opened
+def test_a_closed_panel_is_let_go_of_and_the_run_goes_on(
+    make_napari_viewer, qtbot, tmp_path, monkeypatch
+):
+    importable(monkeypatch)
+    viewer, session, dock = begin(make_napari_viewer, qtbot, tmp_path)
     run = start(session, dock, qtbot, steps=60, nap=0.05)
     qtbot.waitUntil(lambda: run.status.step > 2, timeout=SOON)
     reference, board = weakref.ref(dock), dock.board
@@ -328,6 +331,8 @@ def test_a_closed_panel_is_let_go_of_and_the_run_goes_on(opened, qtbot):
     again = show(viewer, qtbot)
     assert again.board is board
     assert again.board.selected.folder == run.folder
+    run.stop()
+    assert run.wait(60).state == "cancelled"
 
 
 def test_what_wins_is_used_and_taken_back_by_a_click(opened, qtbot):

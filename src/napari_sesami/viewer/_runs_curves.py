@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TOPIC = "curves"
 LOSS, HELD = "#e08a1e", "#2f9e8f"  # told apart by the colour-blind, on dark and light
-SMOOTH = 40  # pieces that the loss is averaged over
+SHARE, LEAST = 12, 8  # the loss is averaged over a 12th of its steps, or 8 of them
 HEIGHT = 230
 
 
@@ -108,7 +108,7 @@ class _Plots:
         self.held.setXLink(self.loss)
         self.loss.getAxis("bottom").setStyle(showValues=False)
         thin = QColor(LOSS)
-        thin.setAlpha(90)
+        thin.setAlpha(100)
         self._raw = self.loss.plot(pen=pg.mkPen(thin, width=1))
         self._mean = self.loss.plot(pen=pg.mkPen(LOSS, width=2))
         self._line = self.held.plot(
@@ -162,8 +162,8 @@ class _Plots:
 
 
 def running_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Average of the values before each place, over a share of all; NaN is left out."""
-    width = max(1, len(values) // SMOOTH)
+    """Average of the last values at each place, a share of all; NaN is left out."""
+    width = max(LEAST, len(values) // SHARE)
     known = np.isfinite(values)
     sums = np.concatenate([[0.0], np.cumsum(np.where(known, values, 0.0))])
     counts = np.concatenate([[0], np.cumsum(known)])

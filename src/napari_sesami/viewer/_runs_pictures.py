@@ -63,13 +63,15 @@ class Thumbnails(QWidget):
         self.list.setVisible(self.list.count() > 0)
 
     def _fill(self, wanted: Sequence[tuple[Path, str]]) -> None:
-        self.list.setIconSize(_icon_size([path for path, _ in wanted]))
+        size = _icon_size([path for path, _ in wanted])
         known = {}
         while self.list.count():
             item = self.list.takeItem(0)
-            known[str(item.data(Qt.ItemDataRole.UserRole))] = item
+            if size == self.list.iconSize():
+                known[str(item.data(Qt.ItemDataRole.UserRole))] = item
+        self.list.setIconSize(size)
         for path, caption in wanted:
-            item = known.get(str(path)) or _item(path, caption, self.list.iconSize())
+            item = known.get(str(path)) or _item(path, caption, size)
             if item is not None:
                 self.list.addItem(item)
 
@@ -104,14 +106,15 @@ class LargePicture(QDialog):
 
 
 def _icon_size(paths: Sequence[Path]) -> QSize:
-    """Size of thumbnails; pictures side by side in a file get the whole width."""
+    """Size of thumbnails; files with pictures side by side get the whole width."""
+    heights = []
     for path in paths:
         size = QImageReader(str(path)).size()
         if size.isValid():
-            if size.width() < 1.5 * size.height():
-                break
-            return QSize(WIDE, max(1, WIDE * size.height() // size.width()))
-    return QSize(SIDE, SIDE)
+            heights.append(WIDE * size.height() // size.width())
+    if not heights or max(heights) > 0.7 * WIDE:
+        return QSize(SIDE, SIDE)
+    return QSize(WIDE, max(heights))
 
 
 def _item(path: Path, caption: str, size: QSize) -> QListWidgetItem | None:
