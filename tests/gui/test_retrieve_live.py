@@ -258,18 +258,26 @@ def test_classes_that_overlap_are_layers_of_their_own(opened, qtbot):
         lambda: all(layers.class_layer(c) is not None for c in (1, 2, 3)), timeout=SOON
     )
     assert not layers.layer.visible
+    stroke = np.zeros(session.scan.plane_shape, np.uint8)
+    for class_id, y in ((1, 5), (2, THIRD + 5), (3, 2 * THIRD + 8)):
+        stroke[y : y + 3, 20:70] = class_id
+    session.paint(stroke)
+    session.paint(np.where(stroke == 3, 1, 0))
     paint(viewer, link, 1, 2 * THIRD + THIRD // 2)  # substrate over metal: both
-    painted = session.strokes_plane() == 1
-    below = session._work.layers["below"].read(0)
-    assert (below[painted] == 3).any()
+
+    def kept():
+        return session._work.layers["below"].read(0)[session.strokes_plane() == 1]
+
+    qtbot.waitUntil(lambda: (kept() == 3).any(), timeout=SOON)
 
     def both():
         data = [np.asarray(layers.class_layer(c).data[...]) for c in (1, 3)]
         return ((data[0] > 0) & (data[1] > 0))[2 * THIRD + 8 :].mean() > 0.5
 
     qtbot.waitUntil(both, timeout=SOON)
+    before = (kept() == 3).sum()
     press(viewer, Qt.Key.Key_Z, CONTROL)
-    qtbot.waitUntil(lambda: not both(), timeout=SOON)
+    qtbot.waitUntil(lambda: (kept() == 3).sum() < before, timeout=SOON)
     qtbot.mouseClick(dock.overlap_tick, Qt.MouseButton.LeftButton)
     assert layers.class_layer(1) is None and layers.layer.visible
     assert not session.overlap
@@ -278,8 +286,13 @@ def test_classes_that_overlap_are_layers_of_their_own(opened, qtbot):
 def test_cleaning_up_keeps_the_result_until_the_next_stroke(opened, qtbot):
     viewer, _session, link, dock = opened
     paint_three(viewer, link, qtbot, dock)
+    settle(qtbot, 400)  # the end of the last stroke would begin anew
+    qtbot.waitUntil(lambda: not dock.desk.work.busy, timeout=SOON)
+    said = []
+    dock.desk.said.connect(said.append)
     qtbot.mouseClick(dock.clean_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: "parts were redrawn" in dock.desk.message, timeout=SOON)
+    qtbot.waitUntil(lambda: any("were redrawn" in s for s in said), timeout=3 * SOON)
+    dock.desk.said.disconnect(said.append)
     assert (result(dock) == truth()).mean() > 0.9
 
 

@@ -210,3 +210,36 @@ def test_a_rectangle_drawn_with_the_mouse_is_the_cell(make_napari_viewer, qtbot)
     drag(viewer, link.strokes, [(30, 40), (45, 60), (60, 80), (60, 80)])
     qtbot.waitUntil(lambda: len(dock.repeats._shapes.data) == 1)
     np.testing.assert_allclose(dock.repeats._box(), (30, 40, 61, 81), atol=2)
+
+
+def test_the_tile_in_view_is_labelled_while_the_others_are_being_read(
+    make_napari_viewer, qtbot
+):
+    import threading
+
+    from .test_retrieve_live import paint
+
+    class Waiting(Texture):
+        """Stops after three tiles until it is told to go on."""
+
+        go_on = threading.Event()
+
+        def encode(self, view, normalise=False):
+            if self.calls == 3:
+                self.go_on.wait(20)
+            return super().encode(view, normalise)
+
+    viewer, session, link, dock = begin(make_napari_viewer, qtbot, layers_of()[0])
+    session.token_encoder = Waiting()
+    paint(viewer, link, 2, THIRD + THIRD // 2)
+    try:
+        qtbot.waitUntil(
+            lambda: dock.live.layers.layer is not None and (result(dock) == 2).any(),
+            timeout=SOON,
+        )
+        assert (result(dock) == 0).any()
+        assert dock.live.last is None
+    finally:
+        session.token_encoder.go_on.set()
+    qtbot.waitUntil(lambda: (result(dock) == 2).all(), timeout=SOON)
+    qtbot.waitUntil(lambda: not dock.desk.work.busy, timeout=SOON)

@@ -95,3 +95,20 @@ def test_one_stroke_only_keeps_native_pixels():
     )
     assert zoom == 1.0
     assert all(math.isnan(s) for s in scores.values())
+
+
+def test_worth_is_what_the_others_lose_counted_the_long_way(retriever):
+    from napari_sesami.retrieve._votes import left_out_score
+
+    strokes, owners = two_strokes_a_class()
+    strokes[40:44, 70:90], owners[40:44, 70:90] = 1, 7  # wrong, and over a border
+    retriever.set_strokes(0, strokes, owners)
+    retriever.tune()
+    rows, temper = retriever.bank.rows(), retriever.temper
+    for stroke, found in worth_of(retriever).items():
+        others = rows.take(rows.stroke != stroke)
+        judged = rows.stroke != stroke
+        expected = left_out_score(rows, 3, temper, judged=judged)
+        expected -= left_out_score(others, 3, temper)
+        assert found == pytest.approx(expected, abs=1e-5)
+    assert worth_of(retriever)[7] < 0

@@ -325,3 +325,28 @@ def test_cleaning_can_be_cancelled(session):
     found = session.segment(planes=0, zoom=1.0)
     with pytest.raises(Cancelled):
         session.clean(found, cancelled=lambda: True)
+
+
+# --- while a plane is being read
+
+
+def test_a_preview_is_the_quick_answer_where_tokens_are_known(session):
+    store = session.token_store(1.0)
+    seen = []
+
+    def partly(tokens, known):
+        labels = session.preview(0, tokens, known)
+        seen.append((labels, known.copy()))
+
+    assert (
+        session.preview(0, np.zeros((33, 30, 5), np.float32), np.zeros((33, 30), bool))
+        is None
+    )
+    store.plane(0, near=(0, 0), partly=partly)
+    assert len(seen) == len(store._plan((130, 118))) - 1
+    full = session.retriever(1.0, tune=False).quick(0)
+    labels, known = seen[-1]
+    inner = known.repeat(4, 0).repeat(4, 1)[:130, :118]
+    assert 0 < inner.mean() < 1 and not labels[~inner].any()
+    assert (labels[inner] == full[inner]).mean() > 0.9
+    assert seen[0][1].sum() < known.sum()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari_sesami.retrieve._published import retrieve, to_pixels
     from napari_sesami.retrieve._repeats import Repeats, find_repeats, transfer_labels
     from napari_sesami.retrieve._retriever import Retriever
-    from napari_sesami.retrieve._store import TokenStore
+    from napari_sesami.retrieve._store import PartialStore, TokenStore
     from napari_sesami.retrieve._votes import Temper
     from napari_sesami.retrieve._ways import WAYS, Settings, Way
 
@@ -55,6 +55,7 @@ _HOMES = {
     "find_repeats": "_repeats",
     "transfer_labels": "_repeats",
     "Retriever": "_retriever",
+    "PartialStore": "_store",
     "TokenStore": "_store",
     "Settings": "_ways",
     "Temper": "_votes",
@@ -70,6 +71,7 @@ __all__ = [
     "BankFile",
     "Labelled",
     "Overlapping",
+    "PartialStore",
     "PixelSamples",
     "Reason",
     "Repeats",

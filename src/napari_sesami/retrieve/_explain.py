@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_sesami.retrieve._bank import UNLABELLED, RetrieveError, Rows, touched_rows
 from napari_sesami.retrieve._pixels import nothing
-from napari_sesami.retrieve._votes import left_out_score, tune
+from napari_sesami.retrieve._votes import shares, tune
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from napari_sesami.retrieve._pixels import Check
     from napari_sesami.retrieve._retriever import Retriever
     from napari_sesami.retrieve._store import TokenStore
+    from napari_sesami.retrieve._votes import Temper
 
 ZOOMS = (1.0, 0.5, 2.0)
+PART = 1000  # rows whose similarities to all others are in memory at a time
 BETTER = 0.02  # another zoom must win by so much: native pixels are the safe choice
 
 
@@ -92,20 +94,84 @@ def worth(retriever: Retriever, check: Check = nothing) -> dict[int, float]:
     called before each stroke; what it raises ends the work.
     """
     rows = retriever.bank.rows()
-    n, temper = retriever.bank.n_classes, retriever.temper
+    if len(rows) == 0:
+        return {}
+    judge = _Judge(rows, retriever.bank.n_classes, retriever.temper, check)
     out: dict[int, float] = {}
-    strokes = np.unique(rows.stroke)
-    for stroke in strokes:
+    for stroke, own in judge.strokes():
         check()
-        others = rows.take(rows.stroke != stroke)
-        own = set(np.unique(rows.take(rows.stroke == stroke).patches)) - {UNLABELLED}
-        if not own <= set(np.unique(others.patches)):
-            out[int(stroke)] = math.nan
-            continue
-        judged = rows.stroke != stroke
-        with_it = left_out_score(rows, n, temper, judged=judged)
-        out[int(stroke)] = with_it - left_out_score(others, n, temper)
+        out[stroke] = judge.worth(own)
     return out
+
+
+class _Judge:
+    """Left-out scores with and without a stroke; nothing is counted twice.
+
+    Votes are sums: without a stroke they are what they were, less its own.
+    """
+
+    def __init__(self, rows: Rows, n: int, temper: Temper, check: Check) -> None:
+        self._rows, self._temper = rows, temper
+        self._said = shares(rows, n, temper)
+        self._truth = rows.counts(n).argmax(1)
+        self._carries = rows.counts(n) > 0
+        order = np.argsort(rows.stroke, kind="stable")
+        names, starts = np.unique(rows.stroke[order], return_index=True)
+        self._own = dict(zip(names.tolist(), np.split(order, starts[1:]), strict=True))
+        self._holders = sum(self._carries[own].any(0) for own in self._own.values())
+        # what the other strokes say, per row: in all, and as votes
+        self._mass = np.tile(self._said.sum(0), (len(rows), 1))
+        self._votes = np.empty_like(self._mass)
+        for own in self._own.values():
+            self._mass[own] -= self._said[own].sum(0)
+        for start in range(0, len(rows), PART):
+            check()
+            part = slice(start, start + PART)
+            kernel = self._kernel(rows.tokens[part], rows.tokens)
+            kernel *= rows.stroke[part, None] != rows.stroke
+            self._votes[part] = kernel @ self._said
+
+    def strokes(self) -> list[tuple[int, NDArray[np.int64]]]:
+        """Each stroke with the places of its rows."""
+        return list(self._own.items())
+
+    def worth(self, own: NDArray[np.int64]) -> float:
+        """Score of the other strokes' rows with this one, less that without it."""
+        if (self._carries[own].any(0) & (self._holders < 2)).any():
+            return math.nan
+        others = np.ones(len(self._rows), bool)
+        others[own] = False
+        delta = self._kernel(self._rows.tokens, self._rows.tokens[own])
+        votes = np.maximum(self._votes - delta @ self._said[own], 0)
+        mass = self._mass - self._said[own].sum(0)
+        mass[mass < 1e-9] = 0
+        with_it = self._score(self._votes, self._mass, others)
+        return with_it - self._score(votes, mass, others)
+
+    def _kernel(
+        self, a: NDArray[np.float32], b: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        kernel: NDArray[np.float32] = np.exp((a @ b.T - 1) / self._temper.tau)
+        return kernel
+
+    def _score(
+        self,
+        votes: NDArray[np.float64],
+        mass: NDArray[np.float64],
+        asked: NDArray[np.bool_],
+    ) -> float:
+        """As `left_out_score`."""
+        at = np.arange(len(votes))
+        asked = asked & (mass[at, self._truth] > 0)
+        if not asked.any():
+            return math.nan
+        weight = np.where(mass > 0, np.maximum(mass, 1e-12) ** -self._temper.gamma, 0)
+        scaled = votes * weight
+        p = scaled[at, self._truth] / np.maximum(scaled.sum(1), 1e-300)
+        said, groups = np.log(np.clip(p, 1e-3, 1))[asked], self._truth[asked]
+        sums = np.bincount(groups, said)
+        counts = np.bincount(groups)
+        return float(np.exp((sums[counts > 0] / counts[counts > 0]).mean()))
 
 
 def choose_zoom(

@@ -137,13 +137,15 @@ def choose_overlapping(
         how = Settings(DEFAULT_K[way], GRID_BETA[0], math.nan)
         betas = GRID_BETA[: 1 if way == "distance" else None]
         tries = [(temper, Settings(k, b, 0)) for k in GRID_K[way] for b in betas]
-    best = Choice(temper.tau, how, np.full(carried.shape[1], EVEN), math.nan)
+    even = Choice(temper.tau, how, np.full(carried.shape[1], EVEN), math.nan)
+    best = even
     for now, how in tries:
         p = left.votes(now) if way == "ours" else left.published(way, how)
         score = left.score(p)
         if not math.isnan(score) and not score <= best.score + 1e-6:
             best = Choice(now.tau, how, left.thresholds(p), score)
-    return best
+    # no better than a coin: each stroke is the only one of its kind
+    return best if best.score > EVEN else even
 
 
 class _LeftOut:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from napari_sesami.scan import Scan
 
     Progress = Callable[[int, int], None]
+    Partly = Callable[[NDArray[np.float32], NDArray[np.bool_]], None]
     Cancelled = Callable[[], bool]
 
 OVERLAP = 64  # view pixels shared by neighbouring tiles; the middle of it is the cut
@@ -94,18 +95,20 @@ class TokenStore:
         *,
         near: tuple[float, float] | None = None,
         progress: Progress | None = None,
+        partly: Partly | None = None,
         cancelled: Cancelled | None = None,
     ) -> NDArray[np.float32] | None:
         """Tokens (h, w, D) of a plane; None if `cancelled` said so on the way.
 
         The tile around the pixel `near` is computed first, then outward. Each tile is
-        kept on disk until the plane is whole, so that a crash costs one tile.
+        kept on disk until the plane is whole, so that a crash costs one tile. After
+        each, `partly` is shown the tokens so far and a mask (h, w) of those known.
         """
         tokens = self._planes.get(index)
         if tokens is None:
             tokens = self._load(index)
         if tokens is None:
-            tokens = self._encode(index, near, progress, cancelled)
+            tokens = self._encode(index, near, progress, partly, cancelled)
             if tokens is None:
                 return None
             self._save(self._file(index), tokens)
@@ -118,6 +121,7 @@ class TokenStore:
         index: int,
         near: tuple[float, float] | None,
         progress: Progress | None,
+        partly: Partly | None,
         cancelled: Cancelled | None,
     ) -> NDArray[np.float32] | None:
         image = resized(self.scan.grey(index), self.zoom)
@@ -125,6 +129,7 @@ class TokenStore:
         plan = self._plan(image.shape)
         h, w = (-(-n // stride) for n in image.shape)
         out = np.zeros((h, w, self.encoder.dim), np.float32)
+        known = np.zeros((h, w), bool)
         middle = None if near is None else [k * self.zoom for k in near]
         for done, i in enumerate(plan.order(middle), 1):
             if cancelled is not None and cancelled():
@@ -136,6 +141,9 @@ class TokenStore:
                 tokens = self._encode_tile(plan.cut(image, i))
                 self._save(file, tokens)
             plan.place(out, tokens, i, stride)
+            if partly is not None and done < len(plan):
+                plan.place(known, np.ones(side, bool), i, stride)
+                partly(out, known)
             if progress is not None:
                 progress(done, len(plan))
         return out
@@ -219,6 +227,26 @@ class TokenStore:
                 f"Tokens cannot be kept on disk ({error.strerror or error}); they stay "
                 "in memory, and another session computes them again."
             )
+
+
+class PartialStore(TokenStore):
+    """A store in which one plane is known in part only, and nothing is computed."""
+
+    def __init__(
+        self, whole: TokenStore, plane: int, tokens: NDArray[np.float32]
+    ) -> None:
+        super().__init__(whole.scan, whole.encoder, zoom=whole.zoom)
+        self._whole, self._partial = whole, (plane, tokens)
+
+    def ready(self, plane: int) -> bool:
+        """Whether anything is known of a plane."""
+        return plane == self._partial[0] or self._whole.ready(plane)
+
+    def plane(self, index: int, **_: object) -> NDArray[np.float32] | None:
+        """Tokens (h, w, D) as far as they are known; None if there are none."""
+        if index == self._partial[0]:
+            return self._partial[1]
+        return self._whole.plane(index) if self._whole.ready(index) else None
 
 
 def resized(image: NDArray[np.float32], zoom: float) -> NDArray[np.float32]:

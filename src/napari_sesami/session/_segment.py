@@ -129,6 +129,43 @@ class SessionSegment(SessionLearning):
         )
         return _with_masks(found, masks) if masks else found
 
+    def preview(
+        self,
+        plane: int,
+        tokens: NDArray[np.float32],
+        known: NDArray[np.bool_],
+        zoom: float = 1.0,
+    ) -> NDArray[np.uint8] | None:
+        """Label the part of a plane that was read already, while the rest is to come.
+
+        Parameters
+        ----------
+        plane, zoom
+            Which plane, and the scale at which it is read.
+        tokens, known
+            (h, w, D) as far as they are known, and where that is, (h, w).
+
+        Returns
+        -------
+        ndarray or None
+            (y, x) class ids, 0 where nothing is known; None if no stroke is there.
+        """
+        from napari_sesami.retrieve import PartialStore, Retriever
+
+        store = PartialStore(self._store(zoom), plane, tokens)
+        found = Retriever(store, self._top_class())
+        p, shape = store.patch, self.scan.plane_shape
+        seen = known.repeat(p, 0).repeat(p, 1)[: shape[0], : shape[1]]
+        if self._taught is not None:
+            found.teach(self._taught[0], self._top_class())
+        for number, classes, owners in self._stroke_planes():
+            if store.ready(number):
+                here = np.where(seen, classes, 0) if number == plane else classes
+                found.set_strokes(number, here, owners)
+        if len(found.bank) == 0:
+            return None
+        return np.where(seen, found.quick(plane), 0).astype(np.uint8)
+
     # --- inside
 
     def _planes_asked(self, planes: Iterable[int] | int | None) -> list[int]:

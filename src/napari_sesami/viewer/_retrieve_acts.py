@@ -9,6 +9,9 @@ import numpy as np
 from napari_sesami.viewer._errors import ViewerError
 
 if TYPE_CHECKING:
+    from napari.layers import Labels
+    from napari.viewer import Viewer
+
     from napari_sesami.viewer._retrieve_live import Live
 
 
@@ -59,6 +62,14 @@ def cursor(live: Live) -> tuple[float, float]:
     position = live.desk.viewer.cursor.position[-strokes.ndim :]
     y, x = strokes.world_to_data(position)[-2:]
     return float(round(y)), float(round(x))
+
+
+def middle(viewer: Viewer, layer: Labels) -> tuple[float, float]:
+    """The pixel (y, x) in the middle of the canvas."""
+    center = np.zeros(layer.ndim)
+    center[-2:] = viewer.scene.camera.center[-2:]
+    y, x = layer.world_to_data(center)[-2:]
+    return float(y), float(x)
 
 
 def inside(live: Live, at: tuple[float, float]) -> bool:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from napari_sesami.session import Cleaned, Session
     from napari_sesami.viewer._work import Ticket
 
+    Show = Callable[[int, NDArray[np.uint8]], None]
+
 THUMBNAIL = 96  # pixels of the scan
+PREVIEW_EVERY = 1.0  # s
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class How:
     maps: tuple[str, ...] = ()
     way: Way = "ours"
     overlap: bool = False
+    near: tuple[float, float] | None = None  # pixel whose surroundings come first
 
 
 @dataclass(frozen=True)
@@ -84,8 +88,31 @@ class Why:
     picture: NDArray[np.uint8] | None
 
 
+class Preview:
+    """Shows labels of what was read of a plane already, now and then."""
+
+    def __init__(self, session: Session, plane: int, how: How, show: Show) -> None:
+        self._session, self._plane, self._how = session, plane, how
+        self._show, self._next = show, 0.0
+
+    def __call__(self, tokens: NDArray[np.float32], known: NDArray[np.bool_]) -> None:
+        """Label the part that is known, if the last time was long ago."""
+        if perf_counter() < self._next:
+            return
+        labels = self._session.preview(self._plane, tokens, known, self._how.zoom)
+        if labels is not None:
+            self._show(self._plane, labels)
+        self._next = perf_counter() + PREVIEW_EVERY
+
+
 def retriever_of(
-    session: Session, how: How, ticket: Ticket, *, plane: int | None = None, tune: bool
+    session: Session,
+    how: How,
+    ticket: Ticket,
+    *,
+    plane: int | None = None,
+    tune: bool,
+    preview: Preview | None = None,
 ) -> Retriever:
     """Bring the retriever up to date; tokens of `plane` come first."""
     from napari_sesami import models
@@ -97,10 +124,17 @@ def retriever_of(
         return ticket.cancelled
 
     try:
-        if plane is not None and not session.tokens(
-            plane, how.zoom, progress=progress, cancelled=cancelled
-        ):
-            raise Cancelled
+        store = session.token_store(how.zoom)
+        if plane is not None:
+            tokens = store.plane(
+                plane,
+                near=how.near,
+                progress=progress,
+                partly=preview,
+                cancelled=cancelled,
+            )
+            if tokens is None:
+                raise Cancelled
         retriever = session.retriever(
             how.zoom, cancelled, tune=tune, overlap=how.overlap
         )
@@ -111,10 +145,15 @@ def retriever_of(
     return retriever
 
 
-def quick(session: Session, plane: int, how: How, ticket: Ticket) -> Found:
-    """Label a plane at once, without refining."""
+def quick(
+    session: Session, plane: int, how: How, show: Show | None, ticket: Ticket
+) -> Found:
+    """Label a plane at once, without refining; `show` gets parts of it before."""
     begun = perf_counter()
-    retriever = retriever_of(session, how, ticket, plane=plane, tune=False)
+    preview = None if show is None else Preview(session, plane, how, show)
+    retriever = retriever_of(
+        session, how, ticket, plane=plane, tune=False, preview=preview
+    )
     masks = None
     if how.overlap:
         rough = replace(how, refine=False)

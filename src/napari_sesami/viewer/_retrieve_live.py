@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from napari_sesami.viewer import _retrieve_jobs as jobs
 from napari_sesami.viewer._errors import ViewerError
 from napari_sesami.viewer._later import Later
 from napari_sesami.viewer._prompter import prompter_of
+from napari_sesami.viewer._retrieve_acts import middle
 from napari_sesami.viewer._retrieve_layers import MAPS, ResultLayers
 from napari_sesami.viewer._retrieve_options import LiveOptions
 from napari_sesami.viewer._retrieve_whole import AcceptAll, WholeScan
@@ -90,7 +92,9 @@ class Live(LiveOptions):
             return
         self._stop()
         session, plane = self.link.session, self.link.plane
-        job = partial(jobs.quick, session, plane, self.how)
+        how = replace(self.how, near=middle(self.desk.viewer, self.link.strokes))
+        show = partial(self.desk.work.post, self._on_preview)
+        job = partial(jobs.quick, session, plane, how, show)
         self.desk.work.submit(QUICK, job, self._on_quick, self._on_refused)
 
     def explain(self, at: tuple[float, float]) -> None:
@@ -150,6 +154,11 @@ class Live(LiveOptions):
             self.judge()
         if self.refine or self.maps or self.way != "ours":
             self._rest.soon()
+
+    def _on_preview(self, plane: int, labels: NDArray[np.uint8]) -> None:
+        """Show what is known already; the rest of the slice is being read."""
+        if self.layers is not None and self.desk.link is self._link:
+            self.layers.show(plane, labels)
 
     def _on_refined(self, found: Found) -> None:
         self._show(found)
