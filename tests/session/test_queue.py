@@ -58,6 +58,20 @@ def test_the_queue_is_ranked_and_says_why(session):
     assert any("unlike all strokes" in session.queue.reason(e) for e in entries)
 
 
+def test_a_reason_names_the_rare_class_that_it_may_be(session):
+    votes = np.zeros((130, 118, 3), np.float32)
+    votes[..., 0] = 1
+    votes[40:60, 40:60] = (0.55, 0.0, 0.45)  # never the likeliest, but perhaps
+    votes[80:90, 80:90] = (0.1, 0.1, 0.8)
+    session.queue.source = lambda plane: (votes, None)
+    session.queue.ask_for(planes=(1,), n=20)
+    reasons = {e.center: session.queue.reason(e) for e in session.queue.refresh()}
+    words = " | ".join(reasons.values())
+    assert "looks like oxide · perhaps rare void" in words
+    assert "rare class void" in words
+    assert "rare oxide" not in words and "rare class oxide" not in words
+
+
 def test_accepting_paints_the_region_and_undo_asks_again(session):
     queue = session.queue
     first = queue.refresh()[0]
@@ -365,7 +379,7 @@ def test_slices_by_lot_judge_and_never_teach():
         queue.change(
             entry.id, 1 + (entry.query.bbox[0] > 40) + (entry.query.bbox[0] > 80)
         )
-    assert "0 more answers and 5 more controls" in queue.saved()
+    assert "can be told after 5 more controls" in queue.saved()
     for _ in range(7):
         entry = next(e for e in queue.refresh() if e.control)
         assert entry.query.plane in planes

@@ -206,7 +206,8 @@ class Asking:
             if same is not None and same.id == keep:
                 new.append(same)
                 continue
-            new.append(Entry(self._number(same), query, measure))
+            rare = ranking.rare.get((query.plane, query.bbox), 0)
+            new.append(Entry(self._number(same), query, measure, rare=rare))
         if keep in old and not old[keep].control:
             new.insert(0, old[keep])
         self.open = self._with_controls(new, old.values(), ranking.control_queries)

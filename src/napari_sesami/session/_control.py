@@ -71,11 +71,13 @@ class Judging:
             return "Clicks saved: can be told in a volume, whose spare slices judge."
         chosen = max(0, LEAST_CHOSEN - len(self.chosen))
         control = max(0, LEAST_CONTROL - len(self.control))
-        if chosen or control:
-            return (
-                f"Clicks saved: known after {chosen} more answers and {control} more "
-                "controls."
-            )
+        needed = [
+            f"{n} more {word}{'' if n == 1 else 's'}"
+            for n, word in ((chosen, "answer"), (control, "control"))
+            if n
+        ]
+        if needed:
+            return f"Clicks saved: can be told after {' and '.join(needed)}."
         return ""
 
     @property

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_sesami.suggest import Query
 
 How = Literal["accepted", "changed", "painted", "skipped"]
-RARE, NEW = 0.25, 0.2  # from which a reason says so
+NEW = 0.2  # from which a reason says so
 MEASURES = {
     "margin": "margin {0:.2f}",
     "entropy": "entropy {1:.2f}",
@@ -46,12 +46,15 @@ class Entry:
         Which uncertainty was measured: "margin", "entropy", "bvsb", or "" for none.
     control
         Whether it was drawn at random, to compare with.
+    rare
+        A rare class that the region may be, or 0.
     """
 
     id: int
     query: Query
     measure: str = "margin"
     control: bool = False
+    rare: int = 0
 
     @property
     def center(self) -> tuple[float, float]:
@@ -72,8 +75,11 @@ class Entry:
         if found is None:
             words.append("its class was deleted")
         else:
-            rare = "rare class " if query.rareness >= RARE else "looks like "
-            words.append(rare + found.name)
+            rare = self.rare and self.rare == query.class_id
+            words.append(("rare class " if rare else "looks like ") + found.name)
+        maybe = classes.get(self.rare) if self.rare != query.class_id else None
+        if maybe is not None:
+            words.append(f"perhaps rare {maybe.name}")
         if query.novelty >= NEW:
             words.append("unlike all strokes")
         return " · ".join(words)
@@ -81,7 +87,7 @@ class Entry:
     def to_dict(self) -> dict[str, Any]:
         """Give it as JSON values."""
         q = self.query
-        more = {"measure": self.measure, "control": self.control}
+        more = {"measure": self.measure, "control": self.control, "rare": self.rare}
         values = {
             "plane": q.plane,
             "bbox": list(q.bbox),
@@ -117,7 +123,8 @@ class Entry:
             size = (y1 - y0) * (x1 - x0)
             segment = flat[:size].reshape(y1 - y0, x1 - x0).astype(bool)
             query = replace(query, segment=segment)
-        return cls(int(data["id"]), query, data["measure"], bool(data["control"]))
+        more = data["measure"], bool(data["control"]), int(data.get("rare", 0))
+        return cls(int(data["id"]), query, *more)
 
 
 def _packed(query: Query) -> str | None:

@@ -38,6 +38,8 @@ SCORES: tuple[Score, ...] = (
 )
 POOL, MASK_POOL = 16, 2  # planes that are looked at unless the caller names them
 BANK = 2000  # tokens of the bank that are compared with
+RARE = 3.0  # class weight from which a reason calls a class rare
+PERHAPS = 0.15  # probability from which a reason names it
 MORE = 4  # times the wanted number is ranked before it is shared over the classes
 
 
@@ -112,6 +114,7 @@ class Ranking:
         self._tables: dict[int, Candidates] = {}
         self.queries: list[Query] = []
         self.control_queries: list[Query] = []
+        self.rare: dict[tuple[int, tuple[int, ...]], int] = {}
         self._control = frozenset(control)
         self.planes = [*self._planes(here), *sorted(self._control)]
 
@@ -182,7 +185,8 @@ class Ranking:
         wanted = n * MORE if self.wish.stratified else n
         rng = np.random.default_rng(seed)
         rows, scores = self.strategy.choose(table, wanted, state, rng)
-        weights = room.class_weights(table.predicted)  # what the reason calls rare
+        weights = room.class_weights(table.predicted)
+        self.rare = _rare(table, rows, weights)
         queries = table.queries(rows, scores, self._regions, weights)
         measured = getattr(table, measure_of(self.wish.strategy) or "margin")
         queries = [
@@ -340,6 +344,20 @@ def measure_of(strategy: str) -> str:
     return {"entropy": "entropy", "clasp": "entropy", "bvsb": "bvsb"}.get(
         strategy, "margin"
     )
+
+
+def _rare(
+    table: Candidates, rows: NDArray[np.int64], weights: NDArray[np.float64]
+) -> dict[tuple[int, tuple[int, ...]], int]:
+    """Which rare class a region may be, by plane and box."""
+    out = {}
+    for row in rows.tolist():
+        hints = table.shares[row] * (weights - 1) * (weights >= RARE)
+        best = int(hints.argmax())
+        if hints[best] > 0 and table.shares[row, best] >= PERHAPS:
+            place = int(table.plane[row]), tuple(int(v) for v in table.bbox[row])
+            out[place] = best + 1
+    return out
 
 
 def _shared(

@@ -117,7 +117,7 @@ def picture(session: Session, entry: Entry) -> NDArray[np.uint8]:
         session.scan.grey(entry.query.plane, box), (SIDE, SIDE), anti_aliasing=True
     )
     low, high = np.percentile(grey, (1, 99))
-    grey = np.clip((grey - low) / max(float(high - low), 0.05), 0, 1)
+    grey = np.clip((grey - low) / max(float(high - low), 0.2), 0, 1)
     out = np.repeat((255 * grey[..., None]).astype(np.uint8), 3, axis=2)
     inside = np.zeros((side, side), bool)
     at_y, at_x = max(0, y0 - top), max(0, x0 - left)
