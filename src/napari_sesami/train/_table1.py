@@ -247,6 +247,8 @@ def lines(rows: Sequence[dict[str, Any]], title: str) -> str:
         one = table(rows, i)
         cells = " | ".join(f"{one[m]['avg']:.4f}" for m in METHODS)
         out.append(f"| Avg., {prompt} | {cells} |")
+    many, share = rows[0]["rival parameters"] / 1e6, 100 * rows[0]["share"]
+    out.append(f"| Trained | all, {many:.1f} M | none | {share:.2f} % |")
     out += ["", f"Better than its base on {100 * whole['improved']:.1f} % of the "
             f"modules; on average {whole['gain']:+.4f}.", ""]  # fmt: skip
     return "\n".join(out)
@@ -312,7 +314,7 @@ def _picture(
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), width_ratios=(12, 14))
+    figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
     for axis, rows, title in zip(
         axes, (real, made), ("real images, specimen left out", "procedural families"),
         strict=True,
@@ -331,6 +333,5 @@ def _picture(
         axis.set_ylim(0, 1)
         axis.set_ylabel("mIoU (1 click, 3 clicks, box)", fontsize=8)
         axis.legend(fontsize=7, loc="lower left")
-    figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)
