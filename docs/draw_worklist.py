@@ -79,7 +79,7 @@ def draw(folder: Path) -> list[Path]:
             by_hand(desk.session, scene)
         else:
             judge_by_truth(foreman, scene.labels, stop=number == 3)
-        foreman.engine.item.seconds = float(seconds)
+        foreman.engine.item.seconds = float(seconds)  # nobody sits here to be timed
         if number == 3:
             break
         foreman.done()

@@ -266,10 +266,11 @@ def test_proposing_is_cancelled_by_the_button(dock, qtbot):
 def test_a_broken_file_is_one_sentence_and_the_next_opens(dock, qtbot, folder):
     (folder / "scan 1.tif").write_bytes(b"no tiff")
     double_click(qtbot, dock, 0)
-    qtbot.waitUntil(lambda: bool(dock.foreman.worklist[0].trouble), timeout=SOON)
-    settle(qtbot)
+    row = dock.scans.list.item(0)
+    qtbot.waitUntil(lambda: "cannot be opened" in row.text(), timeout=SOON)
+    qtbot.waitUntil(lambda: "broken" in dock.status.label.text(), timeout=SOON)
     assert "scan 1.tif" in dock.status.label.text()
-    assert "cannot be opened" in dock.scans.list.item(0).text()
+    assert "scan 1.tif" in row.toolTip()
     open_row(qtbot, dock, 1)
 
 

@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from napari_sesami.project import Project, ProjectError, WorkList
-from napari_sesami.project._disk import saying, write_atomic
 from napari_sesami.session._errors import SessionError
 from napari_sesami.session._proposer import Proposer
 from napari_sesami.session._review import Review, Source
@@ -227,7 +226,7 @@ class DataEngine:
         self._take(Review(session, proposed, source))
         assert self.review is not None
         self.worklist.set_state(self.item.name, "proposed")
-        self._keep()
+        self._keep(all_=True)
         return self.review
 
     # --- training
@@ -259,14 +258,11 @@ class DataEngine:
         self.review = review
         review.changed.connect(self._on_judged)
 
-    def _keep(self) -> None:
-        """Write proposals and judgements, so that a restart goes on with them."""
-        if self.review is None or self.project.read_only:
-            return
-        path = self._path(self.item_name())
-        with saying(path):
+    def _keep(self, *, all_: bool = False) -> None:
+        """Write judgements (and proposals), so that a restart goes on with them."""
+        if self.review is not None and not self.project.read_only:
             self.project.folder("queries")
-            write_atomic(path, self.review.to_text().encode())
+            self.review.write(self._path(self.item_name()), all_=all_)
 
     def item_name(self) -> str:
         """Name of the item at work."""

@@ -53,7 +53,7 @@ class Source:
     sharpened: bool = False
 
 
-@dataclass
+@dataclass(eq=False)
 class Review:
     """The proposals for one scan, and what somebody makes of them.
 
@@ -73,6 +73,11 @@ class Review:
     source: Source = field(default_factory=Source)
     _objects: dict[int, int] = field(default_factory=dict)
     _rejected: set[int] = field(default_factory=set)
+
+    _overlaps: dict[tuple[int, int], float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.session.events.objects.connect(self._on_objects)
 
     def __len__(self) -> int:
         return len(self.proposed)
@@ -203,17 +208,20 @@ class Review:
 
     # --- on disk
 
-    def to_text(self) -> str:
-        """Write proposals and judgements as JSON."""
-        return json.dumps(
-            {
-                "version": 1,
-                "source": vars(self.source),
-                "objects": {str(i): o for i, o in self._objects.items()},
-                "rejected": sorted(self._rejected),
-                "proposed": [_to_dict(p) for p in self.proposed],
-            }
-        )
+    def write(self, path: Path, *, all_: bool = True) -> None:
+        """Write judgements beside the proposals, which with `all_` are written, too."""
+        from napari_sesami.project._disk import saying, write_atomic
+
+        judged = {
+            "objects": {str(i): o for i, o in self._objects.items()},
+            "rejected": sorted(self._rejected),
+        }
+        with saying(path):
+            if all_:
+                found = [_to_dict(p) for p in self.proposed]
+                text = {"version": 1, "source": vars(self.source), "proposed": found}
+                write_atomic(path, json.dumps(text).encode())
+            write_atomic(_judged(path), json.dumps(judged).encode())
 
     @classmethod
     def read(cls, session: Session, path: Path) -> Review:
@@ -222,8 +230,10 @@ class Review:
             data = json.loads(path.read_text())
             proposed = [_from_dict(p) for p in data["proposed"]]
             source = Source(**data["source"])
-            objects = {int(i): int(o) for i, o in data["objects"].items()}
-            rejected = {int(i) for i in data["rejected"]}
+            beside = _judged(path)
+            judged = json.loads(beside.read_text()) if beside.exists() else {}
+            objects = {int(i): int(o) for i, o in judged.get("objects", {}).items()}
+            rejected = {int(i) for i in judged.get("rejected", ())}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise SessionError(
                 f"The proposals in {path} cannot be read ({error}); propose again."
@@ -265,7 +275,18 @@ class Review:
             return False
         return self._overlap(index, object_id) >= SAME
 
+    def _on_objects(self, ids: tuple[int, ...]) -> None:
+        """Forget what was measured on objects that are others now."""
+        for at in [at for at in self._overlaps if at[1] in ids]:
+            del self._overlaps[at]
+
     def _overlap(self, index: int, object_id: int) -> float:
+        at = (index, object_id)
+        if at not in self._overlaps:
+            self._overlaps[at] = self._measured(index, object_id)
+        return self._overlaps[at]
+
+    def _measured(self, index: int, object_id: int) -> float:
         p = self.proposed[index]
         if p.plane not in self.session.objects[object_id].parts:
             return 0.0
@@ -284,6 +305,10 @@ class Review:
             either += int(np.count_nonzero(labelled))
             same += int(np.count_nonzero(labelled & (said == final)))
         return round(same / either, 4) if either else None
+
+
+def _judged(path: Path) -> Path:
+    return path.with_name(f"judged-{path.name}")
 
 
 def _to_dict(p: Proposed) -> dict[str, Any]:

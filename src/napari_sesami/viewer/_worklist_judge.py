@@ -247,6 +247,8 @@ class Judge:
         review = self.review
         if self._screen is None or review is None:
             return
+        if self.index is None:  # perhaps one waits again, by undo
+            self.index = self._next(-1)
         try:
             self._screen.draw(review, self.index)
         except ValueError as error:

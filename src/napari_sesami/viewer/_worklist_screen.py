@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.viewer._arrays import SMALL, LayerArray
 from napari_sesami.viewer._keys import KEYS, bind
 from napari_sesami.viewer._prompt_mouse import MOVED, position
-from napari_sesami.viewer._retrieve_layers import Planes
 from napari_sesami.viewer._spatial import spatial_kwargs
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ OUTLINES = {
     "in hand": (5, "#ffffff"),
 }
 """What became of a proposal: its value in the layer, and its colour."""
-FILL, HAND = 100, 400  # plus the class: fills of waiting proposals, and of the one
+FILL, HAND, MOST = 10, 130, 119  # plus the class's place in the table, up to MOST
 NAME = "proposals"
+FEW = 8  # changes that are drawn one by one, each in its own box
 
 
 class ReviewScreen:
@@ -44,10 +46,14 @@ class ReviewScreen:
         self._desk = desk
         scan = link.session.scan
         shape = scan.shape[:-1] if scan.is_rgb else scan.shape
-        self._planes = Planes(shape, np.uint16)
         self._colors: dict[int, str] = {}
+        self._review: Review | None = None
+        self._shown: dict[int, tuple[str, bool]] = {}
+        data: Any = np.zeros(shape, np.uint8)  # costs memory where it is written only
+        if math.prod(shape) > SMALL:
+            data = LayerArray(shape, np.dtype(np.uint8), self._nothing)
         self.layer: Labels = desk.viewer.add_labels(
-            self._planes,
+            data,
             name=f"{link.image.name} {NAME}",
             opacity=1.0,
             multiscale=False,
@@ -66,21 +72,20 @@ class ReviewScreen:
             self.layer.mode = "pan_zoom"
 
     def draw(self, review: Review, index: int | None) -> None:
-        """Draw all proposals of all planes, the one in hand on top."""
+        """Draw what changed since the last time; the one in hand stands out."""
         self._recolor()
-        statuses = review.statuses()
-        planes = {p.plane for p in review.proposed}
-        shape = self.link.session.scan.plane_shape
-        wide = max(1, round(max(shape) / 700))
-        for plane in planes:
-            pixels = np.zeros(shape, np.uint16)
-            for i, p in enumerate(review.proposed):
-                if p.plane == plane and i != index:
-                    _paint(pixels, p, statuses[i], wide, hand=False)
-            if index is not None and review.proposed[index].plane == plane:
-                _paint(pixels, review.proposed[index], statuses[index], wide, hand=True)
-            self._planes.put(plane, pixels)
-        if self.layer in self._desk.viewer.layers:
+        if self.layer not in self._desk.viewer.layers:
+            return
+        if review is not self._review:
+            self._wipe()
+            self._review = review
+        now = {i: (s, i == index) for i, s in enumerate(review.statuses())}
+        changed = [i for i, look in now.items() if self._shown.get(i) != look]
+        few = len(changed) <= FEW
+        for i in changed:
+            self._put(review.proposed[i], *now[i], few=few)
+        self._shown = now
+        if changed and not few:
             self.layer.refresh(thumbnail=False, extent=False, highlight=False)
 
     def set_visible(self, visible: bool) -> None:
@@ -110,6 +115,48 @@ class ReviewScreen:
         if self.layer in self._desk.viewer.layers:
             self._desk.viewer.layers.remove(self.layer)
 
+    def _put(self, p: Proposed, status: str, hand: bool, *, few: bool) -> None:
+        """Write a proposal's own pixels; few of them redraw only their box."""
+        shape = self.link.session.scan.plane_shape
+        values = look_of(p, status, hand, self._place(p.class_id), shape)
+        y0, x0, y1, x1 = p.bbox
+        leading = self.layer.data.shape[:-2]
+        lead = tuple(int(i) for i in np.unravel_index(p.plane, leading or (1,)))
+        lead = lead[: len(leading)]
+        if few and p.plane == self.link.plane:
+            rows, columns = np.nonzero(p.mask)
+            where = (np.full(rows.size, i) for i in lead)
+            self.layer.data_setitem(
+                (*where, rows + y0, columns + x0), values[rows, columns]
+            )
+            # what napari remembers of this layer is of no use, and could grow large
+            self.layer.editable = True
+            self.layer.editable = False
+            return
+        box = (*lead, slice(y0, y1), slice(x0, x1))
+        crop = np.array(self.layer.data[box])
+        crop[p.mask] = values[p.mask]
+        self.layer.data[box] = crop
+
+    def _place(self, class_id: int) -> int:
+        """Place of a class in the table; with 256 values napari colours at once."""
+        ids = list(self.link.session.classes.ids)
+        return min(ids.index(class_id), MOST) if class_id in ids else MOST
+
+    def _wipe(self) -> None:
+        """Show nothing; other proposals come."""
+        for plane in {p.plane for p in self._review.proposed} if self._review else ():
+            if isinstance(self.layer.data, LayerArray):
+                self.layer.data.forget(plane)
+            else:
+                flat = self.layer.data.reshape(-1, *self.layer.data.shape[-2:])
+                flat[plane] = 0
+        self._shown = {}
+        self.layer.refresh(thumbnail=False, extent=False, highlight=False)
+
+    def _nothing(self, plane: int) -> NDArray[np.uint8]:
+        return np.zeros(self.link.session.scan.plane_shape, np.uint8)
+
     def _recolor(self) -> None:
         """Follow the class table."""
         from napari.utils.colormaps import DirectLabelColormap
@@ -118,7 +165,7 @@ class ReviewScreen:
         colors = {entry.id: str(entry.color) for entry in self.link.session.classes}
         if colors == self._colors:
             return
-        self._colors = colors
+        self._colors, self._shown = colors, {}  # places of classes may have moved
         nothing = np.zeros(4)
         table: dict[int | None, Any] = {None: nothing, 0: nothing}
         for value, color in OUTLINES.values():
@@ -126,7 +173,8 @@ class ReviewScreen:
         for class_id, color in colors.items():
             rgba = transform_color(color)[0]
             for base, alpha in ((FILL, 0.28), (HAND, 0.55)):
-                table[base + class_id] = np.array([*rgba[:3], alpha])
+                at = base + self._place(class_id)
+                table[at] = np.array([*rgba[:3], alpha])
         self.layer.colormap = DirectLabelColormap(color_dict=table)
 
 
@@ -153,22 +201,25 @@ def listen(layer: Labels, judge: Judge) -> Callable[[], None]:
     return stop
 
 
+def look_of(
+    p: Proposed, status: str, hand: bool, class_: int, shape: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """Values of a proposal in its box: the fill says its class, the rim its fate."""
+    values = np.zeros(p.mask.shape, np.uint8)
+    if status == "rejected" and not hand:
+        return values
+    if status == "waiting" or hand:
+        values[p.mask] = (HAND if hand else FILL) + class_
+    wide = max(1, round(max(shape) / 700)) * (1 + hand)
+    values[outline(p.mask, wide)] = OUTLINES["in hand" if hand else status][0]
+    return values
+
+
 def outline(mask: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
     """The rim of a mask, inside it."""
-    from scipy.ndimage import binary_erosion
+    from scipy.ndimage import minimum_filter
 
-    return mask & ~binary_erosion(np.pad(mask, 1), iterations=width)[1:-1, 1:-1]
-
-
-def _paint(
-    pixels: NDArray[np.uint16], p: Proposed, status: str, wide: int, *, hand: bool
-) -> None:
-    if status == "rejected" and not hand:
-        return
-    y0, x0, y1, x1 = p.bbox
-    box = pixels[y0:y1, x0:x1]
-    if status == "waiting" or hand:
-        box[p.mask] = (HAND if hand else FILL) + p.class_id
-    rim = outline(p.mask, wide * (2 if hand else 1))
-    value = OUTLINES["in hand"][0] if hand else OUTLINES[status][0]
-    box[rim] = value
+    inner = minimum_filter(
+        mask.view(np.uint8), size=2 * width + 1, mode="constant", cval=0
+    )
+    return mask & (inner == 0)
