@@ -63,6 +63,7 @@ def test_the_job_for_slurm_asks_for_what_was_said(
     assert (again.folder, again.processes) == (folder.path, 2)
 
 
+@pytest.mark.slow
 def test_submitit_runs_a_job_that_is_interrupted_and_goes_on(tmp_path: Path) -> None:
     folder = begin(tmp_path / "r", "", "nap = 0.2")
     job = _cluster.submit(folder.path, gpus=0, hours=0.1, cpus=1, cluster="local")

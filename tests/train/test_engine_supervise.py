@@ -352,3 +352,18 @@ def test_time_left_is_told(worker: list[str], tmp_path: Path) -> None:
     assert run.status.updated <= time.time()
     run.stop()
     run.wait(30)
+
+
+def test_looking_at_runs_loads_no_torch(tmp_path: Path) -> None:
+    folder = begin(tmp_path / "r")
+    look = (
+        "import sys; from napari_sesami.train import Runs, RunConfig, start_run\n"
+        "from napari_sesami.train import worker\n"
+        "RunConfig('sesami'), Runs(sys.argv[1]).list()\n"
+        "print(sorted({'torch', 'qtpy', 'napari'} & set(sys.modules)))"
+    )
+    text = (folder.path / "run.toml").read_text()
+    text = text.replace("tiny_recipe:Tiny", "sesami").partition("[tiny]")[0]
+    (folder.path / "run.toml").write_text(text)
+    command = [sys.executable, "-c", look, str(tmp_path)]
+    assert subprocess.check_output(command, text=True).strip() == "[]"

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from psygnal import SignalInstance
+
     from napari_sesami.train._events import Event
     from napari_sesami.train._supervise import Estimate
 
@@ -364,10 +366,15 @@ class Run:
             self._home.write_status(self._home.status() | news)
 
     def _emit(self) -> None:
-        try:
-            self.changed.emit(self.status)
-        except EmitLoopError:
-            _log.exception("A listener of the run %s failed", self.name)
+        tell(self.changed, self.status, self.name)
+
+
+def tell(signal: SignalInstance, news: object, name: str) -> None:
+    """Emit; a listener that fails must not end the thread that follows a run."""
+    try:
+        signal.emit(news)
+    except EmitLoopError:
+        _log.exception("A listener of the run %s failed", name)
 
 
 def _why(code: int) -> str:

@@ -19,7 +19,7 @@ from napari_sesami.train._config import FILE, RunConfig
 from napari_sesami.train._errors import TrainError
 from napari_sesami.train._launch import environment, worker_command
 from napari_sesami.train._recipe import recipe_class
-from napari_sesami.train._run import Run
+from napari_sesami.train._run import Run, tell
 from napari_sesami.train._run_folder import RunFolder
 from napari_sesami.train._story import OVER, State, Status
 
@@ -200,7 +200,7 @@ class Runs:
                         run._launch()
                         continue
                     run._settle("cancelled", "It was taken out of the queue.")
-        self.changed.emit(over)
+        tell(self.changed, over, over.name)
 
 
 def _device(config: RunConfig) -> str:
