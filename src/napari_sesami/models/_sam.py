@@ -67,6 +67,7 @@ class SamModel:
         mean, std = (
             ((0.0,) * 3, (1.0,) * 3) if unit_pixels else (NATURAL_MEAN, NATURAL_STD)
         )
+        self._half = half
         use_half = choice.is_gpu if half is None else half
         self.encoder = FastEncoder(sam.image_encoder, mean, std, use_half)
         self.rekey()
@@ -134,8 +135,8 @@ class SamModel:
         self.device = torch.device(device)
         self.sam.to(self.device)
         self._grid_positions = self._grid_positions.to(self.device)
-        if self.device.type == "cpu":
-            self.encoder.half = False
+        wish = self.device.type == "cuda" if self._half is None else self._half
+        self.encoder.half = wish and self.device.type != "cpu"
         self.rekey()
         return self
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_sesami.session import Session
+    from napari_sesami.prompt import Predictor
     from napari_sesami.train import Run
     from napari_sesami.viewer._desk import Desk
     from napari_sesami.viewer._work import Ticket
@@ -48,19 +48,17 @@ class Courtesy:
             self._desk.say("The model is back on the graphics card.")
 
     def _models(self) -> list[Any]:
-        found: list[Any] = []
-        prompter, session = self._desk.prompter, self._desk.session
-        if prompter is not None and prompter.engine.loaded is not None:
-            found.append(prompter.engine.loaded.model)
-        if session is not None:
-            found += _of_session(session)
-        return list({id(m): m for m in found}.values())
+        return list({id(p.model): p.model for p in self._predictors()}.values())
 
     def _stores(self) -> list[Any]:
+        return [predictor.store for predictor in self._predictors()]
+
+    def _predictors(self) -> list[Predictor]:
+        """Those that are loaded; asking for them must not load any."""
         prompter, session = self._desk.prompter, self._desk.session
-        found = [] if prompter is None else [prompter.engine.loaded]
-        found += [] if session is None else [getattr(session, "_predictor", None)]
-        return [predictor.store for predictor in found if predictor is not None]
+        found = [None if prompter is None else prompter.engine.loaded]
+        found.append(getattr(session, "_predictor", None))
+        return [predictor for predictor in found if predictor is not None]
 
 
 @dataclass
@@ -89,13 +87,6 @@ class _TakeBack:
         if moved:
             _forget(self.stores)
         return moved
-
-
-def _of_session(session: Session) -> list[Any]:
-    """Models that a session has loaded; asking for them must not load any."""
-    predictor = getattr(session, "_predictor", None)
-    encoder = getattr(session, "_encoder", None)
-    return [m for m in (getattr(predictor, "model", None), encoder) if m is not None]
 
 
 def _elsewhere(model: Any) -> bool:
