@@ -335,6 +335,31 @@ def test_a_closed_panel_is_let_go_of_and_the_run_goes_on(
     assert run.wait(60).state == "cancelled"
 
 
+@pytest.mark.slow
+def test_from_labels_to_an_adapter_that_answers(opened, qtbot):
+    _, session, dock = opened
+    session.model = "sesami-nano"
+    label(session, 16)
+    form, gate = dock.form, dock.gate
+    qtbot.waitUntil(form.start_button.isEnabled, timeout=SOON)
+    form.steps.setValue(10)
+    press(qtbot, form.start_button)
+    qtbot.waitUntil(lambda: bool(dock.board.active), timeout=SOON)
+    assert form.isHidden()
+    qtbot.waitUntil(lambda: state(dock) == "finished", timeout=4 * SOON)
+    qtbot.waitUntil(gate.use_button.isEnabled, timeout=SOON)
+    assert dock.tabs.currentWidget() is gate
+    assert dock.pictures.list.count() == 0  # nobody looked at that tab yet
+    dock.tabs.setCurrentWidget(dock.pictures)
+    assert dock.pictures.list.count() > 0
+    dock.tabs.setCurrentWidget(gate)
+    press(qtbot, gate.use_button)
+    qtbot.waitUntil(lambda: session.adapter is not None, timeout=SOON)
+    proposal = session.prompt(points=[(16, 18)])
+    assert session.predictor.model.adapter.recipe == "sesami"
+    assert proposal.mask.any()
+
+
 def test_what_wins_is_used_and_taken_back_by_a_click(opened, qtbot):
     _, session, dock = opened
     run = judged_run(session, wins=True)

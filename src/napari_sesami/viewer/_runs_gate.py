@@ -158,7 +158,8 @@ def worst_of(verdict: Verdict | None, run: Run | None) -> list[tuple[Path, str]]
     if verdict is None or run is None:
         return []
     names = enumerate(verdict.worst, 1)
-    return [(run.folder / name, f"worst {n}") for n, name in names]
+    panels = "by hand, before, after"
+    return [(run.folder / name, f"worst {n}: {panels}") for n, name in names]
 
 
 def _table() -> QTreeWidget:
