@@ -160,6 +160,22 @@ def test_every_kind_of_region_can_be_accepted_and_taken_back(session, kind):
     assert first.id in {e.id for e in queue.open}
 
 
+def test_masks_of_the_prompt_model_become_objects_and_strokes(session):
+    from tests.prompt.grey_model import GreyModel
+
+    session.model = GreyModel(tile=128)
+    queue = session.queue
+    queue.ask_for(kind="mask", planes=(1,))
+    first = queue.refresh()[0]
+    assert first.query.kind == "mask"
+    queue.change(first.id, "void")
+    assert len(session.objects) == 1
+    assert (region(session, first.query) == 3).all()
+    session.undo()
+    assert not session.objects and (region(session, first.query) == 0).all()
+    assert queue.open[0].id == first.id
+
+
 def test_a_slice_has_no_single_class(session):
     session.queue.ask_for(kind="slice")
     first = session.queue.refresh()[0]

@@ -112,7 +112,10 @@ class QueueList(QListWidget):
         item.setToolTip(_words(self._asker, entry) + "\nClick to go there")
         picture = self._asker.pictures.get(entry.id)
         if picture is not None:
-            item.setIcon(QIcon(pixmap(picture)))
+            icon, pixels = QIcon(), pixmap(picture)
+            for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):  # not tinted
+                icon.addPixmap(pixels, mode)
+            item.setIcon(icon)
 
     def _mark(self) -> None:
         """Select the row of the query that is asked."""
