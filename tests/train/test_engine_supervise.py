@@ -14,7 +14,15 @@ import psutil
 import pytest
 from engine_help import begin, config, events, until
 
-from napari_sesami.train import Run, Runs, Status, TrainError, _process, _run, start_run
+from napari_sesami.train import (
+    Run,
+    Runs,
+    Status,
+    TrainError,
+    _process,
+    _watch,
+    start_run,
+)
 from napari_sesami.train._run_folder import VERSION, RunFolder
 
 if TYPE_CHECKING:
@@ -72,7 +80,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> list[str]:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
             )  # fmt: skip
 
-    monkeypatch.setattr(_run, "launch", launch)
+    monkeypatch.setattr(_watch, "launch", launch)
     return programs
 
 
@@ -174,7 +182,7 @@ def test_silence_is_told(
     run = start_run(config(), tmp_path / "r")
     until(lambda: run.status.state == "running")
     assert run.responding
-    monkeypatch.setattr(_run, "_SILENCE", 0.0)
+    monkeypatch.setattr(_watch, "_SILENCE", 0.0)
     assert not run.responding
     assert run.status.sentence.startswith("No sign of life for")
     run.stop()

@@ -19,9 +19,10 @@ from napari_sesami.train._config import FILE, RunConfig
 from napari_sesami.train._errors import TrainError
 from napari_sesami.train._launch import environment, worker_command
 from napari_sesami.train._recipe import recipe_class
-from napari_sesami.train._run import Run, tell
+from napari_sesami.train._run import Run
 from napari_sesami.train._run_folder import RunFolder
 from napari_sesami.train._story import OVER, State, Status
+from napari_sesami.train._watch import tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
