@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_sesami.project import ClassEntry, Project, SizeChange
 from napari_sesami.session import _checks, _edit
+from napari_sesami.session._adapters import BASE
 from napari_sesami.session._errors import SessionError
 from napari_sesami.session._objects import CommittedObject, Objects, Part
 from napari_sesami.session._proposal import Proposal, remember
@@ -331,10 +332,8 @@ class Session(SessionQueue, SessionTraining):
             from napari_sesami.prompt import EmbeddingStore, Predictor
 
             model = self._model
-            if model is None:
-                model = load_prompt_model()
-            elif isinstance(model, str | Path):
-                model = load_prompt_model(model)
+            if model is None or isinstance(model, str | Path):
+                model = load_prompt_model(model or BASE)
             store = EmbeddingStore.in_user_folder()
             self._predictor = Predictor(self._dressed(model), store)
         return self._predictor
