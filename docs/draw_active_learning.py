@@ -35,6 +35,10 @@ PAGE = DOCS / "active-learning.md"
 PICTURE = DOCS / "images" / "active_learning.png"
 BEGIN, END = "<!-- numbers -->", "<!-- end of numbers -->"
 
+# What matters most is measured first, for all seeds.
+FIRST = ("full", "rare", "random", "foreground")
+GROUPS = (FIRST, tuple(s for s in STRATEGIES if s not in FIRST))
+
 VOXEL = (3.0, 0.5, 0.5)  # µm
 PLANES, SIDE, DIE = 52, 256, 86.0  # planes, pixels, height of the logic die in µm
 # Pillar, pad and TSV have one grey and slices show no height: they are one class here.
@@ -125,10 +129,8 @@ def measure(data: Path | None, seeds: int) -> dict[str, Any]:
         if "step" in how and (folder is None or not folder.is_dir()):
             print(f"{name}: not there, left out")
             continue
-        for seed in range(seeds):
-            missing = [
-                s for s in ("full", *STRATEGIES) if f"{name}/{seed}/{s}" not in kept
-            ]
+        for seed, group in ((s, g) for g in GROUPS for s in range(seeds)):
+            missing = [s for s in group if f"{name}/{seed}/{s}" not in kept]
             if not missing:
                 continue
             study = real(folder, how["step"], seed) if "step" in how else stack(seed)

@@ -136,7 +136,8 @@ class Ranking:
 
         votes, novelty = self.maps(plane, cancelled)
         tokens = None
-        if self.wish.strategy == "coreset":
+        by_tokens = self.wish.strategy == "rare" and self._source is None
+        if by_tokens or self.wish.strategy == "coreset":
             store = self.session.token_store(self._zoom)
             self.session._tokens(store, plane, cancelled)
             tokens = store.plane(plane)
