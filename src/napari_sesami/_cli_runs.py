@@ -133,14 +133,21 @@ def _data(args: argparse.Namespace) -> Callable[[Path], Any] | None:
 
 def _labelled(path: Path) -> Callable[[Path], Any]:
     """Collect what is labelled in all scans of a project."""
-    from napari_sesami.project import Project
+    from napari_sesami.project import Project, ProjectError, ScanMoved
     from napari_sesami.session import Session
 
     with Project.open(path, read_only=True) as project:
-        if not project.scans:
-            raise TrainError(f"{path} has no scans; open one and label something.")
-        found = Session.open(project, project.scans[0].key).training_set()
-    return lambda to: write_set(to, found)
+        gone: ProjectError | TrainError = TrainError(
+            f"{path} has no scans; open one and label something."
+        )
+        for entry in project.scans:
+            try:
+                found = Session.open(project, entry.key).training_set()
+            except ScanMoved as error:  # the others may still be there
+                gone = error
+                continue
+            return lambda to: write_set(to, found)
+    raise gone
 
 
 def _detach(run: RunSeen) -> int:

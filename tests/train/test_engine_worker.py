@@ -10,10 +10,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import tifffile
 from engine_help import STEPS, begin, config, events, losses, result, until, work
 
+from napari_sesami import _cli_runs
 from napari_sesami.cli import main
-from napari_sesami.train import Run, Runs, _dry, start_run
+from napari_sesami.scan import open_scan
+from napari_sesami.session import Session
+from napari_sesami.train import Run, Runs, _dry, read_set, start_run
 from napari_sesami.train._report import Report
 
 SUPERVISOR = """
@@ -169,3 +173,28 @@ def test_a_trial_finds_how_much_fits_and_leaves_no_trace(tmp_path: Path) -> None
     assert facts["memory_bytes"] > 1e7
     assert sorted(folder.path.rglob("*")) == before
     assert not events(folder, "step")
+
+
+def test_the_command_line_learns_from_a_project(tmp_path: Path) -> None:
+    from sesami_help import draw
+
+    project = tmp_path / "p.sesami"
+    for seed in range(3):
+        image, truth = draw(seed)
+        path = tmp_path / f"scan{seed}.tif"
+        tifffile.imwrite(path, image)
+        with Session(open_scan(path), project) as session:
+            if not seed:
+                session.classes.add("disc")
+                session.classes.add("bar")
+            for k, name in ((1, "disc"), (2, "bar")):
+                session.commit(truth == k, name)
+            session.save()
+    (tmp_path / "scan0.tif").rename(tmp_path / "gone.tif")
+    collect = _cli_runs._labelled(project)  # from the scans that are still there
+    (tmp_path / "gone.tif").rename(tmp_path / "scan0.tif")
+    collect = _cli_runs._labelled(project)
+    collect(tmp_path / "data")
+    found = read_set(tmp_path / "data")
+    assert len({p.scan for p in found.pictures}) == 3
+    assert set(found.classes.values()) == {"disc", "bar"}
