@@ -243,3 +243,21 @@ def test_the_tile_in_view_is_labelled_while_the_others_are_being_read(
         session.token_encoder.go_on.set()
     qtbot.waitUntil(lambda: (result(dock) == 2).all(), timeout=SOON)
     qtbot.waitUntil(lambda: not dock.desk.work.busy, timeout=SOON)
+
+
+def test_another_image_under_the_same_labels_is_not_labelled(make_napari_viewer, qtbot):
+    from .test_retrieve_live import paint
+
+    viewer, session, link, dock = begin(make_napari_viewer, qtbot, layers_of()[0])
+    paint_three(viewer, link, qtbot, dock)
+    before = result(dock).copy()
+    link.image.data = layers_of()[0][::-1].copy()
+    painted = int((session.strokes_plane() > 0).sum())
+    dock.desk.say("")
+    paint(viewer, link, 1, 2 * THIRD + 8)
+    refused = lambda: "are not those that were taken" in dock.desk.message  # noqa: E731
+    qtbot.waitUntil(refused, timeout=SOON)
+    assert (result(dock) == before).all()
+    assert int((session.strokes_plane() > 0).sum()) > painted  # the paint is not lost
+    qtbot.mouseClick(dock.whole.button, Qt.MouseButton.LeftButton)
+    assert not dock.live.whole.running

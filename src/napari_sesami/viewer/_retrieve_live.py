@@ -10,7 +10,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_sesami.viewer import _retrieve_jobs as jobs
-from napari_sesami.viewer._errors import ViewerError
+from napari_sesami.viewer._errors import ViewerError, sentence
 from napari_sesami.viewer._later import Later
 from napari_sesami.viewer._prompter import prompter_of
 from napari_sesami.viewer._retrieve_acts import middle
@@ -91,6 +91,9 @@ class Live(LiveOptions):
         if self.desk.link is None:
             return
         self._stop()
+        if self.desk.link.stale:  # strokes on other pixels would teach nonsense
+            self._refuse()
+            return
         session, plane = self.link.session, self.link.plane
         how = replace(self.how, near=middle(self.desk.viewer, self.link.strokes))
         show = partial(self.desk.work.post, self._on_preview)
@@ -154,6 +157,13 @@ class Live(LiveOptions):
             self.judge()
         if self.refine or self.maps or self.way != "ours":
             self._rest.soon()
+
+    def _refuse(self) -> None:
+        """Say that the image shows other pixels than the scan."""
+        try:
+            self.link.check_image()
+        except ViewerError as error:
+            self.desk.say(sentence(error))
 
     def _on_preview(self, plane: int, labels: NDArray[np.uint8]) -> None:
         """Show what is known already; the rest of the slice is being read."""

@@ -46,6 +46,7 @@ class WholeScan:
         link, layers = live.link, live.layers
         if layers is None:
             return
+        link.check_image()
         self.stop()
         session = link.session
         folder = None
