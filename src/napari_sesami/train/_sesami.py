@@ -153,14 +153,14 @@ class Sesami(Recipe):
             count_blocks,
             free_decoder,
             last_blocks,
+            net_of,
             pairs,
         )
 
         o = self.options
         if o.adapter:
             use_adapter(self.model, o.adapter)
-            for _, pair in pairs(self.model.net if hasattr(self.model, "net")
-                                 else self.model.sam):  # fmt: skip
+            for _, pair in pairs(net_of(self.model)):
                 for half in (pair.lora_A, pair.lora_B):
                     half["default"].weight.requires_grad_(True)
         else:
