@@ -384,3 +384,24 @@ def test_a_removed_panel_is_collected_and_the_tool_is_put_down(
     gc.collect()
     assert gone() is None
     assert not foreman.pieces.on
+
+
+def test_retraining_hands_over_to_the_panel_runs(proposed, qtbot):
+    dock = proposed
+    dock.tabs.setCurrentWidget(dock.times)
+    click(qtbot, dock.times.train_button)
+    qtbot.waitUntil(lambda: not dock.desk.work.busy, timeout=SOON)
+    names = list(dock.desk.viewer.window.dock_widgets)
+    assert any(name.startswith("Runs (") for name in names)
+    assert not dock.desk.session.dirty
+
+
+def test_undo_brings_a_proposal_back_into_the_hand(proposed, qtbot):
+    dock, viewer = proposed, proposed.desk.viewer
+    press(viewer, Qt.Key.Key_Y, SHIFT)
+    assert dock.foreman.judge.index is None
+    press(viewer, Qt.Key.Key_Z, CONTROL)
+    settle(qtbot, 50)
+    assert dock.foreman.judge.index == 0
+    press(viewer, Qt.Key.Key_A)
+    assert statuses(dock) == ["accepted", "waiting", "waiting"]
