@@ -176,6 +176,18 @@ def test_masks_of_the_prompt_model_become_objects_and_strokes(session):
     assert queue.open[0].id == first.id
 
 
+def test_a_small_answer_leaves_the_larger_region_to_ask(session):
+    queue = session.queue
+    queue.ask_for(kind="patch", planes=(1,))
+    queue.skip(queue.refresh()[0].id)
+    queue.ask_for(kind="slice")
+    first = queue.refresh()[0]
+    queue.skip(first.id)
+    queue.ask_for(kind="superpixel")
+    with pytest.raises(SessionError, match="Every region was asked about"):
+        queue.refresh()
+
+
 def test_a_slice_has_no_single_class(session):
     session.queue.ask_for(kind="slice")
     first = session.queue.refresh()[0]

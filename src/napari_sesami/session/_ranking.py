@@ -136,8 +136,10 @@ class Ranking:
 
         votes, novelty = self.maps(plane, cancelled)
         tokens = None
-        by_tokens = self.wish.strategy == "rare" and self._source is None
-        if by_tokens or self.wish.strategy == "coreset":
+        read = self.session._retriever if self._source is None else None
+        if read is not None and self.wish.strategy == "rare":
+            tokens = read.store.plane(plane)  # those that have just voted
+        elif self.wish.strategy == "coreset":
             store = self.session.token_store(self._zoom)
             self.session._tokens(store, plane, cancelled)
             tokens = store.plane(plane)
@@ -364,9 +366,8 @@ def _rare(
 def _shared(
     boxes: NDArray[np.int32], box: tuple[int, int, int, int]
 ) -> NDArray[np.bool_]:
-    """Which boxes share more than half of the smaller one with a box."""
+    """Which boxes lie for more than half in a box."""
     height = np.minimum(boxes[:, 2], box[2]) - np.maximum(boxes[:, 0], box[0])
     width = np.minimum(boxes[:, 3], box[3]) - np.maximum(boxes[:, 1], box[1])
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    smaller = np.minimum(areas, (box[2] - box[0]) * (box[3] - box[1]))
-    return 2 * np.clip(height, 0, None) * np.clip(width, 0, None) > smaller
+    return 2 * np.clip(height, 0, None) * np.clip(width, 0, None) > areas

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     Cancelled = Callable[[], bool]
 
 CLICKS = 400  # of "everything", on a plane
+LARGEST = 0.1  # part of the plane that a mask may be
+FULL, SMALL = 0.95, 1024  # part of its box; pixels
 REMEMBERED = 1 << 25  # pixels of regions
 
 
@@ -82,12 +84,14 @@ def make_regions(
     if kind == "superpixel":
         size = int(np.clip(min(shape) // 20, 8, 24))
         return room.superpixels(scan.grey(plane), size, scan.ignore)
-    from napari_sesami.prompt import find_everything
+    from napari_sesami.prompt import Filters, find_everything
 
     spacing = max(16, round(float(np.sqrt(np.prod(shape) / CLICKS))))
     found = find_everything(
         session.predictor, scan, plane, spacing=spacing, cancel=cancelled
-    ).select()
+    ).select(Filters(largest=LARGEST))
+    # a mask that fills its large box is the model's view, not an object
+    found = [m for m in found if m.area < FULL * m.mask.size or m.area < SMALL]
     if not found:
         raise SessionError(
             f"The model found no objects in plane {plane}: ask about superpixels."
