@@ -2,8 +2,8 @@
 
 Classes come from the bank: every pixel of the scan votes with what resembles it in the
 labelled scans, and each region of one class is an object. The prompt model is asked for
-each region again, as a box; its mask counts where both agree, and only if that made
-masks better on a scan whose truth is known.
+each region again, as a box; its mask counts where both agree, and only for classes that
+it made better on a scan whose truth is known.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ def propose_masks(
     top: int,
     *,
     taken: NDArray[np.bool_] | None = None,
+    only: frozenset[int] | None = None,
     progress: Progress | None = None,
     cancelled: Cancelled | None = None,
 ) -> list[Proposed]:
@@ -87,6 +88,8 @@ def propose_masks(
         What the bank says; classes above `top` are nothing.
     taken
         Pixels that have a label already: nothing is proposed there.
+    only
+        The classes whose regions are sharpened; None for all.
     progress, cancelled
         As in `Predictor.predict_many`.
     """
@@ -96,9 +99,11 @@ def propose_masks(
     if scan.ignore is not None:
         labels[scan.ignore] = 0
     regions = regions_of(labels, plane)
-    if predictor is not None and regions:
-        regions = sharpened(
-            predictor, scan, plane, regions, progress=progress, cancelled=cancelled
+    asked = [r for r in regions if only is None or r.class_id in only]
+    if predictor is not None and asked:
+        rest = [r for r in regions if only is not None and r.class_id not in only]
+        regions = rest + sharpened(
+            predictor, scan, plane, asked, progress=progress, cancelled=cancelled
         )
     free = labels_free(scan, taken)
     kept = disjoint([judged(r, votes) for r in regions], free)
@@ -162,7 +167,7 @@ def sharpened(
     return [_better(r, m) for r, m in zip(regions, masks, strict=True)]
 
 
-def sharpening_helps(
+def classes_to_sharpen(
     predictor: Predictor,
     scan: Scan,
     plane: int,
@@ -170,16 +175,19 @@ def sharpening_helps(
     truth: NDArray[np.uint8],
     *,
     cancelled: Cancelled | None = None,
-) -> bool:
-    """Whether masks of the prompt model are nearer to the truth than the regions."""
+) -> frozenset[int]:
+    """Classes whose masks the prompt model brings nearer to the truth."""
     top = int(truth.max(initial=0))
     labels = np.where(votes.labels > top, 0, votes.labels).astype(np.uint8)
     regions = regions_of(settled(labels), plane)
-    if not regions or not top:
-        return False
+    classes = np.array([r.class_id for r in regions])
+    if not len(classes):
+        return frozenset()
     sharp = sharpened(predictor, scan, plane, regions, cancelled=cancelled)
-    before, after = (_nearness(found, truth) for found in (regions, sharp))
-    return bool(after.mean() > before.mean())
+    gain = _nearness(sharp, truth) - _nearness(regions, truth)
+    return frozenset(
+        int(c) for c in np.unique(classes) if gain[classes == c].mean() > 0
+    )
 
 
 def _nearness(

@@ -38,7 +38,7 @@ class Proposer:
     def __init__(self, project: Project, worklist: WorkList) -> None:
         self.project, self.worklist = project, worklist
         self.teacher = Teacher()
-        self._tried: dict[tuple[Any, ...], bool] = {}
+        self._tried: dict[tuple[Any, ...], frozenset[int]] = {}
 
     def sources(self, but: str | None = None) -> list[LabelledScan]:
         """The accepted scans of the list, read as they were saved last."""
@@ -88,8 +88,10 @@ class Proposer:
             raise Stopped("Proposing was stopped.")
         votes = retriever.segment(number)
         predictor = session.predictor
+        only: frozenset[int] | None = None
         if sharpen is None:
-            sharpen = self._sharpens(session, sources, top, cancelled)
+            only = self._sharpened(session, sources, top, cancelled)
+            sharpen = bool(only)
         told(0.6, "Outlining objects")
         proposed = propose_masks(
             predictor if sharpen else None,
@@ -97,6 +99,7 @@ class Proposer:
             number,
             votes,
             top,
+            only=only,
             taken=np.asarray(session.labels_plane(number)) > 0,
             progress=lambda done, of: told(0.6 + 0.4 * done / of, "Outlining objects"),
             cancelled=cancelled,
@@ -108,15 +111,15 @@ class Proposer:
         )
         return proposed, source
 
-    def _sharpens(
+    def _sharpened(
         self,
         session: Session,
         sources: list[LabelledScan],
         top: int,
         cancelled: Cancelled | None,
-    ) -> bool:
+    ) -> frozenset[int]:
         """Try both ways on the scan accepted last, as if it were not labelled yet."""
-        from napari_sesami.session._propose import sharpening_helps
+        from napari_sesami.session._propose import classes_to_sharpen
 
         last, others = sources[-1], sources[:-1] or sources
         predictor, encoder = session.predictor, session.token_encoder
@@ -129,8 +132,8 @@ class Proposer:
                     last.scan, encoder, others, top, cancelled=cancelled
                 )
             except SessionError:  # the others cannot be compared with it
-                return False
-            self._tried[at] = sharpening_helps(
+                return frozenset()
+            self._tried[at] = classes_to_sharpen(
                 predictor,
                 last.scan,
                 plane,
