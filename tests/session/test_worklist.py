@@ -15,7 +15,11 @@ from tests.retrieve.test_retriever import Texture
 from napari_sesami import Session
 from napari_sesami.project import IDLE, Project, ProjectError, WorkList
 from napari_sesami.session import DataEngine, SessionError
-from napari_sesami.session._propose import disjoint, regions_of
+from napari_sesami.session._propose import (
+    classes_to_sharpen,
+    disjoint,
+    regions_of,
+)
 
 SHAPE = (96, 128)
 
@@ -403,6 +407,25 @@ def test_proposals_never_overlap_and_small_ones_come_first():
         total[y0:y1, x0:x1] += p.mask
     assert total.max() == 1
     assert len(kept) == 4
+
+
+def test_masks_are_sharpened_only_for_classes_that_gain_by_it():
+    from napari_sesami.prompt import Predictor
+    from napari_sesami.retrieve import Labelled
+    from napari_sesami.scan import Scan
+
+    said = truth()
+    said[16:26, 30:44] = 0  # a bite out of a block, which the model fills
+    said[18:30, 84:96] = 0
+    votes = np.eye(3, dtype=np.float32)[said]
+    found = classes_to_sharpen(
+        Predictor(GreyModel(tile=128)),
+        Scan.from_array(picture(truth())),
+        0,
+        Labelled(said, votes[..., 1:], np.zeros(SHAPE, np.float32)),
+        truth(),
+    )
+    assert found == {1}
 
 
 # --- what it brought
