@@ -152,7 +152,7 @@ def test_below_the_cap_everybody_votes_and_nothing_is_said(retriever):
     assert len(retriever.voters.rows()) == len(retriever.bank)
 
 
-def test_the_selection_depends_on_the_bank_alone(retriever):
+def test_a_silent_stroke_leaves_the_selection_and_comes_back(retriever):
     small_cap(retriever, 30, 24).condense()
     first = retriever.voters.rows()
     retriever.switch(5, on=False)
@@ -192,3 +192,33 @@ def test_thinning_keeps_rare_classes_and_is_always_the_same(retriever):
     assert len(thin) == 9
     assert np.bincount(thin.counts(3).argmax(1)).tolist() == [3, 3, 3]
     np.testing.assert_array_equal(thin.where, rows.thinned(9, 3).where)
+
+
+def test_a_selection_stands_while_new_strokes_fit_beside_it(retriever):
+    small_cap(retriever, 30, 24).condense()
+    first = retriever.voters.condensed
+    strokes, owners = retriever._strokes[0, 0]
+    for name, y in ((8, 90), (9, 94)):
+        strokes, owners = strokes.copy(), owners.copy()
+        strokes[y : y + 2, 10:26], owners[y : y + 2, 10:26] = 3, name
+        retriever.set_strokes(0, strokes, owners)
+        retriever.condense()
+        stands = retriever.voters.condensed is first
+        assert stands == (name == 8)
+    assert len(retriever.voters.rows()) == 24
+
+
+def test_choosing_who_votes_can_be_stopped(retriever):
+    class Stop(Exception):
+        pass
+
+    def check():
+        raise Stop
+
+    small_cap(retriever, 30, 24)
+    before = retriever.voters.rows()
+    with pytest.raises(Stop):
+        retriever.condense(check)
+    assert retriever.voters.rows() is before
+    retriever.condense()
+    assert len(retriever.voters.rows()) == 24

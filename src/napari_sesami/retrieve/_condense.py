@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sesami.retrieve._bank import even_quotas
+from napari_sesami.retrieve._pixels import nothing
 from napari_sesami.retrieve._votes import Temper, shares
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sesami.retrieve._bank import Rows
+    from napari_sesami.retrieve._pixels import Check
 
 CAP = 10_000
-CHUNK = 2_000
+CHUNK = 500
 POOL = 30_000  # of more rows a selection is taken first: all pairs are compared
 ASKED = 4_000  # rows that tell the accuracy
 
@@ -52,12 +54,14 @@ def condense(
     temper: Temper | None = None,
     cap: int = CAP,
     seed: int = 0,
+    check: Check = nothing,
 ) -> Condensed:
     """Reduce a bank to `cap` rows.
 
     Every class keeps at least its even share of the cap (or all its rows); within a
     class, rows that the others get wrong or nearly wrong go first, for they carry what
     the others do not, and the rest is drawn at random so that the middle stays.
+    `check` is called now and then; what it raises ends the work.
     """
     temper = temper or Temper()
     if len(rows) <= cap:
@@ -66,7 +70,7 @@ def condense(
         return Condensed(rows, score, score, len(rows))
     asked, full = rows.thinned(ASKED, n_classes), rows
     rows = rows.thinned(max(POOL, cap), n_classes)
-    p = own_probability(rows, rows, n_classes, temper)
+    p = own_probability(rows, rows, n_classes, temper, check)
     truth = rows.counts(n_classes).argmax(1)
     rng = np.random.default_rng(seed)
     kept: list[NDArray[np.int64]] = []
@@ -78,14 +82,18 @@ def condense(
     small = rows.take(np.sort(np.concatenate(kept)))
     return Condensed(
         small,
-        accuracy(asked, full, n_classes, temper),
-        accuracy(asked, small, n_classes, temper),
+        accuracy(asked, full, n_classes, temper, check),
+        accuracy(asked, small, n_classes, temper, check),
         len(full),
     )
 
 
 def own_probability(
-    asked: Rows, bank: Rows, n_classes: int, temper: Temper
+    asked: Rows,
+    bank: Rows,
+    n_classes: int,
+    temper: Temper,
+    check: Check = nothing,
 ) -> NDArray[np.float64]:
     """Probability of each row's own class, by the bank's rows of other strokes."""
     said = shares(bank, n_classes, temper)
@@ -93,17 +101,24 @@ def own_probability(
     truth = asked.counts(n_classes).argmax(1)
     out = np.empty(len(asked))
     for start in range(0, len(asked), CHUNK):
+        check()
         part = asked.take(slice(start, start + CHUNK))
         kernel = np.exp((part.tokens @ bank.tokens.T - 1) / temper.tau)
-        kernel = kernel * (part.stroke[:, None] != bank.stroke[None, :])
-        votes = (kernel @ said) * scale
+        kernel *= part.stroke[:, None] != bank.stroke[None, :]
+        votes = (kernel @ said.astype(np.float32)) * scale
         own = votes[np.arange(len(part)), truth[start : start + CHUNK]]
         out[start : start + CHUNK] = own / np.maximum(votes.sum(1), 1e-300)
     return out
 
 
-def accuracy(asked: Rows, bank: Rows, n_classes: int, temper: Temper) -> float:
+def accuracy(
+    asked: Rows,
+    bank: Rows,
+    n_classes: int,
+    temper: Temper,
+    check: Check = nothing,
+) -> float:
     """Class-balanced share of rows whose own class has more than half of the votes."""
     truth = asked.counts(n_classes).argmax(1)
-    right = own_probability(asked, bank, n_classes, temper) > 0.5
+    right = own_probability(asked, bank, n_classes, temper, check) > 0.5
     return float(np.mean([right[truth == c].mean() for c in np.unique(truth)]))

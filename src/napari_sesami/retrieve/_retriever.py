@@ -224,9 +224,9 @@ class Retriever:
             self._sums.clear()
         return score
 
-    def condense(self) -> None:
+    def condense(self, check: Check = nothing) -> None:
         """Let a selection vote if the bank is large; the bank keeps every row."""
-        if self.voters.condense(self._n_classes, self.temper):
+        if self.voters.condense(self._n_classes, self.temper, check):
             self._sums.clear()
 
     def settings(self, way: Way) -> Settings:

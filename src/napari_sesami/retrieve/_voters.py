@@ -12,12 +12,14 @@ import numpy as np
 
 from napari_sesami.retrieve._bank import Rows
 from napari_sesami.retrieve._condense import CAP, Condensed, condense
+from napari_sesami.retrieve._pixels import nothing
 from napari_sesami.retrieve._votes import Temper, shares
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sesami.retrieve._bank import Bank
+    from napari_sesami.retrieve._pixels import Check
 
 KEPT = 8_000  # of more than CAP rows: new strokes then fit without condensing anew
 
@@ -36,7 +38,7 @@ class Voters:
         self._chosen: dict[int, Rows] = {}
         self._rows: Rows | None = None
         self._mass: tuple[int, Temper, NDArray[np.float64]] | None = None
-        self._condensed_for: tuple[int, Temper] | None = None
+        self._looked_at = -1
         self._changes = 0
         self.condensed: Condensed | None = None
 
@@ -76,19 +78,23 @@ class Voters:
             known = self._mass = (n_classes, temper, said)
         return known[2]
 
-    def condense(self, n_classes: int, temper: Temper) -> bool:
+    def condense(self, n_classes: int, temper: Temper, check: Check = nothing) -> bool:
         """Choose who votes if there are too many; True if the choice is another one.
 
-        It depends on the bank alone, not on the order in which the strokes came.
+        A choice stands while the strokes after it fit beside it: choosing takes
+        seconds. `check` is called now and then; what it raises ends the work.
         """
-        if self._condensed_for == (self._changes, temper):
+        if self._looked_at == self._changes:
             return False
         full = self._bank.rows()
-        before, self._chosen = self._chosen, {}
-        self.condensed = None
+        if self._chosen and len(full) > self._cap >= len(self.rows()):
+            return False
+        told = None
         if len(full) > self._cap:
-            self.condensed = condense(full, n_classes, temper, self._kept)
-            small = self.condensed.rows
+            told = condense(full, n_classes, temper, self._kept, check=check)
+        before, self._chosen, self.condensed = self._chosen, {}, told
+        if told is not None:
+            small = told.rows
             edges = np.flatnonzero(np.diff(small.stroke)) + 1
             ends = [0, *edges.tolist(), len(small)]
             self._chosen = {s: full.take(slice(0, 0)) for s in self._bank.strokes}
@@ -97,5 +103,5 @@ class Voters:
         if before or self._chosen:
             self._rows = self._mass = None
             self._changes += 1
-        self._condensed_for = (self._changes, temper)
+        self._looked_at = self._changes
         return bool(before or self._chosen)

@@ -16,7 +16,8 @@ from napari_sesami.session._clean import (
     clean_plane,
 )
 from napari_sesami.session._errors import SessionError
-from napari_sesami.session._segment import SessionSegment, raising
+from napari_sesami.session._learning import raising
+from napari_sesami.session._segment import SessionSegment
 
 if TYPE_CHECKING:
     import os

@@ -108,7 +108,7 @@ class SessionLearning(SessionCore):
             found.tune()
             self._untuned = False
         if tune or (len(found.bank) > CAP and found.voters.condensed is None):
-            found.condense()
+            found.condense(raising(cancelled))
         return found
 
     def best_zoom(self, cancelled: Cancelled | None = None) -> float:
@@ -295,6 +295,18 @@ class SessionLearning(SessionCore):
             crop = planes[plane][y : y + THUMBNAIL, x : x + THUMBNAIL]
             out[i, : crop.shape[0], : crop.shape[1]] = crop * 255
         return out
+
+
+def raising(cancelled: Cancelled | None) -> Callable[[], None]:
+    """What long work calls now and then: raises once it was cancelled."""
+
+    def check() -> None:
+        if cancelled is not None and cancelled():
+            from napari_sesami.models import Cancelled as Stopped
+
+            raise Stopped("Segmenting was stopped.")
+
+    return check
 
 
 def _follow(

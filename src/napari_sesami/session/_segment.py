@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sesami.session._errors import SessionError
-from napari_sesami.session._learning import SessionLearning
+from napari_sesami.session._learning import SessionLearning, raising
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -192,15 +192,3 @@ def _with_masks(found: Segmentation, masks: list[Overlapping]) -> Segmentation:
         multi=np.stack([m.masks for m in masks]),
         thresholds=masks[0].thresholds,
     )
-
-
-def raising(cancelled: Cancelled | None) -> Callable[[], None]:
-    """What long work calls now and then: raises once it was cancelled."""
-
-    def check() -> None:
-        if cancelled is not None and cancelled():
-            from napari_sesami.models import Cancelled as Stopped
-
-            raise Stopped("Segmenting was stopped.")
-
-    return check
