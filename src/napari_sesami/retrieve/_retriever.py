@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 
 
 KEPT = 2  # planes whose running votes stay in memory; others are counted again
-REACH = 4  # pixels over which a border may be moved to an edge of the image
+REACH = 3  # pixels over which a border may be moved to an edge of the image
 ELSEWHERE = -1
 """Plane of rows that come from another scan."""
 
@@ -337,7 +337,7 @@ class Retriever:
 
     def _guide_of(self, plane: int) -> Guide:
         if self._guide is None or self._guide[0] != plane:
-            guide = Guide(self.store.scan.grey(plane), REACH, step=REACH // 2)
+            guide = Guide(self.store.scan.grey(plane), REACH, step=2)
             self._guide = (plane, guide)
         return self._guide[1]
 
