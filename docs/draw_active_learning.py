@@ -174,10 +174,21 @@ def one(
 # --- the page
 
 
-def table(kept: dict[str, Any], name: str, strategy: str) -> np.ndarray:
+def seeds_of(kept: dict[str, Any], name: str, *strategies: str) -> list[str]:
+    """Seeds for which all of some strategies are measured."""
+    found = [
+        {k.split("/")[1] for k in kept if k.startswith(f"{name}/") and k.endswith(s)}
+        for s in (f"/{strategy}" for strategy in strategies)
+    ]
+    return sorted(set.intersection(*found))
+
+
+def table(
+    kept: dict[str, Any], name: str, strategy: str, seeds: list[str] | None = None
+) -> np.ndarray:
     """Every seed's cycles, (seeds, cycles, 4)."""
-    keys = [k for k in kept if k.startswith(f"{name}/") and k.endswith(f"/{strategy}")]
-    return np.array([kept[k] for k in sorted(keys)])
+    seeds = seeds_of(kept, name, strategy) if seeds is None else seeds
+    return np.array([kept[f"{name}/{seed}/{strategy}"] for seed in seeds])
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:
@@ -221,11 +232,14 @@ def _row(kept: dict[str, Any], name: str, strategy: str, column: int) -> str:
         cells.append(f"{100 * mean:.1f} ± {100 * half:.1f}")
     label = STRATEGIES[strategy].label
     label = f"**{label}**" if strategy == "rare" else label
+    if len(runs) < len(table(kept, name, "full")):
+        label += f" ({len(runs)} seeds)"
     return f"| {label} | {' | '.join(cells)} | {runs[:, -1, 1].mean():.0f} |"
 
 
 def _against(kept: dict[str, Any], name: str, strategy: str) -> str:
-    ours, theirs = table(kept, name, "rare"), table(kept, name, strategy)
+    both = seeds_of(kept, name, "rare", strategy)
+    ours, theirs = (table(kept, name, s, both) for s in ("rare", strategy))
     cells = []
     for i in range(ours.shape[1]):
         mean, half = interval(ours[:, i, 3] - theirs[:, i, 3])
