@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari_sesami.viewer._runs_plan import Plan
     from napari_sesami.viewer._work import Ticket
 
-PERIOD = 250  # ms between two looks at what moved: four redraws a second
+PERIOD = 400  # ms between two looks at what moved; each draws the whole window
 LIST, START, TELL, STOP, FORGET = (
     "list runs",
     "start a run",
@@ -55,7 +55,7 @@ class RunBoard:
     changed = Signal()
     """list, selection, or the state of a run"""
     ticked = Signal()
-    """a run moved; at most four times a second"""
+    """a run moved; at most two or three times a second"""
     started = Signal()
     """a run was started from here"""
     finished = Signal(object)

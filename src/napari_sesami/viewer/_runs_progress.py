@@ -110,10 +110,13 @@ class ProgressBox(QWidget):
             self.sentence.setText("No run yet.")
             return
         status = run.status
-        waiting = state == "starting" and status.step == 0
-        self.bar.setRange(0, 0 if waiting else max(1, status.steps))
+        self.bar.setUpdatesEnabled(False)  # setValue would paint the window at once
+        self.bar.setRange(
+            0, max(1, status.steps)
+        )  # a busy bar would paint all the time
         self.bar.setValue(min(status.step, max(1, status.steps)))
         self.bar.setFormat(self._format(run))
+        self.bar.setUpdatesEnabled(True)
         self.sentence.setText(status.sentence or doing(status))
 
     def _format(self, run: Run) -> str:
