@@ -130,6 +130,8 @@ class Asking:
                 f"A strategy is one of {', '.join(self.strategies)}; "
                 f"{wish.strategy!r} was given."
             )
+        if wish.kind != self.wish.kind:
+            self.open = [e for e in self.open if e.query.kind == wish.kind]
         self.wish = wish
         self._tell()
 

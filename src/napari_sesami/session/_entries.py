@@ -76,7 +76,8 @@ class Entry:
             words.append("its class was deleted")
         else:
             rare = self.rare and self.rare == query.class_id
-            words.append(("rare class " if rare else "looks like ") + found.name)
+            like = "looks like " if query.kind in ("superpixel", "mask") else "mostly "
+            words.append(("rare class " if rare else like) + found.name)
         maybe = classes.get(self.rare) if self.rare != query.class_id else None
         if maybe is not None:
             words.append(f"perhaps rare {maybe.name}")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Cancelled = Callable[[], bool]
 
 CLICKS = 400  # of "everything", on a plane
+SURE, STEADY = 0.4, 0.3  # least; a poor mask costs one key
 LARGEST = 0.1  # part of the plane that a mask may be
 FULL, SMALL = 0.95, 1024  # part of its box; pixels
 REMEMBERED = 1 << 25  # pixels of regions
@@ -89,7 +90,7 @@ def make_regions(
     spacing = max(16, round(float(np.sqrt(np.prod(shape) / CLICKS))))
     found = find_everything(
         session.predictor, scan, plane, spacing=spacing, cancel=cancelled
-    ).select(Filters(largest=LARGEST))
+    ).select(Filters(score=SURE, stability=STEADY, largest=LARGEST))
     # a mask that fills its large box is the model's view, not an object
     found = [m for m in found if m.area < FULL * m.mask.size or m.area < SMALL]
     if not found:

@@ -155,9 +155,10 @@ class Options(QWidget):
         queue = asker.queue
         if queue is None:
             return
+        ranked = bool(queue.open or asker.ranks.trouble)
         try:
             queue.ask_for(**changes)
-            if queue.open or asker.ranks.trouble:
+            if ranked:
                 asker.ranks.begin()
         except (ValueError, OSError) as error:
             asker.desk.say(sentence(error))
