@@ -231,6 +231,7 @@ def test_the_panel_fits_a_laptop_and_everything_has_a_tip(opened, qtbot):
                         or not getattr(widget, "text", lambda: "")()
                     )
                     assert named, widget
+    qtbot.waitUntil(lambda: not dock.desk.work.busy, timeout=SOON)
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
