@@ -111,9 +111,8 @@ class ProgressBox(QWidget):
             return
         status = run.status
         self.bar.setUpdatesEnabled(False)  # setValue would paint the window at once
-        self.bar.setRange(
-            0, max(1, status.steps)
-        )  # a busy bar would paint all the time
+        # never 0 to 0: a busy bar would paint the window all the time
+        self.bar.setRange(0, max(1, status.steps))
         self.bar.setValue(min(status.step, max(1, status.steps)))
         self.bar.setFormat(self._format(run))
         self.bar.setUpdatesEnabled(True)
