@@ -264,7 +264,8 @@ def draw(kept: dict[str, Any]) -> None:
             axis.axhline(full, color="black", lw=0.8, ls=":")
             axis.set_title(f"{name}: {title}", fontsize=10)
             axis.set_xlabel("labelled pixels, % of the pool")
-    axes[0, 0].legend(fontsize=8)
+    lines, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(lines, labels, loc="outside lower center", ncols=4, fontsize=9)
     figure.savefig(PICTURE, dpi=80)
 
 
@@ -283,9 +284,8 @@ def _curve(axis: Any, runs: np.ndarray, value: int, strategy: str, number: int) 
         zorder=3 if strong else 2,
     )
     if strategy in ("rare", "random"):
-        axis.fill_between(
-            x, mean - half, mean + half, color=line.get_color(), alpha=0.12
-        )
+        low, high = np.maximum(mean - half, 0), np.minimum(mean + half, 1)
+        axis.fill_between(x, low, high, color=line.get_color(), alpha=0.12)
 
 
 def main() -> None:
