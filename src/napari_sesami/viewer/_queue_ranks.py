@@ -54,7 +54,8 @@ class Ranks:
     @property
     def running(self) -> bool:
         """Whether it is at work."""
-        return self._on and not (self._ticket is not None and self._ticket.cancelled)
+        work, ticket = self._asker.desk.work, self._ticket
+        return self._on and not (ticket is not None and work.dropped(ticket))
 
     def begin(self, anew: bool = False) -> None:
         """Rank now; `anew` also chooses the scale from the strokes again."""

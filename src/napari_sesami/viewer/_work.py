@@ -178,6 +178,10 @@ class Work:
                 self._drop(each)
                 self._generations[each] = self._generations.get(each, 0) + 1
 
+    def dropped(self, ticket: Ticket) -> bool:
+        """Whether a request was cancelled or replaced, so that no result will come."""
+        return not self._current(ticket)
+
     def close(self, timeout: float = 1.0) -> None:
         """Cancel everything and end the thread; waits at most `timeout` seconds."""
         self.cancel()
