@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from napari_sesami.retrieve import RetrieveError, Rows
+from napari_sesami.retrieve import PixelSamples, RetrieveError, Rows
 from napari_sesami.retrieve._bankfile import (
     BankCard,
     BankClass,
@@ -17,6 +17,7 @@ from napari_sesami.retrieve._bankfile import (
     load_bank,
     save_bank,
 )
+from napari_sesami.retrieve._looks import N_LOOKS
 from napari_sesami.scan import Scan
 
 OXIDE, VOID = BankClass(1, "oxide", "#ff0000"), BankClass(2, "void", "#00ff00")
@@ -113,3 +114,33 @@ def test_combining_joins_classes_by_name():
 def test_combining_different_scales_is_refused():
     with pytest.raises(RetrieveError, match="differ in encoder or in the size"):
         combine(make(2.0), make(0.5))
+
+
+def pixels(seed: int = 0) -> PixelSamples:
+    features = np.random.default_rng(seed).random((4, 8 + N_LOOKS), np.float32)
+    features = features.astype(np.float16).astype(np.float32)
+    return PixelSamples(features, np.array([1, 1, 2, 2], np.uint8), np.arange(4))
+
+
+def test_stroked_pixels_travel_with_a_bank(tmp_path):
+    save_bank(tmp_path / "device.bank", replace(make(), pixels=pixels()))
+    back = load_bank(tmp_path / "device.bank").pixels
+    np.testing.assert_array_equal(back.features, pixels().features)
+    assert back.classes.tolist() == [1, 1, 2, 2]
+
+
+def test_pixels_that_are_described_otherwise_are_left_alone(tmp_path):
+    older = replace(pixels(), features=pixels().features[:, :-1])
+    save_bank(tmp_path / "device.bank", replace(make(), pixels=older))
+    found = load_bank(tmp_path / "device.bank")
+    assert found.pixels is None
+    assert len(found.rows) == 5
+
+
+def test_combining_joins_the_pixels_with_their_classes_and_strokes():
+    first = replace(make(), pixels=pixels(0))
+    other = replace(make(classes=(replace(VOID, id=1), replace(OXIDE, id=2)), seed=1))
+    both = combine(first, replace(other, pixels=pixels(1))).pixels
+    assert both.classes.tolist() == [1, 1, 2, 2, 2, 2, 1, 1]
+    assert len(set(both.stroke.tolist())) == 8
+    assert len(combine(first, other).pixels) == 4
