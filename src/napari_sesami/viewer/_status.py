@@ -66,14 +66,17 @@ class StatusLine(QWidget):
         self.label.setText(text)
 
     def _on_progress(self, topic: str, fraction: float, text: str) -> None:
-        self.bar.setRange(0, 100)
+        self.bar.setFormat("%p %")
         self.bar.setValue(round(100 * fraction))
         if text:
             self.label.setText(text)
 
     def _on_busy(self, topic: str) -> None:
         self._work_row.setVisible(bool(topic))
-        self.bar.setRange(0, 0)  # an unknown length until the job reports
+        # How long is not known until the job reports; Qt's bar for that moves, and every
+        # move paints the whole window again.
+        self.bar.setFormat("working …")
+        self.bar.setValue(0)
 
     def _cancel(self) -> None:
         self._desk.work.cancel()
