@@ -73,8 +73,8 @@ class StatusLine(QWidget):
 
     def _on_busy(self, topic: str) -> None:
         self._work_row.setVisible(bool(topic))
-        # How long is not known until the job reports; Qt's bar for that moves, and every
-        # move paints the whole window again.
+        # How long is not known until the job reports; a bar for that moves, and each
+        # of its moves paints the whole window again.
         self.bar.setFormat("working …")
         self.bar.setValue(0)
 
