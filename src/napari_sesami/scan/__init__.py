@@ -45,9 +45,9 @@ __all__ = [
     "parse_unit",
     "readable",
     "readable_extensions",
+    "save_channels",
     "save_classes",
     "save_coco",
-    "save_channels",
     "save_labels",
     "save_map",
 ]

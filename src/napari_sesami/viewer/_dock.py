@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import (
     QGroupBox,
     QHBoxLayout,
-    QPushButton,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -18,6 +17,7 @@ from napari_sesami.viewer._desk_dock import DeskDock
 from napari_sesami.viewer._errors import sentence
 from napari_sesami.viewer._help_card import HelpCard
 from napari_sesami.viewer._keys import Action
+from napari_sesami.viewer._parts import button
 from napari_sesami.viewer._project_row import ProjectRow
 from napari_sesami.viewer._scan_facts import ScanFacts
 from napari_sesami.viewer._scan_picker import ScanPicker
@@ -46,10 +46,10 @@ class SesamiDock(DeskDock):
         self.picker = ScanPicker(self.desk)
         self.facts = ScanFacts()
         self.classes = ClassTableView()
-        self.paint_button = _button("Paint", "Brush on; again: move the view (key W)")
+        self.paint_button = button("Paint", "Brush on; again: move the view (key W)")
         self.paint_button.setCheckable(True)
-        self.undo_button = _button("Undo", "Take back the last step (Ctrl+Z)")
-        self.redo_button = _button("Redo", "Do it again (Ctrl+Shift+Z)")
+        self.undo_button = button("Undo", "Take back the last step (Ctrl+Z)")
+        self.redo_button = button("Redo", "Do it again (Ctrl+Shift+Z)")
         self.project = ProjectRow(self.desk)
         self.keys = HelpCard()
         self.status = StatusLine(self.desk)
@@ -68,8 +68,8 @@ class SesamiDock(DeskDock):
 
     def _compose(self) -> None:
         history = QHBoxLayout()
-        for button in (self.paint_button, self.undo_button, self.redo_button):
-            history.addWidget(button, 1)
+        for each in (self.paint_button, self.undo_button, self.redo_button):
+            history.addWidget(each, 1)
         layout = QVBoxLayout(self)
         layout.addWidget(_box("Scan", self.picker, self.facts))
         layout.addWidget(_box("Classes", self.classes, history), 1)
@@ -100,8 +100,8 @@ class SesamiDock(DeskDock):
         session = self.desk.session
         self.facts.show_scan(session.scan if session is not None else None)
         self.classes.set_classes(session.classes if session is not None else None)
-        for button in (self.paint_button, self.undo_button, self.redo_button):
-            button.setEnabled(session is not None)
+        for each in (self.paint_button, self.undo_button, self.redo_button):
+            each.setEnabled(session is not None)
         self._on_link()
 
     def _follow(self, link: Link | None) -> None:
@@ -168,10 +168,3 @@ def _box(title: str, *parts: QWidget | QHBoxLayout) -> QGroupBox:
         else:
             layout.addLayout(part)
     return box
-
-
-def _button(text: str, tip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tip)
-    button.setAccessibleName(f"{text}: {tip}")
-    return button

@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QHeaderView,
     QMessageBox,
     QPlainTextEdit,
-    QPushButton,
     QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
@@ -23,6 +22,7 @@ from qtpy.QtWidgets import (
 from napari_sesami.models import catalog
 from napari_sesami.viewer._desk_dock import DeskDock
 from napari_sesami.viewer._errors import sentence
+from napari_sesami.viewer._parts import button
 from napari_sesami.viewer._settings import read_settings, remember_model
 from napari_sesami.viewer._status import StatusLine
 
@@ -64,10 +64,10 @@ class ModelsDock(DeskDock):
         self.card.setReadOnly(True)
         self.card.setAccessibleName("Card of the selected model")
         self.card.setToolTip("Origin, licence, checksum, device and training data")
-        self.use_button = _button("Use for clicks", "Answer clicks with this model")
-        self.import_button = _button("Import…", "Install weights from a file")
-        self.fetch_button = _button("Download…", "Fetch these weights over the network")
-        self.remove_button = _button("Remove", "Delete this model from this computer")
+        self.use_button = button("Use for clicks", "Answer clicks with this model")
+        self.import_button = button("Import…", "Install weights from a file")
+        self.fetch_button = button("Download…", "Fetch these weights over the network")
+        self.remove_button = button("Remove", "Delete this model from this computer")
         self.status = StatusLine(self.desk)
         self._compose()
         self._connect()
@@ -201,10 +201,3 @@ class ModelsDock(DeskDock):
     def _on_installed(self, name: str) -> None:
         self.desk.say(f"{name} is installed.")
         self.refresh(name)
-
-
-def _button(text: str, tip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tip)
-    button.setAccessibleName(f"{text}: {tip}")
-    return button

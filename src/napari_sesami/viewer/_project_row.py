@@ -11,7 +11,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QInputDialog,
     QLabel,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
@@ -19,6 +18,7 @@ from superqt import QElidingLabel
 
 from napari_sesami.viewer._errors import sentence
 from napari_sesami.viewer._keys import Action
+from napari_sesami.viewer._parts import button
 
 if TYPE_CHECKING:
     from napari_sesami.project import Project, ScanMoved
@@ -39,23 +39,23 @@ class ProjectRow(QWidget):
         self.state = QLabel()
         self.state.setWordWrap(True)
         self.state.setAccessibleName("State of saving")
-        self.open_button = _button("Open…", "Open a project folder (*.sesami)")
-        self.save_button = _button("Save", "Save the project (key K)")
-        self.save_as_button = _button(
+        self.open_button = button("Open…", "Open a project folder (*.sesami)")
+        self.save_button = button("Save", "Save the project (key K)")
+        self.save_as_button = button(
             "Save as…", "Keep classes, strokes and labels in a project folder"
         )
         self.recovered = QWidget()
-        self.discard_button = _button(
+        self.discard_button = button(
             "Undo it all", "Go back to what was saved before the crash"
         )
-        self.keep_button = _button("Keep", "Keep the recovered work and save it")
+        self.keep_button = button("Keep", "Keep the recovered work and save it")
         recovered = QHBoxLayout(self.recovered)
         recovered.setContentsMargins(0, 0, 0, 0)
         recovered.addWidget(self.keep_button, 1)
         recovered.addWidget(self.discard_button, 1)
         buttons = QHBoxLayout()
-        for button in (self.open_button, self.save_button, self.save_as_button):
-            buttons.addWidget(button, 1)
+        for each in (self.open_button, self.save_button, self.save_as_button):
+            buttons.addWidget(each, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.label)
@@ -137,10 +137,3 @@ class ProjectRow(QWidget):
         name, _ = QFileDialog.getOpenFileName(self, f"Where is {was} now?")
         if name:
             self._keeper.open(project, moved.key, Path(name))
-
-
-def _button(text: str, tip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tip)
-    button.setAccessibleName(tip)
-    return button

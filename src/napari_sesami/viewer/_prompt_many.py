@@ -18,6 +18,7 @@ from superqt.utils import signals_blocked
 
 from napari_sesami.viewer._errors import sentence
 from napari_sesami.viewer._keys import Action
+from napari_sesami.viewer._parts import button
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,14 +115,14 @@ class ManyBox(QWidget):
                 box.setValue(value)
         found = len(search.found)
         self.count.setText(f"{search.index + 1} of {found} found" if found else "")
-        for button in (
+        for each in (
             self.previous,
             self.next,
             self.accept,
             self.skip,
             self.accept_all,
         ):
-            button.setEnabled(bool(found))
+            each.setEnabled(bool(found))
         self.drop.setEnabled(bool(search.kind))
         self.setEnabled(self._prompter.desk.link is not None)
 
@@ -174,8 +175,6 @@ def _share() -> QDoubleSpinBox:
 
 
 def _button(text: str, tip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tip)
-    button.setAccessibleName(tip)
-    button.setMinimumWidth(24)
-    return button
+    made = button(text, tip)
+    made.setMinimumWidth(24)
+    return made

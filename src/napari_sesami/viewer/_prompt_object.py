@@ -9,6 +9,7 @@ import numpy as np
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_sesami.viewer._keys import Action
+from napari_sesami.viewer._parts import button
 
 if TYPE_CHECKING:
     from napari_sesami.prompt import Mask
@@ -31,8 +32,8 @@ class ObjectFacts(QWidget):
         self.redo = _button("Redo", "Do it again (Ctrl+Shift+Z)")
         self.clear = _button("Clear", "Forget this object (Shift+U)")
         row = QHBoxLayout()
-        for button in (self.candidate, self.undo, self.redo, self.clear):
-            row.addWidget(button)
+        for each in (self.candidate, self.undo, self.redo, self.clear):
+            row.addWidget(each)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
@@ -99,9 +100,7 @@ def area(mask: Mask, scan: Scan) -> str:
 
 
 def _button(text: str, tip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tip)
-    button.setAccessibleName(f"{text}: {tip}")
+    made = button(text, tip)
     # four of them share a row of 300 pixels
-    button.setMinimumWidth(button.fontMetrics().horizontalAdvance(text) + 10)
-    return button
+    made.setMinimumWidth(made.fontMetrics().horizontalAdvance(text) + 10)
+    return made

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QGridLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
 from napari_sesami.viewer._errors import sentence
 from napari_sesami.viewer._keys import Action
+from napari_sesami.viewer._parts import button
 from napari_sesami.viewer._prompt_strip import Strip
 
 if TYPE_CHECKING:
@@ -20,18 +21,18 @@ class VolumeBox(QWidget):
     def __init__(self, prompter: Prompter, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._prompter = prompter
-        self.back = _button("◀ Back", "Follow the object to earlier slices")
-        self.both = _button("Follow", "Follow the object both ways (Shift+F)")
-        self.ahead = _button("Ahead ▶", "Follow the object to later slices")
-        self.between = _button(
+        self.back = button("◀ Back", "Follow the object to earlier slices")
+        self.both = button("Follow", "Follow the object both ways (Shift+F)")
+        self.ahead = button("Ahead ▶", "Follow the object to later slices")
+        self.between = button(
             "Fill between",
             "Interpolate between the slices that were prompted (Shift+B)",
         )
-        self.worst = _button("Worst slice", "Show the slice that is least sure")
+        self.worst = button("Worst slice", "Show the slice that is least sure")
         self.strip = Strip()
         grid = QGridLayout()
-        for n, button in enumerate((self.back, self.both, self.ahead)):
-            grid.addWidget(button, 0, n)
+        for n, each in enumerate((self.back, self.both, self.ahead)):
+            grid.addWidget(each, 0, n)
         grid.addWidget(self.between, 1, 0, 1, 2)
         grid.addWidget(self.worst, 1, 2)
         layout = QVBoxLayout(self)
@@ -84,10 +85,3 @@ class VolumeBox(QWidget):
 
     def _on_picked(self, plane: int) -> None:
         self._prompter.slices.jump(plane)
-
-
-def _button(text: str, tip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tip)
-    button.setAccessibleName(f"{text.strip('◀▶ ')}: {tip}")
-    return button

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from napari_sesami.viewer._errors import sentence
-from napari_sesami.viewer._retrieve_parts import button, note, swatch
+from napari_sesami.viewer._parts import button, note, swatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

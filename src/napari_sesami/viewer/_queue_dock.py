@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_sesami.viewer._desk_dock import DeskDock
+from napari_sesami.viewer._parts import note
 from napari_sesami.viewer._queue_ask import AskBox
 from napari_sesami.viewer._queue_asker import asker_of
 from napari_sesami.viewer._queue_list import QueueList
 from napari_sesami.viewer._queue_maps import HeatBox
 from napari_sesami.viewer._queue_options import Options
-from napari_sesami.viewer._retrieve_parts import note
 from napari_sesami.viewer._status import StatusLine
 
 if TYPE_CHECKING:

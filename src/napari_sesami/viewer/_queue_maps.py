@@ -17,8 +17,8 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
+from napari_sesami.viewer._parts import note, tick
 from napari_sesami.viewer._queue_heat import KINDS
-from napari_sesami.viewer._retrieve_parts import note, tick
 
 if TYPE_CHECKING:
     from napari_sesami.viewer._queue_asker import Asker

@@ -17,7 +17,7 @@ from superqt.utils import signals_blocked
 
 from napari_sesami.viewer._errors import sentence
 from napari_sesami.viewer._later import Later
-from napari_sesami.viewer._retrieve_parts import button, tick
+from napari_sesami.viewer._parts import button, tick
 
 if TYPE_CHECKING:
     from napari_sesami.viewer._queue_asker import Asker

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_sesami.viewer._errors import sentence
+from napari_sesami.viewer._parts import button, note, tick
 from napari_sesami.viewer._retrieve_jobs import combined_bank, saved_bank
-from napari_sesami.viewer._retrieve_parts import button, note, tick
 
 if TYPE_CHECKING:
     from napari_sesami.viewer._retrieve_live import Live

@@ -9,12 +9,12 @@ from superqt.utils import signals_blocked
 
 from napari_sesami.viewer._desk_dock import DeskDock
 from napari_sesami.viewer._errors import sentence
+from napari_sesami.viewer._parts import button, note, tick
 from napari_sesami.viewer._retrieve_acts import accept
 from napari_sesami.viewer._retrieve_banks import BankBox
 from napari_sesami.viewer._retrieve_list import StrokeList
 from napari_sesami.viewer._retrieve_live import live_of
 from napari_sesami.viewer._retrieve_maps import MapsBox
-from napari_sesami.viewer._retrieve_parts import button, note, tick
 from napari_sesami.viewer._retrieve_repeats import RepeatsBox
 from napari_sesami.viewer._retrieve_run import WholeRow
 from napari_sesami.viewer._retrieve_why import WhyBox

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QComboBox, QGridLayout, QGroupBox, QWidget
 from superqt.utils import signals_blocked
 
+from napari_sesami.viewer._parts import note, swatch, tick
 from napari_sesami.viewer._retrieve_layers import MAPS
-from napari_sesami.viewer._retrieve_parts import note, swatch, tick
 
 if TYPE_CHECKING:
     from napari_sesami.viewer._retrieve_live import Live

@@ -16,9 +16,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sesami.viewer._errors import ViewerError, sentence
+from napari_sesami.viewer._parts import button, note
 from napari_sesami.viewer._retrieve_jobs import How, repeats_of
 from napari_sesami.viewer._retrieve_layers import MapKind
-from napari_sesami.viewer._retrieve_parts import button, note
 from napari_sesami.viewer._spatial import spatial_kwargs
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QWidget
 
 from napari_sesami.viewer._errors import sentence
-from napari_sesami.viewer._retrieve_parts import button
+from napari_sesami.viewer._parts import button
 
 if TYPE_CHECKING:
     from napari_sesami.viewer._retrieve_live import Live

@@ -11,8 +11,8 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_sesami.viewer._errors import ViewerError, sentence
 from napari_sesami.viewer._later import Later
+from napari_sesami.viewer._parts import button, note, picture, tick
 from napari_sesami.viewer._retrieve_acts import cursor, inside, jump, unteach
-from napari_sesami.viewer._retrieve_parts import button, note, picture, tick
 
 if TYPE_CHECKING:
     from napari_sesami.viewer._retrieve_jobs import Why

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sesami.viewer._later import Later
-from napari_sesami.viewer._retrieve_parts import button, note, tick
+from napari_sesami.viewer._parts import button, note, tick
 from napari_sesami.viewer._runs_plan import Plan, recipes
 
 if TYPE_CHECKING:

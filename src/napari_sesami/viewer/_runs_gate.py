@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from napari_sesami.viewer._retrieve_parts import button, note
+from napari_sesami.viewer._parts import button, note
 from napari_sesami.viewer._runs_pictures import Thumbnails
 from napari_sesami.viewer._runs_verdict import Column, columns_of, lines_of
 

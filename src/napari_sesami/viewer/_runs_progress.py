@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sesami.viewer._retrieve_parts import button
+from napari_sesami.viewer._parts import button
 from napari_sesami.viewer._runs_words import (
     ACTIVE,
     RESUMABLE,

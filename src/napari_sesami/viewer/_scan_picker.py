@@ -10,13 +10,13 @@ from qtpy.QtWidgets import (
     QDialog,
     QFileDialog,
     QHBoxLayout,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_sesami.scan import readable_extensions
 from napari_sesami.viewer._image_chooser import ImageChooser
+from napari_sesami.viewer._parts import button
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -33,14 +33,14 @@ class ScanPicker(QWidget):
     def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._desk = desk
-        self.file_button = _button("Open file…", "Open a scan of any known format")
-        self.folder_button = _button(
+        self.file_button = button("Open file…", "Open a scan of any known format")
+        self.folder_button = button(
             "Open folder…", "Open a folder of slices or images, or an OME-Zarr"
         )
         self.layer_combo = create_widget(annotation="napari.layers.Image")
         self.layer_combo.native.setToolTip("Images in the viewer")
         self.layer_combo.native.setAccessibleName("Image to label")
-        self.use_button = _button("Label it", "Take the chosen image as the scan")
+        self.use_button = button("Label it", "Take the chosen image as the scan")
         for name in _EVENTS:
             getattr(desk.viewer.layers.events, name).connect(self._reset)
         opening = QHBoxLayout()
@@ -98,13 +98,6 @@ class ScanPicker(QWidget):
         dialog = ImageChooser(path.name, images, self)
         if dialog.exec() == QDialog.DialogCode.Accepted and dialog.chosen is not None:
             self._desk.open(path, dialog.chosen)
-
-
-def _button(text: str, tip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tip)
-    button.setAccessibleName(tip)
-    return button
 
 
 def _filter() -> str:

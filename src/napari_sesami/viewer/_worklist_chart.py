@@ -15,7 +15,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sesami.viewer._errors import sentence
-from napari_sesami.viewer._retrieve_parts import button, note
+from napari_sesami.viewer._parts import button, note
 
 if TYPE_CHECKING:
     from napari_sesami.session import Round

@@ -12,7 +12,7 @@ from superqt import QElidingLabel
 from napari_sesami.viewer._desk_dock import DeskDock
 from napari_sesami.viewer._errors import sentence
 from napari_sesami.viewer._keys import Action, key_of
-from napari_sesami.viewer._retrieve_parts import button
+from napari_sesami.viewer._parts import button
 from napari_sesami.viewer._status import StatusLine
 from napari_sesami.viewer._worklist_chart import TimeBox
 from napari_sesami.viewer._worklist_foreman import foreman_of

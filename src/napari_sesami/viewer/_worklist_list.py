@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
 from napari_sesami.viewer._errors import sentence
-from napari_sesami.viewer._retrieve_parts import picture
+from napari_sesami.viewer._parts import picture
 from napari_sesami.viewer._worklist_thumbs import SIDE
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QVBoxLayout, QWi
 from superqt.utils import signals_blocked
 
 from napari_sesami.viewer._keys import Action, key_of
-from napari_sesami.viewer._retrieve_parts import button, note, swatch, tick
+from napari_sesami.viewer._parts import button, note, swatch, tick
 from napari_sesami.viewer._worklist_screen import OUTLINES
 
 if TYPE_CHECKING:

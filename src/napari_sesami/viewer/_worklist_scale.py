@@ -11,7 +11,7 @@ from superqt.utils import signals_blocked
 
 from napari_sesami.viewer._errors import sentence
 from napari_sesami.viewer._keys import Action, key_of
-from napari_sesami.viewer._retrieve_parts import button, note, swatch
+from napari_sesami.viewer._parts import button, note, swatch
 
 if TYPE_CHECKING:
     from napari_sesami.viewer._worklist_foreman import Foreman

@@ -1,4 +1,4 @@
-"""Small makers that the parts of the strokes panel share."""
+"""Small makers that the panels share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def button(text: str, tip: str) -> QPushButton:
     """A button that says what it does, also to a screen reader."""
     made = QPushButton(text)
     made.setToolTip(tip)
-    made.setAccessibleName(f"{text}: {tip}")
+    made.setAccessibleName(f"{text.strip('◀▶ ')}: {tip}")
     return made
 
 
