@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QCoreApplication, QTimer
@@ -36,7 +37,8 @@ class Later:
     def stop(self) -> None:
         """Drop a pending call."""
         if self._timer is not None:
-            self._timer.stop()
+            with suppress(RuntimeError):  # at the end Qt deletes timers before panels
+                self._timer.stop()
 
     def _call(self) -> None:
         method = self._method()
