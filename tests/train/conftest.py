@@ -6,8 +6,13 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 HERE = str(Path(__file__).parent)
 if HERE not in sys.path:
     sys.path.insert(0, HERE)
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = HERE + (os.pathsep + before if before else "")
+
+
+@pytest.fixture(autouse=True)
+def _workers_find_the_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", HERE, prepend=os.pathsep)

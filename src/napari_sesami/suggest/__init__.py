@@ -1,6 +1,6 @@
 """Where to label next: uncertainty, rareness, novelty, and the regions to ask about."""
 
-from napari_sesami.suggest._candidates import Candidates, PlaneMaps, gather
+from napari_sesami.suggest._candidates import Candidates, PlaneMaps
 from napari_sesami.suggest._control import (
     Point,
     Saved,
@@ -8,6 +8,7 @@ from napari_sesami.suggest._control import (
     control_slices,
     stop_advice,
 )
+from napari_sesami.suggest._gather import gather
 from napari_sesami.suggest._regions import (
     Cost,
     Kind,
