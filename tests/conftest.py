@@ -9,6 +9,8 @@ import pytest
 
 # napari reads it later; keeps the tests off the user's settings.
 os.environ["NAPARI_CONFIG"] = ""
+# Before torch is imported: on tiny tensors waiting for a second thread costs most.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).parents[1]
 
