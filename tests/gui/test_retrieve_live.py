@@ -258,7 +258,7 @@ def test_classes_that_overlap_are_layers_of_their_own(opened, qtbot):
     qtbot.waitUntil(
         lambda: all(layers.class_layer(c) is not None for c in (1, 2, 3)), timeout=SOON
     )
-    assert not layers.layer.visible
+    qtbot.waitUntil(lambda: not layers.layer.visible, timeout=SOON)
     stroke = np.zeros(session.scan.plane_shape, np.uint8)
     for class_id, y in ((1, 5), (2, THIRD + 5), (3, 2 * THIRD + 8)):
         stroke[y : y + 3, 20:70] = class_id
@@ -280,7 +280,9 @@ def test_classes_that_overlap_are_layers_of_their_own(opened, qtbot):
     press(viewer, Qt.Key.Key_Z, CONTROL)
     qtbot.waitUntil(lambda: (kept() == 3).sum() < before, timeout=SOON)
     qtbot.mouseClick(dock.overlap_tick, Qt.MouseButton.LeftButton)
-    assert layers.class_layer(1) is None and layers.layer.visible
+    qtbot.waitUntil(
+        lambda: layers.class_layer(1) is None and layers.layer.visible, timeout=SOON
+    )
     assert not session.overlap
 
 
