@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sesami.retrieve._looks import N_LOOKS, Looks, priority, sample, spaced
+from napari_sesami.retrieve._looks import N_LOOKS, Looks, at_pixels, priority, spaced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Set
@@ -159,10 +159,6 @@ class Evidence:
             out[start : start + band, :, seen] = said.reshape(grid)
         return out
 
-    def forget(self, plane: int) -> None:
-        """Drop what is remembered of a plane's pixels."""
-        self._looks.pop(plane, None)
-
     def _plane(self, plane: int) -> tuple[Looks, list[NDArray[np.float16]]]:
         if plane not in self._looks:
             self._looks[plane] = (Looks(self.store.scan.grey(plane)), [])
@@ -193,8 +189,7 @@ class Evidence:
     ) -> NDArray[np.float32]:
         tokens, patch = self.store.plane(plane), self.store.patch
         assert tokens is not None  # votes were counted on them
-        maps = tokens.transpose(2, 0, 1)
-        return sample(maps, (y + 0.5) / patch - 0.5, (x + 0.5) / patch - 0.5)
+        return at_pixels(tokens.transpose(2, 0, 1), patch, y, x)
 
     def _features(
         self, plane: int, pixels: NDArray[np.intp], check: Check

@@ -191,14 +191,15 @@ def _gather(
         if reduction == 1:
             parts.append(stack[:, y, x].T)
         else:
-            parts.append(
-                sample(
-                    stack,
-                    (y + 0.5) / reduction - 0.5,
-                    (x + 0.5) / reduction - 0.5,
-                )
-            )
+            parts.append(at_pixels(stack, reduction, y, x))
     return np.concatenate(parts, axis=1, dtype=np.float32)
+
+
+def at_pixels(
+    maps: NDArray[Any], patch: int, y: NDArray[np.intp], x: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """Maps (F, h, w) of squares of `patch` pixels, interpolated at pixels: (n, F)."""
+    return sample(maps, (y + 0.5) / patch - 0.5, (x + 0.5) / patch - 0.5)
 
 
 def sample(

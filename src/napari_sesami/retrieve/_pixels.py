@@ -134,11 +134,3 @@ class Guide:
         if self.step == 1:
             return a.copy()
         return upsample(a[..., None], self.image.shape, self.step)[..., 0]
-
-
-def guided(
-    guide: NDArray[np.float32], map_: NDArray[np.float32], radius: int
-) -> NDArray[np.float32]:
-    """Guided filter of a map (H, W, C) by a grey image (H, W): its edges stay."""
-    maker = Guide(guide, radius)
-    return np.stack([maker.filter(m) for m in np.moveaxis(map_, -1, 0)], -1)

@@ -21,7 +21,7 @@ from napari_sesami.retrieve._bank import (
 )
 from napari_sesami.retrieve._evidence import Evidence, joined
 from napari_sesami.retrieve._labelled import Labelled
-from napari_sesami.retrieve._looks import spaced
+from napari_sesami.retrieve._looks import at_pixels, spaced
 from napari_sesami.retrieve._pixels import (
     Guide,
     nothing,
@@ -322,10 +322,10 @@ class Retriever:
         version, n = self.voters.version, votes.shape[-1]
         said = self.evidence.decide(plane, painted, off, n, version, check)
         if said is not None:
-            pixels = upsample(votes, shape, step)
-            step = self.evidence.step
-            rows, columns = (spaced(side, step) for side in shape)
-            votes = joined(said, pixels[np.ix_(rows, columns)])
+            rows, columns = (spaced(side, self.evidence.step) for side in shape)
+            y, x = np.meshgrid(rows, columns, indexing="ij")
+            there = at_pixels(votes.transpose(2, 0, 1), step, y.ravel(), x.ravel())
+            votes, step = joined(said, there.reshape(said.shape)), self.evidence.step
         pixels = upsample(with_area(votes), shape, step)
         guide = self._guide_of(plane)
         for c in range(n):
