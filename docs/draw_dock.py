@@ -13,7 +13,7 @@ import napari
 import numpy as np
 from qtpy.QtWidgets import QApplication
 
-from napari_sesami.synth import list_samples
+from napari_sesami.scan import list_samples
 from napari_sesami.viewer._commands import show_dock
 
 FOLDER = Path(__file__).parent / "images"

@@ -18,7 +18,8 @@ from napari_sesami.prompt import Predictor
 from napari_sesami.retrieve import Retriever, TokenStore
 from napari_sesami.scan import Scan
 from napari_sesami.synth._scenes import random_scene
-from napari_sesami.train._evaluate import click_through, fresh_scenes, objects
+from napari_sesami.train._clicks import click_through
+from napari_sesami.train._evaluate import fresh_scenes, objects
 from napari_sesami.train._evaluate_real import stroke_owners
 
 IMAGES = Path(__file__).parent / "images"

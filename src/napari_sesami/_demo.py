@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sesami.scan import SampleData
     from napari_sesami.session import Session
-    from napari_sesami.synth import SampleData
 
 OBJECTS_PER_CLASS = 3
 SMALLEST = 60  # pixels; smaller truth objects are not worth a click in a demonstration
@@ -25,7 +25,7 @@ SMALLEST = 60  # pixels; smaller truth objects are not worth a click in a demons
 def run(arguments: argparse.Namespace) -> int:
     """Open napari on a sample, or do the same steps headless and print the paths."""
     from napari_sesami._doctor import has_screen
-    from napari_sesami.synth import list_samples
+    from napari_sesami.scan import list_samples
 
     key = arguments.sample or list_samples()[0]
     if has_screen() and not arguments.headless:
@@ -53,9 +53,8 @@ class Clicked:
 
 def headless(key: str, folder: Path) -> list[Path]:
     """Click objects of a sample, commit them, write pictures, labels and a table."""
-    from napari_sesami.scan import save_labels
+    from napari_sesami.scan import load_sample, save_labels
     from napari_sesami.session import Session
-    from napari_sesami.synth import load_sample
 
     sample = load_sample(key)
     session = Session(sample.scan)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from qtpy.QtTest import QTest
 
-from napari_sesami.synth import load_sample
+from napari_sesami.scan import load_sample
 from napari_sesami.viewer._demo import open_demo
 from napari_sesami.viewer._desk import desk_of
 from napari_sesami.viewer._prompt_mouse import Tool

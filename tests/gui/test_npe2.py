@@ -13,8 +13,7 @@ import pytest
 import yaml
 
 import napari_sesami
-from napari_sesami.scan import Scan, ScanError, open_scan
-from napari_sesami.synth import list_samples
+from napari_sesami.scan import Scan, ScanError, list_samples, open_scan
 from napari_sesami.viewer import _npe2
 from napari_sesami.viewer._spatial import KEPT_SCAN
 

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import napari_sesami
-from napari_sesami.synth import SynthError, list_samples, load_sample, wire_bond
+from napari_sesami.scan import ScanError, list_samples, load_sample
 from napari_sesami.synth import _samples as samples
+from napari_sesami.synth import wire_bond
 
 HOME = Path(napari_sesami.__file__).parent
 FOLDER = HOME / "sample_data"
@@ -69,7 +70,7 @@ def test_faults_of_the_memory_stack_are_rare():
 
 
 def test_an_unknown_sample_is_refused_with_the_list():
-    with pytest.raises(SynthError, match="tem, sem_pair, xrm, aoi"):
+    with pytest.raises(ScanError, match="tem, sem_pair, xrm, aoi"):
         load_sample("afm")
 
 
@@ -101,7 +102,7 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 import napari_sesami
 assert napari_sesami.__file__.startswith(sys.argv[1]), napari_sesami.__file__
-from napari_sesami.synth import list_samples, load_sample
+from napari_sesami.scan import list_samples, load_sample
 print(json.dumps([[k, list(load_sample(k).scan.shape)] for k in list_samples()]))
 """
 

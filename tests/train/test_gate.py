@@ -22,7 +22,7 @@ from napari_sesami.train import (
     read_set,
     write_set,
 )
-from napari_sesami.train._evaluate import Score
+from napari_sesami.train._clicks import Score
 from napari_sesami.train._gate import clicks_needed, compare, targets
 
 

@@ -26,20 +26,30 @@ if TYPE_CHECKING:
         save_coco,
     )
     from napari_sesami.scan._databar import find_data_bar
+    from napari_sesami.scan._samples import (
+        ClassSpec,
+        SampleData,
+        list_samples,
+        load_sample,
+    )
     from napari_sesami.scan._write import save_channels, save_labels, save_map
 
 __all__ = [
     "LENGTHS",
+    "ClassSpec",
     "CocoImage",
     "CocoMask",
     "ImageInfo",
     "Normalisation",
+    "SampleData",
     "Scan",
     "ScanError",
     "find_data_bar",
     "list_images",
+    "list_samples",
     "load_classes",
     "load_coco",
+    "load_sample",
     "luminance",
     "open_scan",
     "parse_unit",
@@ -56,6 +66,10 @@ _LATER = {
     "CocoImage": "_coco",
     "CocoMask": "_coco",
     "find_data_bar": "_databar",
+    "ClassSpec": "_samples",
+    "SampleData": "_samples",
+    "list_samples": "_samples",
+    "load_sample": "_samples",
     "load_classes": "_coco",
     "load_coco": "_coco",
     "save_classes": "_coco",

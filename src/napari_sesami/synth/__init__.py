@@ -9,17 +9,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from napari_sesami.synth._types import ClassSpec, SemPair, SynthError, Synthetic
+from napari_sesami.synth._types import SemPair, SynthError, Synthetic
 
 if TYPE_CHECKING:
     from napari_sesami.synth._aoi import wire_bond
     from napari_sesami.synth._families import FAMILIES
-    from napari_sesami.synth._samples import (
-        SampleData,
-        list_samples,
-        load_sample,
-        make_samples,
-    )
+    from napari_sesami.synth._samples import make_samples
     from napari_sesami.synth._sem import DEFECTS, sem_pair
     from napari_sesami.synth._tem import TEM_KINDS, tem
     from napari_sesami.synth._xrm import hbm, hbm_slabs, hbm_slice
@@ -28,16 +23,12 @@ __all__ = [
     "DEFECTS",
     "FAMILIES",
     "TEM_KINDS",
-    "ClassSpec",
-    "SampleData",
     "SemPair",
     "SynthError",
     "Synthetic",
     "hbm",
     "hbm_slabs",
     "hbm_slice",
-    "list_samples",
-    "load_sample",
     "make_samples",
     "sem_pair",
     "tem",
@@ -47,13 +38,10 @@ __all__ = [
 _HOMES = {
     "DEFECTS": "_sem",
     "FAMILIES": "_families",
-    "SampleData": "_samples",
     "TEM_KINDS": "_tem",
     "hbm": "_xrm",
     "hbm_slabs": "_xrm",
     "hbm_slice": "_xrm",
-    "list_samples": "_samples",
-    "load_sample": "_samples",
     "make_samples": "_samples",
     "sem_pair": "_sem",
     "tem": "_tem",

@@ -10,10 +10,11 @@ import torch
 from scipy import ndimage
 
 from napari_sesami.noise._detector import ShotNoise
+from napari_sesami.scan import ClassSpec
 from napari_sesami.synth import _aoi_parts as parts
 from napari_sesami.synth._aoi_canvas import Canvas, cloud
 from napari_sesami.synth._aoi_parts import Bond, Box, Colour, Look, Point
-from napari_sesami.synth._types import ClassSpec, SynthError, Synthetic
+from napari_sesami.synth._types import SynthError, Synthetic
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

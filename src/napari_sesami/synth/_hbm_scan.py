@@ -17,8 +17,9 @@ from napari_sesami.noise._xrm import (
     SourceDrift,
     blur_gain,
 )
+from napari_sesami.scan import ClassSpec
 from napari_sesami.synth import _hbm_parts as hp
-from napari_sesami.synth._types import ClassSpec, Synthetic
+from napari_sesami.synth._types import Synthetic
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

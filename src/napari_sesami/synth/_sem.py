@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from napari_sesami.scan import ClassSpec
 from napari_sesami.synth._geometry import crop, noise_tile
 from napari_sesami.synth._sem_defects import ALLOWED, APPLY, Numbers, View, draw_numbers
 from napari_sesami.synth._sem_patterns import PATTERNS, Dots, Lines, Pattern, Roughness
 from napari_sesami.synth._tem import image_with
-from napari_sesami.synth._types import ClassSpec, SemPair, SynthError, Synthetic
+from napari_sesami.synth._types import SemPair, SynthError, Synthetic
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

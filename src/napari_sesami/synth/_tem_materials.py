@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sesami.scan import ClassSpec
 from napari_sesami.synth._geometry import Canvas, Material, crop, grain_tile, noise_tile
-from napari_sesami.synth._types import ClassSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

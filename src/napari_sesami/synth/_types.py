@@ -9,20 +9,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_sesami.scan import Scan
+    from napari_sesami.scan import ClassSpec, Scan
 
 
 class SynthError(ValueError):
     """A procedural scene was asked for with numbers it cannot be drawn with."""
-
-
-@dataclass(frozen=True)
-class ClassSpec:
-    """A class of the truth: id from 1 on (0 is nothing), a name, a colour "#rrggbb"."""
-
-    id: int
-    name: str
-    color: str
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,12 @@ from scipy import ndimage as ndi
 from torch.utils.data import Dataset
 
 from napari_sesami.train._foundation_scenes import open_shards
+from napari_sesami.train._simulated import (
+    first_click,
+    loose_box,
+    pick_object,
+    random_tone,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -131,20 +137,6 @@ def _resize(plane: NDArray[Any], factor: float, order: int) -> NDArray[Any]:
     return resize(t, size=shape, **mode)[0, 0].numpy().astype(plane.dtype)
 
 
-def random_tone(rng: Rng, strength: float = 1.0, inverted: float = 0.25) -> Any:
-    """One contrast for both sisters: inverted or not, gamma, gain, offset."""
-    s = strength
-    flip, gamma = rng.random() < inverted, float(np.exp(rng.normal(0, 0.25 * s)))
-    gain = rng.uniform(1 - 0.25 * s, 1 + 0.1 * s)
-    offset = rng.uniform(-0.08 * s, 0.12 * s)
-
-    def apply(image: NDArray[Any]) -> NDArray[Any]:
-        image = 1 - image if flip else image
-        return np.clip(gain * np.clip(image, 0, 1) ** gamma + offset, 0, 1)
-
-    return apply
-
-
 def _touch(rng: Rng, image: NDArray[Any]) -> NDArray[Any]:
     """Small own differences of a picture: noise, softness."""
     if rng.random() < 0.2:
@@ -152,48 +144,6 @@ def _touch(rng: Rng, image: NDArray[Any]) -> NDArray[Any]:
     if rng.random() < 0.3:
         image = image + rng.uniform(0.01, 0.08) * rng.standard_normal(image.shape)
     return np.clip(image, 0, 1)
-
-
-def pick_object(rng: Rng, classes: NDArray[Any], regions: NDArray[Any]) -> NDArray[Any]:
-    """Choose a connected object, no speck, not half of the view; often a rare class."""
-    area = np.bincount(regions.ravel())
-    if area.size > 1:
-        area[0] = 0  # unlabelled
-    good = np.nonzero((area >= 30) & (area <= 0.5 * regions.size))[0]
-    if not good.size:
-        good = np.nonzero(area)[0]
-    kind = ndi.minimum(classes, regions, good)
-    share = np.ones(len(good))
-    for k in np.unique(kind):
-        share[kind == k] = (area[good][kind == k]) ** 0.4 / (kind == k).sum() ** 0.7
-    chosen = rng.choice(good, p=share / share.sum())
-    mask = regions == chosen
-    pieces, n = ndi.label(mask, np.ones((3, 3)))
-    return (
-        pieces == 1 + int(np.bincount(pieces.ravel())[1:].argmax()) if n > 1 else mask
-    )
-
-
-def first_click(rng: Rng, mask: NDArray[Any]) -> NDArray[Any]:
-    """Click where a person would: deep inside, or not too close to the edge."""
-    ys, xs = np.nonzero(mask)
-    y0, x0 = ys.min(), xs.min()
-    crop = np.pad(mask[y0 : ys.max() + 1, x0 : xs.max() + 1], 1)
-    depth = ndi.distance_transform_edt(crop)
-    want = depth.max() * (0.98 if rng.random() < 0.6 else rng.uniform(0.2, 0.9))
-    at = np.argwhere(depth >= want)
-    return (at[rng.integers(len(at))] + [y0 - 1, x0 - 1]).astype(np.float32)
-
-
-def loose_box(rng: Rng, mask: NDArray[Any]) -> NDArray[Any]:
-    """Bounding box (y0, x0, y1, x1) as a person draws it, half-open."""
-    ys, xs = np.nonzero(mask)
-    box = np.array([ys.min(), xs.min(), ys.max() + 1, xs.max() + 1], np.float32)
-    size = np.array([box[2] - box[0], box[3] - box[1]] * 2)
-    box += rng.normal(0, 0.03, 4) * size + rng.uniform(-1.2, 1.2, 4) * (
-        rng.random() < 0.6
-    )
-    return np.clip(box, 0, np.tile(mask.shape, 2)).astype(np.float32)
 
 
 def stroke_tokens(rng: Rng, classes: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -13,7 +13,8 @@ import torch.distributed as dist
 from torch import nn
 
 from napari_sesami.models._nano_net import NanoNet
-from napari_sesami.train._foundation_losses import prompt_losses, vote_loss
+from napari_sesami.train._foundation_losses import vote_loss
+from napari_sesami.train._prompt_losses import prompt_losses
 
 if TYPE_CHECKING:
     from torch import Tensor

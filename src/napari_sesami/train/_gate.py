@@ -16,8 +16,8 @@ import numpy as np
 from napari_sesami.models import use_adapter
 from napari_sesami.models._weights import write_json
 from napari_sesami.prompt import EmbeddingStore, Predictor
+from napari_sesami.train._clicks import click_through
 from napari_sesami.train._errors import TrainError
-from napari_sesami.train._evaluate import click_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sesami.models import PromptModel
-    from napari_sesami.train._evaluate import Score
+    from napari_sesami.train._clicks import Score
     from napari_sesami.train._labelled import LabelledSet, Picture
 
 FILE = "gate.json"
@@ -247,7 +247,7 @@ def first_answer(
     model: PromptModel, pictures: Sequence[Picture], target: Target
 ) -> NDArray[np.bool_]:
     """What one click in the middle of an object gives."""
-    from napari_sesami.train._evaluate import deepest
+    from napari_sesami.train._clicks import deepest
 
     picture = pictures[target.picture]
     at, _ = deepest(picture.regions == target.region)

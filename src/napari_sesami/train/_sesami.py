@@ -198,7 +198,7 @@ class Sesami(Recipe):
         """What the prompts of a batch cost."""
         import torch
 
-        from napari_sesami.train._foundation_losses import prompt_losses
+        from napari_sesami.train._prompt_losses import prompt_losses
         from napari_sesami.train._sesami_prompts import first_prompts
 
         emb = self.face.embed(self._trunk(batch))

@@ -12,13 +12,13 @@ from scipy import ndimage as ndi
 from napari_sesami.prompt._reach import SMALL
 from napari_sesami.prompt._render import SURE, read_view
 from napari_sesami.prompt._view import View, Views
-from napari_sesami.train._foundation_batches import (
+from napari_sesami.train._prompt_losses import quarter
+from napari_sesami.train._simulated import (
     first_click,
     loose_box,
     pick_object,
     random_tone,
 )
-from napari_sesami.train._foundation_losses import quarter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

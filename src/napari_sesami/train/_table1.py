@@ -19,9 +19,10 @@ import numpy as np
 
 from napari_sesami.models import load_prompt_model, use_adapter
 from napari_sesami.models._weights import write_json
+from napari_sesami.train._clicks import deepest, overlap
 from napari_sesami.train._config import RunConfig
 from napari_sesami.train._errors import TrainError
-from napari_sesami.train._evaluate import FRESH, deepest, overlap
+from napari_sesami.train._evaluate import FRESH
 from napari_sesami.train._gate import examine, targets
 from napari_sesami.train._labelled import (
     LabelledSet,

@@ -19,8 +19,7 @@ from napari_sesami.viewer._spatial import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from napari_sesami.scan import Scan
-    from napari_sesami.synth import SampleData
+    from napari_sesami.scan import SampleData, Scan
 
     LayerTuple = tuple[Any, dict[str, Any], str]
 
@@ -89,7 +88,7 @@ def sample(key: str) -> list[LayerTuple]:
 
     Companions, such as the same place at high magnification, come hidden, too.
     """
-    from napari_sesami.synth import load_sample
+    from napari_sesami.scan import load_sample
 
     given = load_sample(key)
     layers = _with_truth(given)
