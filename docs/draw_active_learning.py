@@ -23,10 +23,10 @@ import torch
 from matplotlib.figure import Figure
 from scipy.stats import t as student
 
-from napari_sesami import synth
-from napari_sesami._home import home
+from napari_sesami.common.home import home
+from napari_sesami.lab import scenes
+from napari_sesami.lab.active import Cycle, Plan, Study, judge_fully, run_active
 from napari_sesami.scan import Scan
-from napari_sesami.session import Cycle, Plan, Study, judge_fully, run_active
 from napari_sesami.suggest import STRATEGIES
 
 DOCS = Path(__file__).parent
@@ -74,7 +74,7 @@ SETS: dict[str, dict[str, Any]] = {
 def stack(seed: int) -> Study:
     """A stack to learn from, started in its logic die; memory dies of another judge."""
     drawn = [
-        synth.hbm(s, (PLANES, SIDE, SIDE), "stack", VOXEL, void_rate=1.0)
+        scenes.hbm(s, (PLANES, SIDE, SIDE), "stack", VOXEL, void_rate=1.0)
         for s in (seed, seed + 5000)
     ]
     memory = [int(np.ceil((DIE - d.info["bottom_um"]) / VOXEL[0])) for d in drawn]

@@ -14,7 +14,7 @@ import numpy as np
 from qtpy.QtWidgets import QApplication
 
 from napari_sesami.scan import list_samples
-from napari_sesami.viewer._commands import show_dock
+from napari_sesami.viewer.app.commands import show_dock
 
 FOLDER = Path(__file__).parent / "images"
 

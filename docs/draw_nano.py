@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from napari_sesami.models._nano import Nano
+from napari_sesami.lab.scenes.random_scenes.scenes import random_scene
+from napari_sesami.lab.tables.real import stroke_owners
+from napari_sesami.lab.tables.synthetic import fresh_scenes, objects
+from napari_sesami.models.nano.model import Nano
 from napari_sesami.prompt import Predictor
 from napari_sesami.retrieve import Retriever, TokenStore
 from napari_sesami.scan import Scan
-from napari_sesami.synth._scenes import random_scene
-from napari_sesami.train._clicks import click_through
-from napari_sesami.train._evaluate import fresh_scenes, objects
-from napari_sesami.train._evaluate_real import stroke_owners
+from napari_sesami.train.sesami.clicks import click_through
 
 IMAGES = Path(__file__).parent / "images"
 
@@ -115,7 +115,7 @@ def draw_votes(
 
 
 def _strokes(rng: np.random.Generator, classes: np.ndarray) -> np.ndarray:
-    from napari_sesami.train._foundation_batches import _walks
+    from napari_sesami.lab.pretrain.batches import _walks
 
     out = np.zeros(classes.shape, np.int64)
     for k in np.unique(classes):

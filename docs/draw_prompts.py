@@ -16,13 +16,13 @@ from qtpy.QtWidgets import QApplication
 from scipy import ndimage
 
 from napari_sesami.session import Ask
-from napari_sesami.viewer._prompt_commands import show_prompt_dock
-from napari_sesami.viewer._prompt_mouse import Tool
+from napari_sesami.viewer.layers.mouse import Tool
+from napari_sesami.viewer.prompt.commands import show_prompt_dock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_sesami.viewer._prompt_dock import PromptDock
+    from napari_sesami.viewer.prompt.panel import PromptDock
 
 FOLDER = Path(__file__).parent / "images"
 

@@ -13,8 +13,8 @@ import napari
 import numpy as np
 from qtpy.QtWidgets import QApplication
 
-from napari_sesami.viewer._commands import show_dock
-from napari_sesami.viewer._queue_commands import show_queue_dock
+from napari_sesami.viewer.app.commands import show_dock
+from napari_sesami.viewer.queue.commands import show_queue_dock
 
 FOLDER = Path(__file__).parent / "images"
 MAPS = {"xrm": ("combined",)}

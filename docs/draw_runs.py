@@ -16,8 +16,8 @@ from qtpy.QtWidgets import QApplication
 from skimage.measure import label
 
 from napari_sesami import Session
+from napari_sesami.lab.scenes import FAMILIES
 from napari_sesami.scan import Scan
-from napari_sesami.synth import FAMILIES
 from napari_sesami.viewer import attach
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import napari
 import numpy as np
 from qtpy.QtWidgets import QApplication
 
-from napari_sesami.viewer._commands import show_dock
-from napari_sesami.viewer._retrieve_commands import show_strokes_dock
+from napari_sesami.viewer.app.commands import show_dock
+from napari_sesami.viewer.strokes.commands import show_strokes_dock
 
 FOLDER = Path(__file__).parent / "images"
 

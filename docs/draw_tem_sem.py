@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from napari_sesami import noise
-from napari_sesami.synth import DEFECTS, TEM_KINDS, Synthetic, sem_pair, tem
+from napari_sesami.lab.scenes import DEFECTS, TEM_KINDS, Synthetic, sem_pair, tem
 
 HERE = Path(__file__).parent / "images"
 SIDE = 232

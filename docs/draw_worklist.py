@@ -16,9 +16,9 @@ import numpy as np
 import tifffile
 from qtpy.QtWidgets import QApplication
 
-from napari_sesami.synth import tem
-from napari_sesami.viewer._commands import show_dock
-from napari_sesami.viewer._worklist_commands import show_worklist_dock
+from napari_sesami.lab.scenes import tem
+from napari_sesami.viewer.app.commands import show_dock
+from napari_sesami.viewer.worklist.commands import show_worklist_dock
 
 FOLDER = Path(__file__).parent / "images"
 SCANS, SIDE = 6, 512

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from imageio.v3 import imwrite
 
+from napari_sesami.lab.scenes import hbm, hbm_slice, wire_bond
 from napari_sesami.noise import (
     BeamHardening,
     CountingNoise,
@@ -16,12 +17,11 @@ from napari_sesami.noise import (
     SourceDrift,
     Tomograph,
 )
-from napari_sesami.synth import hbm, hbm_slice, wire_bond
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_sesami.synth import Synthetic
+    from napari_sesami.lab.scenes import Synthetic
 
 HERE = Path(__file__).parent / "images"
 GAP = 4

@@ -25,15 +25,16 @@ from unittest import mock
 import numpy as np
 import torch
 
-from napari_sesami import Scan, Session, synth
+from napari_sesami import Scan, Session
+from napari_sesami.lab import scenes as families
 from napari_sesami.models import load_token_encoder
 from napari_sesami.retrieve import (
-    _evidence,
-    _retriever,
-    _voters,
-    _votes,
     combine,
     load_bank,
+    pixel_forest,
+    retriever,
+    voting,
+    voting_rows,
 )
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def scenes(group: str) -> list[Item]:
     found = []
     for family in FAMILIES[group]:
         for seed in SEEDS:
-            scene = synth.FAMILIES[family](seed)
+            scene = families.FAMILIES[family](seed)
             image = np.asarray(scene.image, np.float32)
             labels = np.asarray(scene.labels).astype(int)
             image = image.mean(-1) if image.ndim == 3 else image
@@ -235,7 +236,7 @@ class Neck:
 @contextmanager
 def patched(**changes: Any) -> Any:
     """Set module values for one variant: `module__NAME=value`."""
-    homes = {"evidence": _evidence, "retriever": _retriever}
+    homes = {"evidence": pixel_forest, "retriever": retriever}
     patches = [
         mock.patch.object(homes[key.split("__")[0]], key.split("__", 1)[1], value)
         for key, value in changes.items()
@@ -260,14 +261,14 @@ def _no_area(p: Any, power: float = 0.0) -> Any:
 
 def _no_balance(rows: Any, n_classes: int) -> Any:
     """Choose the temperature, but let a class with more strokes say more."""
-    temper, score = _votes.tune(rows, n_classes)
+    temper, score = voting.tune(rows, n_classes)
     return replace(temper, gamma=0.0), score
 
 
 def variants(bench: Bench) -> dict[str, tuple[Any, dict[str, Any], dict[str, Any]]]:
     """Encoder, changed values and arguments of `segment`, by name."""
     quick = {"refine": False}
-    small = partial(_voters.Voters, cap=200, kept=200)
+    small = partial(voting_rows.Voters, cap=200, kept=200)
     debiased = load_token_encoder(device="cpu", debias=True)
     return {
         "all of it": (None, {}, {}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -82,10 +83,11 @@ def test_every_command_of_the_manifest_imports():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_no_file_has_two_ideas():
-    long = {
-        str(path.relative_to(ROOT)): n
-        for path in (ROOT / "src").rglob("*.py")
-        if (n := len(path.read_text(encoding="utf-8").splitlines())) > 400
-    }
-    assert long == {}
+def test_three_files_of_one_prefix_are_a_folder():
+    """A file has one idea, a folder gathers what belongs together."""
+    prefixes = Counter(
+        (path.parent.relative_to(ROOT), path.stem.split("_")[0])
+        for path in (ROOT / "src").rglob("*_*.py")
+        if not path.stem.startswith("_")
+    )
+    assert [found for found, count in prefixes.items() if count >= 3] == []

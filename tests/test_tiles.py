@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_sesami.tiles import TilePlan
+from napari_sesami.scan.tiles import TilePlan
 
 
 @st.composite
@@ -103,5 +103,5 @@ def test_impossible_plans_are_refused_with_a_sentence(arguments: dict, word: str
 
 
 def test_tiles_do_not_load_torch():
-    code = "import sys, napari_sesami.tiles; assert 'torch' not in sys.modules"
+    code = "import sys, napari_sesami.scan.tiles; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from napari_sesami import _triton
+from napari_sesami.common import triton as guard
 
 SCRIPT = """
 import napari, napari_sesami.viewer
@@ -31,8 +31,8 @@ def test_torchvision_can_be_imported_after_a_canvas_was_drawn(qapp):
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    monkeypatch.setattr(_triton, "DEVICES", tmp_path)
-    monkeypatch.setattr(_triton, "MAPS", tmp_path / "maps")
+    monkeypatch.setattr(guard, "DEVICES", tmp_path)
+    monkeypatch.setattr(guard, "MAPS", tmp_path / "maps")
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.delitem(sys.modules, "triton", raising=False)
     (tmp_path / "maps").write_text("7f /usr/lib/libGLX_nvidia.so")
@@ -41,22 +41,22 @@ def machine(tmp_path, monkeypatch):
 
 
 def test_without_a_card_triton_is_kept_out(machine):
-    assert _triton.keep_triton_out()
+    assert guard.keep_triton_out()
     with pytest.raises(ImportError):
         import triton  # noqa: F401
 
 
 def test_with_a_card_and_its_own_driver_triton_stays(machine):
     (machine / "nvidia0").touch()
-    assert not _triton.keep_triton_out()
+    assert not guard.keep_triton_out()
 
 
 def test_with_a_card_but_mesa_on_the_canvas_triton_is_kept_out(machine):
     (machine / "nvidia0").touch()
     (machine / "maps").write_text("7f /usr/lib/libLLVM-15.so.1")
-    assert _triton.keep_triton_out()
+    assert guard.keep_triton_out()
 
 
 def test_what_is_loaded_already_is_left_alone(machine, monkeypatch):
     monkeypatch.setitem(sys.modules, "triton", sys)
-    assert not _triton.keep_triton_out()
+    assert not guard.keep_triton_out()

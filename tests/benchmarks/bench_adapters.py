@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_sesami.train._table1 import lines, measure, real_folds, table
+from napari_sesami.lab.tables.table1 import lines, measure, real_folds, table
 
 
 @pytest.mark.benchmark

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QApplication
 from tests.gui._prompting import begin, click, settle
 
 from napari_sesami.models import build_tiny_sam, load_prompt_model
-from napari_sesami.viewer._prompt_mouse import Tool
+from napari_sesami.viewer.layers.mouse import Tool
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.gui]
 FIRST, LATER = 1.5, {1024: 0.06, 4096: 0.1}  # seconds; the targets

@@ -13,14 +13,18 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tifffile
 from skimage.measure import label
 
-from napari_sesami.session import DataEngine, Review, Session
-from napari_sesami.session._propose import as_labels
-from napari_sesami.synth import tem
+from napari_sesami.lab.scenes import tem
+from napari_sesami.worklist import DataEngine, Review
+from napari_sesami.worklist.proposals import as_labels
+
+if TYPE_CHECKING:
+    from napari_sesami.session import Session
 
 SCANS, SIDE, SMALLEST = 6, 512, 100
 DEVICES = {"gaa/across": 9, "finfet/across": 5, "beol/cut": 3, "dram/plan": 7}

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from napari_sesami.models import SamModel
-from napari_sesami.models._sam_config import SamConfig, build_sam
+from napari_sesami.models.sam.config import SamConfig, build_sam
 
 pytestmark = pytest.mark.benchmark
 SIZES = {

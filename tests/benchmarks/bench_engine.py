@@ -18,10 +18,10 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "train"))
 import bench_recipe
 
 from napari_sesami.train import RunConfig
-from napari_sesami.train._control import Control
-from napari_sesami.train._engine import Engine
-from napari_sesami.train._report import Report
-from napari_sesami.train._run_folder import RunFolder
+from napari_sesami.train.engine.engine import Engine
+from napari_sesami.train.run.folder import RunFolder
+from napari_sesami.train.run.orders import Control
+from napari_sesami.train.run.report import Report
 
 STEPS, BATCH = 60, 4
 

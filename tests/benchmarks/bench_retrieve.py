@@ -17,7 +17,7 @@ import torch
 
 from napari_sesami import Session
 from napari_sesami.retrieve import WAYS, Rows, overlapping, worth
-from napari_sesami.retrieve._votes import Temper, count_votes
+from napari_sesami.retrieve.voting import Temper, count_votes
 from napari_sesami.scan import Scan
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def processor(work: Callable[[], Any], rounds: int = 3) -> float:
 
 def scene(planes: int = 1, side: int = SIDE) -> tuple[Session, np.ndarray]:
     """A FinFET scene tiled to 2048² with four named classes."""
-    from napari_sesami.synth import tem
+    from napari_sesami.lab.scenes import tem
 
     made = tem("finfet", seed=0, shape=(512, 512))
     grid = (side // 512, side // 512)

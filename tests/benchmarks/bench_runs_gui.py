@@ -53,7 +53,7 @@ def labelled(shape=(512, 512)) -> Session:
     """A FinFET scene whose objects are all committed, as after an hour of clicks."""
     from skimage.measure import label
 
-    from napari_sesami.synth import tem
+    from napari_sesami.lab.scenes import tem
 
     scene = tem("finfet", seed=3, shape=shape)
     session = Session(scene.scan(), model="sesami-nano")

@@ -45,7 +45,7 @@ class Clock:
 
 def session_with_tokens() -> tuple[Session, np.ndarray]:
     """A FinFET scene tiled to 2048² with the bundled encoder's tokens ready."""
-    from napari_sesami.synth import tem
+    from napari_sesami.lab.scenes import tem
 
     scene = tem("finfet", seed=0, shape=(512, 512))
     tiles = (SIDE // 512, SIDE // 512)
@@ -107,7 +107,7 @@ def test_the_window_while_strokes_are_answered(make_napari_viewer, qtbot):
     from qtpy.QtCore import QTimer
 
     from napari_sesami.viewer import attach
-    from napari_sesami.viewer._retrieve_commands import show_strokes_dock
+    from napari_sesami.viewer.strokes.commands import show_strokes_dock
 
     session, truth = session_with_tokens()
     for number in range(BEFORE):

@@ -28,7 +28,7 @@ PLANES = 512
 
 def painted() -> Session:
     """A FinFET scene tiled to 1024², two strokes of each class."""
-    from napari_sesami.synth import tem
+    from napari_sesami.lab.scenes import tem
 
     scene = tem("finfet", seed=0, shape=(512, 512))
     session = Session(Scan.from_array(np.tile(scene.image, (2, 2))))

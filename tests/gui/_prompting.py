@@ -6,8 +6,8 @@ import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_sesami.viewer._desk import desk_of
-from napari_sesami.viewer._prompt_preview import MASK
+from napari_sesami.viewer.app.workspace import desk_of
+from napari_sesami.viewer.layers.preview import MASK
 from tests.prompt.grey_model import GreyModel
 
 from ._hands import LEFT, NO_KEY, canvas, place, settle

@@ -64,9 +64,9 @@ class Movable(GreyModel):
 def judged_run(session, *, wins: bool):
     """A run in the project that has finished, with an adapter and its verdict."""
     from napari_sesami.models import add_lora, load_prompt_model, save_adapter
-    from napari_sesami.models._adapters import describe
+    from napari_sesami.models.adapters import describe
     from napari_sesami.train import Run, Verdict
-    from napari_sesami.train._run_folder import RunFolder
+    from napari_sesami.train.run.folder import RunFolder
 
     folder = session.runs.root / "20261120-111111-sesami"
     options = {"device": "cpu", "steps": 10}
@@ -90,7 +90,7 @@ def judged_run(session, *, wins: bool):
 
 def orphan(session):
     """A run in the project that ended when its window went away."""
-    from napari_sesami.train._run_folder import RunFolder
+    from napari_sesami.train.run.folder import RunFolder
 
     home = RunFolder.create(session.runs.root / "20261120-121212-tiny", config())
     told = [

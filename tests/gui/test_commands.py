@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sesami.viewer._commands import show_dock
-from napari_sesami.viewer._desk import desk_of
-from napari_sesami.viewer._dock import SesamiDock
+from napari_sesami.viewer.app.commands import show_dock
+from napari_sesami.viewer.app.workspace import desk_of
+from napari_sesami.viewer.label.panel import SesamiDock
 
 pytestmark = pytest.mark.gui
 

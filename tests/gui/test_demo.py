@@ -6,9 +6,9 @@ import pytest
 from qtpy.QtTest import QTest
 
 from napari_sesami.scan import load_sample
-from napari_sesami.viewer._demo import open_demo
-from napari_sesami.viewer._desk import desk_of
-from napari_sesami.viewer._prompt_mouse import Tool
+from napari_sesami.viewer.app.demo import open_demo
+from napari_sesami.viewer.app.workspace import desk_of
+from napari_sesami.viewer.layers.mouse import Tool
 
 from ._hands import LEFT, NO_KEY, canvas, place
 

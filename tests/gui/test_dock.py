@@ -12,12 +12,12 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel, QLineEdit, QWidget
 
-from napari_sesami.viewer._desk import desk_of
+from napari_sesami.viewer.app.workspace import desk_of
 
 from ._hands import drag, press, settle
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer._dock import SesamiDock
+    from napari_sesami.viewer.label.panel import SesamiDock
 
 pytestmark = pytest.mark.gui
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier

@@ -10,7 +10,7 @@ import yaml
 from app_model.types import KeyBinding
 from napari.utils.shortcuts import default_shortcuts
 
-from napari_sesami.viewer._keys import KEYS, Action, bind, help_rows, viewer_keys
+from napari_sesami.viewer.app.keys import KEYS, Action, bind, help_rows, viewer_keys
 
 MANIFEST = Path(__file__).parents[2] / "src" / "napari_sesami" / "napari.yaml"
 

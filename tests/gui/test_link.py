@@ -10,10 +10,10 @@ from napari.components import ViewerModel
 from napari_sesami import Session
 from napari_sesami.scan import Scan
 from napari_sesami.viewer import attach
-from napari_sesami.viewer._arrays import LayerArray
-from napari_sesami.viewer._errors import ViewerError
-from napari_sesami.viewer._link import Link
-from napari_sesami.viewer._spatial import SPATIAL
+from napari_sesami.viewer.app.binding import Link
+from napari_sesami.viewer.app.errors import ViewerError
+from napari_sesami.viewer.app.plane_arrays import LayerArray
+from napari_sesami.viewer.layers.spatial import SPATIAL
 
 SHAPES = {"image": (40, 50), "stack": (4, 40, 50), "colour": (40, 50, 3)}
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_sesami.viewer._arrays import LayerArray, changed_box, layer_array
-from napari_sesami.viewer._mirror import Mirror
+from napari_sesami.viewer.app.mirror import Mirror
+from napari_sesami.viewer.app.plane_arrays import LayerArray, changed_box, layer_array
 
 
 class Store:

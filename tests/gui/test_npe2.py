@@ -14,8 +14,8 @@ import yaml
 
 import napari_sesami
 from napari_sesami.scan import Scan, ScanError, list_samples, open_scan
-from napari_sesami.viewer import _npe2
-from napari_sesami.viewer._spatial import KEPT_SCAN
+from napari_sesami.viewer.app import manifest
+from napari_sesami.viewer.layers.spatial import KEPT_SCAN
 
 ROOT = Path(__file__).parents[2]
 MANIFEST = Path(napari_sesami.__file__).parent / "napari.yaml"
@@ -71,7 +71,7 @@ def test_samples_of_the_manifest_are_those_of_the_package():
 
 @pytest.mark.parametrize("key", ["tem", "sem_pair", "xrm", "aoi"])
 def test_a_sample_comes_with_size_classes_and_hidden_truth(key):
-    (data, options, kind), (labels, truth, truth_kind), *more = _npe2.sample(key)
+    (data, options, kind), (labels, truth, truth_kind), *more = manifest.sample(key)
     assert (kind, truth_kind) == ("image", "labels")
     assert labels.shape == data.shape[: labels.ndim]
     assert options["scale"] == truth["scale"]
@@ -84,13 +84,13 @@ def test_a_sample_comes_with_size_classes_and_hidden_truth(key):
 def test_a_broken_file_is_one_sentence(tmp_path):
     path = tmp_path / "wafer.dm4"
     path.write_bytes(b"\0\0\0\x04not more than this")
-    reader = _npe2.napari_get_reader(str(path))
+    reader = manifest.napari_get_reader(str(path))
     with pytest.raises(ScanError, match=r"wafer\.dm4"):
         reader(str(path))
 
 
 def test_several_files_at_once_are_left_to_others():
-    assert _npe2.napari_get_reader(["a.dm4", "b.dm4"]) is None
+    assert manifest.napari_get_reader(["a.dm4", "b.dm4"]) is None
 
 
 @pytest.mark.parametrize("ending", [".ome.tif", ".ome.zarr"])
@@ -98,7 +98,7 @@ def test_labels_keep_scale_and_units(tmp_path, ending):
     labels = np.zeros((30, 40), np.uint8)
     labels[5:9, 7:12] = 2
     path = str(tmp_path / f"labels{ending}")
-    assert _npe2.write_labels(path, labels, {"name": "labels", **NM}) == [path]
+    assert manifest.write_labels(path, labels, {"name": "labels", **NM}) == [path]
     again = open_scan(path)
     np.testing.assert_array_equal(np.asarray(again.data), labels)
     assert again.pixel_size == (0.5, 0.25)
@@ -108,7 +108,7 @@ def test_labels_keep_scale_and_units(tmp_path, ending):
 def test_a_map_keeps_scale_and_units(tmp_path):
     votes = np.random.default_rng(0).random((30, 40), np.float32)
     path = str(tmp_path / "votes.ome.tif")
-    _npe2.write_map(path, votes, {"name": "votes", **NM})
+    manifest.write_map(path, votes, {"name": "votes", **NM})
     again = open_scan(path)
     np.testing.assert_array_equal(np.asarray(again.data), votes)
     assert again.pixel_size == (0.5, 0.25)
@@ -117,7 +117,7 @@ def test_a_map_keeps_scale_and_units(tmp_path):
 def test_a_colour_image_is_refused_as_a_map(tmp_path):
     meta = {"name": "photo", "rgb": True, **NM}
     with pytest.raises(ValueError, match="photo is a colour image"):
-        _npe2.write_map(
+        manifest.write_map(
             str(tmp_path / "x.ome.tif"), np.zeros((9, 9, 3), np.uint8), meta
         )
 
@@ -126,13 +126,13 @@ def test_masks_are_written_as_coco(tmp_path):
     labels = np.zeros((30, 40), np.uint8)
     labels[5:9, 7:12] = 1
     path = tmp_path / "masks.json"
-    _npe2.write_coco(str(path), labels, {"name": "labels", **NM})
+    manifest.write_coco(str(path), labels, {"name": "labels", **NM})
     document = json.loads(path.read_text())
     assert [a["area"] for a in document["annotations"]] == [20]
 
 
 def test_settings_have_their_defaults_and_a_page():
-    from napari_sesami.viewer._settings import Settings, read_settings
+    from napari_sesami.viewer.app.settings import Settings, read_settings
 
     properties = {
         name: given["default"]

@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt
 
 from napari_sesami import Session
 from napari_sesami.scan import open_scan
-from napari_sesami.viewer._keys import Action
+from napari_sesami.viewer.app.keys import Action
 
 from ._hands import drag, press, settle
 
@@ -118,7 +118,7 @@ def test_a_file_with_two_images_asks_which_one(panel, tmp_path, qtbot, monkeypat
     import h5py
     from qtpy.QtWidgets import QDialog
 
-    from napari_sesami.viewer import _scan_picker
+    from napari_sesami.viewer.widgets import scan_picker
 
     _, dock = panel
     path = tmp_path / "two.h5"
@@ -127,7 +127,7 @@ def test_a_file_with_two_images_asks_which_one(panel, tmp_path, qtbot, monkeypat
         file["second"] = np.ones((60, 70), np.uint8)
     asked = []
 
-    class Chooser(_scan_picker.ImageChooser):
+    class Chooser(scan_picker.ImageChooser):
         """The real dialog, answered by a user who takes the second line."""
 
         def exec(self):
@@ -135,7 +135,7 @@ def test_a_file_with_two_images_asks_which_one(panel, tmp_path, qtbot, monkeypat
             self.list.setCurrentRow(1)
             return QDialog.DialogCode.Accepted
 
-    monkeypatch.setattr(_scan_picker, "ImageChooser", Chooser)
+    monkeypatch.setattr(scan_picker, "ImageChooser", Chooser)
     dock.desk.open(path)
     qtbot.waitUntil(lambda: dock.desk.session is not None, timeout=20_000)
     assert len(asked[0]) == 2
@@ -145,7 +145,7 @@ def test_a_file_with_two_images_asks_which_one(panel, tmp_path, qtbot, monkeypat
 
 
 def test_a_scan_that_moved_is_asked_for_and_found(panel, picture, qtbot, monkeypatch):
-    from napari_sesami.viewer import _project_row
+    from napari_sesami.viewer.widgets import project_row
 
     _, dock = panel
     folder = picture.with_name("lot.sesami")
@@ -162,7 +162,7 @@ def test_a_scan_that_moved_is_asked_for_and_found(panel, picture, qtbot, monkeyp
         questions.append(question)
         return str(elsewhere), ""
 
-    monkeypatch.setattr(_project_row.QFileDialog, "getOpenFileName", answer)
+    monkeypatch.setattr(project_row.QFileDialog, "getOpenFileName", answer)
     dock.project.open_project(folder)
     qtbot.waitUntil(lambda: dock.desk.session is not None, timeout=20_000)
     assert questions == ["Where is wafer.tif now?"]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_sesami.viewer._prompt_mouse import Tool
-from napari_sesami.viewer._spatial import SPATIAL
+from napari_sesami.viewer.layers.mouse import Tool
+from napari_sesami.viewer.layers.spatial import SPATIAL
 
 from ._hands import drag, press, settle
 from ._prompting import CONTROL, SHIFT, answered, begin, click, scene, shown
@@ -193,7 +193,7 @@ def test_three_candidates_are_stepped_through(opened, qtbot):
 def test_the_preview_follows_the_cursor_before_the_click(opened, qtbot):
     from qtpy.QtTest import QTest
 
-    from napari_sesami.viewer._prompt_preview import HOVER
+    from napari_sesami.viewer.layers.preview import HOVER
 
     from ._hands import canvas, place
 

@@ -13,8 +13,8 @@ import torch
 from qtpy.QtCore import QTimer
 
 from napari_sesami.models import build_tiny_sam
-from napari_sesami.viewer._keys import Action
-from napari_sesami.viewer._prompt_mouse import Tool
+from napari_sesami.viewer.app.keys import Action
+from napari_sesami.viewer.layers.mouse import Tool
 from tests.prompt.grey_model import GreyModel
 
 from ._hands import drag, settle

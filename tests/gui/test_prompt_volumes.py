@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 
-from napari_sesami.viewer._prompt_mouse import Tool
+from napari_sesami.viewer.layers.mouse import Tool
 from tests.prompt.grey_model import GreyModel
 
 from ._hands import press, settle

@@ -10,11 +10,11 @@ from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QSpinBox
 
 from napari_sesami import Session
 from napari_sesami.scan import Scan
-from napari_sesami.session._answering import core
+from napari_sesami.session.answering import core
 from napari_sesami.viewer import attach
-from napari_sesami.viewer._desk import desk_of
-from napari_sesami.viewer._queue_commands import show_queue_dock
-from napari_sesami.viewer._spatial import SPATIAL
+from napari_sesami.viewer.app.workspace import desk_of
+from napari_sesami.viewer.layers.spatial import SPATIAL
+from napari_sesami.viewer.queue.commands import show_queue_dock
 from tests.retrieve.test_retriever import Texture
 
 from ._hands import drag, press, settle

@@ -13,8 +13,8 @@ from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel
 from napari_sesami import Session
 from napari_sesami.scan import Scan
 from napari_sesami.viewer import attach
-from napari_sesami.viewer._retrieve_commands import show_strokes_dock
-from napari_sesami.viewer._spatial import SPATIAL
+from napari_sesami.viewer.layers.spatial import SPATIAL
+from napari_sesami.viewer.strokes.commands import show_strokes_dock
 from tests.retrieve.test_retriever import Texture
 
 from ._hands import drag, press, settle

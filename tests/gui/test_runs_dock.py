@@ -27,10 +27,10 @@ from napari_sesami import Session
 from napari_sesami.scan import Scan
 from napari_sesami.train import start_run
 from napari_sesami.viewer import attach
-from napari_sesami.viewer._desk import desk_of
-from napari_sesami.viewer._prompt_mouse import Tool
-from napari_sesami.viewer._runs_curves import running_mean
-from napari_sesami.viewer._runs_words import said_memory, said_time
+from napari_sesami.viewer.app.workspace import desk_of
+from napari_sesami.viewer.layers.mouse import Tool
+from napari_sesami.viewer.runs.curves import running_mean
+from napari_sesami.viewer.runs.words import said_memory, said_time
 
 from ._hands import settle
 from ._prompting import click

@@ -8,9 +8,9 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_sesami.scan import Scan
-from napari_sesami.viewer._errors import ViewerError
-from napari_sesami.viewer._layers import add_image
-from napari_sesami.viewer._spatial import (
+from napari_sesami.viewer.app.errors import ViewerError
+from napari_sesami.viewer.layers.session_layers import add_image
+from napari_sesami.viewer.layers.spatial import (
     SPATIAL,
     scan_kwargs,
     scan_of_layer,

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from napari_sesami.viewer._work import Cancelled, Work
+from napari_sesami.viewer.app.jobs import Cancelled, Work
 
 pytestmark = pytest.mark.gui
 

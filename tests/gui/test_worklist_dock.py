@@ -11,7 +11,7 @@ import tifffile
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel
 
-from napari_sesami.viewer._worklist_commands import show_worklist_dock
+from napari_sesami.viewer.worklist.commands import show_worklist_dock
 from tests.prompt.grey_model import GreyModel
 from tests.retrieve.test_retriever import Texture
 

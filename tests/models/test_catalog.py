@@ -21,8 +21,8 @@ from napari_sesami.models import (
     load_prompt_model,
     load_token_encoder,
 )
-from napari_sesami.models._known import KNOWN, Known
-from napari_sesami.models._tokens import SamTokens
+from napari_sesami.models.known import KNOWN, Known
+from napari_sesami.models.tokens.encoders import SamTokens
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from napari_sesami.models import (
     save_adapter,
     use_adapter,
 )
-from napari_sesami.models._adapters import describe
-from napari_sesami.models._lora import (
+from napari_sesami.models.adapters import describe
+from napari_sesami.models.lora import (
     base_hash,
     fitting_rank,
     free_decoder,
@@ -26,8 +26,8 @@ from napari_sesami.models._lora import (
     pairs,
     trained_share,
 )
-from napari_sesami.models._nano import Nano
-from napari_sesami.models._nano_net import NanoNet
+from napari_sesami.models.nano.model import Nano
+from napari_sesami.models.nano.net import NanoNet
 
 
 def tiny_nano(seed: int = 0) -> Nano:

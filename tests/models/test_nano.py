@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from napari_sesami.models import Embedding, ModelError, PromptModel, TokenEncoder
-from napari_sesami.models._nano import NAME, Nano, save_nano
-from napari_sesami.models._nano_decoder import origins, prompt_maps
-from napari_sesami.models._nano_net import NanoNet
+from napari_sesami.models.nano.decoder import origins, prompt_maps
+from napari_sesami.models.nano.model import NAME, Nano, save_nano
+from napari_sesami.models.nano.net import NanoNet
 
 WEIGHTS = Path(__file__).parents[2] / "src/napari_sesami/models/weights"
 TINY = {"widths": (16, 16, 32), "depth": 2, "heads": 4}

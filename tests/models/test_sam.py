@@ -12,9 +12,9 @@ from napari_sesami.models import (
     build_tiny_sam,
     cancellable,
 )
-from napari_sesami.models._fast_encoder import FastEncoder
-from napari_sesami.models._sam import NATURAL_MEAN, NATURAL_STD
-from napari_sesami.models._sam_config import SamConfig, build_sam, fit_state
+from napari_sesami.models.sam.config import SamConfig, build_sam, fit_state
+from napari_sesami.models.sam.encoder import FastEncoder
+from napari_sesami.models.sam.model import NATURAL_MEAN, NATURAL_STD
 
 SMALL = {"dim": 96, "out_chans": 32, "decoder_mlp": 64, "iou_hidden": 32}
 KINDS = {
@@ -70,7 +70,7 @@ def test_the_fast_encoder_equals_the_official_one(kind: str, part: float):
 
 @pytest.mark.parametrize("kind", ["windows cut by the edge", "many keys"])
 def test_the_fused_gpu_path_computes_the_same(kind: str, monkeypatch):
-    import napari_sesami.models._fast_encoder as fast
+    import napari_sesami.models.sam.encoder as fast
 
     sam = random_sam(KINDS[kind])
     view = torch.rand(1, 1, sam.image_encoder.img_size, sam.image_encoder.img_size)

@@ -5,15 +5,15 @@ import timm
 import torch
 
 from napari_sesami.models import ModelError, build_tiny_sam
-from napari_sesami.models._tokens import (
+from napari_sesami.models.tokens.encoders import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     Debiased,
     SamTokens,
     VitTokens,
 )
-from napari_sesami.models._types import TokenEncoder
-from napari_sesami.models._vit import build_vit, is_vit
+from napari_sesami.models.tokens.vit import build_vit, is_vit
+from napari_sesami.models.types import TokenEncoder
 
 
 def small_vit(**changes):

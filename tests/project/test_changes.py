@@ -12,7 +12,7 @@ from napari_sesami.project import (
     PixelChange,
     SizeChange,
 )
-from napari_sesami.project._changes import pack, unpack
+from napari_sesami.project.changes import pack, unpack
 
 planes = arrays(np.uint8, (7, 9), elements=st.integers(0, 3))
 

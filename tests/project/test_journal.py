@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_sesami.project import PixelChange, Record
-from napari_sesami.project import _journal as journal_module
-from napari_sesami.project._journal import Journal, read
+from napari_sesami.project import journal as journal_module
+from napari_sesami.project.journal import Journal, read
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from napari_sesami.project import Project, ProjectLocked
-from napari_sesami.project import _lock as lock_module
-from napari_sesami.project._lock import Lock
+from napari_sesami.project import lock as lock_module
+from napari_sesami.project.lock import Lock
 
 if TYPE_CHECKING:
     from pathlib import Path

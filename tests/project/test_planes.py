@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_sesami.project import PlaneArray, PlaneStore
-from napari_sesami.project import _planes as planes_module
+from napari_sesami.project import planes as planes_module
 
 
 @pytest.fixture

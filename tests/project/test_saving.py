@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from napari_sesami.project import Project, ProjectError, SaveError
-from napari_sesami.project import _disk as disk
+from napari_sesami.project import Project, ProjectError, SaveError, disk
 from napari_sesami.session import Session
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import torch
 
 from napari_sesami.models import Embedding, build_tiny_sam
 from napari_sesami.prompt import EmbeddingStore, Predictor
-from napari_sesami.prompt._embeddings import EmbeddingKey, rounded
+from napari_sesami.prompt.embeddings import EmbeddingKey, rounded
 from napari_sesami.scan import Scan
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from napari_sesami.prompt import Cancelled, Predictor, PromptError
-from napari_sesami.prompt._alike import find_alike
-from napari_sesami.prompt._automatic import Filters, find_everything
-from napari_sesami.prompt._mask import Mask
-from napari_sesami.prompt._propagate import Stops, deepest, propagate
+from napari_sesami.prompt.alike import find_alike
+from napari_sesami.prompt.everything import Filters, find_everything
+from napari_sesami.prompt.mask import Mask
+from napari_sesami.prompt.propagation import Stops, deepest, propagate
 from napari_sesami.scan import Scan
 from tests.prompt.grey_model import GreyModel
 

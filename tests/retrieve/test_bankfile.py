@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_sesami.retrieve import PixelSamples, RetrieveError, Rows
-from napari_sesami.retrieve._bankfile import (
+from napari_sesami.retrieve.bank_file import (
     BankCard,
     BankClass,
     BankFile,
@@ -17,7 +17,7 @@ from napari_sesami.retrieve._bankfile import (
     load_bank,
     save_bank,
 )
-from napari_sesami.retrieve._looks import N_LOOKS
+from napari_sesami.retrieve.pixel_features import N_LOOKS
 from napari_sesami.scan import Scan
 
 OXIDE, VOID = BankClass(1, "oxide", "#ff0000"), BankClass(2, "void", "#00ff00")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from napari_sesami.retrieve import RetrieveError, Rows, Temper, TokenStore
-from napari_sesami.retrieve._condense import condense
-from napari_sesami.retrieve._repeats import find_repeats, transfer_labels
+from napari_sesami.retrieve.condense import condense
+from napari_sesami.retrieve.repeats import find_repeats, transfer_labels
 from napari_sesami.scan import Scan
 from tests.retrieve.test_retriever import Texture
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_sesami.retrieve import PixelSamples, Retriever, TokenStore, _looks
-from napari_sesami.retrieve._evidence import PER_CLASS, Evidence, joined
-from napari_sesami.retrieve._looks import N_LOOKS, Looks, sample, spaced
+from napari_sesami.retrieve import PixelSamples, Retriever, TokenStore, pixel_features
+from napari_sesami.retrieve.pixel_features import N_LOOKS, Looks, sample, spaced
+from napari_sesami.retrieve.pixel_forest import PER_CLASS, Evidence, joined
 from napari_sesami.scan import Scan
 
 from .test_retriever import Texture, stripes, three_strokes
@@ -55,7 +55,7 @@ def test_tiles_give_what_the_whole_plane_gives(monkeypatch):
     image = noise((200, 180))
     rows, columns = spaced(200, 4), spaced(180, 4)
     whole = Looks(image).grid(rows, columns, go_on)
-    monkeypatch.setattr(_looks, "TILE", 64)
+    monkeypatch.setattr(pixel_features, "TILE", 64)
     np.testing.assert_allclose(
         Looks(image).grid(rows, columns, go_on), whole, atol=2e-3
     )

@@ -98,7 +98,7 @@ def test_one_stroke_only_keeps_native_pixels():
 
 
 def test_worth_is_what_the_others_lose_counted_the_long_way(retriever):
-    from napari_sesami.retrieve._votes import left_out_score
+    from napari_sesami.retrieve.voting import left_out_score
 
     strokes, owners = two_strokes_a_class()
     strokes[40:44, 70:90], owners[40:44, 70:90] = 1, 7  # wrong, and over a border

@@ -12,8 +12,8 @@ from napari_sesami.retrieve import (
     TokenStore,
     overlapping,
 )
-from napari_sesami.retrieve._bank import UNLABELLED, Rows
-from napari_sesami.retrieve._overlap import best_threshold, carries
+from napari_sesami.retrieve.bank import UNLABELLED, Rows
+from napari_sesami.retrieve.overlap import best_threshold, carries
 from napari_sesami.scan import Scan
 
 from .test_retriever import Texture

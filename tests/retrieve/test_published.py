@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sesami.retrieve._bank import RetrieveError, Rows
-from napari_sesami.retrieve._published import retrieve, to_pixels
+from napari_sesami.retrieve.bank import RetrieveError, Rows
+from napari_sesami.retrieve.published import retrieve, to_pixels
 
 N, M, D, P, C = 20, 40, 16, 4, 3
 

@@ -17,14 +17,14 @@ from napari_sesami.retrieve import (
     retrieve,
     to_pixels,
 )
-from napari_sesami.retrieve._voters import Voters
-from napari_sesami.retrieve._ways import GRID_BETA, GRID_K, choose
+from napari_sesami.retrieve.methods import GRID_BETA, GRID_K, choose
+from napari_sesami.retrieve.voting_rows import Voters
 from napari_sesami.scan import Scan
 
 from .test_retriever import Texture, stripes, three_strokes
 
 if TYPE_CHECKING:
-    from napari_sesami.retrieve._bank import Rows
+    from napari_sesami.retrieve.bank import Rows
 
 PUBLISHED = [way for way in WAYS if way != "ours"]
 
@@ -55,10 +55,11 @@ def test_a_published_way_on_a_scan_is_the_reference_on_its_tokens(retriever, way
 
 @pytest.mark.parametrize("way", PUBLISHED)
 def test_bands_of_tokens_change_nothing(retriever, way, monkeypatch):
-    from napari_sesami.retrieve import _ways
 
     whole = retriever.segment(0, way=way).votes
-    monkeypatch.setattr(_ways, "PAIRS", 40 * len(retriever.bank))
+    from napari_sesami.retrieve import methods
+
+    monkeypatch.setattr(methods, "PAIRS", 40 * len(retriever.bank))
     np.testing.assert_allclose(retriever.segment(0, way=way).votes, whole, atol=1e-5)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from napari_sesami.scan import ScanError, save_classes, save_coco
-from napari_sesami.scan._coco import (
+from napari_sesami.scan.writers.coco import (
     CocoImage,
     CocoMask,
     SavedClass,

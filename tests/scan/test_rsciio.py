@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 def test_without_it_the_format_is_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_sesami.scan._rsciio.find_spec", lambda name: None)
+    monkeypatch.setattr(
+        "napari_sesami.scan.readers.rsciio.find_spec", lambda name: None
+    )
     (tmp_path / "map.bcf").write_bytes(b"AAMVHFSS" + b"\0" * 100)
     with pytest.raises(ScanError, match=r"map\.bcf is in no format that Sesami reads"):
         open_scan(tmp_path / "map.bcf")

@@ -11,8 +11,8 @@ import pytest
 import tifffile
 
 from napari_sesami.scan import ScanError, list_images, open_scan
-from napari_sesami.scan._tiff_vendors import sis, tvips
-from napari_sesami.scan._units import clean_axes
+from napari_sesami.scan.readers.tiff_vendors import sis, tvips
+from napari_sesami.scan.units import clean_axes
 
 if TYPE_CHECKING:
     from pathlib import Path

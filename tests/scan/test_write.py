@@ -14,7 +14,7 @@ import tifffile
 import zarr
 
 from napari_sesami.scan import Scan, ScanError, open_scan, save_labels, save_map
-from napari_sesami.scan._coco import SavedClass
+from napari_sesami.scan.writers.coco import SavedClass
 
 CLASSES = (SavedClass(1, "oxide", "#ff0000"), SavedClass(2, "µ-void", "#00ff0080"))
 ENDINGS = pytest.mark.parametrize("ending", [".ome.tif", ".ome.zarr"])

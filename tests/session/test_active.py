@@ -11,14 +11,9 @@ import tifffile
 import torch
 
 from napari_sesami.cli import main
+from napari_sesami.lab.active import Plan, Study, judge_fully, run_active
 from napari_sesami.scan import Scan
-from napari_sesami.session import (
-    Plan,
-    SessionError,
-    Study,
-    judge_fully,
-    run_active,
-)
+from napari_sesami.session import SessionError
 from napari_sesami.suggest import STRATEGIES
 
 SIDE = 64

@@ -13,8 +13,8 @@ from tests.prompt.grey_model import GreyModel
 from napari_sesami.prompt import Predictor, PromptError
 from napari_sesami.scan import Scan
 from napari_sesami.session import Ask, Draft, Session
-from napari_sesami.session._draft import chain_of
-from napari_sesami.session._reopen import reopen
+from napari_sesami.session.draft import chain_of
+from napari_sesami.session.reopen import reopen
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from tests.retrieve.test_retriever import Texture, stripes
 
 from napari_sesami import Session
 from napari_sesami.scan import Scan
-from napari_sesami.session._learning import stroke_owners
+from napari_sesami.session.learning import stroke_owners
 
 
 def session_of(size: float) -> Session:

@@ -11,7 +11,7 @@ from tests.retrieve.test_retriever import Texture, stripes
 from napari_sesami.project import ClassError
 from napari_sesami.scan import Scan
 from napari_sesami.session import SCORES, Session, SessionError
-from napari_sesami.session._answering import core
+from napari_sesami.session.answering import core
 from napari_sesami.suggest import SuggestError
 
 

@@ -7,13 +7,13 @@ import pytest
 import tifffile
 from tests.prompt.grey_model import GreyModel
 
-from napari_sesami._replay import replay
 from napari_sesami.cli import main
+from napari_sesami.cli.replay import replay
 from napari_sesami.models import build_tiny_sam
 from napari_sesami.prompt import between, propagate
 from napari_sesami.scan import Scan
 from napari_sesami.session import Ask, Draft, Filled, Session
-from napari_sesami.session._draft import snapped
+from napari_sesami.session.draft import snapped
 
 
 def block(shape=(96, 128)):

@@ -12,7 +12,7 @@ from tests.retrieve.test_retriever import Texture, stripes
 
 from napari_sesami.scan import Scan, load_coco
 from napari_sesami.session import Session, SessionError
-from napari_sesami.session._clean import without_specks
+from napari_sesami.session.cleanup import without_specks
 
 NAMES = ("oxide", "nitride", "void")
 

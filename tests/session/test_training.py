@@ -17,8 +17,8 @@ from napari_sesami.models import (
     load_prompt_model,
     save_adapter,
 )
-from napari_sesami.models._adapters import describe
-from napari_sesami.models._lora import net_of, pairs
+from napari_sesami.models.adapters import describe
+from napari_sesami.models.lora import net_of, pairs
 from napari_sesami.session import Session, SessionError
 from napari_sesami.train import TrainError, Verdict
 
@@ -91,7 +91,7 @@ def test_a_scan_that_is_gone_is_left_out_with_a_note(tmp_path):
 
 
 def test_of_many_labelled_planes_some_are_taken(monkeypatch):
-    monkeypatch.setattr("napari_sesami.session._training.MOST_PLANES", 3)
+    monkeypatch.setattr("napari_sesami.session.runs.MOST_PLANES", 3)
     image, truth = draw(0)
     s = Session(np.stack([image] * 7))
     s.classes.add("disc")

@@ -13,9 +13,10 @@ from tests.prompt.grey_model import GreyModel
 from tests.retrieve.test_retriever import Texture
 
 from napari_sesami import Session
-from napari_sesami.project import IDLE, Project, ProjectError, WorkList
-from napari_sesami.session import DataEngine, SessionError
-from napari_sesami.session._propose import (
+from napari_sesami.project import Project, ProjectError
+from napari_sesami.session import SessionError
+from napari_sesami.worklist import IDLE, DataEngine, WorkList
+from napari_sesami.worklist.proposals import (
     classes_to_sharpen,
     disjoint,
     regions_of,
@@ -382,7 +383,7 @@ def test_damaged_proposals_are_named(engine, tmp_path):
 
 def test_proposals_of_other_magnification_are_read_at_the_same_scale(tmp_path):
     from napari_sesami.scan import Scan
-    from napari_sesami.session._labelled import LabelledScan, Teacher
+    from napari_sesami.worklist.teacher import LabelledScan, Teacher
 
     fine = np.repeat(np.repeat(truth(), 2, 0), 2, 1)
     source = Scan.from_array(picture(fine), pixel_size=1.0, units="nm", name="fine")

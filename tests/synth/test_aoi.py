@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_sesami.synth import SynthError, wire_bond
+from napari_sesami.lab.scenes import SynthError, wire_bond
 
 SHAPE = (192, 192)
 NAMES = ("wire", "ball", "wedge", "epoxy", "die", "pad")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sesami.synth._geometry import (
+from napari_sesami.lab.scenes.geometry import (
     Canvas,
     box,
     column,

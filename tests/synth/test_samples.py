@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 import napari_sesami
+from napari_sesami.lab.scenes import samples, wire_bond
 from napari_sesami.scan import ScanError, list_samples, load_sample
-from napari_sesami.synth import _samples as samples
-from napari_sesami.synth import wire_bond
 
 HOME = Path(napari_sesami.__file__).parent
 FOLDER = HOME / "sample_data"

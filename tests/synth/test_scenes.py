@@ -6,10 +6,19 @@ import numpy as np
 import pytest
 from skimage.measure import label
 
-from napari_sesami.synth._scenes import PATTERNS, WEIGHTS, random_scene
-from napari_sesami.synth._scenes_looks import acquire, greys
-from napari_sesami.synth._scenes_objects import cracks, precipitates
-from napari_sesami.synth._scenes_shapes import Frame, layers, random_frame, smooth_field
+from napari_sesami.lab.scenes.random_scenes.looks import acquire, greys
+from napari_sesami.lab.scenes.random_scenes.objects import cracks, precipitates
+from napari_sesami.lab.scenes.random_scenes.scenes import (
+    PATTERNS,
+    WEIGHTS,
+    random_scene,
+)
+from napari_sesami.lab.scenes.random_scenes.shapes import (
+    Frame,
+    layers,
+    random_frame,
+    smooth_field,
+)
 
 SHAPE = (96, 128)
 

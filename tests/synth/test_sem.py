@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sesami.synth import DEFECTS, SynthError, sem_pair
-from napari_sesami.synth._sem_defects import ALLOWED
+from napari_sesami.lab.scenes import DEFECTS, SynthError, sem_pair
+from napari_sesami.lab.scenes.defect_pairs.defects import ALLOWED
 
 CASES = [(d, p) for d, patterns in ALLOWED.items() for p in patterns]
 SMALL = (256, 256)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy.ndimage import distance_transform_edt, gaussian_filter, label
 
-from napari_sesami.synth import FAMILIES, TEM_KINDS, SynthError, tem
+from napari_sesami.lab.scenes import FAMILIES, TEM_KINDS, SynthError, tem
 
 VIEWS = [(kind, view) for kind, views in TEM_KINDS.items() for view in views]
 SMOOTH = {"noise": False, "roughness_nm": 0.0, "tilt_deg": 0.0, "contrast": "haadf"}
@@ -181,7 +181,7 @@ def test_every_family_gives_a_labelled_two_dimensional_scene(family):
 
 def test_the_room_loads_without_torch():
     code = (
-        "import sys, napari_sesami.synth, napari_sesami.noise; "
+        "import sys, napari_sesami.lab.scenes, napari_sesami.noise; "
         "sys.exit('torch' in sys.modules or 'napari' in sys.modules)"
     )
     assert run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_sesami.synth import SynthError, hbm
-from napari_sesami.synth._xrm import hbm_slabs, hbm_slice
+from napari_sesami.lab.scenes import SynthError, hbm
+from napari_sesami.lab.scenes.volumes.stack import hbm_slabs, hbm_slice
 
 SMALL = (40, 96, 96)
 

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_sesami.train import RunConfig
-from napari_sesami.train._control import Control
-from napari_sesami.train._engine import Again, Engine
-from napari_sesami.train._events import read_events
-from napari_sesami.train._report import Report
-from napari_sesami.train._run_folder import RunFolder
+from napari_sesami.train.engine.engine import Again, Engine
+from napari_sesami.train.run.events import read_events
+from napari_sesami.train.run.folder import RunFolder
+from napari_sesami.train.run.orders import Control
+from napari_sesami.train.run.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_sesami.train._story import Ending
+    from napari_sesami.train.run.story import Ending
 
 STEPS = 12
 os.environ["OMP_NUM_THREADS"] = "1"  # for workers; sums depend on the number of threads

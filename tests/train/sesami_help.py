@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from napari_sesami.models import build_tiny_sam
-from napari_sesami.models._nano import save_nano
-from napari_sesami.models._nano_net import NanoNet
-from napari_sesami.models._weights import write_weights
+from napari_sesami.models.nano.model import save_nano
+from napari_sesami.models.nano.net import NanoNet
+from napari_sesami.models.weights import write_weights
 from napari_sesami.scan import Scan
 from napari_sesami.train import (
     LabelledSet,
@@ -20,7 +20,7 @@ from napari_sesami.train import (
     cut_picture,
     write_set,
 )
-from napari_sesami.train._sesami import Sesami, SesamiConfig
+from napari_sesami.train.sesami.recipe import Sesami, SesamiConfig
 
 if TYPE_CHECKING:
     from pathlib import Path

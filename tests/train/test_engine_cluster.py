@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from engine_help import begin, config, events, result, until
 
-from napari_sesami.train import Run, TrainError, _cluster
-from napari_sesami.train._launch import worker_command
+from napari_sesami.train import Run, TrainError
+from napari_sesami.train.run import cluster
+from napari_sesami.train.run.launch import worker_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,7 @@ def test_the_command_names_the_worker_and_torchrun_when_needed(tmp_path: Path) -
     assert several[1:4] == ["-m", "torch.distributed.run", "--standalone"]
     assert "--nproc-per-node=2" in several
     assert several[-4:] == [*worker, "--detach"]
-    far = _cluster.torchrun_command(tmp_path, 4, nodes=2, master="node1:29400")
+    far = cluster.torchrun_command(tmp_path, 4, nodes=2, master="node1:29400")
     assert {"--nnodes=2", "--nproc-per-node=4", "--rdzv-endpoint=node1:29400"} <= set(
         far
     )
@@ -33,7 +34,7 @@ def test_the_command_names_the_worker_and_torchrun_when_needed(tmp_path: Path) -
 
 
 def test_the_script_for_sbatch_has_what_the_job_needs(tmp_path: Path) -> None:
-    text = _cluster.batch_script(tmp_path / "my run", gpus=2, hours=1.5)
+    text = cluster.batch_script(tmp_path / "my run", gpus=2, hours=1.5)
     assert "#SBATCH --time=01:30:00" in text
     assert "#SBATCH --gpus-per-node=2" in text
     assert "--nproc-per-node=2" in text
@@ -53,29 +54,29 @@ def test_the_job_for_slurm_asks_for_what_was_said(
     monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
     folder = begin(tmp_path / "r", "processes = 2")
     wishes = {"slurm_partition": "gpu", "slurm_signal_delay_s": 120}
-    job = _cluster.submit(folder.path, gpus=2, hours=1.5, cluster="slurm", more=wishes)
+    job = cluster.submit(folder.path, gpus=2, hours=1.5, cluster="slurm", more=wishes)
     assert job.job_id == "123"
     asked = (tmp_path / "asked").read_text()
     for line in ("time=90", "gpus-per-node=2", "partition=gpu", "job-name=sesami-r"):
         assert f"#SBATCH --{line}\n" in asked
     assert "#SBATCH --signal=USR2@120" in asked
-    again = _cluster.Job(folder.path, 2).checkpoint().function
+    again = cluster.Job(folder.path, 2).checkpoint().function
     assert (again.folder, again.processes) == (folder.path, 2)
 
 
 @pytest.mark.slow
 def test_submitit_runs_a_job_that_is_interrupted_and_goes_on(tmp_path: Path) -> None:
     folder = begin(tmp_path / "r", "", "nap = 0.2")
-    job = _cluster.submit(folder.path, gpus=0, hours=0.1, cpus=1, cluster="local")
+    job = cluster.submit(folder.path, gpus=0, hours=0.1, cpus=1, cluster="local")
     until(lambda: events(folder, "step"))
     with pytest.raises(TrainError, match="is at work already; stop it first"):
-        _cluster.submit(folder.path, gpus=0, cluster="local")
+        cluster.submit(folder.path, gpus=0, cluster="local")
     run = Run(folder.path)
     assert not run.status.over
     run.stop()
     assert "Stopped as asked" in job.result()
     assert run.wait(30).state == "cancelled"
-    here = _cluster.submit(folder.path, gpus=0, hours=0.1, cpus=1, cluster="local")
+    here = cluster.submit(folder.path, gpus=0, hours=0.1, cpus=1, cluster="local")
     assert here.result() == "All 12 steps are done."
     assert result(folder)
     assert len(events(folder, "started")) == 2
@@ -86,5 +87,5 @@ def test_without_submitit_a_sentence_says_how_to_get_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "submitit", None)
     with pytest.raises(TrainError, match=r"pip install 'napari-sesami\[cluster\]'"):
-        _cluster.submit(tmp_path)
+        cluster.submit(tmp_path)
     assert config().steps

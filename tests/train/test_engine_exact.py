@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from engine_help import STEPS, begin, events, losses, result, work
 
-from napari_sesami.train._launch import environment
-from napari_sesami.train._run_folder import RunFolder
-from napari_sesami.train._sampling import chunks, locate
+from napari_sesami.train.engine.sampling import chunks, locate
+from napari_sesami.train.run.folder import RunFolder
+from napari_sesami.train.run.launch import environment
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from sesami_help import CLASSES, picture, tiny_file
 
 from napari_sesami.train import LabelledSet, RunConfig, write_set
-from napari_sesami.train._run_folder import RunFolder
-from napari_sesami.train._sesami import ADAPTER, SesamiConfig
+from napari_sesami.train.run.folder import RunFolder
+from napari_sesami.train.sesami.recipe import ADAPTER, SesamiConfig
 
 if TYPE_CHECKING:
     from pathlib import Path

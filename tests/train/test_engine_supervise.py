@@ -14,16 +14,9 @@ import psutil
 import pytest
 from engine_help import begin, config, events, until
 
-from napari_sesami.train import (
-    Run,
-    Runs,
-    Status,
-    TrainError,
-    _process,
-    _watch,
-    start_run,
-)
-from napari_sesami.train._run_folder import VERSION, RunFolder
+from napari_sesami.train import Run, Runs, Status, TrainError, start_run
+from napari_sesami.train.run import monitor, process
+from napari_sesami.train.run.folder import VERSION, RunFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +73,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> list[str]:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
             )  # fmt: skip
 
-    monkeypatch.setattr(_watch, "launch", launch)
+    monkeypatch.setattr(monitor, "launch", launch)
     return programs
 
 
@@ -182,7 +175,7 @@ def test_silence_is_told(
     run = start_run(config(), tmp_path / "r")
     until(lambda: run.status.state == "running")
     assert run.responding
-    monkeypatch.setattr(_watch, "_SILENCE", 0.0)
+    monkeypatch.setattr(monitor, "_SILENCE", 0.0)
     assert not run.responding
     assert run.status.sentence.startswith("No sign of life for")
     run.stop()
@@ -297,7 +290,7 @@ def test_a_run_that_was_cut_off_is_found_again(tmp_path: Path) -> None:
     text = "".join(json.dumps(line) + "\n" for line in lines)
     folder.events.write_text(text + '{"t": 4.0, "ev')
     folder.write_status({"state": "running", "step": 43})
-    (folder.path / "lock").write_text(json.dumps(_process.me() | {"pid": 2**22 + 1}))
+    (folder.path / "lock").write_text(json.dumps(process.me() | {"pid": 2**22 + 1}))
     run = Run(folder.path)
     assert run.status.state == "crashed"
     assert run.status.sentence == (
@@ -308,7 +301,7 @@ def test_a_run_that_was_cut_off_is_found_again(tmp_path: Path) -> None:
 
 def test_a_queue_that_ended_with_its_program_is_told(tmp_path: Path) -> None:
     folder = begin(tmp_path / "r")
-    gone = _process.me() | {"started": "long ago"}
+    gone = process.me() | {"started": "long ago"}
     folder.write_status({"state": "queued", "by": gone})
     status = Run(folder.path).status
     assert status.state == "crashed"
@@ -332,7 +325,7 @@ def test_a_living_worker_of_somebody_else_is_followed(tmp_path: Path) -> None:
     folder = begin(tmp_path / "r")
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
-        (folder.path / "lock").write_text(json.dumps(_process.who(other.pid)))
+        (folder.path / "lock").write_text(json.dumps(process.who(other.pid)))
         run = Run(folder.path)
         with folder.events.open("a") as file:
             file.write('{"t": 1.0, "event": "started", "step": 0}\n{"t": 2.0, "eve')

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 import pytest
 from engine_help import STEPS, begin, config, events, losses, result, work
 
-from napari_sesami.train import TrainError, _checkpoints, _process
-from napari_sesami.train._events import EventLog, read_events
-from napari_sesami.train._run_folder import VERSION, RunFolder
+from napari_sesami.train import TrainError
+from napari_sesami.train.engine import checkpoints
+from napari_sesami.train.run import process
+from napari_sesami.train.run.events import EventLog, read_events
+from napari_sesami.train.run.folder import VERSION, RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,7 +117,7 @@ def test_full_then_free(
     tmp_path: Path, whole: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last checkpoint and the result wait until there is space."""
-    folder, real, tries = begin(tmp_path / "r"), _checkpoints.write_all, 0
+    folder, real, tries = begin(tmp_path / "r"), checkpoints.write_all, 0
 
     def full_for_a_while(fd: int, data: bytes) -> None:
         nonlocal tries
@@ -124,7 +126,7 @@ def test_full_then_free(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(fd, data)
 
-    monkeypatch.setattr(_checkpoints, "write_all", full_for_a_while)
+    monkeypatch.setattr(checkpoints, "write_all", full_for_a_while)
     monkeypatch.setattr(time, "sleep", lambda _: None)
     assert work(folder).reason == "finished"
     sentences = [e["sentence"] for e in events(folder, "note")]
@@ -189,7 +191,7 @@ def test_a_killed_write_of_a_checkpoint_is_no_checkpoint(tmp_path: Path) -> None
     draft = folder.checkpoints / ".step-000009.tmp"
     draft.mkdir()
     (draft / "weights.safetensors").write_bytes(b"half")
-    assert _checkpoints.Checkpoints(folder.checkpoints).steps() == [7, 5]
+    assert checkpoints.Checkpoints(folder.checkpoints).steps() == [7, 5]
 
 
 def test_other_base_weights_are_noticed(
@@ -256,7 +258,7 @@ def test_only_one_process_works_in_a_folder(tmp_path: Path) -> None:
     folder = begin(tmp_path / "r")
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
-        owner = _process.who(other.pid)
+        owner = process.who(other.pid)
         (folder.path / "lock").write_text(json.dumps(owner))
         assert folder.owner() == owner
         with pytest.raises(TrainError, match=f"already at work in process {other.pid}"):
@@ -265,18 +267,18 @@ def test_only_one_process_works_in_a_folder(tmp_path: Path) -> None:
         other.communicate()
     assert folder.owner() is None
     folder.acquire()
-    assert folder.owner() == _process.me()
+    assert folder.owner() == process.me()
     folder.release()
     assert folder.owner() is None
 
 
 def test_a_process_id_that_was_given_again_is_somebody_else(tmp_path: Path) -> None:
     folder = begin(tmp_path / "r")
-    impostor = _process.me() | {"started": "long ago"}
+    impostor = process.me() | {"started": "long ago"}
     (folder.path / "lock").write_text(json.dumps(impostor))
     assert folder.owner() is None
     folder.acquire()
-    assert folder.owner() == _process.me()
+    assert folder.owner() == process.me()
 
 
 def test_a_worker_on_another_machine_counts_while_it_beats(tmp_path: Path) -> None:
@@ -296,7 +298,7 @@ def test_a_lock_left_empty_by_a_killed_process_gives_way(tmp_path: Path) -> None
     folder = begin(tmp_path / "r")
     (folder.path / "lock").touch()
     folder.acquire()
-    assert folder.owner() == _process.me()
+    assert folder.owner() == process.me()
 
 
 def test_a_folder_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ import pytest
 import tifffile
 from engine_help import STEPS, begin, config, events, losses, result, until, work
 
-from napari_sesami import _cli_runs
-from napari_sesami.cli import main
+from napari_sesami.cli import main, runs
 from napari_sesami.scan import open_scan
 from napari_sesami.session import Session
-from napari_sesami.train import Run, Runs, _dry, read_set, start_run
-from napari_sesami.train._report import Report
+from napari_sesami.train import Run, Runs, read_set, start_run
+from napari_sesami.train.run import dry
+from napari_sesami.train.run.report import Report
 
 SUPERVISOR = """
 import sys
@@ -164,8 +164,8 @@ def test_a_trial_finds_how_much_fits_and_leaves_no_trace(tmp_path: Path) -> None
     folder = begin(tmp_path / "r", "", "most = 2")
     before = sorted(folder.path.rglob("*"))
     report = Report(folder, first=True, keep=False)
-    assert _dry.trial(folder, report, None) == {"smaller": 2}
-    facts = _dry.trial(folder, report, 2)
+    assert dry.trial(folder, report, None) == {"smaller": 2}
+    facts = dry.trial(folder, report, 2)
     report.close()
     assert facts is not None
     assert (facts["micro_batch"], facts["device"]) == (2, "cpu")
@@ -191,9 +191,9 @@ def test_the_command_line_learns_from_a_project(tmp_path: Path) -> None:
                 session.commit(truth == k, name)
             session.save()
     (tmp_path / "scan0.tif").rename(tmp_path / "gone.tif")
-    collect = _cli_runs._labelled(project)  # from the scans that are still there
+    collect = runs._labelled(project)  # from the scans that are still there
     (tmp_path / "gone.tif").rename(tmp_path / "scan0.tif")
-    collect = _cli_runs._labelled(project)
+    collect = runs._labelled(project)
     collect(tmp_path / "data")
     found = read_set(tmp_path / "data")
     assert len({p.scan for p in found.pictures}) == 3

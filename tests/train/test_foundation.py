@@ -9,22 +9,22 @@ import numpy as np
 import pytest
 import torch
 
+from napari_sesami.lab.pretrain import recipe as foundation
+from napari_sesami.lab.pretrain.batches import SIDE, Batches
+from napari_sesami.lab.pretrain.losses import vote_loss
+from napari_sesami.lab.pretrain.recipe import Settings, run
+from napari_sesami.lab.pretrain.shards import open_shards, write_shard
+from napari_sesami.lab.tables.synthetic import objects, table
 from napari_sesami.scan import Scan
-from napari_sesami.train import _foundation as foundation
-from napari_sesami.train._clicks import Score, click_through, deepest
-from napari_sesami.train._evaluate import objects, table
-from napari_sesami.train._foundation import Settings, run
-from napari_sesami.train._foundation_batches import SIDE, Batches
-from napari_sesami.train._foundation_losses import vote_loss
-from napari_sesami.train._foundation_scenes import open_shards, write_shard
-from napari_sesami.train._prompt_losses import (
+from napari_sesami.train.sesami.clicks import Score, click_through, deepest
+from napari_sesami.train.sesami.losses import (
     corrective_click,
     depth,
     iou,
     mask_loss,
     quarter,
 )
-from napari_sesami.train._simulated import pick_object
+from napari_sesami.train.sesami.simulated import pick_object
 
 TINY = Settings(steps=4, pairs=1, objects=2, warmup=1, dim=32)
 

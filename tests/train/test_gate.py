@@ -9,8 +9,8 @@ import pytest
 from sesami_help import CLASSES, draw, picture, tiny_file
 
 from napari_sesami.models import add_lora, load_prompt_model, save_adapter
-from napari_sesami.models._adapters import describe
-from napari_sesami.models._lora import net_of, pairs
+from napari_sesami.models.adapters import describe
+from napari_sesami.models.lora import net_of, pairs
 from napari_sesami.scan import Scan
 from napari_sesami.train import (
     LabelledSet,
@@ -22,8 +22,8 @@ from napari_sesami.train import (
     read_set,
     write_set,
 )
-from napari_sesami.train._clicks import Score
-from napari_sesami.train._gate import clicks_needed, compare, targets
+from napari_sesami.train.sesami.clicks import Score
+from napari_sesami.train.sesami.gate import clicks_needed, compare, targets
 
 
 def score(group: str, one: float, three: float, box: float) -> Score:

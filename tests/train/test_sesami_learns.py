@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sesami.synth import FAMILIES
+from napari_sesami.lab.scenes import FAMILIES
 from napari_sesami.train import LabelledSet, RunConfig, cut_picture, write_set
-from napari_sesami.train._gate import by_class, examine, overall
-from napari_sesami.train._sesami import Sesami, SesamiConfig
+from napari_sesami.train.sesami.gate import by_class, examine, overall
+from napari_sesami.train.sesami.recipe import Sesami, SesamiConfig
 
 FAMILY, STEPS = "wire_bond", 60
 

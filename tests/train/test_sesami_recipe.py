@@ -10,12 +10,12 @@ import torch
 from sesami_help import batch_of, picture, recipe, tiny_file
 
 from napari_sesami.models import load_prompt_model, read_card
-from napari_sesami.prompt._render import SURE
+from napari_sesami.prompt.render import SURE
 from napari_sesami.train import RunConfig, TrainError, Verdict
-from napari_sesami.train._labelled import regions_of
-from napari_sesami.train._sesami import ADAPTER, SesamiConfig
-from napari_sesami.train._sesami_prompts import first_prompts
-from napari_sesami.train._sesami_views import Examples, balanced, partial_mask
+from napari_sesami.train.sesami.pictures import regions_of
+from napari_sesami.train.sesami.prompts import first_prompts
+from napari_sesami.train.sesami.recipe import ADAPTER, SesamiConfig
+from napari_sesami.train.sesami.views import Examples, balanced, partial_mask
 
 
 def drawn(**options):
@@ -219,7 +219,7 @@ def test_options_that_cannot_be_are_told(tmp_path):
     with pytest.raises(TrainError, match="did you mean “rank”"):
         RunConfig.from_toml('[run]\nrecipe = "sesami"\n[sesami]\nrnk = 4\n')
     with pytest.raises(TrainError, match="no labelled pictures"):
-        from napari_sesami.train._sesami import Sesami
+        from napari_sesami.train.sesami.recipe import Sesami
 
         own = SesamiConfig(model=str(tiny_file("nano", tmp_path)))
         Sesami(RunConfig("sesami", recipe_options=own), tmp_path / "empty").prepare(

@@ -8,10 +8,16 @@ import pytest
 import torch
 from sesami_help import draw, picture
 
+from napari_sesami.lab.tables.rival import Rival, RivalSettings
+from napari_sesami.lab.tables.table1 import (
+    _answered,
+    lines,
+    real_folds,
+    specimen,
+    table,
+)
 from napari_sesami.train import TrainError
-from napari_sesami.train._gate import Target
-from napari_sesami.train._rival import Rival, RivalSettings
-from napari_sesami.train._table1 import _answered, lines, real_folds, specimen, table
+from napari_sesami.train.sesami.gate import Target
 
 
 def row(module, image, base, adapter, rival=0.5, fold="set-0"):

@@ -9,10 +9,10 @@ from pathlib import Path
 from accelerate import PartialState
 from engine_help import begin, work
 
-from napari_sesami.train._control import Control
-from napari_sesami.train._engine import Engine
-from napari_sesami.train._report import Report
-from napari_sesami.train._run_folder import RunFolder
+from napari_sesami.train.engine.engine import Engine
+from napari_sesami.train.run.folder import RunFolder
+from napari_sesami.train.run.orders import Control
+from napari_sesami.train.run.report import Report
 
 
 def main(root: Path) -> None:

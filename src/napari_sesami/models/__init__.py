@@ -6,24 +6,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_sesami.models import _catalog as catalog
-    from napari_sesami.models._adapters import (
+    from napari_sesami.models import catalog
+    from napari_sesami.models.adapters import (
         AdapterCard,
         read_card,
         save_adapter,
         use_adapter,
     )
-    from napari_sesami.models._device import (
+    from napari_sesami.models.device import (
         Cancelled,
         DeviceChoice,
         cancellable,
         check_cancelled,
         choose_device,
     )
-    from napari_sesami.models._load import load_prompt_model, load_token_encoder
-    from napari_sesami.models._lora import add_lora, remove_lora
-    from napari_sesami.models._sam import SamModel, build_tiny_sam
-    from napari_sesami.models._types import (
+    from napari_sesami.models.load import load_prompt_model, load_token_encoder
+    from napari_sesami.models.lora import add_lora, remove_lora
+    from napari_sesami.models.sam.model import SamModel, build_tiny_sam
+    from napari_sesami.models.types import (
         Embedding,
         ModelError,
         PromptModel,
@@ -54,32 +54,32 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AdapterCard": "_adapters",
-    "add_lora": "_lora",
-    "read_card": "_adapters",
-    "remove_lora": "_lora",
-    "save_adapter": "_adapters",
-    "use_adapter": "_adapters",
-    "Cancelled": "_device",
-    "cancellable": "_device",
-    "check_cancelled": "_device",
-    "DeviceChoice": "_device",
-    "Embedding": "_types",
-    "ModelError": "_types",
-    "PromptModel": "_types",
-    "SamModel": "_sam",
-    "TokenEncoder": "_types",
-    "build_tiny_sam": "_sam",
-    "choose_device": "_device",
-    "load_prompt_model": "_load",
-    "load_token_encoder": "_load",
+    "AdapterCard": "adapters",
+    "add_lora": "lora",
+    "read_card": "adapters",
+    "remove_lora": "lora",
+    "save_adapter": "adapters",
+    "use_adapter": "adapters",
+    "Cancelled": "device",
+    "cancellable": "device",
+    "check_cancelled": "device",
+    "DeviceChoice": "device",
+    "Embedding": "types",
+    "ModelError": "types",
+    "PromptModel": "types",
+    "SamModel": "sam.model",
+    "TokenEncoder": "types",
+    "build_tiny_sam": "sam.model",
+    "choose_device": "device",
+    "load_prompt_model": "load",
+    "load_token_encoder": "load",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name on first use: most of them bring torch along."""
     if name == "catalog":
-        return import_module("napari_sesami.models._catalog")
+        return import_module("napari_sesami.models.catalog")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"napari_sesami.models.{_HOMES[name]}"), name)

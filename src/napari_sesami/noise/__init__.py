@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_sesami.noise._base import (
+    from napari_sesami.noise.base import (
         Chain,
         Effect,
         Group,
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         displace_labels,
         warp,
     )
-    from napari_sesami.noise._detector import (
+    from napari_sesami.noise.detector import (
         CompoundPoisson,
         DarkCurrent,
         Gain,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         Scintillator,
         ShotNoise,
     )
-    from napari_sesami.noise._optics import (
+    from napari_sesami.noise.optics import (
         Background,
         Blur,
         Charging,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         LineBanding,
         ScanJitter,
     )
-    from napari_sesami.noise._post import (
+    from napari_sesami.noise.post import (
         Compression,
         Contrast,
         DataBar,
@@ -47,20 +47,20 @@ if TYPE_CHECKING:
         ScaleBar,
         Sharpen,
     )
-    from napari_sesami.noise._recipes import (
+    from napari_sesami.noise.recipes import (
         GROUPS,
         random_chain,
     )
-    from napari_sesami.noise._sample import (
+    from napari_sesami.noise.sample import (
         Contamination,
         Curtaining,
         Deformation,
         ThicknessWedge,
     )
-    from napari_sesami.noise._tomograph import (
+    from napari_sesami.noise.tomograph import (
         Tomograph,
     )
-    from napari_sesami.noise._xrm import (
+    from napari_sesami.noise.xrm import (
         BeamHardening,
         CountingNoise,
         Rings,
@@ -110,15 +110,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "_base": "Chain Effect Group Noised NoiseError displace_labels warp",
-    "_detector": "CompoundPoisson DarkCurrent Gain HotPixels ReadOut Scintillator "
+    "base": "Chain Effect Group Noised NoiseError displace_labels warp",
+    "detector": "CompoundPoisson DarkCurrent Gain HotPixels ReadOut Scintillator "
     "ShotNoise",
-    "_optics": "Background Blur Charging Drift EdgeBloom LineBanding ScanJitter",
-    "_post": "Compression Contrast DataBar Gamma Quantise ScaleBar Sharpen",
-    "_recipes": "GROUPS random_chain",
-    "_sample": "Contamination Curtaining Deformation ThicknessWedge",
-    "_tomograph": "Tomograph",
-    "_xrm": "BeamHardening CountingNoise Rings SourceDrift",
+    "optics": "Background Blur Charging Drift EdgeBloom LineBanding ScanJitter",
+    "post": "Compression Contrast DataBar Gamma Quantise ScaleBar Sharpen",
+    "recipes": "GROUPS random_chain",
+    "sample": "Contamination Curtaining Deformation ThicknessWedge",
+    "tomograph": "Tomograph",
+    "xrm": "BeamHardening CountingNoise Rings SourceDrift",
 }
 _WHERE = {name: home for home, names in _HOMES.items() for name in names.split()}
 

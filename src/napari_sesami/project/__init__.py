@@ -1,6 +1,6 @@
 """Project: the folder ``*.sesami`` with scans, classes, labels and their history."""
 
-from napari_sesami.project._changes import (
+from napari_sesami.project.changes import (
     LAYERS,
     AnswerChange,
     BBox,
@@ -11,34 +11,30 @@ from napari_sesami.project._changes import (
     Step,
     box_of,
 )
-from napari_sesami.project._classes import (
+from napari_sesami.project.classes import (
     MAX_CLASSES,
     ClassChange,
     ClassEntry,
     ClassTable,
     default_color,
 )
-from napari_sesami.project._entries import ScanEntry
-from napari_sesami.project._errors import (
+from napari_sesami.project.errors import (
     ClassError,
     ProjectError,
     ProjectLocked,
     SaveError,
     ScanMoved,
 )
-from napari_sesami.project._journal import Record
-from napari_sesami.project._peek import peek
-from napari_sesami.project._planes import PlaneArray, PlaneStore
-from napari_sesami.project._project import Project
-from napari_sesami.project._work import Work
-from napari_sesami.project._worklist import IDLE, STATES, WorkItem, WorkList
-from napari_sesami.project._worktime import Times
+from napari_sesami.project.journal import Record
+from napari_sesami.project.peek import peek
+from napari_sesami.project.planes import PlaneArray, PlaneStore
+from napari_sesami.project.project import Project
+from napari_sesami.project.scan_entries import ScanEntry
+from napari_sesami.project.scan_labels import Work
 
 __all__ = [
-    "IDLE",
     "LAYERS",
     "MAX_CLASSES",
-    "STATES",
     "AnswerChange",
     "BBox",
     "Change",
@@ -59,10 +55,7 @@ __all__ = [
     "ScanMoved",
     "SizeChange",
     "Step",
-    "Times",
     "Work",
-    "WorkItem",
-    "WorkList",
     "box_of",
     "default_color",
     "peek",

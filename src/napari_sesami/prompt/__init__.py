@@ -5,20 +5,20 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from napari_sesami.prompt._errors import PromptError
-from napari_sesami.prompt._mask import Mask
-from napari_sesami.prompt._prompt import Prompt, Stroke, polygon_mask
+from napari_sesami.prompt.errors import PromptError
+from napari_sesami.prompt.mask import Mask
+from napari_sesami.prompt.prompts import Prompt, Stroke, polygon_mask
 
 if TYPE_CHECKING:
     from napari_sesami.models import Cancelled
-    from napari_sesami.prompt._alike import Match, find_alike
-    from napari_sesami.prompt._automatic import Candidates, Filters, find_everything
-    from napari_sesami.prompt._between import between, interpolate_masks
-    from napari_sesami.prompt._embeddings import EmbeddingStore
-    from napari_sesami.prompt._predictor import Predictor
-    from napari_sesami.prompt._propagate import Step, Stops, propagate
-    from napari_sesami.prompt._snap import snap_to_edges
-    from napari_sesami.prompt._view import View
+    from napari_sesami.prompt.alike import Match, find_alike
+    from napari_sesami.prompt.embeddings import EmbeddingStore
+    from napari_sesami.prompt.everything import Candidates, Filters, find_everything
+    from napari_sesami.prompt.interpolation import between, interpolate_masks
+    from napari_sesami.prompt.predictor import Predictor
+    from napari_sesami.prompt.propagation import Step, Stops, propagate
+    from napari_sesami.prompt.snap import snap_to_edges
+    from napari_sesami.prompt.view import View
 
 __all__ = [
     "Cancelled",
@@ -44,21 +44,21 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Candidates": "napari_sesami.prompt._automatic",
-    "Filters": "napari_sesami.prompt._automatic",
-    "Match": "napari_sesami.prompt._alike",
-    "Step": "napari_sesami.prompt._propagate",
-    "Stops": "napari_sesami.prompt._propagate",
-    "between": "napari_sesami.prompt._between",
-    "find_alike": "napari_sesami.prompt._alike",
-    "find_everything": "napari_sesami.prompt._automatic",
-    "interpolate_masks": "napari_sesami.prompt._between",
-    "propagate": "napari_sesami.prompt._propagate",
-    "snap_to_edges": "napari_sesami.prompt._snap",
+    "Candidates": "napari_sesami.prompt.everything",
+    "Filters": "napari_sesami.prompt.everything",
+    "Match": "napari_sesami.prompt.alike",
+    "Step": "napari_sesami.prompt.propagation",
+    "Stops": "napari_sesami.prompt.propagation",
+    "between": "napari_sesami.prompt.interpolation",
+    "find_alike": "napari_sesami.prompt.alike",
+    "find_everything": "napari_sesami.prompt.everything",
+    "interpolate_masks": "napari_sesami.prompt.interpolation",
+    "propagate": "napari_sesami.prompt.propagation",
+    "snap_to_edges": "napari_sesami.prompt.snap",
     "Cancelled": "napari_sesami.models",
-    "EmbeddingStore": "napari_sesami.prompt._embeddings",
-    "Predictor": "napari_sesami.prompt._predictor",
-    "View": "napari_sesami.prompt._view",
+    "EmbeddingStore": "napari_sesami.prompt.embeddings",
+    "Predictor": "napari_sesami.prompt.predictor",
+    "View": "napari_sesami.prompt.view",
 }
 
 

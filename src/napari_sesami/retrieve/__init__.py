@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_sesami.retrieve._bank import Bank, RetrieveError, Rows, touched_rows
-    from napari_sesami.retrieve._bankfile import (
+    from napari_sesami.retrieve.bank import Bank, RetrieveError, Rows, touched_rows
+    from napari_sesami.retrieve.bank_file import (
         BankCard,
         BankClass,
         BankFile,
@@ -16,51 +16,51 @@ if TYPE_CHECKING:
         load_bank,
         save_bank,
     )
-    from napari_sesami.retrieve._condense import CAP
-    from napari_sesami.retrieve._evidence import PixelSamples
-    from napari_sesami.retrieve._explain import Reason, choose_zoom, why, worth
-    from napari_sesami.retrieve._labelled import Labelled
-    from napari_sesami.retrieve._overlap import Overlapping, overlapping
-    from napari_sesami.retrieve._published import retrieve, to_pixels
-    from napari_sesami.retrieve._repeats import Repeats, find_repeats, transfer_labels
-    from napari_sesami.retrieve._retriever import Retriever
-    from napari_sesami.retrieve._store import PartialStore, TokenStore
-    from napari_sesami.retrieve._votes import Temper
-    from napari_sesami.retrieve._ways import WAYS, Settings, Way
+    from napari_sesami.retrieve.condense import CAP
+    from napari_sesami.retrieve.explain import Reason, choose_zoom, why, worth
+    from napari_sesami.retrieve.methods import WAYS, Settings, Way
+    from napari_sesami.retrieve.overlap import Overlapping, overlapping
+    from napari_sesami.retrieve.pixel_forest import PixelSamples
+    from napari_sesami.retrieve.plane_labels import Labelled
+    from napari_sesami.retrieve.published import retrieve, to_pixels
+    from napari_sesami.retrieve.repeats import Repeats, find_repeats, transfer_labels
+    from napari_sesami.retrieve.retriever import Retriever
+    from napari_sesami.retrieve.token_store import PartialStore, TokenStore
+    from napari_sesami.retrieve.voting import Temper
 
 _HOMES = {
-    "Bank": "_bank",
-    "RetrieveError": "_bank",
-    "Rows": "_bank",
-    "touched_rows": "_bank",
-    "BankCard": "_bankfile",
-    "BankClass": "_bankfile",
-    "BankFile": "_bankfile",
-    "CAP": "_condense",
-    "combine": "_bankfile",
-    "fitting_zoom": "_bankfile",
-    "load_bank": "_bankfile",
-    "save_bank": "_bankfile",
-    "PixelSamples": "_evidence",
-    "Reason": "_explain",
-    "choose_zoom": "_explain",
-    "why": "_explain",
-    "worth": "_explain",
-    "retrieve": "_published",
-    "to_pixels": "_published",
-    "Labelled": "_labelled",
-    "Overlapping": "_overlap",
-    "overlapping": "_overlap",
-    "Repeats": "_repeats",
-    "find_repeats": "_repeats",
-    "transfer_labels": "_repeats",
-    "Retriever": "_retriever",
-    "PartialStore": "_store",
-    "TokenStore": "_store",
-    "Settings": "_ways",
-    "Temper": "_votes",
-    "WAYS": "_ways",
-    "Way": "_ways",
+    "Bank": "bank",
+    "RetrieveError": "bank",
+    "Rows": "bank",
+    "touched_rows": "bank",
+    "BankCard": "bank_file",
+    "BankClass": "bank_file",
+    "BankFile": "bank_file",
+    "CAP": "condense",
+    "combine": "bank_file",
+    "fitting_zoom": "bank_file",
+    "load_bank": "bank_file",
+    "save_bank": "bank_file",
+    "PixelSamples": "pixel_forest",
+    "Reason": "explain",
+    "choose_zoom": "explain",
+    "why": "explain",
+    "worth": "explain",
+    "retrieve": "published",
+    "to_pixels": "published",
+    "Labelled": "plane_labels",
+    "Overlapping": "overlap",
+    "overlapping": "overlap",
+    "Repeats": "repeats",
+    "find_repeats": "repeats",
+    "transfer_labels": "repeats",
+    "Retriever": "retriever",
+    "PartialStore": "token_store",
+    "TokenStore": "token_store",
+    "Settings": "methods",
+    "Temper": "voting",
+    "WAYS": "methods",
+    "Way": "methods",
 }
 __all__ = [
     "CAP",

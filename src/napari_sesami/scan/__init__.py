@@ -5,19 +5,26 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from napari_sesami.scan._errors import ScanError
-from napari_sesami.scan._normalise import Normalisation, luminance
-from napari_sesami.scan._open import (
+from napari_sesami.scan.errors import ScanError
+from napari_sesami.scan.normalise import Normalisation, luminance
+from napari_sesami.scan.open import (
     ImageInfo,
     list_images,
     open_scan,
     readable_extensions,
 )
-from napari_sesami.scan._scan import Scan
-from napari_sesami.scan._units import LENGTHS, parse_unit, readable
+from napari_sesami.scan.scan import Scan
+from napari_sesami.scan.units import LENGTHS, parse_unit, readable
 
 if TYPE_CHECKING:
-    from napari_sesami.scan._coco import (
+    from napari_sesami.scan.databar import find_data_bar
+    from napari_sesami.scan.samples import (
+        ClassSpec,
+        SampleData,
+        list_samples,
+        load_sample,
+    )
+    from napari_sesami.scan.writers.coco import (
         CocoImage,
         CocoMask,
         load_classes,
@@ -25,14 +32,7 @@ if TYPE_CHECKING:
         save_classes,
         save_coco,
     )
-    from napari_sesami.scan._databar import find_data_bar
-    from napari_sesami.scan._samples import (
-        ClassSpec,
-        SampleData,
-        list_samples,
-        load_sample,
-    )
-    from napari_sesami.scan._write import save_channels, save_labels, save_map
+    from napari_sesami.scan.writers.labels import save_channels, save_labels, save_map
 
 __all__ = [
     "LENGTHS",
@@ -63,20 +63,20 @@ __all__ = [
 ]
 
 _LATER = {
-    "CocoImage": "_coco",
-    "CocoMask": "_coco",
-    "find_data_bar": "_databar",
-    "ClassSpec": "_samples",
-    "SampleData": "_samples",
-    "list_samples": "_samples",
-    "load_sample": "_samples",
-    "load_classes": "_coco",
-    "load_coco": "_coco",
-    "save_classes": "_coco",
-    "save_coco": "_coco",
-    "save_channels": "_write",
-    "save_labels": "_write",
-    "save_map": "_write",
+    "CocoImage": "writers.coco",
+    "CocoMask": "writers.coco",
+    "find_data_bar": "databar",
+    "ClassSpec": "samples",
+    "SampleData": "samples",
+    "list_samples": "samples",
+    "load_sample": "samples",
+    "load_classes": "writers.coco",
+    "load_coco": "writers.coco",
+    "save_classes": "writers.coco",
+    "save_coco": "writers.coco",
+    "save_channels": "writers.labels",
+    "save_labels": "writers.labels",
+    "save_map": "writers.labels",
 }
 
 

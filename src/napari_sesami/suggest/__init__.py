@@ -1,15 +1,15 @@
 """Where to label next: uncertainty, rareness, novelty, and the regions to ask about."""
 
-from napari_sesami.suggest._candidates import Candidates, PlaneMaps
-from napari_sesami.suggest._control import (
+from napari_sesami.suggest.candidates import Candidates, PlaneMaps
+from napari_sesami.suggest.control import (
     Point,
     Saved,
     clicks_saved,
     control_slices,
     stop_advice,
 )
-from napari_sesami.suggest._gather import gather
-from napari_sesami.suggest._regions import (
+from napari_sesami.suggest.from_maps import gather
+from napari_sesami.suggest.regions import (
     Cost,
     Kind,
     Query,
@@ -23,7 +23,7 @@ from napari_sesami.suggest._regions import (
     stratified,
     superpixels,
 )
-from napari_sesami.suggest._scores import (
+from napari_sesami.suggest.scores import (
     Mix,
     Scores,
     SuggestError,
@@ -39,7 +39,7 @@ from napari_sesami.suggest._scores import (
     unview,
     views,
 )
-from napari_sesami.suggest._strategies import STRATEGIES, Chosen, State, Strategy
+from napari_sesami.suggest.strategies import STRATEGIES, Chosen, State, Strategy
 
 __all__ = [
     "STRATEGIES",

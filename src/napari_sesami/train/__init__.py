@@ -6,26 +6,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_sesami.train._config import RunConfig
-    from napari_sesami.train._errors import TrainError
-    from napari_sesami.train._evaluate import evaluate_command
-    from napari_sesami.train._gate import Verdict, judge
-    from napari_sesami.train._holdout import assemble
-    from napari_sesami.train._labelled import (
-        LabelledSet,
-        Picture,
-        cut_picture,
-        read_set,
-        write_set,
-    )
-    from napari_sesami.train._recipe import RECIPES, Recipe, recipe_class
-    from napari_sesami.train._supervise import (
+    from napari_sesami.train.config import RunConfig
+    from napari_sesami.train.errors import TrainError
+    from napari_sesami.train.recipe import RECIPES, Recipe, recipe_class
+    from napari_sesami.train.run.runs import (
         Estimate,
         Run,
         Runs,
         Status,
         estimate,
         start_run,
+    )
+    from napari_sesami.train.sesami.gate import Verdict, judge
+    from napari_sesami.train.sesami.holdout import assemble
+    from napari_sesami.train.sesami.pictures import (
+        LabelledSet,
+        Picture,
+        cut_picture,
+        read_set,
+        write_set,
     )
 
 __all__ = [
@@ -43,7 +42,6 @@ __all__ = [
     "assemble",
     "cut_picture",
     "estimate",
-    "evaluate_command",
     "judge",
     "read_set",
     "recipe_class",
@@ -52,27 +50,25 @@ __all__ = [
 ]
 
 _HOMES = {
-    "evaluate_command": "_evaluate",
-    "LabelledSet": "_labelled",
-    "Picture": "_labelled",
-    "cut_picture": "_labelled",
-    "read_set": "_labelled",
-    "write_set": "_labelled",
-    "assemble": "_holdout",
-    "Verdict": "_gate",
-    "judge": "_gate",
-    "estimate": "_supervise",
-    "recipe_class": "_recipe",
-    "Recipe": "_recipe",
-    "RECIPES": "_recipe",
-    "RunConfig": "_config",
-    "TrainError": "_errors",
-    "Estimate": "_supervise",
-    "Run": "_supervise",
-    "Runs": "_supervise",
-    "Status": "_supervise",
-    "start_run": "_supervise",
-    "train_command": "_foundation",
+    "LabelledSet": "sesami.pictures",
+    "Picture": "sesami.pictures",
+    "cut_picture": "sesami.pictures",
+    "read_set": "sesami.pictures",
+    "write_set": "sesami.pictures",
+    "assemble": "sesami.holdout",
+    "Verdict": "sesami.gate",
+    "judge": "sesami.gate",
+    "estimate": "run.runs",
+    "recipe_class": "recipe",
+    "Recipe": "recipe",
+    "RECIPES": "recipe",
+    "RunConfig": "config",
+    "TrainError": "errors",
+    "Estimate": "run.runs",
+    "Run": "run.runs",
+    "Runs": "run.runs",
+    "Status": "run.runs",
+    "start_run": "run.runs",
 }
 
 

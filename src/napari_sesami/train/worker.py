@@ -18,12 +18,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_sesami.train import _process
-from napari_sesami.train._control import Control
-from napari_sesami.train._ladder import ATTEMPT, Ladder, attempt
-from napari_sesami.train._report import Report
-from napari_sesami.train._run_folder import RunFolder
-from napari_sesami.train._story import ENDINGS, Ending
+from napari_sesami.train.engine.fallback import ATTEMPT, Ladder, attempt
+from napari_sesami.train.run import process
+from napari_sesami.train.run.folder import RunFolder
+from napari_sesami.train.run.orders import Control
+from napari_sesami.train.run.report import Report
+from napari_sesami.train.run.story import ENDINGS, Ending
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,7 +124,7 @@ def _trouble(folder: RunFolder) -> str:
 def _train(folder: RunFolder, report: Report, control: Control) -> Ending | None:
     """Run the engine; None if a fresh process must go on."""
     # here, since it takes seconds: the heart beats and orders are heard already
-    from napari_sesami.train._engine import Again, Engine
+    from napari_sesami.train.engine.engine import Again, Engine
 
     try:
         return Engine(folder, report, control).run()
@@ -170,12 +170,12 @@ def _be_modest(folder: RunFolder, *, keep: bool) -> None:
     """Leave a core and the right of way to windows."""
     import torch
 
-    _process.step_back()
+    process.step_back()
     if folder.config.device != "cpu" and torch.cuda.is_available():
         return
     ladder = Ladder.read(folder.ladder)
     given = int(os.environ.get("OMP_NUM_THREADS", "0") or 0)
-    threads = ladder.threads or given or max(1, _process.cores() - 1)
+    threads = ladder.threads or given or max(1, process.cores() - 1)
     torch.set_num_threads(threads)
     if keep and ladder.threads is None:
         with suppress(OSError):  # a full disk; the last digit is not worth the run
@@ -186,7 +186,7 @@ def _try(folder: RunFolder, args: argparse.Namespace) -> int:
     """Take a few steps at the real shapes, print what they cost, keep nothing."""
     report = Report(folder, first=True, keep=False)
     _be_modest(folder, keep=False)
-    from napari_sesami.train._dry import trial
+    from napari_sesami.train.run.dry import trial
 
     facts: dict[str, Any] | None = trial(folder, report, args.micro)
     if facts is not None and "smaller" in facts:

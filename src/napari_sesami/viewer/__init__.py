@@ -8,27 +8,27 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from napari_sesami._triton import keep_triton_out
+from napari_sesami.common.triton import keep_triton_out
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer._demo import run_demo
-    from napari_sesami.viewer._desk import Desk, desk_of
-    from napari_sesami.viewer._link import Link, attach
-    from napari_sesami.viewer._spatial import spatial_kwargs
-    from napari_sesami.viewer._work import Work
+    from napari_sesami.viewer.app.binding import Link, attach
+    from napari_sesami.viewer.app.demo import run_demo
+    from napari_sesami.viewer.app.jobs import Work
+    from napari_sesami.viewer.app.workspace import Desk, desk_of
+    from napari_sesami.viewer.layers.spatial import spatial_kwargs
 
 keep_triton_out()
 
 __all__ = ["Desk", "Link", "Work", "attach", "desk_of", "run_demo", "spatial_kwargs"]
 
 _HOMES = {
-    "Desk": "_desk",
-    "Link": "_link",
-    "Work": "_work",
-    "attach": "_link",
-    "desk_of": "_desk",
-    "run_demo": "_demo",
-    "spatial_kwargs": "_spatial",
+    "Desk": "app.workspace",
+    "Link": "app.binding",
+    "Work": "app.jobs",
+    "attach": "app.binding",
+    "desk_of": "app.workspace",
+    "run_demo": "app.demo",
+    "spatial_kwargs": "layers.spatial",
 }
 
 

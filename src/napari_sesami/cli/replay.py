@@ -1,0 +1,191 @@
+"""`sesami replay`: repeat the prompts and commits of a project, with no window.
+
+With the same model the labels come out the same; with another one they show what it
+would have made of the same clicks.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sesami.prompt import between, propagate
+from napari_sesami.session import Session
+from napari_sesami.session.draft import snapped, stored_mask
+from napari_sesami.session.reopen import asked_of, is_filled
+
+if TYPE_CHECKING:
+    import argparse
+
+    from napari_sesami.prompt import Mask
+    from napari_sesami.session import Asked, CommittedObject
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """The labels that came out, and how many differ from those in the project."""
+
+    name: str
+    session: Session
+    differing: int
+    objects: int
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Replay every scan of a project and write its labels."""
+    from napari_sesami.project import Project
+    from napari_sesami.scan import save_labels
+
+    out = arguments.out or arguments.project.with_suffix(".replay")
+    with Project.open(arguments.project, read_only=True) as project:
+        for entry in project.scans:
+            done = replay(Session.open(project, entry.key), arguments.model)
+            path = Path(out) / f"{done.name}.ome.tif"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            session = done.session
+            save_labels(session.labels, path, session.scan, list(session.classes))
+            same = f"{done.differing} pixels differ" if done.differing else "the same"
+            print(f"{path}: {done.objects} objects, {same}")
+    return 0
+
+
+def replay(old: Session, model: str | Path | Any = None) -> Replayed:
+    """Repeat what was committed in a session, in the same order, in a new one.
+
+    What was painted into the labels by hand has no prompts; it is taken over.
+    """
+    wish = model if model is not None else old.model
+    new = Session(old.scan, model=wish)
+    for entry in old.classes:
+        _same_class(new, entry)
+    _take_hand_work(old, new)
+    for target in sorted(old.objects.values(), key=lambda o: o.order):
+        _repeat(old, new, target)
+    _take_hand_work(old, new)
+    differing = sum(
+        int(np.count_nonzero(old.labels_plane(p) != new.labels_plane(p)))
+        for p in {*old.planes_with("labels"), *new.planes_with("labels")}
+    )
+    return Replayed(old.scan.name, new, differing, len(old.objects))
+
+
+def _same_class(new: Session, entry: Any) -> None:
+    """Give the new session the class under the same id; ids may have gaps."""
+    while True:
+        added = new.classes.add(f"gap before {entry.name}", entry.color)
+        if added.id == entry.id:
+            new.classes.rename(added.id, entry.name)
+            return
+        new.classes.remove(added.id)
+
+
+def _take_hand_work(old: Session, new: Session) -> None:
+    """Copy labels that belong to no object."""
+    for plane in old.planes_with("labels"):
+        labels = old.labels_plane(plane)
+        hand = (labels > 0) & (old.objects_plane(plane) == 0)
+        if hand.any():
+            merged = np.where(hand, labels, new.labels_plane(plane))
+            new.write_labels(merged, plane)
+
+
+def _repeat(old: Session, new: Session, target: CommittedObject) -> None:
+    """Commit an object again: prompted planes first, then those that follow them."""
+    again = _Again(old, new, target)
+    id_: int | None = None
+    for plane in sorted(target.parts, key=lambda p: _rank(target, p)):
+        part = target.parts[plane]
+        mask = again.make(plane)
+        if mask is None or mask.empty:
+            print(
+                f"sesami: object {target.id} is not found in plane {plane} any more.",
+                file=sys.stderr,
+            )
+            continue
+        id_ = new.commit(
+            mask,
+            target.class_id,
+            plane,
+            overlap=part.overlap,
+            instance=target.instance,
+            object_id=id_,
+            prompts=dict(part.prompts or {}),
+        ).id
+
+
+def _rank(target: CommittedObject, plane: int) -> tuple[int, int]:
+    """Prompted planes, then followed ones from near to far, then those between."""
+    part = target.parts[plane]
+    if not is_filled(part):
+        return 0, plane
+    if "between" in (part.prompts or {}):
+        return 2, plane
+    steps, at = 0, plane
+    while at in target.parts and "followed" in (target.parts[at].prompts or {}):
+        at, steps = int((target.parts[at].prompts or {})["followed"]), steps + 1
+    return 1, steps
+
+
+class _Again:
+    """Makes the masks of one object again, plane by plane."""
+
+    def __init__(self, old: Session, new: Session, target: CommittedObject) -> None:
+        self.old, self.new, self.target = old, new, target
+        self.masks: dict[int, Mask] = {}
+        self.heads: dict[int, Asked] = {}
+
+    def make(self, plane: int) -> Mask | None:
+        """Make the mask of a plane; None if the object is not found there."""
+        mask = self._make(plane)
+        if mask is not None:
+            self.masks[plane] = mask
+        return mask
+
+    def _make(self, plane: int) -> Mask | None:
+        part, scan = self.target.parts[plane], self.new.scan
+        how = dict(part.prompts or {})
+        if "followed" in how:
+            last = self._as_it_was(int(how["followed"]), int(how.get("prompts", -1)))
+            return self._follow(last, plane)
+        if "between" in how:
+            made = how.get("prompts", (-1, -1))
+            ends = zip(how["between"], made, strict=True)
+            first, last = (self._as_it_was(int(p), int(n)) for p, n in ends)
+            if first is None or last is None:
+                return None
+            return between(first, last)[plane - first.plane - 1]
+        box, crop = self.old.object_mask(self.target.id, plane)
+        stored = stored_mask(box, crop, scan.plane_shape, plane, part.score or 0.0)
+        head = self.heads[plane] = asked_of(part, stored)
+        if head.answer is not None:  # no model made it
+            return stored
+        mask = head.solve(self.new.predictor, scan, plane)
+        return snapped(mask, scan, int(how.get("snap", 0)))
+
+    def _as_it_was(self, plane: int, prompts: int) -> Mask | None:
+        """Give the mask of a plane when it had so many prompts; -1 is the last."""
+        head, final = self.heads.get(plane), self.masks.get(plane)
+        count = 0 if head is None else len(head.chain)
+        if head is None or prompts in (-1, count):
+            return final
+        if prompts == 0:
+            first = head.chain[0]
+            return first.where if first.kind == "mask" else final
+        for _ in range(count - prompts):
+            assert head.before is not None
+            head = head.before
+        snap = int((self.target.parts[plane].prompts or {}).get("snap", 0))
+        return (
+            final if head.answer is None else snapped(head.answer, self.new.scan, snap)
+        )
+
+    def _follow(self, last: Mask | None, plane: int) -> Mask | None:
+        """Take the one step from the neighbouring plane that was taken then."""
+        if last is None or last.empty:
+            return None
+        step = next(propagate(self.new.predictor, self.new.scan, last, plane))
+        return None if step.ended else step.mask

@@ -1,0 +1,1 @@
+"""TEM cross-sections: FinFETs, nanosheets, DRAM, NAND, wiring."""

@@ -1,0 +1,1 @@
+"""SEM defect review: one place at low and at high magnification."""

@@ -1,0 +1,1 @@
+"""Endless random scenes for training."""

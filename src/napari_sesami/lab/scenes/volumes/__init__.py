@@ -1,0 +1,1 @@
+"""XRM volumes of stacked memory."""

@@ -1,0 +1,1 @@
+"""Colour images of wire bonds, as an optical inspection sees them."""

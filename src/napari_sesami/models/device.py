@@ -1,0 +1,90 @@
+"""Which device a model runs on, and why, in words for people."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_sesami.models.types import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@dataclass(frozen=True)
+class DeviceChoice:
+    """A device (`"cpu"`, `"cuda"`, `"cuda:1"`, `"mps"`) and the reason for it."""
+
+    name: str
+    reason: str
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether half precision and fused attention pay there."""
+        return self.name.startswith("cuda")
+
+
+def choose_device(wish: str = "auto") -> DeviceChoice:
+    """Take the wish if the machine can fulfil it; `"auto"` takes a GPU if it works."""
+    import torch
+
+    if wish == "auto":
+        usable, reason = _try_cuda()
+        return DeviceChoice("cuda" if usable else "cpu", reason)
+    try:
+        device = torch.device(wish)
+    except RuntimeError as error:
+        raise ModelError(
+            f"“{wish}” is no device; use auto, cpu, cuda, cuda:1 or mps."
+        ) from error
+    if device.type == "cuda":
+        usable, reason = _try_cuda(device.index or 0)
+        if not usable:
+            raise ModelError(f"The device “{wish}” cannot be used: {reason} Use cpu.")
+        return DeviceChoice(wish, reason)
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ModelError("The device “mps” needs a Mac with an Apple GPU; use cpu.")
+    return DeviceChoice(wish, "It was asked for.")
+
+
+def _try_cuda(index: int = 0) -> tuple[bool, str]:
+    """Run one small sum on the GPU: a driver that is present may still not work."""
+    import torch
+
+    if torch.version.cuda is None and torch.version.hip is None:
+        return False, "The installed torch is built for the CPU only."
+    if not torch.cuda.is_available():
+        return False, "torch supports CUDA, but finds no usable GPU or driver."
+    if index >= torch.cuda.device_count():
+        return False, f"There are only {torch.cuda.device_count()} GPUs."
+    try:
+        torch.ones(2, device=f"cuda:{index}").sum().item()
+    except RuntimeError as error:
+        return False, f"The GPU does not answer ({str(error).splitlines()[0]})."
+    return True, f"{torch.cuda.get_device_name(index)} works."
+
+
+class Cancelled(Exception):
+    """The user asked to stop, and it has been done."""
+
+
+_stop: ContextVar[Callable[[], bool] | None] = ContextVar("stop", default=None)
+
+
+@contextmanager
+def cancellable(stop: Callable[[], bool] | None) -> Iterator[None]:
+    """Within it, long computations of this thread end soon after `stop()` is true."""
+    token = _stop.set(stop)
+    try:
+        yield
+    finally:
+        _stop.reset(token)
+
+
+def check_cancelled() -> None:
+    """Raise `Cancelled` if the surrounding `cancellable` says so."""
+    stop = _stop.get()
+    if stop is not None and stop():
+        raise Cancelled("Stopped as asked.")

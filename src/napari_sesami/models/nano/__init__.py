@@ -1,0 +1,1 @@
+"""sesami-nano, the bundled model."""

@@ -1,0 +1,1 @@
+"""Segment Anything models and their encoder, made faster."""

@@ -1,0 +1,99 @@
+"""What a project reads and writes, and the sentence when the disk refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from napari_sesami.common.disk import (
+    FORBIDDEN,
+    FULL,
+    sync_folder,
+    write_all,
+    write_atomic,
+)
+from napari_sesami.project.errors import ProjectError, SaveError
+
+__all__ = [
+    "FORBIDDEN",
+    "FULL",
+    "copy_tree",
+    "read_json",
+    "remove_leftovers",
+    "saying",
+    "sentence",
+    "sync_folder",
+    "write_all",
+    "write_atomic",
+    "write_json",
+]
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def sentence(error: OSError, path: Path) -> str:
+    """Say in one sentence why `path` could not be written and what to do."""
+    if error.errno in FULL:
+        return (
+            f"The disk with {path} is full; everything is still here in memory: free "
+            "some space and save again."
+        )
+    if error.errno in FORBIDDEN:
+        return (
+            f"{path} is read-only for you; everything is still here in memory: save "
+            "into another folder, or ask for write access and save again."
+        )
+    return (
+        f"{path} could not be written ({error.strerror or error}); everything is still "
+        "here in memory: check the disk and save again."
+    )
+
+
+@contextmanager
+def saying(path: Path) -> Iterator[None]:
+    """Turn what the operating system says about `path` into a `SaveError`."""
+    try:
+        yield
+    except OSError as error:
+        raise SaveError(sentence(error, path)) from error
+
+
+def write_json(path: Path, value: Any, *, previous: Path | None = None) -> None:
+    """Write JSON atomically; with `previous`, keep what stood there before."""
+    data = json.dumps(value, indent=1, ensure_ascii=False).encode()
+    if previous is not None and path.exists():
+        write_atomic(previous, path.read_bytes())
+    write_atomic(path, data)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; anything else is a `ProjectError` that names the file."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (ValueError, OSError) as error:
+        raise ProjectError(f"{path} cannot be read ({error}).") from error
+    if not isinstance(value, dict):
+        raise ProjectError(f"{path} holds no JSON object; it is not ours or damaged.")
+    return value
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """Copy a folder without journals, and without its write protection."""
+    for path in source.rglob("*"):
+        new = target / path.relative_to(source)
+        if path.is_dir():
+            new.mkdir(parents=True, exist_ok=True)
+        elif not path.match("journal-*.log") and not path.match(".*.tmp"):
+            new.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, new)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete temporary files that a killed process left behind."""
+    for path in folder.glob(".*.tmp"):
+        with suppress(OSError):
+            path.unlink()

@@ -1,0 +1,190 @@
+"""Find all like this one: from one object to every place that looks like it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage, signal
+
+from napari_sesami.models import cancellable, check_cancelled
+from napari_sesami.prompt.errors import PromptError
+from napari_sesami.prompt.everything import without_duplicates
+from napari_sesami.prompt.view import View
+from napari_sesami.scan.tiles import TilePlan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from napari_sesami.prompt.mask import Mask
+    from napari_sesami.prompt.predictor import Predictor
+    from napari_sesami.scan import Scan
+
+OVERLAP = 64  # pixels that neighbouring views share
+
+
+@dataclass(frozen=True)
+class Match:
+    """An object that looks like the one asked for; 1 is the same."""
+
+    mask: Mask
+    likeness: float
+
+
+def find_alike(
+    predictor: Predictor,
+    scan: Scan,
+    like: Mask,
+    plane: int | None = None,
+    *,
+    least: float = 0.6,
+    most: int = 2000,
+    progress: Callable[[int, int], None] | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> list[Match]:
+    """Find objects whose tokens and shape look like those of `like`, best first.
+
+    Parameters
+    ----------
+    predictor, scan
+        What is asked, and where.
+    like
+        The object to look for; itself is among the matches.
+    plane
+        Where to look; by default where the object is.
+    least
+        Smallest mean cosine of the tokens, relative to the plane's own background.
+    most
+        How many matches at the most.
+    progress, cancel
+        `progress(done, all)` counts views read, then matches outlined.
+    """
+    if like.empty:
+        raise PromptError("There is no object to look for; click one first.")
+    here = like.plane if plane is None else plane
+    tokens, cell = token_map(predictor, scan, like.plane, progress, cancel)
+    template, weight, corner = _template(tokens, like, cell)
+    if here != like.plane:
+        tokens, cell = token_map(predictor, scan, here, progress, cancel)
+    likeness = match(tokens, template, weight)
+    places = _peaks(likeness, template.shape[:2], least, most)
+    if not len(places):
+        return []
+    offset = np.array(corner) * cell
+    boxes, scores = [], []
+    h, w = like.shape
+    for row, column in places:
+        move = np.array([row, column]) * cell - offset
+        box = np.array(like.bbox, float) + np.tile(move, 2)
+        if (box[:2] >= -cell).all() and box[2] <= h + cell and box[3] <= w + cell:
+            boxes.append(np.clip(box, 0, [h, w, h, w]))
+            scores.append(float(likeness[row, column]))
+    if not boxes:
+        return []
+    masks = predictor.predict_many(
+        scan,
+        here,
+        boxes=np.array(boxes),
+        multimask=False,
+        cancel=cancel,
+        progress=progress,
+    )
+    found = {
+        id(m): Match(m, s * _same_size(m, like))
+        for m, s in zip(masks, scores, strict=True)
+        if not m.empty
+    }
+    unique = without_duplicates([m.mask for m in found.values()], 0.5)
+    matches = [found[id(m)] for m in unique]
+    return sorted(matches, key=lambda m: -m.likeness)
+
+
+def token_map(
+    predictor: Predictor,
+    scan: Scan,
+    plane: int,
+    progress: Callable[[int, int], None] | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> tuple[NDArray[np.float32], int]:
+    """Unit-length tokens (h, w, D) of a plane, and the side of their cells in pixels.
+
+    Read from the same embeddings that answer prompts; models without dense tokens give
+    their image embedding instead, on coarser cells.
+    """
+    shape, tile = scan.plane_shape, predictor.model.tile
+    align = min(16, tile)
+    overlap = min(OVERLAP, tile - align) // align * align
+    plan = TilePlan.of(shape, tile=tile, overlap=overlap, align=align)
+    out: NDArray[np.float32] | None = None
+    cell = 4
+    for i in range(len(plan)):
+        ys, xs = plan[i]
+        view = View((ys.start, xs.start, ys.stop, xs.stop))
+        with cancellable(cancel):
+            check_cancelled()
+            emb = predictor.embed(scan, plane, view)
+        cell = 4 if emb.tokens is not None else 16
+        dense = (emb.image if emb.tokens is None else emb.tokens)[0].float().cpu()
+        part = dense.permute(1, 2, 0).numpy()
+        if out is None:
+            size = [-(-n // cell) for n in shape]
+            out = np.zeros((*size, part.shape[-1]), np.float32)
+        plan.place(out, part, i, cell)
+        if progress is not None:
+            progress(i + 1, len(plan))
+    assert out is not None  # a plan has at least one tile
+    out -= out.mean((0, 1))  # what all of the plane shares says nothing
+    norm = np.linalg.norm(out, axis=-1, keepdims=True)
+    return out / np.maximum(norm, 1e-9), cell
+
+
+def match(
+    tokens: NDArray[np.float32],
+    template: NDArray[np.float32],
+    weight: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Weighted mean cosine of a template at every place, (h − th + 1, w − tw + 1)."""
+    if tokens.shape[0] < template.shape[0] or tokens.shape[1] < template.shape[1]:
+        return np.zeros((0, 0), np.float32)
+    weighted = template * weight[..., None]
+    total = sum(
+        signal.fftconvolve(tokens[..., d], weighted[::-1, ::-1, d], mode="valid")
+        for d in range(tokens.shape[-1])
+    )
+    return np.asarray(total / weight.sum(), np.float32)
+
+
+def _template(
+    tokens: NDArray[np.float32], like: Mask, cell: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], tuple[int, int]]:
+    """Tokens of the object and a rim around it, weights, and the upper left cell."""
+    y0, x0, y1, x1 = like.bbox
+    rim = max(1, round(0.15 * max(y1 - y0, x1 - x0) / cell))
+    r0, c0 = max(0, y0 // cell - rim), max(0, x0 // cell - rim)
+    r1 = min(tokens.shape[0], -(-y1 // cell) + rim)
+    c1 = min(tokens.shape[1], -(-x1 // cell) + rim)
+    inside = like.window((r0 * cell, c0 * cell, r1 * cell, c1 * cell))
+    share = inside.reshape(r1 - r0, cell, c1 - c0, cell).mean((1, 3))
+    # the surroundings count half: they hold the outline, but neighbours vary
+    weight = np.maximum(share, 0.5 * share.mean()).astype(np.float32)
+    return tokens[r0:r1, c0:c1], weight, (r0, c0)
+
+
+def _peaks(
+    likeness: NDArray[np.float32], size: tuple[int, ...], least: float, most: int
+) -> NDArray[np.int64]:
+    if not likeness.size:
+        return np.zeros((0, 2), np.int64)
+    window = tuple(max(3, n // 2 | 1) for n in size)
+    top = likeness == ndimage.maximum_filter(likeness, window)
+    at = np.argwhere(top & (likeness >= least))
+    order = np.argsort(-likeness[at[:, 0], at[:, 1]], kind="stable")
+    return at[order[:most]]
+
+
+def _same_size(mask: Mask, like: Mask) -> float:
+    """1 for the same area, falling to a half for twice or half of it."""
+    return min(mask.area, like.area) / max(mask.area, like.area, 1)

@@ -1,0 +1,225 @@
+"""Why a pixel got its class, what a stroke is worth, at which scale to read a scan."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sesami.retrieve.bank import UNLABELLED, RetrieveError, Rows, touched_rows
+from napari_sesami.retrieve.upsample import nothing
+from napari_sesami.retrieve.voting import shares, tune
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_sesami.retrieve.retriever import Retriever
+    from napari_sesami.retrieve.token_store import TokenStore
+    from napari_sesami.retrieve.upsample import Check
+    from napari_sesami.retrieve.voting import Temper
+
+ZOOMS = (1.0, 0.5, 2.0)
+PART = 1000  # rows whose similarities to all others are in memory at a time
+BETTER = 0.02  # another zoom must win by so much: native pixels are the safe choice
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One labelled patch that spoke for a pixel.
+
+    `bbox` is (y0, x0, y1, x1) in pixels of `plane`; `share` is its part of all votes
+    that the pixel got, so the reasons of a pixel tell how much they explain.
+    """
+
+    stroke: int
+    class_id: int
+    plane: int
+    bbox: tuple[int, int, int, int]
+    similarity: float
+    share: float
+
+
+def why(
+    retriever: Retriever, plane: int, y: float, x: float, n: int = 3
+) -> list[Reason]:
+    """The n labelled patches that decided the pixel (y, x) of a plane."""
+    tokens = retriever.store.plane(plane)
+    if tokens is None:
+        raise RetrieveError("The tokens of this plane are not computed yet.")
+    rows = retriever.bank.rows()
+    if len(rows) == 0:
+        raise RetrieveError("Nothing is labelled yet: there is no reason to show.")
+    patch = retriever.store.patch
+    cell = tokens[
+        min(int(y) // patch, tokens.shape[0] - 1),
+        min(int(x) // patch, tokens.shape[1] - 1),
+    ]
+    similarity = rows.tokens @ cell
+    temper = retriever.temper
+    weight = np.exp((similarity - 1) / temper.tau) * rows.coverage**temper.alpha
+    weight /= max(float(weight.sum()), 1e-300)
+    best = np.argsort(-weight, kind="stable")[:n]
+    return [_reason(rows, int(i), similarity, weight, patch) for i in best]
+
+
+def _reason(
+    rows: Rows,
+    i: int,
+    similarity: NDArray[np.float32],
+    weight: NDArray[np.float64],
+    patch: int,
+) -> Reason:
+    labelled = rows.patches[i][rows.patches[i] != UNLABELLED]
+    plane, row, column = (int(v) for v in rows.where[i])
+    y, x = row * patch, column * patch
+    return Reason(
+        stroke=int(rows.stroke[i]),
+        class_id=int(np.bincount(labelled).argmax()),
+        plane=plane,
+        bbox=(y, x, y + patch, x + patch),
+        similarity=float(similarity[i]),
+        share=float(weight[i]),
+    )
+
+
+def worth(retriever: Retriever, check: Check = nothing) -> dict[int, float]:
+    """What each stroke adds to the others: the fall of their left-out score without it.
+
+    Negative: the other strokes are told apart better without it, so look at it again.
+    A stroke that is the only one of its class cannot be judged and gets NaN. `check` is
+    called before each stroke; what it raises ends the work.
+    """
+    rows = retriever.bank.rows()
+    if len(rows) == 0:
+        return {}
+    judge = _Judge(rows, retriever.bank.n_classes, retriever.temper, check)
+    out: dict[int, float] = {}
+    for stroke, own in judge.strokes():
+        check()
+        out[stroke] = judge.worth(own)
+    return out
+
+
+class _Judge:
+    """Left-out scores with and without a stroke; nothing is counted twice.
+
+    Votes are sums: without a stroke they are what they were, less its own.
+    """
+
+    def __init__(self, rows: Rows, n: int, temper: Temper, check: Check) -> None:
+        self._rows, self._temper = rows, temper
+        self._said = shares(rows, n, temper)
+        self._truth = rows.counts(n).argmax(1)
+        self._carries = rows.counts(n) > 0
+        order = np.argsort(rows.stroke, kind="stable")
+        names, starts = np.unique(rows.stroke[order], return_index=True)
+        self._own = dict(zip(names.tolist(), np.split(order, starts[1:]), strict=True))
+        self._holders = sum(self._carries[own].any(0) for own in self._own.values())
+        # what the other strokes say, per row: in all, and as votes
+        self._mass = np.tile(self._said.sum(0), (len(rows), 1))
+        self._votes = np.empty_like(self._mass)
+        for own in self._own.values():
+            self._mass[own] -= self._said[own].sum(0)
+        for start in range(0, len(rows), PART):
+            check()
+            part = slice(start, start + PART)
+            kernel = self._kernel(rows.tokens[part], rows.tokens)
+            kernel *= rows.stroke[part, None] != rows.stroke
+            self._votes[part] = kernel @ self._said
+
+    def strokes(self) -> list[tuple[int, NDArray[np.int64]]]:
+        """Each stroke with the places of its rows."""
+        return list(self._own.items())
+
+    def worth(self, own: NDArray[np.int64]) -> float:
+        """Score of the other strokes' rows with this one, less that without it."""
+        if (self._carries[own].any(0) & (self._holders < 2)).any():
+            return math.nan
+        others = np.ones(len(self._rows), bool)
+        others[own] = False
+        delta = self._kernel(self._rows.tokens, self._rows.tokens[own])
+        votes = np.maximum(self._votes - delta @ self._said[own], 0)
+        mass = self._mass - self._said[own].sum(0)
+        mass[mass < 1e-9] = 0
+        with_it = self._score(self._votes, self._mass, others)
+        return with_it - self._score(votes, mass, others)
+
+    def _kernel(
+        self, a: NDArray[np.float32], b: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        kernel: NDArray[np.float32] = np.exp((a @ b.T - 1) / self._temper.tau)
+        return kernel
+
+    def _score(
+        self,
+        votes: NDArray[np.float64],
+        mass: NDArray[np.float64],
+        asked: NDArray[np.bool_],
+    ) -> float:
+        """As `left_out_score`."""
+        at = np.arange(len(votes))
+        asked = asked & (mass[at, self._truth] > 0)
+        if not asked.any():
+            return math.nan
+        weight = np.where(mass > 0, np.maximum(mass, 1e-12) ** -self._temper.gamma, 0)
+        scaled = votes * weight
+        p = scaled[at, self._truth] / np.maximum(scaled.sum(1), 1e-300)
+        said, groups = np.log(np.clip(p, 1e-3, 1))[asked], self._truth[asked]
+        sums = np.bincount(groups, said)
+        counts = np.bincount(groups)
+        return float(np.exp((sums[counts > 0] / counts[counts > 0]).mean()))
+
+
+def choose_zoom(
+    make_store: Callable[[float], TokenStore],
+    strokes: Sequence[tuple[int, NDArray[np.uint8], NDArray[np.int64]]],
+    zooms: Sequence[float] = ZOOMS,
+) -> tuple[float, dict[float, float]]:
+    """The scale at which left-out strokes are told apart best.
+
+    Parameters
+    ----------
+    make_store
+        Gives a token store for a zoom.
+    strokes
+        (plane, classes (H, W), owners (H, W)) for each painted plane.
+    zooms
+        Candidates; the first is kept unless another wins clearly.
+
+    Returns
+    -------
+    tuple
+        The zoom, and the left-out score of each candidate (NaN: cannot be judged).
+    """
+    n_classes = max((int(s.max(initial=0)) for _, s, _ in strokes), default=0)
+    scores: dict[float, float] = {}
+    for zoom in zooms:
+        store = make_store(zoom)
+        parts = [rows for plane in strokes if len(rows := _rows_of(store, *plane))]
+        scores[zoom] = tune(Rows.join(parts), n_classes)[1] if parts else math.nan
+    best = zooms[0]
+    for zoom in zooms[1:]:
+        floor = scores[best] + BETTER if not math.isnan(scores[best]) else -math.inf
+        if scores[zoom] > floor:
+            best = zoom
+    return best, scores
+
+
+def _rows_of(
+    store: TokenStore,
+    plane: int,
+    strokes: NDArray[np.uint8],
+    owners: NDArray[np.int64],
+) -> Rows:
+    tokens = store.plane(plane)
+    if tokens is None:
+        raise RetrieveError("The tokens of this plane are not computed yet.")
+    parts = [
+        touched_rows(np.where(owners == s, strokes, 0), tokens, plane, int(s))
+        for s in np.unique(owners[strokes > 0])
+    ]
+    return Rows.join(parts) if parts else Rows.empty(store.encoder.dim, store.patch)

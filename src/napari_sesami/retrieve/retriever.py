@@ -1,0 +1,397 @@
+"""Retriever: strokes in, labels out, kept up to date by differences."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sesami.retrieve.bank import (
+    Bank,
+    RetrieveError,
+    Rows,
+    StrokeLayer,
+    differing_strokes,
+    fitted,
+    only_strokes,
+    rows_by_stroke,
+    same,
+)
+from napari_sesami.retrieve.methods import (
+    Settings,
+    Way,
+    check_way,
+    choose,
+    pixel_shares,
+    token_shares,
+)
+from napari_sesami.retrieve.pixel_features import at_pixels, spaced
+from napari_sesami.retrieve.pixel_forest import Evidence, joined
+from napari_sesami.retrieve.plane_labels import Labelled
+from napari_sesami.retrieve.upsample import (
+    Guide,
+    nothing,
+    quick_labels,
+    upsample,
+)
+from napari_sesami.retrieve.voting import (
+    Temper,
+    balanced,
+    best_similarity,
+    count_votes,
+    tune,
+    with_area,
+)
+from napari_sesami.retrieve.voting_rows import Voters
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from napari_sesami.retrieve.overlap import Choice
+    from napari_sesami.retrieve.pixel_forest import PixelSamples
+    from napari_sesami.retrieve.published import Method
+    from napari_sesami.retrieve.token_store import TokenStore
+    from napari_sesami.retrieve.upsample import Check
+
+
+KEPT = 2  # planes whose running votes stay in memory; others are counted again
+REACH = 3  # pixels over which a border may be moved to an edge of the image
+ELSEWHERE = -1
+"""Plane of rows that come from another scan."""
+
+
+@dataclass
+class _Sum:
+    """Running votes of one plane, and how similar each token is to anything labelled.
+
+    A maximum cannot be taken back: after a stroke went, `best` is None until asked for.
+    """
+
+    votes: NDArray[np.float64]
+    best: NDArray[np.float32] | None = None
+
+
+class Retriever:
+    """Turns the strokes of a scan into labels of any plane.
+
+    Parameters
+    ----------
+    store
+        The scan's tokens.
+    n_classes
+        How many class ids there are; it may grow.
+    """
+
+    def __init__(self, store: TokenStore, n_classes: int) -> None:
+        self.store = store
+        self.bank = Bank(store.encoder.dim, store.patch)
+        self.temper = Temper()
+        self.voters = Voters(self.bank)
+        self._settings: dict[Way, tuple[int, Settings]] = {}
+        self.overlap_choices: dict[Way, tuple[int, Choice]] = {}
+        self._n_classes = n_classes
+        self._sums: OrderedDict[int, _Sum] = OrderedDict()
+        self.evidence = Evidence(store)
+        self._guide: tuple[int, Guide] | None = None
+        self._strokes: dict[tuple[int, int], StrokeLayer] = {}
+
+    @property
+    def n_classes(self) -> int:
+        """How many class ids there are."""
+        return self._n_classes
+
+    @property
+    def painted(self) -> set[int]:
+        """Planes that hold strokes."""
+        return {plane for plane, _ in self._strokes}
+
+    def set_strokes(
+        self,
+        plane: int,
+        strokes: NDArray[Any],
+        owners: NDArray[np.int64],
+        below: tuple[NDArray[Any], NDArray[np.int64]] | None = None,
+    ) -> list[int]:
+        """Take over a plane's strokes; only what changed is learned or unlearned.
+
+        Parameters
+        ----------
+        plane
+            Number of the plane.
+        strokes
+            (H, W): 0 nothing, k class k.
+        owners
+            (H, W): the stroke that painted each pixel.
+        below
+            Strokes and owners that others were painted over; other owners than above.
+
+        Returns
+        -------
+        list of int
+            The strokes that were learned, changed or forgotten.
+        """
+        tokens = self.tokens(plane)
+        nothing = Rows.empty(tokens.shape[2], self.store.patch)
+        changed = []
+        for level, layer in enumerate(((strokes, owners), below)):
+            before = self._strokes.get((plane, level))
+            if layer is None and before is None:
+                continue
+            now = layer or (np.zeros_like(strokes), np.zeros_like(owners))
+            names = differing_strokes(before, now)
+            self._strokes[plane, level] = now
+            if not now[0].any():
+                del self._strokes[plane, level]
+            self._n_classes = max(self._n_classes, int(now[0].max(initial=0)))
+            mine = only_strokes(now, names) if before else now[0]
+            found = rows_by_stroke(mine, now[1], tokens, plane) if len(names) else {}
+            changed += [
+                int(name)
+                for name in names
+                if self._replace(int(name), plane, found.get(int(name), nothing))
+            ]
+        return changed
+
+    def _replace(self, stroke: int, plane: int, rows: Rows) -> bool:
+        """Put a stroke's rows of one plane; add and subtract their votes."""
+        before = self.bank.strokes.get(stroke)
+        if before is not None:
+            elsewhere = before.take(before.where[:, 0] != plane)
+            if len(elsewhere):
+                rows = Rows.join([elsewhere, rows])
+            if same(before, rows):
+                return False
+        self._vote(stroke, before, -1)
+        self.bank.put(stroke, rows)
+        self.voters.changed(stroke)
+        self._vote(stroke, rows, +1)
+        return True
+
+    def teach(
+        self, rows: Rows, n_classes: int, pixels: PixelSamples | None = None
+    ) -> None:
+        """Add rows that were labelled on another scan; they belong to no plane here.
+
+        `pixels` are its stroked pixels, if they have the size of those here.
+        """
+        self._n_classes = max(self._n_classes, n_classes)
+        start = min((s for s, _ in self.bank), default=0)
+        start = min(start, 0) - 1
+        for i, stroke in enumerate(np.unique(rows.stroke)):
+            own = rows.take(rows.stroke == stroke)
+            name = start - i  # names below zero are foreign
+            where = own.where.copy()
+            where[:, 0] = ELSEWHERE
+            patches = fitted(own.patches, self.store.patch)
+            names = np.full(len(own), name, np.int64)
+            moved = Rows(own.tokens, patches, where, names)
+            self.bank.put(name, moved)
+            self.voters.changed(name)
+            self._vote(name, moved, +1)
+        if pixels is not None:
+            known = np.unique(rows.stroke)
+            pixels = pixels.take(np.isin(pixels.stroke, known))
+            names = start - np.searchsorted(known, pixels.stroke)
+            self.evidence.teach(replace(pixels, stroke=names))
+
+    def samples(self, check: Check = nothing) -> PixelSamples:
+        """The stroked pixels that are learned from."""
+        return self.evidence.samples(self._strokes, self.bank.off, check)
+
+    def switch(self, stroke: int, on: bool) -> None:
+        """Let a stroke speak or be silent, without forgetting it."""
+        if stroke not in self.bank.strokes:
+            raise RetrieveError(f"There is no stroke {stroke} in the bank.")
+        if on == (stroke not in self.bank.off):
+            return
+        rows = self.bank.strokes[stroke]
+        if on:
+            self.bank.off.discard(stroke)
+            self._vote(stroke, rows, +1)
+        else:
+            self._vote(stroke, rows, -1)
+            self.bank.off.add(stroke)
+        self.voters.switched()
+
+    def tune(self) -> float:
+        """Choose the temperature from the strokes; returns its left-out score."""
+        temper, score = tune(self.bank.rows(), self._n_classes)
+        if temper != self.temper:
+            self.temper = temper
+            self._sums.clear()
+        return score
+
+    def condense(self, check: Check = nothing) -> None:
+        """Let a selection vote if the bank is large; the bank keeps every row."""
+        if self.voters.condense(self._n_classes, self.temper, check):
+            self._sums.clear()
+
+    def settings(self, way: Way) -> Settings:
+        """How a published way is used, chosen from the strokes."""
+        known = self._settings.get(way)
+        if known is None or known[0] != self.voters.version:
+            if way == "ours" or len(self.voters.rows()) == 0:
+                raise RetrieveError(
+                    "Nothing is labelled yet: paint a stroke of each class first."
+                )
+            found = choose(self.voters.rows(), self._n_classes, way)
+            known = self._settings[way] = (self.voters.version, found)
+        return known[1]
+
+    def segment(
+        self,
+        plane: int,
+        *,
+        refine: bool = True,
+        way: Way = "ours",
+        check: Check = nothing,
+    ) -> Labelled:
+        """Label every pixel of a plane from all strokes, wherever they were painted.
+
+        A published way is as published: it is not refined. `check` is called now and
+        then while it works; what it raises ends the work.
+        """
+        check_way(way)
+        if way != "ours":
+            return self._published(plane, way, check)
+        votes, total = self._probability(plane)
+        best = self._best(plane, total)
+        shape, patch = self.store.scan.plane_shape, self.store.patch
+        if refine:
+            pixels = self._refine(plane, votes, check)
+        else:
+            pixels = upsample(with_area(votes), shape, patch)
+        labels = self._unmasked((pixels.argmax(-1) + 1).astype(np.uint8))
+        novelty = upsample((1 - best)[..., None], shape, patch)[..., 0]
+        return Labelled(labels, pixels, np.clip(novelty, 0, 2))
+
+    def quick(self, plane: int, way: Way = "ours") -> NDArray[np.uint8]:
+        """Class ids (H, W) as of ``segment(plane, refine=False)``, and nothing else.
+
+        Of a published way that carries mask patches over, their histograms are shown.
+        """
+        check_way(way)
+        if way == "ours":
+            probability = with_area(self._probability(plane)[0])
+        else:
+            how, rows = self.settings(way), self.voters.rows()
+            tokens = self.tokens(plane)
+            probability = token_shares(tokens, rows, self._n_classes, way, how)
+        shape, patch = self.store.scan.plane_shape, self.store.patch
+        return self._unmasked(quick_labels(probability, shape, patch))
+
+    def forget(self, plane: int) -> None:
+        """Drop what is remembered of a plane; it is counted again when asked for."""
+        self._sums.pop(plane, None)
+
+    def _probability(self, plane: int) -> tuple[NDArray[np.float32], _Sum]:
+        """Probabilities (h, w, C) of the tokens of a plane."""
+        if len(self.voters.rows()) == 0:
+            raise RetrieveError(
+                "Nothing is labelled yet: paint a stroke of each class first."
+            )
+        total = self._sum(plane)
+        mass = self.voters.mass(self._n_classes, self.temper)
+        return balanced(total.votes, mass, self.temper), total
+
+    def _published(self, plane: int, way: Method, check: Check) -> Labelled:
+        how, rows, tokens = self.settings(way), self.voters.rows(), self.tokens(plane)
+        shape, n = self.store.scan.plane_shape, self._n_classes
+        pixels = pixel_shares(tokens, rows, n, way, how, shape, check)
+        flat, grid = self._flat(plane)
+        best = best_similarity(flat, rows).reshape(*grid, 1)
+        novelty = upsample(1 - best, shape, self.store.patch)[..., 0]
+        labels = self._unmasked((pixels.argmax(-1) + 1).astype(np.uint8))
+        return Labelled(labels, pixels, np.clip(novelty, 0, 2))
+
+    def _unmasked(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Nothing is said of data bars."""
+        if self.store.scan.ignore is not None:
+            labels[self.store.scan.ignore] = 0
+        return labels
+
+    def _refine(
+        self, plane: int, votes: NDArray[np.float32], check: Check
+    ) -> NDArray[np.float32]:
+        """Probabilities (H, W, C): votes and pixels together, along image edges."""
+        shape, step = self.store.scan.plane_shape, self.store.patch
+        painted, off = self._strokes, self.bank.off
+        version, n = self.voters.version, votes.shape[-1]
+        said = self.evidence.decide(plane, painted, off, n, version, check)
+        if said is not None:
+            rows, columns = (spaced(side, self.evidence.step) for side in shape)
+            y, x = np.meshgrid(rows, columns, indexing="ij")
+            there = at_pixels(votes.transpose(2, 0, 1), step, y.ravel(), x.ravel())
+            votes, step = joined(said, there.reshape(said.shape)), self.evidence.step
+        pixels = upsample(with_area(votes), shape, step)
+        guide = self._guide_of(plane)
+        for c in range(n):
+            check()
+            pixels[..., c] = guide.filter(pixels[..., c])
+        np.clip(pixels, 0, 1, out=pixels)
+        pixels /= np.maximum(pixels.sum(-1, keepdims=True), 1e-6)
+        return pixels
+
+    def _guide_of(self, plane: int) -> Guide:
+        if self._guide is None or self._guide[0] != plane:
+            guide = Guide(self.store.scan.grey(plane), REACH, step=2)
+            self._guide = (plane, guide)
+        return self._guide[1]
+
+    def _sum(self, plane: int) -> _Sum:
+        """Running votes of a plane, counted afresh the first time it is asked for."""
+        total = self._sums.get(plane)
+        if total is None or total.votes.shape[-1] != self._n_classes:
+            tokens = self.tokens(plane)
+            total = _Sum(np.zeros((*tokens.shape[:2], self._n_classes)))
+            self._add(plane, total, self.voters.rows(), +1, fresh=True)
+            self._sums[plane] = total
+            while len(self._sums) > KEPT:
+                self._sums.popitem(last=False)
+        self._sums.move_to_end(plane)
+        return total
+
+    def _vote(self, stroke: int, rows: Rows | None, sign: int) -> None:
+        rows = None if rows is None else self.voters.of(stroke, rows)
+        if rows is None or len(rows) == 0 or stroke in self.bank.off:
+            return
+        for plane, total in list(self._sums.items()):
+            if total.votes.shape[-1] != self._n_classes:
+                del self._sums[plane]  # a class was added: counted afresh when needed
+            else:
+                self._add(plane, total, rows, sign)
+
+    def _add(
+        self, plane: int, total: _Sum, rows: Rows, sign: int, fresh: bool = False
+    ) -> None:
+        flat, shape = self._flat(plane)
+        votes, best = count_votes(flat, rows, self._n_classes, self.temper)
+        total.votes += sign * votes.reshape(total.votes.shape)
+        if fresh:
+            total.best = best.reshape(shape)
+        elif sign > 0 and total.best is not None:
+            total.best = np.maximum(total.best, best.reshape(shape))
+        else:
+            total.best = None
+
+    def _best(self, plane: int, total: _Sum) -> NDArray[np.float32]:
+        if total.best is None:
+            flat, shape = self._flat(plane)
+            total.best = best_similarity(flat, self.voters.rows()).reshape(shape)
+        return total.best
+
+    def tokens(self, plane: int) -> NDArray[np.float32]:
+        """Tokens (h, w, D) of a plane, which must have been computed."""
+        tokens = self.store.plane(plane)
+        if tokens is None:
+            raise RetrieveError("The tokens of this plane are not computed yet.")
+        return tokens
+
+    def _flat(self, plane: int) -> tuple[Tensor, tuple[int, int]]:
+        import torch
+
+        tokens = self.tokens(plane)
+        return torch.from_numpy(tokens.reshape(-1, tokens.shape[-1])), tokens.shape[:2]

@@ -1,0 +1,267 @@
+"""TokenStore: the tokens of a scan, computed once, kept in memory and on disk.
+
+Tokens are kept, not pixels' features: a plane of 2048² costs megabytes, not gigabytes.
+A file is named by everything that shaped its content, so a stale one is never found.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import tempfile
+from collections import OrderedDict
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sesami.scan.tiles import TilePlan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from napari_sesami.models import TokenEncoder
+    from napari_sesami.scan import Scan
+
+    Progress = Callable[[int, int], None]
+    Partly = Callable[[NDArray[np.float32], NDArray[np.bool_]], None]
+    Cancelled = Callable[[], bool]
+
+OVERLAP = 64  # view pixels shared by neighbouring tiles; the middle of it is the cut
+
+
+class TokenStore:
+    """Unit-length tokens (h, w, D) of any plane of one scan, by one encoder.
+
+    Parameters
+    ----------
+    scan, encoder
+        What is read, and by what.
+    zoom
+        The scale at which the scan is read: 0.5 halves it first, 2 doubles it.
+    folder
+        Where token files are kept; None keeps nothing on disk.
+    memory
+        Bytes of tokens kept in memory.
+
+    Attributes
+    ----------
+    trouble
+        One sentence if tokens could not be kept on disk, else nothing.
+    """
+
+    def __init__(
+        self,
+        scan: Scan,
+        encoder: TokenEncoder,
+        *,
+        zoom: float = 1.0,
+        folder: Path | None = None,
+        memory: int = 1 << 30,
+    ) -> None:
+        self.scan, self.encoder, self.zoom = scan, encoder, zoom
+        self._folder, self._memory = folder, memory
+        self.trouble = ""
+        self._planes: OrderedDict[int, NDArray[np.float32]] = OrderedDict()
+
+    @property
+    def patch(self) -> int:
+        """Side of one token's patch, in pixels of the scan."""
+        return max(1, round(self.encoder.stride / self.zoom))
+
+    @property
+    def key(self) -> str:
+        """Name of everything that the tokens depend on, the plane aside."""
+        rounding = "" if self.zoom == 1 else "/up"
+        parts = (
+            self.scan.content_hash,
+            self.scan.normalisation.key,
+            self.encoder.key,
+            f"{self.zoom:g}/{self.encoder.tile}/{OVERLAP}{rounding}",
+        )
+        return blake2b("|".join(parts).encode(), digest_size=12).hexdigest()
+
+    def ready(self, plane: int) -> bool:
+        """Whether `plane` will answer without the encoder."""
+        return plane in self._planes or (self._file(plane) or Path()).is_file()
+
+    def plane(
+        self,
+        index: int,
+        *,
+        near: tuple[float, float] | None = None,
+        progress: Progress | None = None,
+        partly: Partly | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> NDArray[np.float32] | None:
+        """Tokens (h, w, D) of a plane; None if `cancelled` said so on the way.
+
+        The tile around the pixel `near` is computed first, then outward. Each tile is
+        kept on disk until the plane is whole, so that a crash costs one tile. After
+        each, `partly` is shown the tokens so far and a mask (h, w) of those known.
+        """
+        tokens = self._planes.get(index)
+        if tokens is None:
+            tokens = self._load(index)
+        if tokens is None:
+            tokens = self._encode(index, near, progress, partly, cancelled)
+            if tokens is None:
+                return None
+            self._save(self._file(index), tokens)
+            self._drop_tiles(index)
+        self._remember(index, tokens)
+        return tokens
+
+    def _encode(
+        self,
+        index: int,
+        near: tuple[float, float] | None,
+        progress: Progress | None,
+        partly: Partly | None,
+        cancelled: Cancelled | None,
+    ) -> NDArray[np.float32] | None:
+        image = resized(self.scan.grey(index), self.zoom)
+        stride = self.encoder.stride
+        plan = self._plan(image.shape)
+        h, w = (-(-n // stride) for n in image.shape)
+        out = np.zeros((h, w, self.encoder.dim), np.float32)
+        known = np.zeros((h, w), bool)
+        middle = None if near is None else [k * self.zoom for k in near]
+        for done, i in enumerate(plan.order(middle), 1):
+            if cancelled is not None and cancelled():
+                return None
+            file = self._tile_file(index, i) if len(plan) > 1 else None
+            side = [-(-n // stride) for n in plan.size(i)]
+            tokens = self._read(file, (*side, self.encoder.dim))
+            if tokens is None:
+                tokens = self._encode_tile(plan.cut(image, i))
+                self._save(file, tokens)
+            plan.place(out, tokens, i, stride)
+            if partly is not None and done < len(plan):
+                plan.place(known, np.ones(side, bool), i, stride)
+                partly(out, known)
+            if progress is not None:
+                progress(done, len(plan))
+        return out
+
+    def _plan(self, shape: tuple[int, ...]) -> TilePlan:
+        stride = self.encoder.stride
+        tile = max(stride, self.encoder.tile // stride * stride)
+        overlap = min(OVERLAP, tile - stride) // stride * stride
+        return TilePlan.of(shape, tile=tile, overlap=overlap, align=stride)
+
+    def _encode_tile(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Tokens of one tile, rounded as on disk: the same before and after a crash."""
+        import torch
+
+        view = torch.from_numpy(np.ascontiguousarray(pixels))[None, None]
+        with torch.inference_mode():
+            found = self.encoder.encode(view.to(self.encoder.device), normalise=True)
+        tokens = found[0].permute(1, 2, 0).half().float().cpu()
+        return np.asarray(tokens.numpy())
+
+    def _remember(self, index: int, tokens: NDArray[np.float32]) -> None:
+        self._planes[index] = tokens
+        self._planes.move_to_end(index)
+        while (
+            len(self._planes) > 1
+            and sum(t.nbytes for t in self._planes.values()) > self._memory
+        ):
+            self._planes.popitem(last=False)
+
+    def _file(self, index: int) -> Path | None:
+        return (
+            None if self._folder is None else self._folder / self.key / f"{index}.npy"
+        )
+
+    def _tile_file(self, index: int, tile: int) -> Path | None:
+        file = self._file(index)
+        return None if file is None else file.with_suffix(".tiles") / f"{tile}.npy"
+
+    def _drop_tiles(self, index: int) -> None:
+        file = self._file(index)
+        if file is not None:
+            shutil.rmtree(file.with_suffix(".tiles"), ignore_errors=True)
+
+    def _load(self, index: int) -> NDArray[np.float32] | None:
+        sides = (math.ceil(n * self.zoom - 1e-6) for n in self.scan.plane_shape)
+        h, w = (-(-max(1, n) // self.encoder.stride) for n in sides)
+        return self._read(self._file(index), (h, w, self.encoder.dim))
+
+    def _read(
+        self, path: Path | None, shape: tuple[int, ...]
+    ) -> NDArray[np.float32] | None:
+        """Read tokens of this shape; anything else is computed again.
+
+        That is what a crash cut short, and what another version left behind.
+        """
+        if path is None or not path.is_file():
+            return None
+        try:
+            tokens = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            return None
+        good = tokens.shape == shape and tokens.dtype == np.float16
+        return tokens.astype(np.float32) if good else None
+
+    def _save(self, path: Path | None, tokens: NDArray[np.float32]) -> None:
+        """Write atomically; a full or read-only disk costs the cache, not the work."""
+        if path is None:
+            return
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    np.save(stream, tokens.astype(np.float16))
+                os.replace(name, path)
+            finally:
+                Path(name).unlink(missing_ok=True)
+        except OSError as error:
+            self._folder = None
+            self.trouble = (
+                f"Tokens cannot be kept on disk ({error.strerror or error}); they stay "
+                "in memory, and another session computes them again."
+            )
+
+
+class PartialStore(TokenStore):
+    """A store in which one plane is known in part only, and nothing is computed."""
+
+    def __init__(
+        self, whole: TokenStore, plane: int, tokens: NDArray[np.float32]
+    ) -> None:
+        super().__init__(whole.scan, whole.encoder, zoom=whole.zoom)
+        self._whole, self._partial = whole, (plane, tokens)
+
+    def ready(self, plane: int) -> bool:
+        """Whether anything is known of a plane."""
+        return plane == self._partial[0] or self._whole.ready(plane)
+
+    def plane(self, index: int, **_: object) -> NDArray[np.float32] | None:
+        """Tokens (h, w, D) as far as they are known; None if there are none."""
+        if index == self._partial[0]:
+            return self._partial[1]
+        return self._whole.plane(index) if self._whole.ready(index) else None
+
+
+def resized(image: NDArray[np.float32], zoom: float) -> NDArray[np.float32]:
+    """Scale a grey image; smaller by averaging areas, larger bilinearly."""
+    if zoom == 1:
+        return image
+    import torch
+
+    # rounded up, so that the last pixels still lie in a patch
+    size = [max(1, math.ceil(n * zoom - 1e-6)) for n in image.shape]
+    tensor = torch.from_numpy(np.ascontiguousarray(image))[None, None]
+    if zoom < 1:
+        scaled = torch.nn.functional.interpolate(tensor, size=size, mode="area")
+    else:
+        scaled = torch.nn.functional.interpolate(
+            tensor, size=size, mode="bilinear", align_corners=False
+        )
+    return scaled[0, 0].numpy()

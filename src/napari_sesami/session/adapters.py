@@ -1,0 +1,215 @@
+"""Which adapter answers prompts: switched, remembered in the project, rolled back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_sesami.session.document import SessionCore
+from napari_sesami.session.errors import SessionError
+
+if TYPE_CHECKING:
+    from napari_sesami.models import AdapterCard
+    from napari_sesami.project import Project
+
+MEMORY = "active.json"
+BASE = "sesami-nano"  # the model of a session that names none
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """An adapter that can be used, with what its file says.
+
+    Attributes
+    ----------
+    name, path
+        The name is that of the file.
+    card
+        Base, classes, metrics and so on.
+    active
+        Whether it answers prompts now.
+    """
+
+    name: str
+    path: Path
+    card: AdapterCard
+    active: bool = False
+
+
+def is_file_name(model: str | Path) -> bool:
+    """Whether a model is given as a file of weights, not by its name."""
+    return Path(model).suffix in (".safetensors", ".pth", ".pt")
+
+
+class SessionAdapters(SessionCore):
+    """Switches adapters of the prompt model; the base's weights are never changed."""
+
+    _model: Any
+    _predictor: Any
+    _adapter_memory: dict[str, dict[str, Any]] | None = None
+    _adapter_project: Project | None = None
+
+    @property
+    def model_name(self) -> str:
+        """What the prompt model is called; adapters are remembered for each."""
+        model = self._model
+        if model is None:
+            return BASE
+        if isinstance(model, str | Path):
+            return Path(model).stem if is_file_name(model) else str(model)
+        return str(model.name)
+
+    @property
+    def adapter(self) -> Path | None:
+        """The file of the adapter that answers prompts; None for the base alone."""
+        name = self._remembered()["active"]
+        return None if name is None else self._place(name)
+
+    @property
+    def adapter_name(self) -> str:
+        """Its name, empty for the base alone."""
+        path = self.adapter
+        return "" if path is None else path.stem
+
+    @property
+    def can_roll_back(self) -> bool:
+        """Whether another adapter, or none, was in use before."""
+        return bool(self._remembered()["before"])
+
+    def adapters(self) -> list[Adapter]:
+        """Adapters of the prompt model: those of the project, then the user's own.
+
+        Files that cannot be read, and adapters of other models, are passed over.
+        """
+        from napari_sesami.models import ModelError, read_card
+
+        active, found = self.adapter, []
+        for folder in self._adapter_folders():
+            for path in sorted(folder.glob("*.safetensors")):
+                try:
+                    card = read_card(path)
+                except ModelError:
+                    continue
+                if card.base == self.model_name:
+                    found.append(Adapter(path.stem, path, card, path == active))
+        return found
+
+    def use_adapter(self, adapter: str | Path | None) -> None:
+        """Answer prompts with an adapter from now on, or with the base alone (None).
+
+        Parameters
+        ----------
+        adapter
+            A name among `adapters()`, or a file.
+
+        Raises
+        ------
+        ModelError
+            The file is no adapter, or was trained on another model; nothing changed.
+        """
+        path = None if adapter is None else self._found(adapter)
+        told = self._remembered()
+        if path == self.adapter:
+            return
+        self._switch(path)
+        before = [*told["before"], told["active"]]
+        self._remember({"active": self._stored(path), "before": before})
+
+    def roll_back(self) -> None:
+        """Go back to the adapter, or the bare base, that was in use before."""
+        told = self._remembered()
+        if not told["before"]:
+            raise SessionError("There is no earlier adapter to go back to.")
+        *before, last = told["before"]
+        self._switch(None if last is None else self._place(last))
+        self._remember({"active": last, "before": before})
+
+    # --- inside
+
+    def _dressed(self, model: Any) -> Any:
+        """Give a model that was just loaded the adapter that is remembered for it."""
+        from napari_sesami.models import ModelError, use_adapter
+
+        path = self.adapter
+        if path is not None:
+            try:
+                use_adapter(model, path)
+            except ModelError as error:
+                self._remember({**self._remembered(), "active": None})
+                self.events.trouble.emit(
+                    f"Prompts are answered by the base model alone: {error}"
+                )
+        return model
+
+    def _switch(self, path: Path | None) -> None:
+        """Change the model that is loaded; one that is not yet is checked later."""
+        from napari_sesami.models import read_card, use_adapter
+
+        if self._predictor is not None:
+            use_adapter(self._predictor.model, path)
+        elif path is not None:
+            read_card(path)
+
+    def _found(self, adapter: str | Path) -> Path:
+        path = Path(adapter)
+        if path.suffix == ".safetensors":
+            return path.expanduser().absolute()
+        known = {entry.name: entry.path for entry in self.adapters()}
+        if str(adapter) not in known:
+            names = ", ".join(known) or "none yet"
+            raise SessionError(
+                f"There is no adapter “{adapter}” for {self.model_name}; there are: "
+                f"{names}."
+            )
+        return known[str(adapter)]
+
+    def _adapter_folders(self) -> list[Path]:
+        from napari_sesami.common.home import home
+
+        own = [] if self.project is None else [self.project.path / "adapters"]
+        return [*own, home() / "adapters"]
+
+    def _adapter_folder(self) -> Path:
+        """Where adapters of this session are kept."""
+        if self.project is not None and not self.project.read_only:
+            return self.project.folder("adapters")
+        folder = self._adapter_folders()[-1]
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _stored(self, path: Path | None) -> str | None:
+        """A path as it is remembered: by name inside the project."""
+        if path is None:
+            return None
+        inside = self.project is not None and path.parent == self._adapter_folders()[0]
+        return path.name if inside else str(path)
+
+    def _place(self, name: str) -> Path:
+        return self._adapter_folders()[0] / name  # a whole path stands for itself
+
+    def _remembered(self) -> dict[str, Any]:
+        """What is in use with this model, and what was before."""
+        if self._adapter_memory is None or self._adapter_project is not self.project:
+            read = None
+            if self.project is not None:
+                read = self.project.read_json("adapters", MEMORY)
+            # work that was only in memory moves into the project with all it uses
+            self._adapter_memory = dict(read or self._adapter_memory or {})
+            self._adapter_project = self.project
+            if read is None and self._adapter_memory:
+                self._write_memory()
+        nothing: dict[str, Any] = {"active": None, "before": []}
+        return {**nothing, **self._adapter_memory.get(self.model_name, {})}
+
+    def _remember(self, told: dict[str, Any]) -> None:
+        self._remembered()
+        memory = self._adapter_memory or {}
+        memory[self.model_name] = told
+        self._adapter_memory = memory
+        self._write_memory()
+
+    def _write_memory(self) -> None:
+        if self.project is not None and not self.project.read_only:
+            memory = self._adapter_memory or {}
+            self.project.write_json("adapters", MEMORY, memory)

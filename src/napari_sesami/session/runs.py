@@ -1,0 +1,287 @@
+"""Training from a session: what is labelled becomes a run, a run becomes an adapter."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import fields
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sesami.project import ProjectError, peek
+from napari_sesami.session.adapters import SessionAdapters, is_file_name
+from napari_sesami.session.errors import SessionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_sesami.project import Work
+    from napari_sesami.scan import Scan
+    from napari_sesami.train import (
+        Estimate,
+        LabelledSet,
+        Picture,
+        Run,
+        RunConfig,
+        Runs,
+        Verdict,
+    )
+
+RATES = {"sesami-nano": 1e-2}
+RATE = 5e-4  # of other models
+ADAPTER = "adapter.safetensors"
+MOST_PLANES = 48  # of one scan that are learnt from: neighbours look alike
+
+
+class SessionTraining(SessionAdapters):
+    """Starts runs, judges what they learnt, and puts it to use."""
+
+    _runs: Runs | None = None
+
+    @property
+    def runs(self) -> Runs:
+        """The runs of the project; without one, those in the user's own folder."""
+        from napari_sesami.common.home import home
+        from napari_sesami.train import Runs
+
+        root = home() if self.project is None else self.project.path
+        if self._runs is None or self._runs.root != root / "runs":
+            self._runs = Runs(root / "runs")
+        return self._runs
+
+    def train(self, recipe: str = "sesami", *, steps: int = 200, **options: Any) -> Run:
+        """Start a run in a process of its own, on everything that is labelled.
+
+        Labels of the other scans of the project count too. A part is held out, to
+        measure before and after with.
+
+        Parameters
+        ----------
+        recipe
+            A kind of training; `"sesami"` adapts the prompt model.
+        steps
+            How many updates.
+        **options
+            Of `RunConfig` (`batch`, `rate`, `device`, `name` …) or of the recipe
+            (`rank`, `blocks`, `decoder`, `model` …), and `common_scale=True` to
+            resample scans of different pixel sizes to one.
+
+        Returns
+        -------
+        Run
+            With `wait()`, `cancel()`, `metrics`, `folder`; it goes on in the
+            background.
+
+        Examples
+        --------
+        >>> run = s.train("sesami", steps=200)  # doctest: +SKIP
+        >>> run.wait(), s.judge(run).sentence  # doctest: +SKIP
+        >>> s.adopt(run)  # doctest: +SKIP
+        """
+        from napari_sesami.train import write_set
+
+        scale = bool(options.pop("common_scale", False))
+        config = self.run_config(recipe, steps=steps, **options)
+        labelled = self.training_set(common_scale=scale)
+        return self.runs.start(config, partial(_write, write_set, labelled))
+
+    def estimate_training(
+        self, recipe: str = "sesami", *, steps: int = 200, **options: Any
+    ) -> Estimate:
+        """Try a step as `train` would take it: its time and memory."""
+        from napari_sesami.train import estimate, write_set
+
+        scale = bool(options.pop("common_scale", False))
+        config = self.run_config(recipe, steps=steps, **options)
+        labelled = self.training_set(common_scale=scale)
+        return estimate(config, partial(_write, write_set, labelled))
+
+    def run_config(
+        self, recipe: str = "sesami", *, steps: int = 200, **options: Any
+    ) -> RunConfig:
+        """What `train` would write into `run.toml`."""
+        from napari_sesami.train import RunConfig, TrainError, recipe_class
+
+        kind = recipe_class(recipe).Config
+        own = {f.name for f in fields(kind)}
+        common = {f.name for f in fields(RunConfig)} - {"recipe_options"}
+        for key in options.keys() - own - common:
+            near = get_close_matches(key, sorted(own | common), 1, 0.4)
+            hint = f"; did you mean “{near[0]}”?" if near else "."
+            raise TrainError(f"The recipe {recipe} has no option “{key}”{hint}")
+        theirs = {k: v for k, v in options.items() if k in own}
+        mine = {k: v for k, v in options.items() if k in common}
+        if recipe == "sesami":
+            theirs.setdefault("model", self._trainable_model())
+            theirs.setdefault("rival", str(self.adapter or ""))
+            mine.setdefault("rate", RATES.get(self.model_name, RATE))
+        mine = {k: v for k, v in mine.items() if v is not None}
+        return RunConfig(recipe, steps=steps, recipe_options=kind(**theirs), **mine)
+
+    def training_set(self, *, common_scale: bool = False) -> LabelledSet:
+        """What a run would learn from: labels of this scan and of those beside it.
+
+        Raises
+        ------
+        TrainError
+            Too little is labelled; the sentence says what is missing.
+        """
+        from napari_sesami.train import assemble, cut_picture
+
+        pictures: list[Picture] = []
+        notes: list[str] = []
+        specks = 0
+        for name, scan, work in self._labelled_scans(notes):
+            wanted = _some_planes(work.layers["labels"].planes)
+            if len(wanted) < len(work.layers["labels"].planes):
+                notes.append(
+                    f"{name} has many labelled planes; {len(wanted)} of them, evenly "
+                    "spread, are learnt from."
+                )
+            for plane, classes, objects in _labelled_planes(work, wanted):
+                made = cut_picture(scan, plane, classes, objects, name=name)
+                specks += made is None
+                pictures += [made] if made is not None else []
+        classes_ = {entry.id: entry.name for entry in self.classes}
+        return assemble(
+            pictures, classes_, common_scale=common_scale, specks=specks, notes=notes
+        )
+
+    # --- what a run gave
+
+    def judge(self, run: Run) -> Verdict:
+        """Compare what a run learnt with what is in use now, on held-out objects.
+
+        The run has done it already, unless another adapter came into use meanwhile.
+        """
+        from napari_sesami.train import Verdict
+
+        adapter = self._result(run)
+        options = run.config.recipe_options
+        rival = self.adapter
+        found = Verdict.read(run.folder)
+        same = self.uses(run) or str(rival or "") == options.rival
+        if found is not None and same:
+            return found
+        return _judge(run, adapter, None if self.uses(run) else rival)
+
+    def adopt(self, run: Run, insist: bool = False) -> None:
+        """Use what a run learnt, if it is better, or if you insist.
+
+        The adapter is copied to the project, so that the run can be forgotten;
+        `roll_back` goes back to what was in use.
+        """
+        if not insist:
+            verdict = self.judge(run)
+            if not verdict.wins:
+                raise SessionError(
+                    f"{verdict.sentence} To use it all the same: "
+                    "adopt(run, insist=True)."
+                )
+        self.use_adapter(self._kept(run))
+
+    def uses(self, run: Run) -> bool:
+        """Whether prompts are answered with what this run learnt."""
+        return self.adapter is not None and self.adapter.name == _name(run)
+
+    def _kept(self, run: Run) -> Path:
+        """Copy the adapter of a run to where adapters are kept."""
+        source, target = self._result(run), self._adapter_folder() / _name(run)
+        part = target.with_suffix(".part")
+        try:
+            shutil.copyfile(source, part)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+        return target
+
+    def _result(self, run: Run) -> Path:
+        path = run.folder / "adapter" / ADAPTER
+        if not path.is_file():
+            raise SessionError(
+                f"The run {run.folder.name} has written no adapter (it is "
+                f"{run.status.state}); let it finish, or resume it."
+            )
+        return path
+
+    # --- inside
+
+    def _trainable_model(self) -> str:
+        """Name or file of the prompt model, as a worker can load it."""
+        model = self._model
+        if isinstance(model, str | Path) and is_file_name(model):
+            return str(Path(model).expanduser().absolute())
+        if model is None or isinstance(model, str | Path):
+            return self.model_name
+        from napari_sesami.models import ModelError, catalog
+
+        try:
+            return catalog.find(model.name).name
+        except ModelError as error:
+            raise SessionError(
+                f"The model {model.name} was handed over as an object, and a run "
+                "cannot load it by that name; import it into the catalog, or say "
+                "model='file of weights'."
+            ) from error
+
+    def _labelled_scans(self, notes: list[str]) -> Iterator[tuple[str, Scan, Work]]:
+        """Give this scan and the others of the project, with their labels."""
+        yield self.scan.name, self.scan, self._work
+        if self.project is None:
+            return
+        own = self._entry.key
+        for entry in self.project.scans:
+            if entry.key == own:
+                continue
+            work = peek(self.project, entry.key)
+            if not work.layers["labels"].planes:
+                continue
+            try:
+                scan = self.project.open_scan(entry.key)
+            except (ProjectError, ValueError) as error:
+                notes.append(f"{entry.name} was left out: {error}")
+                continue
+            yield entry.key, scan, work
+
+
+def _some_planes(planes: list[int]) -> list[int]:
+    """All planes, or some that are spread evenly where there are many."""
+    if len(planes) <= MOST_PLANES:
+        return planes
+    at = np.linspace(0, len(planes) - 1, MOST_PLANES).round().astype(int)
+    return [planes[i] for i in at]
+
+
+def _labelled_planes(work: Work, planes: list[int]) -> Iterator[tuple[int, Any, Any]]:
+    """Planes with labels: number, class ids, and objects that are known one by one."""
+    single = [i for i, told in work.objects.items() if told.get("instance", True)]
+    for plane in planes:
+        with work.lock:  # somebody may be editing just now
+            classes = np.array(work.layers["labels"].read(plane))
+            objects = np.array(work.layers["objects"].read(plane))
+        if classes.any():
+            yield plane, classes, np.where(np.isin(objects, single), objects, 0)
+
+
+def _write(write_set: Any, labelled: LabelledSet, folder: Path) -> None:
+    write_set(folder, labelled)
+
+
+def _name(run: Run) -> str:
+    return f"{run.folder.name}.safetensors"
+
+
+def _judge(run: Run, adapter: Path, rival: Path | None) -> Verdict:
+    from napari_sesami.models import load_prompt_model
+    from napari_sesami.train import judge, read_set
+
+    o = run.config.recipe_options
+    model = load_prompt_model(o.model, "auto", image_size=o.image_size or None)
+    labelled = read_set(run.folder / "data")
+    return judge(
+        model, adapter, labelled, run.folder, rival=rival,
+        count=o.measured, most=o.gate_clicks, seed=run.config.seed,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""One training as a folder and a process: events, orders, state."""

@@ -1,0 +1,268 @@
+"""Runs: started one after the other, found again, estimated; no Qt."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+
+from napari_sesami.models.device import Cancelled, check_cancelled, choose_device
+from napari_sesami.train.config import FILE, RunConfig
+from napari_sesami.train.errors import TrainError
+from napari_sesami.train.recipe import recipe_class
+from napari_sesami.train.run.folder import RunFolder
+from napari_sesami.train.run.launch import environment, worker_command
+from napari_sesami.train.run.monitor import tell
+from napari_sesami.train.run.run import Run
+from napari_sesami.train.run.story import OVER, State, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Data = Callable[[Path], Any]
+
+__all__ = [
+    "OVER",
+    "Estimate",
+    "Run",
+    "Runs",
+    "State",
+    "Status",
+    "estimate",
+    "start_run",
+]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a few trial steps cost."""
+
+    seconds_per_step: float
+    memory_bytes: int
+    micro_batch: int
+    sentence: str
+
+
+def start_run(
+    config: RunConfig,
+    folder: Path,
+    *,
+    data: Data | None = None,
+    wait_for: Run | None = None,
+) -> Run:
+    """Start a run in a new folder, at once or when another one is over.
+
+    Parameters
+    ----------
+    config
+        What to do.
+    folder
+        A new or empty folder.
+    data
+        Called with the folder's `data`, to put there what is learnt from.
+    wait_for
+        A run that goes first.
+    """
+    run = make_run(config, folder, data)
+    if wait_for is None or wait_for.status.over:
+        run._launch()
+        return run
+    run._queue()
+
+    def go(first: Run) -> None:
+        first._when_over.remove(go)
+        if not run.status.over:
+            run._launch()
+
+    wait_for._when_over.append(go)
+    if wait_for.status.over and go in wait_for._when_over:
+        go(wait_for)
+    return run
+
+
+def make_run(config: RunConfig, folder: Path, data: Data | None = None) -> Run:
+    """Make the folder of a run, and do not start it."""
+    home = RunFolder.create(folder, config)
+    if data is not None:
+        try:
+            data(home.data)
+        except BaseException:
+            shutil.rmtree(home.path, ignore_errors=True)
+            raise
+    return Run(home.path)
+
+
+class Runs:
+    """The runs of a folder; those that share a device go one after the other.
+
+    Attributes
+    ----------
+    root
+        The folder that has the run folders.
+    unreadable
+        Folders that `list` could not open, with the sentence that says why.
+    """
+
+    changed = Signal(object)  # Run
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root).expanduser().resolve()
+        self.unreadable: dict[Path, str] = {}
+        self._runs: dict[Path, Run] = {}
+        self._waiting: list[Run] = []
+        self._lock = threading.RLock()
+
+    def list(self) -> list[Run]:
+        """All runs, the newest first; those at work elsewhere are followed."""
+        found = sorted((p.parent for p in self.root.glob(f"*/{FILE}")), reverse=True)
+        with self._lock:
+            self.unreadable.clear()
+            for gone in set(self._runs) - set(found):
+                del self._runs[gone]
+            for folder in found:
+                if folder not in self._runs:
+                    self._open(folder)
+            return [self._runs[folder] for folder in found if folder in self._runs]
+
+    def _open(self, folder: Path) -> None:
+        try:
+            self._adopt(Run(folder))
+        except TrainError as error:
+            self.unreadable[folder] = str(error)
+
+    def _adopt(self, run: Run) -> Run:
+        run._starter = self._enter
+        run._when_over.append(self._next)
+        self._runs[run.folder] = run
+        return run
+
+    def start(self, config: RunConfig, data: Data | None = None) -> Run:
+        """Start a run, or queue it behind those on the same device."""
+        run = make_run(config, self.new_folder(config), data)
+        with self._lock:
+            self._adopt(run)
+        self._enter(run)
+        return run
+
+    def forget(self, run: Run) -> None:
+        """Delete a run that is over, with its folder."""
+        if run.alive:
+            raise TrainError(f"{run.name} is still running; stop it first.")
+        if not run.status.over:
+            run.stop()  # out of the queue
+        with self._lock:
+            self._runs.pop(run.folder, None)
+        try:
+            shutil.rmtree(run.folder)
+        except OSError as error:
+            raise TrainError(f"{run.folder} cannot be deleted: {error}.") from error
+
+    def new_folder(self, config: RunConfig) -> Path:
+        """Name a folder for a new run."""
+        stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{recipe_class(config.recipe).name}"
+        names = [stem, *(f"{stem}-{i}" for i in range(2, 1000))]
+        return next(self.root / n for n in names if not (self.root / n).exists())
+
+    def _enter(self, run: Run) -> None:
+        """Launch a run if its device is free, else queue it."""
+        with self._lock:
+            if not self._busy(run):
+                run._launch()
+                return
+            self._waiting.append(run)
+            run._queue()
+
+    def _busy(self, run: Run) -> bool:
+        device = _device(run.config)
+        mates = [r for r in self._runs.values() if r is not run]
+        return any(
+            r.status.state in ("starting", "running", "paused")
+            and _device(r.config) == device
+            for r in mates
+        )
+
+    def _next(self, over: Run) -> None:
+        """Launch the first run in the queue whose device is free now."""
+        with self._lock:
+            if over in self._waiting:
+                self._waiting.remove(over)
+            for run in tuple(self._waiting):
+                if not self._busy(run):
+                    self._waiting.remove(run)
+                    if not run._withdrawn:
+                        run._launch()
+                        continue
+                    run._settle("cancelled", "It was taken out of the queue.")
+        tell(self.changed, over, over.name)
+
+
+def _device(config: RunConfig) -> str:
+    """Name the device that a run needs for itself."""
+    name = choose_device("auto").name if config.device == "auto" else config.device
+    return "cuda:0" if name == "cuda" else name
+
+
+def estimate(config: RunConfig, data: Data | None = None) -> Estimate:
+    """Try a few steps at the real shapes, in a process of its own; keep nothing.
+
+    It takes seconds; within `napari_sesami.models` `cancellable` it can be stopped.
+    """
+    with tempfile.TemporaryDirectory(prefix="sesami-trial-") as folder:
+        home = RunFolder.create(Path(folder) / "run", config)
+        if data is not None:
+            data(home.data)
+        return dry_step(home)
+
+
+def dry_step(home: RunFolder) -> Estimate:
+    """Try a few steps of a run, without a trace in its folder."""
+    command = [*worker_command(home.path, detach=True), "--dry"]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    )
+    try:
+        out, err = _communicate(process)
+    except Cancelled:
+        process.kill()
+        process.communicate()
+        raise
+    for line in reversed(out.splitlines()):
+        event = json.loads(line)
+        if event["event"] == "dry":
+            return _estimate(event, home.config.steps)
+        if event["event"] == "refused":
+            raise TrainError(event["sentence"])
+    last = (err.decode(errors="replace").strip().splitlines() or ["no word"])[-1]
+    raise TrainError(f"The trial of a few steps failed ({last}).")
+
+
+def _communicate(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+    while True:
+        check_cancelled()
+        try:
+            return process.communicate(timeout=0.2)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _estimate(event: dict[str, Any], steps: int) -> Estimate:
+    seconds, memory = event["seconds_per_step"], event["memory_bytes"]
+    minutes = steps * seconds / 60
+    length = f"{minutes:.0f} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
+    sentence = (
+        f"{steps} steps take about {length} on {event['device']} and "
+        f"{memory / 2**30:.1f} GB of memory."
+    )
+    return Estimate(seconds, memory, event["micro_batch"], sentence)

@@ -1,0 +1,1 @@
+"""What every panel stands on: workspace, layer binding, jobs, keys, saving."""

@@ -1,0 +1,175 @@
+"""Keeps the session on the desk on disk: save, autosave, open, and after a crash."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING
+
+from psygnal import Signal
+
+from napari_sesami.viewer.app.errors import sentence
+from napari_sesami.viewer.app.settings import read_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_sesami.project import Project, ScanMoved
+    from napari_sesami.session import Session
+    from napari_sesami.viewer.app.jobs import Ticket
+    from napari_sesami.viewer.app.workspace import Desk
+
+
+class Keeper:
+    """Saves and opens projects without holding up the window.
+
+    Attributes
+    ----------
+    session
+        The session it looks after, or None.
+    recovered
+        How many steps a journal brought back and nobody has answered for yet.
+    """
+
+    changed = Signal()
+    """where the session is kept, or whether all of it is saved"""
+    scan_moved = Signal(object, object)
+    """a scan is not where it was: the `Project` and the `ScanMoved`"""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = weakref.ref(desk)
+        self._work = desk.work
+        self.session: Session | None = None
+        self.recovered = 0
+
+    @property
+    def folder(self) -> Path | None:
+        """The project's folder, if it has one."""
+        if self.session is None or self.session.project is None:
+            return None
+        return self.session.project.path
+
+    @property
+    def state(self) -> str:
+        """One sentence about what is saved."""
+        if self.session is None:
+            return ""
+        if self.recovered:
+            steps = "step" if self.recovered == 1 else "steps"
+            return f"{self.recovered} {steps} after the last save came back. Keep them?"
+        project = self.session.project
+        if project is None:
+            return "Kept in memory only: press Save as…"
+        if project.read_only:
+            return "Open read-only: save into another folder."
+        return (
+            "Not saved yet; a crash loses nothing." if project.dirty else "All saved."
+        )
+
+    def follow(self, session: Session | None) -> None:
+        """Look after another session."""
+        if self.session is not None:
+            self.session.events.saved.disconnect(self._on_saved)
+            self.session.events.trouble.disconnect(self._on_trouble)
+            self.session.events.history.disconnect(self._on_history)
+        self.session = session
+        self.recovered = session.recovered if session is not None else 0
+        if session is not None:
+            session.events.saved.connect(self._on_saved)
+            session.events.trouble.connect(self._on_trouble)
+            session.events.history.connect(self._on_history)
+            self._start_autosave()
+        self.changed.emit()
+
+    def save(self) -> None:
+        """Save in the background; edits may go on meanwhile."""
+        self.save_as(None)
+
+    def save_as(self, folder: Path | None) -> None:
+        """Save into a new folder, or with None into the one there is."""
+        desk, session = self._desk(), self.session
+        if desk is None or session is None:
+            return
+        if desk.link is not None:
+            desk.link.flush()
+        self.recovered = 0
+
+        def run(ticket: Ticket) -> Session:
+            session.save(folder)
+            return session
+
+        desk.say("Saving …")
+        self._work.submit("save", run, self._done)
+
+    def discard_recovered(self) -> None:
+        """Take back, step by step, what a journal brought back."""
+        if self.session is not None:
+            steps, self.recovered = self.recovered, 0
+            for _ in range(steps):
+                self.session.undo()
+            self._say("Back to what was saved before; redo brings the steps back.")
+        self.changed.emit()
+
+    def open(
+        self, project: Project, key: str | int = 0, moved_to: Path | None = None
+    ) -> None:
+        """Open a scan of a project, and what was done on it, in the background."""
+        locate = None if moved_to is None else {key: moved_to}
+
+        def run(ticket: Ticket) -> Session | ScanMoved:
+            from napari_sesami.project import ScanMoved
+            from napari_sesami.session import Session
+
+            try:
+                return Session.open(project, key, locate=locate)
+            except ScanMoved as moved:
+                return moved
+
+        self._say(f"Opening {project.path.name} …")
+        self._work.submit("open", run, self._opened)
+        self._project = project
+
+    def close(self, session: Session) -> None:
+        """Save a session for the last time and let go of its folder."""
+        project = session.project
+        if project is not None and not project.read_only:
+            try:
+                session.save()
+            except ValueError as error:  # it is in the journal, at the least
+                self._say(sentence(error))
+            project.stop_autosave()
+        session.close()
+
+    def _opened(self, found: Session | ScanMoved) -> None:
+        desk = self._desk()
+        if isinstance(found, Exception):
+            self._say(sentence(found))
+            self.scan_moved.emit(self._project, found)
+        elif desk is not None:
+            desk.take(found)
+
+    def _start_autosave(self) -> None:
+        project = self.session.project if self.session is not None else None
+        if project is not None and not project.read_only:
+            every = read_settings().autosave_seconds
+            project.autosave_every = float(every) if every else None
+            project.start_autosave()
+
+    def _done(self, session: Session) -> None:
+        self._start_autosave()
+        if session.project is not None:
+            self._say(f"Saved in {session.project.path.name}.")
+        self.changed.emit()
+
+    def _on_history(self) -> None:
+        self.changed.emit()
+
+    def _on_saved(self) -> None:
+        self._work.post(self.changed.emit)  # may come from the autosave thread
+
+    def _on_trouble(self, text: str) -> None:
+        self._work.post(self._say, text)
+
+    def _say(self, text: str) -> None:
+        desk = self._desk()
+        if desk is not None:
+            desk.say(text)

@@ -1,0 +1,1 @@
+"""The page to open a scan, name classes and paint."""

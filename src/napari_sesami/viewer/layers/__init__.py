@@ -1,0 +1,1 @@
+"""Napari layers for all features: previews, results, heat maps, the mouse."""

@@ -1,0 +1,85 @@
+"""Makes the layers of a session; all of them lie exactly on the image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_sesami.viewer.app.errors import ViewerError
+from napari_sesami.viewer.layers.spatial import KEPT_SCAN, scan_kwargs, spatial_kwargs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari.components import ViewerModel
+    from napari.layers import Image, Labels
+
+    from napari_sesami.scan import Scan
+
+STROKES, LABELS = "strokes", "labels"
+
+
+def image_options(scan: Scan, **metadata: Any) -> tuple[Any, dict[str, Any]]:
+    """Give a scan as data and options of ``add_image``; the Scan travels along."""
+    data = [scan.data, *scan.levels] if scan.levels else scan.data
+    options: dict[str, Any] = {
+        "name": scan.name,
+        "rgb": scan.is_rgb,
+        "multiscale": bool(scan.levels),
+        "metadata": {KEPT_SCAN: scan, **metadata},
+        **scan_kwargs(scan),
+    }
+    if not scan.is_rgb:
+        options["contrast_limits"] = contrast_of(scan)
+    return data, options
+
+
+def contrast_of(scan: Scan) -> tuple[float, float]:
+    """Robust grey range; a few hot pixels do not turn the picture black."""
+    lo, hi = float(scan.normalisation.lo), float(scan.normalisation.hi)
+    return (lo, hi) if hi > lo else (lo, lo + 1.0)
+
+
+def add_image(viewer: ViewerModel, scan: Scan) -> Image:
+    """Show a scan."""
+    data, options = image_options(scan)
+    return viewer.add_image(data, **options)
+
+
+def add_labels(
+    viewer: ViewerModel, image: Image, data: Any, kind: str, opacity: float
+) -> Labels:
+    """Add one of our label layers on top of an image."""
+    return viewer.add_labels(
+        data,
+        name=f"{image.name} {kind}",
+        opacity=opacity,
+        metadata={"sesami_layer": kind},
+        **spatial_kwargs(image),
+    )
+
+
+def colormap_of(colors: Mapping[int, str], hidden: frozenset[int] = frozenset()) -> Any:
+    """Give classes their colours; 0, hidden and unknown ids are transparent."""
+    from napari.utils.colormaps import DirectLabelColormap
+
+    nothing = (0.0, 0.0, 0.0, 0.0)
+    shown: dict[int | None, Any] = {None: nothing, 0: nothing}
+    for class_id, color in colors.items():
+        shown[class_id] = nothing if class_id in hidden else color
+    return DirectLabelColormap(color_dict=shown)
+
+
+def brush_for(plane_shape: tuple[int, int]) -> int:
+    """Choose a brush that is neither a dot nor a paint roller, in pixels."""
+    return max(3, round(min(plane_shape) / 64))
+
+
+def check_shape(image: Image, scan: Scan) -> None:
+    """Refuse to label an image of another shape than the scan's."""
+    first = image.data[0] if image.multiscale else image.data
+    count = image.ndim
+    if tuple(first.shape[:count]) != scan.shape[: len(scan.axes) - scan.is_rgb]:
+        raise ViewerError(
+            f"The layer {image.name} has the shape {tuple(first.shape)}, the scan "
+            f"{scan.name} has {scan.shape}; choose the layer that shows this scan."
+        )

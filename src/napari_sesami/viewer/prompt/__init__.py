@@ -1,0 +1,1 @@
+"""The page of clicks, boxes, lassos and strokes on objects."""

@@ -1,0 +1,380 @@
+"""Prompter: tools, the object at work, its preview and its commit, for one desk."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+
+from napari_sesami.session import Ask, Draft
+from napari_sesami.session.draft import snapped
+from napari_sesami.viewer.app.debounced import Later
+from napari_sesami.viewer.app.errors import ViewerError
+from napari_sesami.viewer.app.keys import KEYS, bind
+from napari_sesami.viewer.layers.mouse import DRAWN, Tool, ask_of, listen, outline
+from napari_sesami.viewer.layers.preview import (
+    HOVER,
+    LINE,
+    MASK,
+    Preview,
+    of_mask,
+    path,
+)
+from napari_sesami.viewer.prompt.commits import chosen_class, commit_draft
+from napari_sesami.viewer.prompt.cursor import Cursor
+from napari_sesami.viewer.prompt.engine import Engine
+from napari_sesami.viewer.prompt.history import Travel
+from napari_sesami.viewer.prompt.options import Options
+from napari_sesami.viewer.prompt.screen import Screen
+from napari_sesami.viewer.prompt.search import Search
+from napari_sesami.viewer.prompt.slices import Slices
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_sesami.project import ClassEntry
+    from napari_sesami.prompt import Mask
+    from napari_sesami.session import Asked, Session
+    from napari_sesami.viewer.app.binding import Link
+    from napari_sesami.viewer.app.workspace import Desk
+    from napari_sesami.viewer.prompt.engine import Answer
+
+
+# ms; drawing the window takes longer than most answers, so the mark of a click waits
+# as long for its mask
+PATIENCE = 80
+
+
+class Prompter:
+    """Turns what the user points at into masks and committed objects.
+
+    Attributes
+    ----------
+    tool
+        What the left button does.
+    draft
+        The object at work.
+    options
+        How it is committed.
+    engine
+        Where the model is asked.
+    """
+
+    changed = Signal()
+    """tool, object, answer, options: whatever a dock reflects"""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.tool = Tool.NONE
+        self.draft = Draft()
+        self.options = Options()
+        self.engine = Engine(desk.work)
+        self.screen: Screen | None = None
+        self.last_object: int | None = None
+        self.times: dict[str, float] = {}
+        self.extra: list[Any] = []  # masks of a search, drawn below
+        self._session: Session | None = None
+        self.shown: dict[Asked, Mask] = {}  # with the border snapped
+        self._waiting: set[Asked] = set()  # asked, and not answered yet
+        self.travel = Travel(self)
+        self.cursor = Cursor(self)
+        self._planes = Later(self._on_plane, 0)
+        self._patience = Later(self.refresh, PATIENCE)
+        self.engine.answered.connect(self._on_answer)
+        self.engine.refused.connect(self._on_refused)
+        self.engine.noticed.connect(desk.say)
+        desk.work.busy_changed.connect(self._on_busy)
+        desk.session_changed.connect(self._on_session)
+        self.slices = Slices(self)
+        self.search = Search(self)
+        self._on_session()
+
+    # --- what is at work
+
+    @property
+    def link(self) -> Link:
+        """The session's layers, or one sentence about what is missing."""
+        if self.desk.link is None:
+            raise ViewerError(
+                "There is no scan to prompt yet: open one, or take an image of the "
+                "viewer."
+            )
+        return self.desk.link
+
+    @property
+    def plane(self) -> int:
+        """The plane on screen."""
+        return self.link.plane
+
+    @property
+    def mask(self) -> Mask | None:
+        """What would be committed in the plane on screen."""
+        return None if self.desk.link is None else self.final(self.plane)
+
+    def final(self, plane: int) -> Mask | None:
+        """The mask of a plane as it is committed, its border snapped."""
+        found = self.draft.mask(plane)
+        node = self.draft.heads.get(plane)
+        if found is None or node is None or node.answer is None:
+            return found
+        if node not in self.shown:
+            self.shown[node] = snapped(found, self.link.session.scan, self.options.snap)
+        return self.shown[node]
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is still to come."""
+        return any(node in self._waiting for node in self.draft.heads.values())
+
+    # --- tools and pointing
+
+    def use(self, tool: Tool) -> None:
+        """Take a tool; the one in use is released, and napari has the mouse again."""
+        release = tool is Tool.NONE or tool is self.tool
+        if release:
+            self._set_tool(Tool.NONE)
+            return
+        if not self.link.strokes.editable:
+            raise ViewerError(
+                "Prompts need the flat view of the slices (2-D, axes in their order)."
+            )
+        self.link.check_image()
+        self._screen().activate(pan=tool not in DRAWN)
+        self._set_tool(tool)
+        self.cursor.begin(self._screen().middle())
+
+    def clicked(self, tool: Tool, at: tuple[float, float], off: bool) -> None:
+        """Take a click at (y, x)."""
+        if tool is Tool.CORRECT:
+            self.travel.correct(at)
+        else:
+            self.add(Ask("point", at, self._label(off)))
+
+    def drawn(self, tool: Tool, points: Sequence[Any], off: bool) -> None:
+        """Take a line that was drawn, in pixel centres."""
+        shape = self.link.session.scan.plane_shape
+        self.add(ask_of(tool, points, self._label(off), shape))
+
+    def sketch(self, tool: Tool, points: Sequence[Any]) -> None:
+        """Show the line that is being drawn."""
+        line = outline(tool, points)
+        screen = self._screen()
+        shape, width = self.link.session.scan.plane_shape, screen.pixels(2)
+        self.draw([path(line, width, LINE, shape, tool is not Tool.STROKE)])
+
+    def add(self, ask: Ask) -> None:
+        """Put a prompt to those of the plane on screen, and ask."""
+        fresh = not self.draft.heads
+        node = self.draft.add(self.plane, ask)
+        self.travel.forget()
+        self._ask(self.plane, node, same=not fresh)
+
+    def step_candidate(self) -> None:
+        """Show the next of the three readings of the prompts."""
+        node = self.draft.heads.get(self.plane)
+        if node is None:
+            raise ViewerError("Point at the object first; then there are candidates.")
+        taken = int(node.ask.where) if node.ask.kind == "candidate" else 0
+        self.add(Ask("candidate", (taken + 1) % 3))
+
+    @property
+    def candidate(self) -> int:
+        """Which reading is shown, 0 to 2."""
+        node = self.draft.heads.get(self.plane) if self.desk.link else None
+        return int(node.ask.where) if node and node.ask.kind == "candidate" else 0
+
+    def clear(self) -> None:
+        """Forget the object at work; what is committed stays."""
+        self.travel.clear()
+
+    # --- committing
+
+    def commit(self) -> None:
+        """Make the object at work one of the session's, in all its planes."""
+        if self.ask_open() or self.busy:
+            raise ViewerError(
+                "The mask is still being computed; commit it in a moment."
+            )
+        entry, draft = self.chosen_class(), self.draft
+        planes = draft.changed_planes or draft.planes
+        masks = {p: m for p in planes if (m := self.final(p)) and not m.empty}
+        if not masks:
+            raise ViewerError("There is no mask to commit; point at an object first.")
+        self.link.flush()
+        session, options = self.link.session, self.options
+        done = commit_draft(session, draft, masks, entry, options)
+        self.last_object = done.id
+        self.new_draft()
+        left = f" Slices {done.refused} belong to others." if done.refused else ""
+        self.desk.say(
+            f"Committed {entry.name}, object {done.id}: {done.pixels} pixels.{left}"
+        )
+        if not options.next_at_once:
+            self.travel.take_up(done.id)
+
+    def drop(self) -> None:
+        """Let go of tool, object and search: the image is another one now."""
+        self.close()
+        self.search.stop()
+        self.new_draft()
+
+    def close(self) -> None:
+        """Let go of layers and viewer."""
+        self.engine.stop()
+        self.cursor.stop()
+        self._planes.stop()
+        self._patience.stop()
+        self.tool = Tool.NONE
+        if self.screen is not None:
+            self.screen.close()
+            self.screen = None
+
+    # --- inside
+
+    def ask_open(self) -> bool:
+        """Ask for a plane that is not answered yet; False if there is none."""
+        heads = self.draft.heads
+        open_ = [p for p in heads if heads[p].answer is None]
+        if not open_ or self.busy:
+            return False
+        plane = self.plane if self.plane in open_ else open_[0]
+        self._ask(plane, heads[plane], same=True)
+        return True
+
+    def chosen_class(self) -> ClassEntry:
+        """The class that masks go to."""
+        return chosen_class(self.link.session, self.options)
+
+    def _label(self, off: bool) -> int:
+        return int(off == self.options.negative)
+
+    def _screen(self) -> Screen:
+        if self.screen is None:
+            link = self.link
+            preview = Preview(self.desk.viewer, link.image, link.strokes.data.shape)
+            keys = [key for key in KEYS if key.ours_only]
+            layer = preview.layer
+            undo = [listen(layer, self), bind(layer, self.desk.dispatch, keys)]
+            self.screen = Screen(self.desk.viewer, preview, undo)
+            self.screen.left.connect(self._on_left)
+            self.screen.moved.connect(self._planes.soon)
+        return self.screen
+
+    def _set_tool(self, tool: Tool) -> None:
+        self.tool = tool
+        if tool is Tool.NONE and self.screen is not None:
+            self.screen.release()
+        self.refresh()
+
+    def _ask(self, plane: int, node: Asked, same: bool) -> None:
+        self._waiting.add(node)
+        session = self.link.session
+        self.engine.ask(session, plane, node, self.options.snap, same)
+        self._patience.soon()
+
+    def new_draft(self, draft: Draft | None = None) -> None:
+        """Go on with another object, or with an empty one."""
+        self.draft = draft or Draft()
+        self.travel.forget()
+        self.shown.clear()
+        self._waiting.clear()
+        self.refresh()
+
+    def resnap(self, reach: int) -> None:
+        """Move the border anew, now within `reach` pixels of the model's."""
+        self.options.snap = reach
+        self.shown.clear()
+        node = self.draft.heads.get(self.plane) if self.desk.link else None
+        if node is not None:
+            self._ask(self.plane, node, same=True)
+
+    def refresh(self) -> None:
+        """Draw anew and tell the docks."""
+        self.draw()
+        self.changed.emit()
+
+    def draw(self, sketch: Sequence[Any] = (), hover: Mask | None = None) -> None:
+        """Write what changed into the preview layer."""
+        if self.screen is None or self.desk.link is None:
+            return
+        plane, shape = self.plane, self.link.session.scan.plane_shape
+        pieces = [*self.extra]
+        for mask, value in ((hover, HOVER), (self._visible(plane), MASK)):
+            if mask is not None and not mask.empty:
+                pieces.append(of_mask(mask, value))
+        head = self.draft.heads.get(plane)
+        marks = self.screen.marks(head.chain if head else (), shape)
+        self.screen.show(plane, [*pieces, *marks, *sketch])
+
+    def _visible(self, plane: int) -> Mask | None:
+        """The newest mask that there is."""
+        node = self.draft.heads.get(plane)
+        while node is not None and node not in self.shown and node.answer is None:
+            node = node.before
+        if node is not None:
+            return self.shown.get(node, node.answer)
+        return self.draft.mask(plane)
+
+    def hover(self, at: tuple[float, float]) -> None:
+        """Follow the cursor."""
+        self.cursor.move(at)
+
+    # --- answers and the viewer
+
+    def _on_answer(self, answer: Answer) -> None:
+        self._waiting.clear()
+        self._patience.stop()
+        self.shown[answer.node] = answer.shown
+        if answer.node not in self.draft.heads.values():
+            return
+        begin = time.perf_counter()
+        self.draw()
+        self.times = {**answer.times, "draw": time.perf_counter() - begin}
+        if answer.shown.empty:
+            self.desk.say("The model found nothing here; try a box or a stroke.")
+        else:
+            self.desk.say(
+                f"Score {answer.shown.score:.2f}. Add prompts, or commit (U)."
+            )
+        self.ask_open()
+        self.changed.emit()
+
+    def _on_busy(self, topic: str) -> None:
+        """Somebody cancelled, and nothing is to come any more."""
+        if not topic and self._waiting and not self.desk.work.busy:
+            self._waiting.clear()
+            self.changed.emit()
+
+    def _on_refused(self, node: Asked, text: str) -> None:
+        self._waiting.clear()
+        self.draft.drop(node)
+        self.draw()
+        self.desk.say(text)
+        self.changed.emit()
+
+    def _on_plane(self) -> None:
+        if self.desk.link is not None:
+            self.refresh()
+
+    def _on_left(self) -> None:
+        """Another layer was selected, or ours was removed: the tool is released."""
+        if self.screen is not None and self.screen.gone:
+            self.close()
+        if self.tool is not Tool.NONE:
+            self._set_tool(Tool.NONE)
+        self.changed.emit()
+
+    def _on_session(self) -> None:
+        session = self.desk.session
+        if session is self._session:
+            return
+        self._session, self.last_object, self.extra = session, None, []
+        self.drop()
+
+
+def prompter_of(desk: Desk) -> Prompter:
+    """Give the desk's prompter; the first call sets it up."""
+    if desk.prompter is None:
+        desk.prompter = Prompter(desk)
+    return desk.prompter

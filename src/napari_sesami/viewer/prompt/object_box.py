@@ -1,0 +1,106 @@
+"""The object at work: its facts, its candidates, undo, redo and clear."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from napari_sesami.viewer.app.keys import Action
+from napari_sesami.viewer.widgets.factory import button
+
+if TYPE_CHECKING:
+    from napari_sesami.prompt import Mask
+    from napari_sesami.scan import Scan
+    from napari_sesami.viewer.prompt.controller import Prompter
+
+
+class ObjectFacts(QWidget):
+    """Score and area of the object at work, and what can be done with its prompts."""
+
+    def __init__(self, prompter: Prompter, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._prompter = prompter
+        self.text = QLabel()
+        self.text.setWordWrap(True)
+        self.text.setAccessibleName("Object at work")
+        self.text.setToolTip("The model's own guess of its quality, and the area")
+        self.candidate = _button("Candidate 1/3", "Show the next reading (Shift+H)")
+        self.undo = _button("Undo", "Take back the last prompt or step (Ctrl+Z)")
+        self.redo = _button("Redo", "Do it again (Ctrl+Shift+Z)")
+        self.clear = _button("Clear", "Forget this object (Shift+U)")
+        row = QHBoxLayout()
+        for each in (self.candidate, self.undo, self.redo, self.clear):
+            row.addWidget(each)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self.text)
+        layout.addLayout(row)
+        self.candidate.clicked.connect(self._on_candidate)
+        self.undo.clicked.connect(self._on_undo)
+        self.redo.clicked.connect(self._on_redo)
+        self.clear.clicked.connect(self._on_clear)
+
+    def reflect(self) -> None:
+        """Show the object of the plane on screen."""
+        prompter = self._prompter
+        link, draft = prompter.desk.link, prompter.draft
+        self.text.setText(self._describe())
+        self.candidate.setText(f"Candidate {prompter.candidate + 1}/3")
+        has = link is not None and prompter.plane in draft.heads
+        self.candidate.setEnabled(has)
+        self.clear.setEnabled(bool(draft.planes))
+        session = None if link is None else link.session
+        self.undo.setEnabled(draft.can_undo or bool(session and session.can_undo))
+        self.redo.setEnabled(draft.can_redo or bool(session and session.can_redo))
+
+    def _describe(self) -> str:
+        prompter = self._prompter
+        if prompter.desk.link is None:
+            return "No scan yet: open one in the Sesami panel."
+        id_ = prompter.draft.object_id
+        name = "New object" if id_ is None else f"Object {id_}"
+        if prompter.busy:
+            return f"{name}: asking the model …"
+        mask = prompter.mask
+        if mask is None or mask.empty:
+            return f"{name}: nothing in this slice yet."
+        scan = prompter.link.session.scan
+        planes = len(prompter.draft.planes)
+        more = f", {planes} slices" if planes > 1 else ""
+        return f"{name}: score {mask.score:.2f}, {area(mask, scan)}{more}."
+
+    def _on_candidate(self) -> None:
+        self._prompter.desk.act(Action.PROMPT_CANDIDATE)
+
+    def _on_undo(self) -> None:
+        self._prompter.desk.act(Action.UNDO)
+
+    def _on_redo(self) -> None:
+        self._prompter.desk.act(Action.REDO)
+
+    def _on_clear(self) -> None:
+        self._prompter.desk.act(Action.PROMPT_CLEAR)
+
+
+def area(mask: Mask, scan: Scan) -> str:
+    """Give an area in square units, or in pixels where the pixel size is unknown."""
+    count = int(np.count_nonzero(mask.mask))
+    rows = len(scan.axes) - scan.is_rgb - 2
+    sizes, units = scan.pixel_size[rows : rows + 2], scan.units[rows : rows + 2]
+    height, width = sizes
+    if height is None or width is None or units[0] != units[1] or units[0] is None:
+        return f"{count} px"
+    value = count * height * width
+    digits = max(0, 2 - math.floor(math.log10(value))) if 0 < value < 100 else 0
+    return f"{value:.{digits}f} {units[0]}² ({count} px)"
+
+
+def _button(text: str, tip: str) -> QPushButton:
+    made = button(text, tip)
+    # four of them share a row of 300 pixels
+    made.setMinimumWidth(made.fontMetrics().horizontalAdvance(text) + 10)
+    return made

@@ -1,0 +1,255 @@
+"""Many objects at once: everything, or all that look like one; reviewed, then taken."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+
+from napari_sesami.session import Ask, Draft, SessionError
+from napari_sesami.session.draft import stored_mask
+from napari_sesami.viewer.app.errors import ViewerError
+from napari_sesami.viewer.layers.preview import FOUND, MASK, of_mask
+
+if TYPE_CHECKING:
+    from napari_sesami.prompt import Filters, Mask, Predictor
+    from napari_sesami.viewer.app.jobs import Ticket
+    from napari_sesami.viewer.prompt.controller import Prompter
+
+EVERYTHING, ALIKE = "everything", "find all like this"
+SEARCH = "search"  # topic of the work
+BAND = 512  # rows searched at a time, so that a cancel keeps what is done
+LEAST = 0.3  # matches below are never kept; the slider chooses above
+
+
+class Search:
+    """Masks that a search found, filtered again without asking again.
+
+    Attributes
+    ----------
+    found
+        The masks that pass the filters, best first.
+    index
+        Which of them is under review.
+    spacing
+        Pixels between the clicks of "everything".
+    filters
+        Of "everything": least score, steadiness, areas, overlap.
+    likeness
+        Of "find all like this": how alike a match must be, 0 to 1.
+    """
+
+    changed = Signal()
+
+    def __init__(self, prompter: Prompter) -> None:
+        from napari_sesami.prompt import Filters
+
+        self._prompter = prompter
+        self.kind = ""
+        self.plane = 0
+        self.spacing = 24
+        self.filters: Filters = Filters()
+        self.likeness = 0.5
+        self.found: list[Mask] = []
+        self.index = 0
+        self._all: list[Mask] = []
+        self._alike: dict[int, float] = {}  # of the masks of `_all`, by id
+        self._open = self._started = False
+        prompter.desk.work.busy_changed.connect(self._on_busy)
+
+    def everything(self) -> None:
+        """Click on every place of a grid over the plane on screen."""
+        prompter = self._prompter
+        link, spacing, plane = prompter.link, self.spacing, prompter.plane
+        scan, masks = link.session.scan, self._begin(EVERYTHING, plane)
+        h, w = scan.plane_shape
+
+        def job(ticket: Ticket, predictor: Predictor) -> None:
+            from napari_sesami.prompt import find_everything
+
+            def progress(done: int, of: int) -> None:
+                ticket.report((top + min(BAND, h - top) * done / of) / h, "Everything")
+
+            for top in range(0, h, BAND):
+                box = (top, 0, min(h, top + BAND), w)
+                got = find_everything(
+                    predictor,
+                    scan,
+                    plane,
+                    spacing=spacing,
+                    box=box,
+                    progress=progress,
+                    cancel=lambda: ticket.cancelled,
+                )
+                masks.extend(got.masks)
+
+        prompter.desk.say("Looking for everything …")
+        prompter.engine.run(SEARCH, link.session, job, self._on_done)
+
+    def alike(self) -> None:
+        """Look for all objects like the one at work, or like the last committed."""
+        prompter = self._prompter
+        link, plane, like = prompter.link, prompter.plane, self._like()
+        scan, masks = link.session.scan, self._begin(ALIKE, plane)
+        alike = self._alike
+
+        def job(ticket: Ticket, predictor: Predictor) -> None:
+            from napari_sesami.prompt import find_alike
+
+            def progress(done: int, of: int) -> None:
+                ticket.report(done / of, "Comparing")
+
+            for match in find_alike(
+                predictor,
+                scan,
+                like,
+                plane,
+                least=LEAST,
+                progress=progress,
+                cancel=lambda: ticket.cancelled,
+            ):
+                alike[id(match.mask)] = match.likeness
+                masks.append(match.mask)
+
+        prompter.desk.say("Looking for all like this one …")
+        prompter.engine.run(SEARCH, link.session, job, self._on_done)
+
+    def tune(self, **changes: Any) -> None:
+        """Change filters (`score`, `stability`, `smallest`, `likeness` …)."""
+        if "likeness" in changes:
+            self.likeness = changes.pop("likeness")
+        self.filters = replace(self.filters, **changes)
+        if self.kind:
+            self._select()
+
+    def accept_all(self) -> None:
+        """Commit every mask that passes the filters, as one step."""
+        if not self.found:
+            raise ViewerError("Nothing was found to take; search first.")
+        session = self._prompter.link.session
+        entry, count = self._prompter.chosen_class(), 0
+        with session.group(f"commit {len(self.found)} {entry.name}"):
+            for mask in self.found:
+                count += self._commit(mask, entry.id)
+        self._prompter.desk.say(
+            f"Committed {count} objects to {entry.name}."
+            + (
+                f" {len(self.found) - count} were taken already."
+                * (count < len(self.found))
+            )
+        )
+        self.clear()
+
+    def accept(self) -> None:
+        """Commit the mask under review, and show the next."""
+        if not self.found:
+            raise ViewerError("Nothing was found to take; search first.")
+        self._commit(self.found[self.index], self._prompter.chosen_class().id)
+        self.skip()
+
+    def skip(self) -> None:
+        """Put the mask under review aside, and show the next."""
+        if self.found:
+            gone = self.found.pop(self.index)
+            self._all = [mask for mask in self._all if mask is not gone]
+            self._show()
+        if not self.found:
+            self.clear()
+
+    def step(self, by: int) -> None:
+        """Review another mask."""
+        if self.found:
+            self.index = (self.index + by) % len(self.found)
+            self._show()
+
+    def stop(self) -> None:
+        """Forget what was found, and what is still looked for."""
+        self.clear()
+        self._prompter.desk.work.cancel(SEARCH)
+
+    def clear(self) -> None:
+        """Forget what was found."""
+        self.kind, self.found, self._all, self._alike = "", [], [], {}
+        self.index, self._open, self._started = 0, False, False
+        self._prompter.extra = []
+        self._prompter.refresh()
+        self.changed.emit()
+
+    def _like(self) -> Mask:
+        prompter = self._prompter
+        mask = prompter.mask
+        if mask is not None and not mask.empty:
+            return mask
+        session, last = prompter.link.session, prompter.last_object
+        if last is None or last not in session.objects:
+            raise ViewerError("Click the object that the others should look like.")
+        plane = session.objects[last].plane
+        box, crop = session.object_mask(last)
+        return stored_mask(box, crop, session.scan.plane_shape, plane)
+
+    def _begin(self, kind: str, plane: int) -> list[Mask]:
+        self.clear()
+        self.kind, self.plane, self._open = kind, plane, True
+        return self._all
+
+    def _on_done(self, _: object) -> None:
+        self._take()
+
+    def _on_busy(self, topic: str) -> None:
+        if topic == SEARCH:
+            self._started = True
+        elif self._started:
+            self._take()  # cancelled, or failed: what was found stays
+
+    def _take(self) -> None:
+        if not self._open:
+            return
+        self._open = self._started = False
+        self._select()
+        many = len(self.found)
+        self._prompter.desk.say(
+            f"{many} found: take all, or one by one; the filters work at once."
+            if many
+            else "Nothing was found; lower the filters, or choose a finer grid."
+        )
+
+    def _select(self) -> None:
+        from napari_sesami.prompt import Candidates
+
+        if self.kind == ALIKE:
+            alike = self._alike
+            self.found = [m for m in self._all if alike[id(m)] >= self.likeness]
+        else:
+            h, w = self._prompter.link.session.scan.plane_shape
+            self.found = Candidates(self._all, h * w).select(self.filters)
+        self.index = 0
+        self._show()
+
+    def _show(self) -> None:
+        self.index = min(self.index, max(len(self.found) - 1, 0))
+        pieces = [of_mask(m, FOUND) for m in reversed(self.found)]
+        if self.found:
+            pieces.append(of_mask(self.found[self.index], MASK))
+        self._prompter.extra = pieces
+        self._prompter.refresh()
+        self.changed.emit()
+
+    def _commit(self, mask: Mask, class_id: int) -> bool:
+        """Commit one; False if all its pixels belong to others already."""
+        options, session = self._prompter.options, self._prompter.link.session
+        draft = Draft()
+        draft.add(self.plane, Ask("mask", mask))
+        try:
+            target = session.commit(
+                mask,
+                class_id,
+                self.plane,
+                overlap=options.overlap,
+                instance=options.instance,
+                prompts=draft.stored(self.plane),
+            )
+        except SessionError:
+            return False
+        self._prompter.last_object = target.id
+        return True

@@ -1,0 +1,341 @@
+"""What to label next: the queue of one desk, ranked and answered while one labels."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+
+from napari_sesami.viewer.app.debounced import Later
+from napari_sesami.viewer.app.errors import ViewerError
+from napari_sesami.viewer.layers.heat_map import Heat
+from napari_sesami.viewer.queue import jobs
+from napari_sesami.viewer.queue.ranker import Ranks
+from napari_sesami.viewer.queue.screen import Screen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_sesami.session import Entry, Queue, Session
+    from napari_sesami.viewer.app.binding import Link
+    from napari_sesami.viewer.app.workspace import Desk
+
+PROPOSAL, PICTURES, KEEP = "proposal", "pictures of queries", "keeping the queue"
+MOST_SECONDS = 300.0  # that an answer counts for; the user may have gone for coffee
+
+
+class Asker:
+    """Asks one query after the other; docks and keys come here.
+
+    Attributes
+    ----------
+    current
+        Number of the query that is being asked, or None.
+    paused
+        Whether keys have their usual meaning although a query is open.
+    pictures
+        Thumbnails by number.
+    ranks
+        Ranks the queue in the background.
+    heat
+        The heat maps.
+    """
+
+    changed = Signal()
+    """the list, the query being asked, the options or the budget"""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.current: int | None = None
+        self.paused = False
+        self.pictures: jobs.Pictures = {}
+        self.screen: Screen | None = None
+        self._session: Session | None = None
+        self._link: Link | None = None
+        self._labels: NDArray[np.uint8] | None = None
+        self._begun = 0.0
+        self._there = 0  # strokes in the region when it was asked about
+        self.ranks = Ranks(self)
+        self.heat = Heat(self)
+        self._told = Later(self._on_told, 0)
+        desk.session_changed.connect(self._on_session)
+        self._on_session()
+
+    # --- looking
+
+    @property
+    def link(self) -> Link:
+        """The session's layers, or one sentence about what is missing."""
+        if self.desk.link is None:
+            raise ViewerError(
+                "There is no scan to label yet: open one, or take an image of the "
+                "viewer."
+            )
+        return self.desk.link
+
+    @property
+    def queue(self) -> Queue | None:
+        """The session's queue."""
+        return None if self._session is None else self._session.queue
+
+    @property
+    def entries(self) -> list[Entry]:
+        """Open queries, best first."""
+        return [] if self.queue is None else self.queue.open
+
+    @property
+    def asked(self) -> Entry | None:
+        """The query that is being asked."""
+        return next((e for e in self.entries if e.id == self.current), None)
+
+    @property
+    def asking(self) -> bool:
+        """Whether keys mean the query."""
+        return self.asked is not None and not self.paused
+
+    # --- asking
+
+    def ask(self, id_: int) -> None:
+        """Go to a query and outline it."""
+        entry = self._queue().entry(id_)
+        self.link.flush()
+        self.current, self.paused, self._labels = entry.id, False, None
+        self._begun = time.monotonic()
+        self._there = self._queue().strokes_in(entry)
+        self._show(entry)
+        if not self.link.painting:
+            self.link.select()
+        self.changed.emit()
+
+    def next(self) -> None:
+        """Go to the next query; what was painted in this one counts as its answer."""
+        entries = self.entries
+        if not entries:
+            self.ranks.begin()
+            self.desk.say("Looking for places that are worth a label …")
+            return
+        asked = self.asked
+        if asked is not None and not self.paused and self._painted_in(asked):
+            self._said("painted")
+            return
+        ids = [e.id for e in entries]
+        at = ids.index(asked.id) + 1 if asked is not None else 0
+        self.ask(ids[at % len(ids)])
+
+    def accept(self) -> None:
+        """Say that the region is what it looks like, or what was painted in it."""
+        entry = self._asked()
+        if self._painted_in(entry):
+            self._said("painted")
+        else:
+            self._said("accept")
+
+    def change(self, class_id: int) -> None:
+        """Give the whole region another class."""
+        self._asked()
+        self._said("change", class_id)
+
+    def change_to(self, number: int) -> None:
+        """Give the region the n-th class of the table."""
+        entries = list(self.link.session.classes)
+        if not 1 <= number <= len(entries):
+            raise ViewerError(
+                f"There is no class {number}; there are {len(entries)}. Type a new "
+                "name in the Sesami panel."
+            )
+        self.change(entries[number - 1].id)
+
+    def paint(self) -> None:
+        """Turn the brush on with the class that the region looks like, or off."""
+        entry, link = self._asked(), self.link
+        if entry.control:
+            raise ViewerError(
+                "This one judges and must not teach: give it a class, or skip it."
+            )
+        if not link.painting and entry.query.class_id in link.session.classes:
+            link.pick(entry.query.class_id)
+            self.desk.say("Paint in the outline; then N for the next one.")
+        else:
+            link.toggle_brush()
+        self.changed.emit()
+
+    def skip(self) -> None:
+        """Leave the query out."""
+        self._asked()
+        self._said("skip")
+
+    def pause(self, on: bool) -> None:
+        """Give the keys their usual meaning, and hide the outline; or go on."""
+        self.paused = on
+        entry = self.asked
+        if on or entry is None:
+            self._hide()
+            self.changed.emit()
+        else:
+            self.ask(entry.id)
+
+    def close(self) -> None:
+        """Let go of desk, viewer and session."""
+        self.desk.session_changed.disconnect(self._on_session)
+        self._follow(None)
+        self.ranks.close()
+        self.heat.close()
+
+    # --- inside
+
+    def _queue(self) -> Queue:
+        _ = self.link  # says what is missing
+        queue = self.queue
+        if queue is None:
+            raise ViewerError("There is no queue without a scan: open one.")
+        return queue
+
+    def _asked(self) -> Entry:
+        _ = self._queue()
+        entry = self.asked
+        if entry is None:
+            raise ViewerError("Choose a query in the list first, or press N.")
+        return entry
+
+    def _painted_in(self, entry: Entry) -> bool:
+        self.link.flush()
+        return not entry.control and self._queue().strokes_in(entry) > self._there
+
+    def _said(self, how: str, class_id: int = 0) -> None:
+        """Answer, and go on to what comes next in the list."""
+        entry, queue = self._asked(), self._queue()
+        ids = [e.id for e in queue.open]
+        at = ids.index(entry.id)
+        after = ids[at + 1 :] + ids[:at]
+        seconds = min(time.monotonic() - self._begun, MOST_SECONDS)
+        self.link.flush()
+        if how == "accept":
+            if entry.query.kind in ("patch", "slice") and self._labels is None:
+                raise ViewerError("One moment: what it looks like is being found out.")
+            queue.accept(entry.id, labels=self._labels, seconds=seconds)
+        elif how == "change":
+            queue.change(entry.id, class_id, seconds=seconds)
+        elif how == "painted":
+            queue.painted(entry.id, seconds=seconds)
+        else:
+            queue.skip(entry.id, seconds=seconds)
+        self._brush_off()
+        left = {e.id for e in queue.open}
+        following = next((id_ for id_ in after if id_ in left), None)
+        if following is not None:
+            self.ask(following)
+        else:
+            self.current = None
+            self._hide()
+            self.changed.emit()
+        self.ranks.soon()
+
+    def _brush_off(self) -> None:
+        if self.link.painting:
+            self.link.toggle_brush()
+
+    def _show(self, entry: Entry) -> None:
+        if self.screen is None:
+            return
+        self.screen.go(entry.query)
+        self.screen.outline(entry.query)
+        if entry.query.kind in ("patch", "slice"):
+            zoom = self.ranks.zoom or 1.0
+            job = partial(jobs.proposed, self.link.session, entry, zoom)
+            self.desk.work.submit(PROPOSAL, job, self._on_proposed)
+        else:
+            self.screen.fill(entry.query, None)
+
+    def _hide(self) -> None:
+        if self.screen is not None:
+            self.screen.clear()
+
+    def _on_proposed(self, found: tuple[int, NDArray[np.uint8]]) -> None:
+        id_, labels = found
+        entry = self.asked
+        if entry is not None and entry.id == id_ and self.screen is not None:
+            self._labels = labels
+            if not self.paused:
+                self.screen.fill(entry.query, labels)
+
+    def want_pictures(self) -> None:
+        """Make thumbnails that are missing."""
+        missing = [e for e in self.entries if e.id not in self.pictures]
+        if missing and self._session is not None:
+            job = partial(jobs.pictures, self._session, missing)
+            self.desk.work.submit(PICTURES, job, self._on_pictures)
+
+    def _on_pictures(self, found: jobs.Pictures) -> None:
+        self.pictures.update(found)
+        self.changed.emit()
+
+    # --- what happens elsewhere
+
+    def _on_session(self) -> None:
+        self._follow(self.desk.link)
+        self.changed.emit()
+
+    def _follow(self, link: Link | None) -> None:
+        old = self._session
+        if old is not None:
+            old.events.queries.disconnect(self._on_queries)
+            old.events.classes.disconnect(self._on_classes)
+            old.events.changed.disconnect(self._on_changed)
+            old.queue.writer = None
+        self.ranks.stop()
+        if self.screen is not None:  # napari may be in the middle of removing layers
+            self.desk.work.post(self.screen.close)
+        self.heat.follow(link)
+        self.screen, self.current, self.pictures = None, None, {}
+        self._link, self._labels = link, None
+        self._session = session = None if link is None else link.session
+        if link is None or session is None:
+            return
+        self.screen = Screen(self.desk, link)
+        session.events.queries.connect(self._on_queries)
+        session.events.classes.connect(self._on_classes)
+        session.events.changed.connect(self._on_changed)
+        session.queue.writer = self._write
+        if session.queue.trouble:
+            self.desk.say(session.queue.trouble)
+        self.want_pictures()
+
+    def _write(self, write: Callable[[], None]) -> None:
+        """Write the queue in the background; an older request is dropped."""
+
+        def job(ticket: Any) -> None:
+            write()
+
+        self.desk.work.submit(KEEP, job)
+
+    def _on_queries(self) -> None:
+        """Answers came, or undo took one back: that one is asked again."""
+        self._told.soon()
+
+    def _on_told(self) -> None:
+        entry = self.asked
+        if self.current is not None and entry is None:
+            self.current = None
+            self._hide()
+        self.want_pictures()
+        self.changed.emit()
+
+    def _on_classes(self) -> None:
+        self.changed.emit()
+
+    def _on_changed(self, plane: int, bbox: tuple[int, ...], layer: str) -> None:
+        if layer == "strokes" and (self.entries or self.ranks.trouble):
+            self.ranks.soon()
+            self.heat.soon()
+
+
+def asker_of(desk: Desk) -> Asker:
+    """Give the desk's asker; the first call sets it up."""
+    if desk.asker is None:
+        desk.asker = Asker(desk)
+    return desk.asker

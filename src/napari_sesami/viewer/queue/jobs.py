@@ -1,0 +1,130 @@
+"""What the work thread does for the queue; knows no widget and no layer."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sesami.viewer.app.jobs import Cancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_sesami.session import Entry, Judging, Ranking, Session
+    from napari_sesami.viewer.app.jobs import Ticket
+
+    Pictures = dict[int, NDArray[np.uint8]]
+
+SIDE = 44  # px of a thumbnail
+MOST_MARGIN = 32  # pixels of the scan around a region
+LINE = (255, 43, 214)
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Turn the models' own "cancelled" into that of the work thread."""
+    from napari_sesami import models
+
+    try:
+        yield
+    except models.Cancelled:
+        raise Cancelled from None
+
+
+def best_zoom(session: Session, ticket: Ticket) -> float:
+    """The scale at which the strokes are told apart best."""
+    with stoppable():
+        return session.best_zoom(lambda: ticket.cancelled)
+
+
+def scored(ranking: Ranking, plane: int, done: float, ticket: Ticket) -> Ranking:
+    """Score one plane of a ranking; `done` is the share of planes before it."""
+    ticket.report(done, f"Looking at slice {plane}.")
+    with stoppable():
+        ranking.take(plane, lambda: ticket.cancelled)
+    return ranking
+
+
+def finished(ranking: Ranking, controls: int, ticket: Ticket) -> Ranking:
+    """Choose the best of what was scored."""
+    with stoppable():
+        ranking.finish(controls)
+    return ranking
+
+
+def tried(ranking: Ranking, ticket: Ticket) -> Ranking:
+    """Choose among the first slice; it may have nothing left to ask."""
+    with suppress(ValueError), stoppable():
+        ranking.finish()
+    return ranking
+
+
+def judged(judging: Judging, number: int, ticket: Ticket) -> Judging:
+    """Learn one more stage of the answers again."""
+    with stoppable():
+        judging.take(judging.steps[number], lambda: ticket.cancelled)
+    return judging
+
+
+def heat(
+    session: Session, plane: int, names: Sequence[str], zoom: float, ticket: Ticket
+) -> tuple[int, dict[str, NDArray[np.float32]]]:
+    """Heat maps of a plane."""
+    with stoppable():
+        found = session.score_maps(
+            plane,
+            tuple(names),  # type: ignore[arg-type]
+            zoom=zoom,
+            cancelled=lambda: ticket.cancelled,
+        )
+    return plane, found
+
+
+def proposed(
+    session: Session, entry: Entry, zoom: float, ticket: Ticket
+) -> tuple[int, NDArray[np.uint8]]:
+    """What the pixels of a patch or slice look like."""
+    with stoppable():
+        return entry.id, session.queue.proposed(entry, zoom)
+
+
+def pictures(session: Session, entries: Sequence[Entry], ticket: Ticket) -> Pictures:
+    """Thumbnails (SIDE, SIDE, 3) with the region outlined."""
+    out = {}
+    for entry in sorted(entries, key=lambda e: e.query.plane):
+        ticket.check()
+        out[entry.id] = picture(session, entry)
+    return out
+
+
+def picture(session: Session, entry: Entry) -> NDArray[np.uint8]:
+    """One thumbnail: the region in its surroundings."""
+    from scipy.ndimage import binary_dilation
+    from skimage.transform import resize
+
+    y0, x0, y1, x1 = entry.query.bbox
+    height, width = session.scan.plane_shape
+    side = max(y1 - y0, x1 - x0)
+    side = min(side + 2 * min(side, MOST_MARGIN), height, width)
+    top = int(np.clip((y0 + y1 - side) // 2, 0, height - side))
+    left = int(np.clip((x0 + x1 - side) // 2, 0, width - side))
+    box = (top, left, top + side, left + side)
+    grey = resize(
+        session.scan.grey(entry.query.plane, box), (SIDE, SIDE), anti_aliasing=True
+    )
+    low, high = np.percentile(grey, (1, 99))
+    grey = np.clip((grey - low) / max(float(high - low), 0.2), 0, 1)
+    out = np.repeat((255 * grey[..., None]).astype(np.uint8), 3, axis=2)
+    inside = np.zeros((side, side), bool)
+    at_y, at_x = max(0, y0 - top), max(0, x0 - left)
+    mask = entry.query.mask[max(0, top - y0) :, max(0, left - x0) :]
+    mask = mask[: side - at_y, : side - at_x]
+    inside[at_y : at_y + mask.shape[0], at_x : at_x + mask.shape[1]] = mask
+    at = ((np.arange(SIDE) + 0.5) * side / SIDE).astype(int)
+    small = inside[at][:, at]
+    out[binary_dilation(small) & ~small] = LINE
+    return np.ascontiguousarray(out)

@@ -1,0 +1,102 @@
+"""Switches for the heat maps, each with its colours and what they mean."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from qtpy.QtGui import QImage, QPixmap
+from qtpy.QtWidgets import (
+    QGridLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt.utils import signals_blocked
+
+from napari_sesami.viewer.layers.heat_map import KINDS
+from napari_sesami.viewer.widgets.factory import note, tick
+
+if TYPE_CHECKING:
+    from napari_sesami.viewer.layers.result_planes import MapKind
+    from napari_sesami.viewer.queue.controller import Asker
+
+BAR = (64, 10)  # px
+
+
+class HeatBox(QGroupBox):
+    """A tick per score; a colour bar and a sentence for those that are shown."""
+
+    def __init__(self, asker: Asker, parent: QWidget | None = None) -> None:
+        super().__init__("Heat maps of this slice", parent)
+        self._asker = asker
+        self.setToolTip("Bright asks for a label; each map is a layer of its own")
+        self.ticks = {kind.key: tick(kind.title, kind.legend) for kind in KINDS}
+        self.legends = {kind.key: Legend(kind) for kind in KINDS}
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.setSpacing(2)
+        grid = QGridLayout()
+        grid.setVerticalSpacing(2)
+        for i, box in enumerate(self.ticks.values()):
+            grid.addWidget(box, i // 3, i % 3)
+        layout.addLayout(grid)
+        for legend in self.legends.values():
+            layout.addWidget(legend)
+        for key, box in self.ticks.items():
+            box.toggled.connect(partial(asker.heat.show, key))
+        asker.changed.connect(self.reflect)
+        self.reflect()
+
+    def disconnect_from_asker(self) -> None:
+        """Let go of the engine."""
+        self._asker.changed.disconnect(self.reflect)
+
+    def reflect(self) -> None:
+        """Show which maps are on."""
+        wanted = self._asker.heat.wanted
+        self.setEnabled(self._asker.desk.link is not None)
+        for key, box in self.ticks.items():
+            with signals_blocked(box):
+                box.setChecked(key in wanted)
+            self.legends[key].setVisible(key in wanted)
+
+
+class Legend(QWidget):
+    """A colour bar with its numbers, and one sentence."""
+
+    def __init__(self, kind: MapKind, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.words = note(kind.legend, f"What {kind.title} means")
+        low, high = (QLabel(f"{limit:g}") for limit in kind.limits)
+        bar = QLabel()
+        bar.setPixmap(colour_bar(kind.colormap))
+        bar.setAccessibleName(f"Colours of {kind.title}, from low to high")
+        for label in (low, bar, high):
+            label.setToolTip(kind.legend)
+        row = QHBoxLayout()
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        for label in (low, bar, high):
+            row.addWidget(label)
+        row.addStretch(1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(row)
+        layout.addWidget(self.words)
+
+
+def colour_bar(name: str) -> QPixmap:
+    """The colours of a colormap from left to right."""
+    from napari.utils.colormaps import ensure_colormap
+
+    width, height = BAR
+    colors = ensure_colormap(name).map(np.linspace(0, 1, width))
+    row = (255 * np.asarray(colors)[:, :3]).astype(np.uint8)
+    rgb = np.ascontiguousarray(np.repeat(row[None], height, axis=0))
+    made = QImage(rgb.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
+    return QPixmap.fromImage(made)

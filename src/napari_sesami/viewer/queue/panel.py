@@ -1,0 +1,70 @@
+"""The dock "What to label next": composes its parts and wires them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_sesami.viewer.app.dock import DeskDock
+from napari_sesami.viewer.queue.controller import asker_of
+from napari_sesami.viewer.queue.maps_box import HeatBox
+from napari_sesami.viewer.queue.options_box import Options
+from napari_sesami.viewer.queue.query_list import QueueList
+from napari_sesami.viewer.queue.question_box import AskBox
+from napari_sesami.viewer.widgets.factory import note
+from napari_sesami.viewer.widgets.status_line import StatusLine
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+WIDTH = 300  # px; with the dock's frame this stays below 320
+
+
+class QueueDock(DeskDock):
+    """Asks where a label teaches most, one place after the other.
+
+    Parameters
+    ----------
+    napari_viewer
+        Injected by napari, which looks for exactly this parameter name.
+    """
+
+    def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
+        super().__init__(napari_viewer, parent)
+        self.asker = asker_of(self.desk)
+        self.options = Options(self.asker)
+        self.list = QueueList(self.asker)
+        self.ask = AskBox(self.asker)
+        self.maps = HeatBox(self.asker)
+        self.verdict = note("", "Clicks saved against random")
+        self.verdict.setToolTip(
+            "Slices drawn by lot judge: the same answers, learned in random order, "
+            "tell what choosing saved"
+        )
+        self.status = StatusLine(self.desk)
+        layout = QVBoxLayout(self)
+        layout.setSpacing(6)
+        layout.addWidget(self.options)
+        layout.addWidget(self.list, 1)
+        layout.addWidget(self.ask)
+        layout.addWidget(self.verdict)
+        layout.addWidget(self.maps)
+        layout.addWidget(self.status)
+        self.setMinimumWidth(WIDTH)
+        self.asker.changed.connect(self._reflect)
+        self._reflect()
+
+    def _let_go(self) -> None:
+        """Give the keys their usual meaning and disconnect; the queue stays."""
+        self.asker.pause(True)
+        for part in (self.options, self.list, self.ask, self.maps):
+            part.disconnect_from_asker()
+        self.asker.changed.disconnect(self._reflect)
+        self.status.disconnect_from_desk()
+
+    def _reflect(self) -> None:
+        ranks = self.asker.ranks
+        said = "\n".join(text for text in (ranks.verdict, ranks.advice) if text)
+        self.verdict.setText(said)
+        self.verdict.setVisible(bool(said))

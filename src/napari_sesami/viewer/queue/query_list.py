@@ -1,0 +1,151 @@
+"""The ranked list: a thumbnail and a reason each; it holds still under the mouse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QEvent, QSize, Qt
+from qtpy.QtGui import QIcon, QImage, QPixmap
+from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QWidget
+from superqt.utils import signals_blocked
+
+from napari_sesami.viewer.app.errors import sentence
+from napari_sesami.viewer.queue.jobs import SIDE
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_sesami.session import Entry
+    from napari_sesami.viewer.queue.controller import Asker
+
+_ID = Qt.ItemDataRole.UserRole
+
+
+class QueueList(QListWidget):
+    """Open queries, best first; a click goes there.
+
+    While the mouse is over it rows keep their places: answered ones are crossed out,
+    and the new order comes when the mouse has gone.
+    """
+
+    def __init__(self, asker: Asker, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._asker = asker
+        self._drawn: object = None
+        self.setIconSize(QSize(SIDE, SIDE))
+        self.setWordWrap(True)
+        self.setUniformItemSizes(True)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setAccessibleName("Places to label, the best first")
+        self.setToolTip("Click a place to go there; it is outlined in pink")
+        self.setMinimumHeight(2 * (SIDE + 8))
+        self.itemClicked.connect(self._on_click)
+        asker.changed.connect(self.reflect)
+        self.reflect()
+
+    def disconnect_from_asker(self) -> None:
+        """Let go of the engine."""
+        self._asker.changed.disconnect(self.reflect)
+
+    def ids(self) -> list[int]:
+        """Numbers of the queries in the rows, from above."""
+        return [int(self.item(i).data(_ID)) for i in range(self.count())]
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """Draw what waited for the mouse to go."""
+        super().leaveEvent(event)
+        self._arrange()
+
+    def reflect(self) -> None:
+        """Show the queue as it is, as far as the mouse allows."""
+        if self.underMouse() and self.count():
+            self._update_rows()
+        else:
+            self._arrange()
+        self._mark()
+
+    def _arrange(self) -> None:
+        """Make the rows anew if they differ."""
+        asker = self._asker
+        entries, queue = asker.entries, asker.queue
+        if queue is None:
+            self.clear()
+            self._drawn = None
+            return
+        now = [(e.id, _words(asker, e), e.id in asker.pictures) for e in entries]
+        if now == self._drawn:
+            return
+        self._drawn = now
+        where = self.verticalScrollBar().value()
+        with signals_blocked(self):
+            self.clear()
+            for entry in entries:
+                self.addItem(self._item(entry))
+        self._mark()
+        self.verticalScrollBar().setValue(where)
+
+    def _update_rows(self) -> None:
+        """Cross out what is answered, bring words and pictures up to date."""
+        open_ = {e.id: e for e in self._asker.entries}
+        self._drawn = None
+        with signals_blocked(self):
+            for i in range(self.count()):
+                item = self.item(i)
+                entry = open_.get(int(item.data(_ID)))
+                font = item.font()
+                font.setStrikeOut(entry is None)
+                item.setFont(font)
+                if entry is not None:
+                    self._dress(item, entry)
+
+    def _item(self, entry: Entry) -> QListWidgetItem:
+        item = QListWidgetItem()
+        item.setData(_ID, entry.id)
+        item.setSizeHint(QSize(100, SIDE + 8))
+        self._dress(item, entry)
+        return item
+
+    def _dress(self, item: QListWidgetItem, entry: Entry) -> None:
+        item.setText(_words(self._asker, entry))
+        item.setToolTip(_words(self._asker, entry) + "\nClick to go there")
+        picture = self._asker.pictures.get(entry.id)
+        if picture is not None:
+            icon, pixels = QIcon(), pixmap(picture)
+            for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):  # not tinted
+                icon.addPixmap(pixels, mode)
+            item.setIcon(icon)
+
+    def _mark(self) -> None:
+        """Select the row of the query that is asked."""
+        ids = self.ids()
+        current = self._asker.current
+        with signals_blocked(self):
+            if current in ids:
+                self.setCurrentRow(ids.index(current))
+                if not self.underMouse():
+                    self.scrollToItem(self.currentItem())
+            else:
+                self.setCurrentRow(-1)
+
+    def _on_click(self, item: QListWidgetItem) -> None:
+        id_ = int(item.data(_ID))
+        try:
+            self._asker.ask(id_)
+        except (ValueError, OSError) as error:
+            self._asker.desk.say(sentence(error))
+
+
+def pixmap(rgb: NDArray[np.uint8]) -> QPixmap:
+    """A colour thumbnail (h, w, 3)."""
+    height, width, _ = rgb.shape
+    made = QImage(rgb.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
+    return QPixmap.fromImage(made)
+
+
+def _words(asker: Asker, entry: Entry) -> str:
+    queue = asker.queue
+    reason = "" if queue is None else queue.reason(entry)
+    stack = asker.desk.session is not None and asker.desk.session.scan.n_planes > 1
+    return f"slice {entry.query.plane} · {reason}" if stack else reason

@@ -1,0 +1,60 @@
+"""What curves and pictures need to know of a run, read from its events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_sesami.train import Run
+
+    Points = tuple[list[float], list[float]]
+
+NONE: Points = ([], [])
+
+
+def loss_points(run: Run | None) -> Points:
+    """The loss over the steps."""
+    if run is None:
+        return NONE
+    steps, values = run.curve("loss")
+    return [float(s) for s in steps], list(values)
+
+
+def held_points(run: Run | None) -> Points:
+    """What held-out objects say, over the steps; begins with the base model at 0."""
+    if run is None:
+        return NONE
+    key = score_key(run)
+    points: dict[float, float] = {}
+    for event in _events(run, "metrics"):
+        value = event.get("metrics", {}).get(key)
+        if isinstance(value, int | float):
+            points[float(event["step"])] = float(value)
+    steps = sorted(points)
+    return steps, [points[step] for step in steps]
+
+
+def score_key(run: Run) -> str:
+    """The metric by which the recipe tells the best."""
+    from napari_sesami.train.recipe import recipe_class
+
+    return recipe_class(run.config.recipe).score
+
+
+def pictures_of(run: Run | None) -> list[tuple[Path, str]]:
+    """Sample predictions and their captions, the newest step first."""
+    if run is None:
+        return []
+    told = _events(run, "picture")
+    told.sort(key=_step, reverse=True)  # stable: the order within a step stays
+    return [(run.folder / str(e["path"]), f"step {_step(e)}") for e in told]
+
+
+def _step(event: dict[str, Any]) -> int:
+    return int(event.get("step", 0))
+
+
+def _events(run: Run, kind: str) -> list[dict[str, Any]]:
+    return [event for event in list(run.events) if event.get("event") == kind]

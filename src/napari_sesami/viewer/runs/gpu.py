@@ -1,0 +1,111 @@
+"""Lends the graphics memory of the models at work to runs, and takes it back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_sesami.prompt import Predictor
+    from napari_sesami.train import Run
+    from napari_sesami.viewer.app.jobs import Ticket
+    from napari_sesami.viewer.app.workspace import Desk
+
+TOPIC = "graphics memory"
+
+
+class Courtesy:
+    """Moves the models of a desk to the CPU while a run needs the graphics card.
+
+    Clicks are answered meanwhile, slower; the models go back when the run has ended.
+    All moving is done by the thread that asks the models.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._lent: dict[int, tuple[Any, str]] = {}
+        self.wanted = False
+
+    def need(self, needed: bool) -> None:
+        """Say whether a run needs the graphics card now; may be said again."""
+        busy = [model for model in self._models() if _elsewhere(model)]
+        if needed and busy:
+            job: Any = _Lend(self._lent, busy, self._stores())
+            self._desk.work.submit(TOPIC, job, self._on_lent)
+        elif not needed and self.wanted:
+            job = _TakeBack(self._lent, self._stores())
+            self._desk.work.submit(TOPIC, job, self._on_back)
+        self.wanted = needed
+
+    def _on_lent(self, _: object) -> None:
+        self._desk.say(
+            "The model moved to the processor while the run needs the graphics card; "
+            "clicks take longer meanwhile."
+        )
+
+    def _on_back(self, moved: int) -> None:
+        if moved:
+            self._desk.say("The model is back on the graphics card.")
+
+    def _models(self) -> list[Any]:
+        return list({id(p.model): p.model for p in self._predictors()}.values())
+
+    def _stores(self) -> list[Any]:
+        return [predictor.store for predictor in self._predictors()]
+
+    def _predictors(self) -> list[Predictor]:
+        """Those that are loaded; asking for them must not load any."""
+        prompter, session = self._desk.prompter, self._desk.session
+        found = [None if prompter is None else prompter.engine.loaded]
+        found.append(getattr(session, "_predictor", None))
+        return [predictor for predictor in found if predictor is not None]
+
+
+@dataclass
+class _Lend:
+    lent: dict[int, tuple[Any, str]]
+    models: list[Any]
+    stores: list[Any]
+
+    def __call__(self, ticket: Ticket) -> None:
+        for model in self.models:
+            self.lent[id(model)] = (model, str(model.device))
+            model.to("cpu")
+        _forget(self.stores)
+
+
+@dataclass
+class _TakeBack:
+    lent: dict[int, tuple[Any, str]]
+    stores: list[Any] = field(default_factory=list)
+
+    def __call__(self, ticket: Ticket) -> int:
+        moved = len(self.lent)
+        while self.lent:
+            model, device = self.lent.popitem()[1]
+            model.to(device)
+        if moved:
+            _forget(self.stores)
+        return moved
+
+
+def _elsewhere(model: Any) -> bool:
+    """Whether a model is on a graphics card and can be moved."""
+    device = getattr(model, "device", None)
+    return hasattr(model, "to") and getattr(device, "type", "cpu") != "cpu"
+
+
+def _forget(stores: list[Any]) -> None:
+    """Drop embeddings that lie on the other device, and give the memory back."""
+    for store in stores:
+        store.clear()
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def needs_card(run: Run) -> bool:
+    """Whether a run computes, or is about to, on a graphics card if there is one."""
+    at_work = run.status.state in ("starting", "running", "paused")
+    return at_work and run.config.device != "cpu"

@@ -1,0 +1,148 @@
+"""What became of runs: verdicts, and which adapter answers clicks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+
+from napari_sesami.viewer.runs.words import said_adapter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from napari_sesami.session import Session
+    from napari_sesami.session.adapters import Adapter
+    from napari_sesami.train import Run, Verdict
+    from napari_sesami.viewer.app.jobs import Ticket
+    from napari_sesami.viewer.runs.controller import RunBoard
+
+JUDGE, SWITCH, LOOK = "judge a run", "adapter", "look for adapters"
+
+
+class Judging:
+    """Verdicts on the runs of a board, and the steps that follow from them.
+
+    Attributes
+    ----------
+    trouble
+        Why a run could not be judged, by its folder.
+    adapters
+        Those of the model at work, as far as they were looked for.
+    """
+
+    changed = Signal()
+    """a verdict came, or another adapter is in use"""
+
+    def __init__(self, board: RunBoard) -> None:
+        self._board = board
+        self._verdicts: dict[Path, Verdict] = {}
+        self._asked: Run | None = None
+        self.trouble: dict[Path, str] = {}
+        self.adapters: list[Adapter] = []
+        self._model = ""  # that the adapters are for
+        board.changed.connect(self._on_changed)
+
+    def verdict(self, run: Run | None) -> Verdict | None:
+        """What the gate said about a run, if it has been asked."""
+        return None if run is None else self._verdicts.get(run.folder)
+
+    def in_use(self, run: Run | None) -> bool:
+        """Whether clicks are answered by the adapter of this run."""
+        session = self._board.desk.session
+        return bool(run and session and session.uses(run))
+
+    @property
+    def can_roll_back(self) -> bool:
+        """Whether there is something to go back to."""
+        session = self._board.desk.session
+        return session is not None and session.can_roll_back
+
+    def adopt(self, run: Run) -> None:
+        """Use the adapter of a run; whoever asks has seen the verdict on it."""
+        self._switch(lambda session: session.adopt(run, insist=True))
+
+    def roll_back(self) -> None:
+        """Go back to the adapter (or none) that was in use before."""
+        self._switch(lambda session: session.roll_back())
+
+    def use(self, adapter: Path | None) -> None:
+        """Answer clicks with this adapter; None is the base alone."""
+        self._switch(lambda session: session.use_adapter(adapter))
+
+    def look(self, again: bool = False) -> None:
+        """Look for adapters if the model at work is another one, or `again`.
+
+        In the background, since reading them brings torch along.
+        """
+        session = self._board.desk.session
+        model = "" if session is None else f"{id(session)} {session.model_name}"
+        if session is None or (model == self._model and not again):
+            return
+        self._model = model
+        self._board.work.submit(LOOK, lambda _: session.adapters(), self._on_found)
+
+    def _on_found(self, found: list[Adapter]) -> None:
+        self.adapters = found
+        self.changed.emit()
+
+    def _switch(self, change: Callable[[Session], Any]) -> None:
+        """Change adapters in the thread that asks the model, so that none is cut."""
+        desk, session = self._board.desk, self._board.desk.session
+        if session is None:
+            return
+        if desk.prompter is not None:
+            desk.prompter.clear()
+
+        desk.say("Changing what answers clicks …")
+
+        def run(ticket: Ticket) -> str:
+            change(session)
+            return session.adapter_name
+
+        desk.work.submit(SWITCH, run, self._on_switched)
+
+    def _on_switched(self, name: str) -> None:
+        self._board.desk.say(
+            f"Clicks are answered with what “{said_adapter(name)}” learned."
+            if name
+            else "Clicks are answered by the base model alone."
+        )
+        self.changed.emit()
+        self.look(again=True)
+
+    def _on_changed(self) -> None:
+        """Judge the selected run once it has finished."""
+        run, session = self._board.selected, self._board.desk.session
+        if run is None or session is None or run.status.state != "finished":
+            return
+        known = run.folder in self._verdicts or run.folder in self.trouble
+        if known or self._asked is run:
+            return
+        self._asked = run
+
+        def judge(ticket: Ticket) -> tuple[Run, Verdict]:
+            return run, recorded(run) or session.judge(run)
+
+        self._board.work.submit(JUDGE, judge, self._on_judged, self._on_refused)
+
+    def _on_judged(self, found: tuple[Run, Verdict]) -> None:
+        run, verdict = found
+        self._verdicts[run.folder] = verdict
+        self._asked = None
+        self.changed.emit()
+        self._on_changed()  # another run may have been selected meanwhile
+
+    def _on_refused(self, text: str) -> None:
+        if self._asked is not None:
+            self.trouble[self._asked.folder] = text
+            self._asked = None
+        self.changed.emit()
+
+
+def recorded(run: Run) -> Verdict | None:
+    """What the worker found when the run ended: comparing takes it minutes."""
+    from napari_sesami.train import Verdict
+
+    return Verdict.read(run.folder)

@@ -1,0 +1,177 @@
+"""What a run could learn from, and what it would take, before it is started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from psygnal import Signal
+
+from napari_sesami.viewer.runs.words import counted, said_memory, said_time
+
+if TYPE_CHECKING:
+    from napari_sesami.session import Session
+    from napari_sesami.train import Estimate, Run
+    from napari_sesami.viewer.app.jobs import Ticket
+    from napari_sesami.viewer.runs.controller import RunBoard
+
+COUNT, ESTIMATE = "count labels", "estimate a run"
+LOOKS, SIGHTS = 8, 4  # measurements and pictures in a run; each takes a few seconds
+TITLES = {"sesami": "SeSAMI: adapt clicks to these scans"}
+NOTHING = "Open a scan and label some objects: a run learns from what is committed."
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the form says.
+
+    Attributes
+    ----------
+    recipe
+        Name of a recipe.
+    steps
+        How many.
+    rank
+        Of the adapter; 0 takes what fits the model.
+    decoder
+        Whether the mask decoder is trained, too.
+    """
+
+    recipe: str
+    steps: int
+    rank: int = 0
+    decoder: bool = False
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of the run: it is looked at now and then, to draw a curve."""
+        told: dict[str, Any] = {
+            "evaluate_every": max(10, self.steps // LOOKS),
+            "picture_every": max(10, self.steps // SIGHTS),
+        }
+        if self.recipe == "sesami":
+            told |= {"rank": self.rank, "decoder": self.decoder}
+        return told
+
+    def begin(self, session: Session) -> Run:
+        """Start it; collects what is labelled now."""
+        return session.train(self.recipe, steps=self.steps, **self.options)
+
+    def tried(self, session: Session) -> Estimate:
+        """Try a step of it in a process of its own."""
+        return session.estimate_training(self.recipe, steps=self.steps, **self.options)
+
+
+@dataclass(frozen=True)
+class Learnable:
+    """What there is to learn from, in words.
+
+    Attributes
+    ----------
+    sentence
+        Objects, classes, scans; or what is missing.
+    notes
+        What one should know besides.
+    enough
+        Whether a run can be started.
+    """
+
+    sentence: str = NOTHING
+    notes: tuple[str, ...] = ()
+    enough: bool = False
+
+
+class Planner:
+    """Counts what is labelled and remembers what runs took."""
+
+    counted = Signal()
+    """what can be learned from"""
+    estimated = Signal()
+    """an estimate came, or is being made"""
+
+    def __init__(self, board: RunBoard) -> None:
+        self._board = board
+        self.learnable = Learnable()
+        self.estimating: Plan | None = None
+        self._known: dict[tuple[Any, ...], Estimate] = {}
+
+    def count(self) -> None:
+        """Count what is labelled, in the background."""
+        session = self._board.desk.session
+        if session is None:
+            self._on_counted(Learnable())
+            return
+        job = partial(_learnable, session)
+        self._board.work.submit(COUNT, job, self._on_counted, self._on_uncountable)
+
+    def estimate(self, plan: Plan) -> None:
+        """Try one step in a process of its own, and tell what the run would take."""
+        session = self._board.desk.session
+        if session is None:
+            return
+        self.estimating = plan
+        self._board.desk.say("Trying a step of the training; this takes a moment …")
+        self.estimated.emit()
+
+        def run(ticket: Ticket) -> Estimate:
+            return plan.tried(session)
+
+        self._board.work.submit(ESTIMATE, run, self._on_estimate, self._on_refused)
+
+    def words(self, plan: Plan) -> str:
+        """Say what a plan takes, as far as it is known."""
+        found = self._known.get(self._key(plan))
+        if self.estimating is not None:
+            return "Trying a step …"
+        if found is None:
+            return "Estimate tries one step, to tell time and memory."
+        time = said_time(found.seconds_per_step * plan.steps)
+        memory = said_memory(found.memory_bytes)
+        return f"About {time} and {memory} of memory here."
+
+    def _key(self, plan: Plan) -> tuple[Any, ...]:
+        """What the cost of one step depends on."""
+        session = self._board.desk.session
+        model = None if session is None else session.model
+        name = getattr(model, "name", model)
+        return (plan.recipe, plan.rank, plan.decoder, str(name))
+
+    def _on_counted(self, found: Learnable) -> None:
+        self.learnable = found
+        self.counted.emit()
+
+    def _on_uncountable(self, text: str) -> None:
+        self._on_counted(Learnable(text))
+
+    def _on_estimate(self, found: Estimate) -> None:
+        plan, self.estimating = self.estimating, None
+        if plan is not None:
+            self._known[self._key(plan)] = found
+            self._board.desk.say(found.sentence or self.words(plan))
+        self.estimated.emit()
+
+    def _on_refused(self, text: str) -> None:
+        self.estimating = None
+        self.estimated.emit()
+
+
+def recipes() -> list[tuple[str, str]]:
+    """Recipes that a form can offer, and their titles."""
+    from napari_sesami.train import RECIPES
+
+    return [(name, TITLES[name]) for name in RECIPES if name in TITLES]
+
+
+def _learnable(session: Session, ticket: Ticket) -> Learnable:
+    """Count what a run would learn from; a sentence if that is not enough."""
+    found = session.training_set()
+    objects = sum(len(picture.objects()) for picture in found.pictures)
+    held = sum(len(picture.objects()) for picture in found.held_out)
+    scans = len({picture.scan for picture in found.pictures})
+    sentence = (
+        f"{counted(objects, 'object')} of "
+        f"{counted(len(found.classes), 'class', 'classes')} on "
+        f"{counted(scans, 'scan')}, {held} held out."
+    )
+    return Learnable(sentence, found.notes, True)

@@ -1,0 +1,84 @@
+"""The list of runs: when, what became of it, how far it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem
+from superqt.utils import signals_blocked
+
+from napari_sesami.viewer.runs.words import said_begin, said_name, said_state
+
+if TYPE_CHECKING:
+    from napari_sesami.train import Run
+    from napari_sesami.viewer.runs.controller import RunBoard
+
+ROWS = 4  # that are seen without scrolling
+
+
+class RunList(QTreeWidget):
+    """Runs of the project, the newest first; the selected one is shown below."""
+
+    def __init__(self, board: RunBoard) -> None:
+        super().__init__()
+        self._board = board
+        self.setHeaderLabels(["Run", "State", "Step"])
+        self.setRootIsDecorated(False)
+        self.setUniformRowHeights(True)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setAccessibleName("Runs")
+        self.setToolTip("Runs of this project; the selected one is shown below")
+        header = self.header()
+        header.setStretchLastSection(False)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        for column in (1, 2):
+            mode = QHeaderView.ResizeMode.ResizeToContents
+            header.setSectionResizeMode(column, mode)
+        line = self.fontMetrics().lineSpacing() + 1
+        self.setFixedHeight(header.sizeHint().height() + ROWS * line + 4)
+        self.currentItemChanged.connect(self._on_selected)
+        board.changed.connect(self.reflect)
+        board.ticked.connect(self.reflect)
+        board.judging.changed.connect(self.reflect)
+        self.reflect()
+
+    def disconnect_from_board(self) -> None:
+        """Let go of the board."""
+        self._board.changed.disconnect(self.reflect)
+        self._board.ticked.disconnect(self.reflect)
+        self._board.judging.changed.disconnect(self.reflect)
+
+    def reflect(self) -> None:
+        """Show the runs as they are; rows are reused, so that nothing flickers."""
+        runs = self._board.runs
+        with signals_blocked(self):
+            while self.topLevelItemCount() > len(runs):
+                self.takeTopLevelItem(self.topLevelItemCount() - 1)
+            while self.topLevelItemCount() < len(runs):
+                item = QTreeWidgetItem()
+                item.setTextAlignment(2, int(Qt.AlignmentFlag.AlignRight.value))
+                self.addTopLevelItem(item)
+            for row, run in enumerate(runs):
+                self._write(self.topLevelItem(row), run)
+                if run is self._board.selected:
+                    self.setCurrentItem(self.topLevelItem(row))
+
+    def _write(self, item: QTreeWidgetItem, run: Run) -> None:
+        status = run.status
+        mark = " ✓" if self._board.judging.in_use(run) else ""
+        texts = (
+            f"{said_name(run)}, {said_begin(run.folder)}{mark}",
+            said_state(status.state),
+            f"{status.step} / {status.steps}",
+        )
+        for column, text in enumerate(texts):
+            if item.text(column) != text:
+                item.setText(column, text)
+        tip = f"{texts[0]}: {status.sentence or texts[1]}"
+        item.setToolTip(0, f"{tip} (in use)" if mark else tip)
+
+    def _on_selected(self, item: QTreeWidgetItem | None, *_: object) -> None:
+        row = self.indexOfTopLevelItem(item) if item is not None else -1
+        runs = self._board.runs
+        self._board.select(runs[row] if 0 <= row < len(runs) else None)

@@ -1,0 +1,178 @@
+"""Before and after on held-out objects, and whether the result is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QHBoxLayout,
+    QHeaderView,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt.utils import signals_blocked
+
+from napari_sesami.viewer.runs.pictures import Thumbnails
+from napari_sesami.viewer.runs.verdict import Column, columns_of, lines_of
+from napari_sesami.viewer.widgets.factory import button, note
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_sesami.train import Run, Verdict
+    from napari_sesami.viewer.runs.controller import RunBoard
+
+# readable on dark and light grounds; a sign says the same for those who see no colour
+BETTER, WORSE = "#2a9d5c", "#d9534f"
+NOTICED = 0.0005  # smaller changes are none
+USE = ("Use it", "Answer clicks with this adapter from now on")
+INSIST = ("Use it anyway", "It did not win on the held-out objects: {}")
+
+
+class GateBox(QWidget):
+    """The verdict on the selected run, class by class, and two ways to act on it."""
+
+    def __init__(self, board: RunBoard, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._board, self._judging = board, board.judging
+        self.sentence = note("", "Verdict")
+        self.sentence.setToolTip("Measured on objects that the run never learned from")
+        self.metric = QComboBox()
+        self.metric.setToolTip("What is compared")
+        self.metric.setAccessibleName("What is compared")
+        self.table = _table()
+        self.worst = Thumbnails(
+            "Worst pictures",
+            "The worst of the held-out objects: by hand (white), before (orange), "
+            "after (blue); click to see one large",
+            "",
+        )
+        self.use_button = button(*USE)
+        self.back_button = button(
+            "Roll back", "Go back to what answered clicks before the last adapter"
+        )
+        self._columns: list[Column] = []
+        row = QHBoxLayout()
+        row.addWidget(self.use_button, 1)
+        row.addWidget(self.back_button, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.sentence)
+        layout.addWidget(self.metric)
+        layout.addWidget(self.table)
+        layout.addWidget(self.worst, 10)
+        layout.addStretch(1)
+        layout.addLayout(row)
+        self.metric.activated.connect(self._fill)
+        self.use_button.clicked.connect(self._on_use)
+        self.back_button.clicked.connect(self._on_back)
+        board.changed.connect(self.reflect)
+        board.judging.changed.connect(self.reflect)
+        self.reflect()
+
+    def disconnect_from_board(self) -> None:
+        """Let go of the board."""
+        self._board.changed.disconnect(self.reflect)
+        self._judging.changed.disconnect(self.reflect)
+
+    def reflect(self) -> None:
+        """Show the verdict on the selected run, or why there is none yet."""
+        judging, run = self._judging, self._board.selected
+        verdict = judging.verdict(run)
+        self.sentence.setText(self._words())
+        for part in (self.metric, self.table):
+            part.setVisible(verdict is not None)
+        self._show_use(verdict, judging.in_use(run))
+        self.back_button.setEnabled(judging.can_roll_back)
+        self._columns = [] if verdict is None else columns_of(verdict)
+        with signals_blocked(self.metric):
+            kept = max(0, self.metric.currentIndex())
+            self.metric.clear()
+            self.metric.addItems([column.title for column in self._columns])
+            self.metric.setCurrentIndex(min(kept, max(0, self.metric.count() - 1)))
+        self._fill()
+        pictures = worst_of(verdict, run)
+        self.worst.show_pictures(pictures)
+        self.worst.setVisible(bool(pictures))
+
+    def _words(self) -> str:
+        judging, run = self._judging, self._board.selected
+        if run is None:
+            return "The result of a run is judged here before it is used."
+        verdict = judging.verdict(run)
+        if verdict is not None:
+            return ("In use. " if judging.in_use(run) else "") + verdict.sentence
+        if run.folder in judging.trouble:
+            return judging.trouble[run.folder]
+        if run.status.state == "finished":
+            return "Comparing before and after on the held-out objects …"
+        return "A run is judged when it has finished."
+
+    def _show_use(self, verdict: Any, used: bool) -> None:
+        wins = verdict is None or verdict.wins
+        text, tip = USE if wins else INSIST
+        tip = tip if wins else tip.format(verdict.sentence)
+        self.use_button.setText(text)
+        self.use_button.setToolTip("It is in use" if used else tip)
+        self.use_button.setAccessibleName(f"{text}: {tip}")
+        self.use_button.setEnabled(verdict is not None and not used)
+
+    def _fill(self, *_: object) -> None:
+        """Write the table for the metric that is chosen."""
+        self.table.clear()
+        index = self.metric.currentIndex()
+        verdict = self._judging.verdict(self._board.selected)
+        if verdict is None or not 0 <= index < len(self._columns):
+            return
+        column = self._columns[index]
+        for row in lines_of(verdict, column):
+            item = QTreeWidgetItem([row.name, row.before, row.after, row.change])
+            for place in (1, 2, 3):
+                item.setTextAlignment(place, int(Qt.AlignmentFlag.AlignRight.value))
+            if abs(row.gain) > NOTICED:
+                item.setForeground(3, QColor(BETTER if row.gain > 0 else WORSE))
+            item.setToolTip(0, row.tip)
+            self.table.addTopLevelItem(item)
+        line = self.table.fontMetrics().lineSpacing() + 6
+        shown = min(max(2, self.table.topLevelItemCount()), 7)
+        head = self.table.header().sizeHint().height()
+        self.table.setFixedHeight(head + shown * line + 6)
+
+    def _on_use(self) -> None:
+        run = self._board.selected
+        if run is not None:
+            self._judging.adopt(run)
+
+    def _on_back(self) -> None:
+        self._judging.roll_back()
+
+
+def worst_of(verdict: Verdict | None, run: Run | None) -> list[tuple[Path, str]]:
+    """Pictures of the objects that came out worst, and their captions."""
+    if verdict is None or run is None:
+        return []
+    names = enumerate(verdict.worst, 1)
+    panels = "by hand, before, after"
+    return [(run.folder / name, f"worst {n}: {panels}") for n, name in names]
+
+
+def _table() -> QTreeWidget:
+    made = QTreeWidget()
+    made.setHeaderLabels(["Class", "Before", "After", "Change"])
+    made.setRootIsDecorated(False)
+    made.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+    made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    made.setAccessibleName("Before and after, per class")
+    made.setToolTip("Held-out objects of each class, before and after the run")
+    header = made.header()
+    header.setStretchLastSection(False)
+    header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+    for column in (1, 2, 3):
+        header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+    return made

@@ -1,0 +1,1 @@
+"""The page that labels the whole scan from a few strokes."""

@@ -1,0 +1,42 @@
+"""The commands of strokes to labels: each opens the panel and acts on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_sesami.viewer.app.keys import Action
+from napari_sesami.viewer.app.workspace import desk_of
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+    from napari_sesami.viewer.strokes.panel import StrokesDock
+
+
+def show_strokes_dock(viewer: napari.viewer.Viewer) -> StrokesDock:
+    """Open the panel, or give the open one."""
+    from napari_sesami.viewer.strokes.panel import StrokesDock
+
+    for widget in viewer.window.dock_widgets.values():
+        if isinstance(widget, StrokesDock):
+            return widget
+    _, widget = viewer.window.add_plugin_dock_widget(
+        "napari-sesami", "Strokes to labels", tabify=True
+    )
+    return widget
+
+
+def why(viewer: napari.viewer.Viewer) -> None:
+    """Explain the class of the pixel under the cursor."""
+    show_strokes_dock(viewer)
+    desk_of(viewer).act(Action.WHY)
+
+
+def accept(viewer: napari.viewer.Viewer) -> None:
+    """Write the result of the slice on screen into the labels."""
+    show_strokes_dock(viewer).accept_button.click()
+
+
+def whole_scan(viewer: napari.viewer.Viewer) -> None:
+    """Label every slice in the background, or stop that."""
+    show_strokes_dock(viewer).whole.button.click()

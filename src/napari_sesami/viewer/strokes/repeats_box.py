@@ -1,0 +1,248 @@
+"""Repeats: cells that look like a chosen one, and where they differ from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtWidgets import (
+    QDoubleSpinBox,
+    QFormLayout,
+    QHBoxLayout,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sesami.viewer.app.errors import ViewerError, sentence
+from napari_sesami.viewer.layers.result_planes import MapKind
+from napari_sesami.viewer.layers.spatial import spatial_kwargs
+from napari_sesami.viewer.strokes.jobs import How, repeats_of
+from napari_sesami.viewer.widgets.factory import button, note
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_sesami.retrieve import Repeats
+    from napari_sesami.viewer.strokes.controller import Live
+
+    Box = tuple[int, int, int, int]
+
+REPEATS = "repeats"
+DIFFERENCE = MapKind(
+    "difference",
+    "Difference of repeats",
+    "inferno",
+    (0.0, 8.0),
+    "Difference: bright = 8 robust standard deviations from the median repeat.",
+)
+HINT = (
+    "Draw a rectangle around one cell (Choose cell), or commit it as an object and "
+    "point at it; then Find."
+)
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """What was searched, and what was found."""
+
+    plane: int
+    box: Box
+    repeats: Repeats
+
+
+class RepeatsBox(QWidget):
+    """Choose a cell, find its repeats, see their difference, transfer its labels."""
+
+    def __init__(self, live: Live, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._live = live
+        self.found: _Cell | None = None
+        self._shapes: Any = None
+        self._outlines: Any = None
+        self.choose_button = button("Choose cell", "Draw a rectangle around one cell")
+        self.find_button = button("Find", "Find all repeats of the cell on this slice")
+        self.transfer_button = button(
+            "Transfer labels", "Copy the cell's labels into free pixels of its repeats"
+        )
+        self.transfer_button.setEnabled(False)
+        self.least = QDoubleSpinBox()
+        self.least.setRange(0.1, 0.99)
+        self.least.setSingleStep(0.05)
+        self.least.setValue(0.8)
+        self.least.setToolTip("Smallest similarity of a repeat; lower finds more")
+        self.least.setAccessibleName("Smallest similarity of a repeat")
+        self.words = note(HINT, "What was found")
+        row, form = QHBoxLayout(), QFormLayout()
+        row.addWidget(self.choose_button)
+        row.addWidget(self.find_button)
+        form.addRow("At least", self.least)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addLayout(row)
+        layout.addLayout(form)
+        layout.addWidget(self.transfer_button)
+        layout.addWidget(self.words)
+        layout.addStretch(1)
+        self.choose_button.clicked.connect(self._on_choose)
+        self.find_button.clicked.connect(self._on_find)
+        self.transfer_button.clicked.connect(self._on_transfer)
+        live.changed.connect(self._reflect)
+
+    def disconnect_from_live(self) -> None:
+        """Let go of the engine."""
+        self._live.changed.disconnect(self._reflect)
+
+    def choose(self) -> None:
+        """Give the user a layer in which to draw a rectangle."""
+        viewer, link = self._live.desk.viewer, self._live.link
+        if self._shapes is None or self._shapes not in viewer.layers:
+            self._shapes = viewer.add_shapes(
+                ndim=link.strokes.ndim,
+                name=f"{link.image.name} cell",
+                edge_color="#ffd500",
+                face_color="transparent",
+                edge_width=self._width(),
+                **spatial_kwargs(link.image),
+            )
+        self._shapes.data = []
+        viewer.layers.selection.active = self._shapes
+        self._shapes.mode = "add_rectangle"
+        self._live.desk.say("Drag a rectangle around one cell, then press Find.")
+
+    def find(self) -> None:
+        """Search in the background."""
+        live = self._live
+        box = self._box()
+        live.desk.say("Looking for repeats …")
+        job = partial(
+            repeats_of,
+            live.link.session,
+            live.link.plane,
+            box,
+            self.least.value(),
+            How(live.zoom),
+        )
+        live.desk.work.submit(REPEATS, job, self._on_found)
+
+    def transfer(self) -> None:
+        """Copy the labels of the cell into its repeats, undoably."""
+        from napari_sesami.retrieve import transfer_labels
+
+        found = self.found
+        if found is None:
+            raise ViewerError("Find the repeats of a cell first.")
+        session = self._live.link.session
+        labels = session.labels_plane(found.plane)
+        y0, x0, y1, x1 = found.box
+        if not labels[y0:y1, x0:x1].any():
+            raise ViewerError(
+                "The cell has no labels yet: accept a result or commit objects in it."
+            )
+        new = transfer_labels(labels, found.box, found.repeats)
+        changed = session.write_labels(new, found.plane)
+        self._live.desk.say(
+            "The cell's labels are in its repeats; undo (Ctrl+Z) takes them back."
+            if changed
+            else "Nothing changed: the repeats have labels already."
+        )
+
+    def _box(self) -> Box:
+        """The rectangle that was drawn, else the object under the cursor."""
+        link = self._live.link
+        height, width = link.session.scan.plane_shape
+        shapes = self._shapes
+        if (
+            shapes is not None
+            and shapes in self._live.desk.viewer.layers
+            and len(shapes.data)
+        ):
+            corners = np.asarray(shapes.data[-1])[:, -2:]
+            (y0, x0), (y1, x1) = corners.min(0), corners.max(0)
+            ends = (round(y0), round(x0), round(y1) + 1, round(x1) + 1)
+            return (
+                max(0, ends[0]),
+                max(0, ends[1]),
+                min(height, ends[2]),
+                min(width, ends[3]),
+            )
+        here = [o for o in link.session.objects.values() if link.plane in o.parts]
+        if not here:
+            raise ViewerError(HINT)
+        newest = max(here, key=lambda o: o.order)
+        return newest.parts[link.plane].bbox
+
+    def _on_found(self, answer: tuple[int, Box, Repeats]) -> None:
+        live = self._live
+        if live.layers is None:
+            return
+        plane, box, repeats = answer
+        self.found = _Cell(plane, box, repeats)
+        n = len(repeats.boxes)
+        self._outline(plane, repeats)
+        if n >= 3:
+            live.layers.show_map(DIFFERENCE, plane, repeats.difference)
+        self.transfer_button.setEnabled(n > 1)
+        self.words.setText(
+            f"{n} cells found, similarity {repeats.similarity.min():.2f} to "
+            f"{repeats.similarity.max():.2f}.\n"
+            + (DIFFERENCE.legend if n >= 3 else "Three are needed for a difference.")
+            if n
+            else "No repeats: lower the similarity, or choose a larger cell."
+        )
+        live.desk.say(f"{n} cells look like the chosen one.")
+
+    def _outline(self, plane: int, repeats: Repeats) -> None:
+        viewer, link = self._live.desk.viewer, self._live.link
+        leading = link.session.scan.leading_shape
+        lead = [int(i) for i in np.unravel_index(plane, leading)] if leading else []
+        data = [
+            [
+                [*lead, y, x]
+                for y, x in (
+                    (y0 - 0.5, x0 - 0.5),
+                    (y0 - 0.5, x1 - 0.5),
+                    (y1 - 0.5, x1 - 0.5),
+                    (y1 - 0.5, x0 - 0.5),
+                )
+            ]
+            for y0, x0, y1, x1 in repeats.boxes.tolist()
+        ]
+        if self._outlines is not None and self._outlines in viewer.layers:
+            viewer.layers.remove(self._outlines)
+        active = viewer.layers.selection.active
+        self._outlines = viewer.add_shapes(
+            data,
+            ndim=link.strokes.ndim,
+            shape_type="polygon",
+            name=f"{link.image.name} repeats",
+            edge_color="#00e5ff",
+            face_color="transparent",
+            edge_width=self._width(),
+            **spatial_kwargs(link.image),
+        )
+        viewer.layers.selection.active = active
+
+    def _width(self) -> float:
+        return max(1.0, min(self._live.link.session.scan.plane_shape) / 300)
+
+    def _reflect(self) -> None:
+        if self._live.last is None and self._live.desk.link is None:
+            self.found = None
+            self.transfer_button.setEnabled(False)
+
+    def _on_choose(self) -> None:
+        self._guard(self.choose)
+
+    def _on_find(self) -> None:
+        self._guard(self.find)
+
+    def _on_transfer(self) -> None:
+        self._guard(self.transfer)
+
+    def _guard(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except (ValueError, OSError) as error:
+            self._live.desk.say(sentence(error))

@@ -1,0 +1,140 @@
+"""The strokes: an eye each, and what each is worth to the others."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QHeaderView,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt.utils import signals_blocked
+
+from napari_sesami.viewer.app.errors import sentence
+from napari_sesami.viewer.strokes.acts import jump, unteach
+from napari_sesami.viewer.widgets.factory import button, note, swatch
+
+if TYPE_CHECKING:
+    from napari_sesami.viewer.strokes.controller import Live
+    from napari_sesami.viewer.strokes.jobs import StrokeFacts
+
+COLUMNS = ("stroke", "slice", "patches", "worth")
+MOST = 300  # rows; more could not be read anyway
+_NAME = Qt.ItemDataRole.UserRole
+
+
+class StrokeList(QWidget):
+    """Every stroke with its eye; a double click goes there."""
+
+    def __init__(self, live: Live, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._live = live
+        self._drawn: object = None
+        self.table = QTableWidget(0, len(COLUMNS))
+        self.table.setHorizontalHeaderLabels(COLUMNS)
+        self.table.verticalHeader().hide()
+        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        header = self.table.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.table.setAccessibleName("Strokes")
+        self.table.setToolTip("The tick lets a stroke speak; double click: go there")
+        self.judge_button = button("Judge", "Find out what each stroke is worth")
+        self.forget_button = button("Un-teach", "Forget the chosen stroke; undoable")
+        self.note = note(
+            "Worth: what the other strokes lose without it; below 0, look again.",
+            "What worth means",
+        )
+        row = QHBoxLayout()
+        row.addWidget(self.judge_button)
+        row.addWidget(self.forget_button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(self.table, 1)
+        layout.addWidget(self.note)
+        layout.addLayout(row)
+        self.table.itemChanged.connect(self._on_tick)
+        self.table.itemDoubleClicked.connect(self._on_go)
+        self.judge_button.clicked.connect(self._on_judge)
+        self.forget_button.clicked.connect(self._on_forget)
+        live.changed.connect(self._reflect)
+        self._reflect()
+
+    def disconnect_from_live(self) -> None:
+        """Let go of the engine."""
+        self._live.changed.disconnect(self._reflect)
+
+    def _reflect(self) -> None:
+        live = self._live
+        session = live.desk.session
+        strokes = live.strokes[:MOST]
+        entries = [] if session is None else list(session.classes)
+        looks = {e.id: (e.name, str(e.color)) for e in entries}
+        now = (strokes, frozenset(live.off), tuple(live.worth.items()), tuple(entries))
+        if now == self._drawn:
+            return
+        self._drawn = now
+        with signals_blocked(self.table):
+            self.table.setRowCount(len(strokes))
+            for i, facts in enumerate(strokes):
+                self._fill(i, facts, *looks.get(facts.class_id, ("?", "#808080")))
+
+    def _fill(self, row: int, facts: StrokeFacts, name: str, color: str) -> None:
+        on = facts.stroke not in self._live.off
+        first = QTableWidgetItem(swatch(color), name)
+        first.setFlags(first.flags() | Qt.ItemFlag.ItemIsUserCheckable)
+        first.setCheckState(Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
+        first.setData(_NAME, facts.stroke)
+        worth = self._live.worth.get(facts.stroke, math.nan)
+        texts = (
+            str(facts.plane) if facts.plane >= 0 else "bank",
+            str(facts.patches),
+            "" if math.isnan(worth) else f"{worth:+.3f}",
+        )
+        self.table.setItem(row, 0, first)
+        for column, text in enumerate(texts, 1):
+            self.table.setItem(row, column, QTableWidgetItem(text))
+
+    def _chosen(self) -> int | None:
+        row = self.table.currentRow()
+        item = self.table.item(row, 0) if row >= 0 else None
+        return None if item is None else int(item.data(_NAME))
+
+    def _on_tick(self, item: QTableWidgetItem) -> None:
+        if item.column() == 0:
+            on = item.checkState() == Qt.CheckState.Checked
+            self._live.switch(int(item.data(_NAME)), on)
+
+    def _on_go(self, item: QTableWidgetItem) -> None:
+        stroke = self._chosen()
+        session = self._live.desk.session
+        found = (
+            session.stroke_pixels(stroke) if session and stroke is not None else None
+        )
+        if found is not None:
+            plane, (y0, x0, y1, x1), _ = found
+            jump(self._live, plane, (y0 + y1) / 2, (x0 + x1) / 2)
+
+    def _on_judge(self) -> None:
+        try:
+            self._live.judge()
+        except (ValueError, OSError) as error:
+            self._live.desk.say(sentence(error))
+
+    def _on_forget(self) -> None:
+        stroke = self._chosen()
+        if stroke is None:
+            self._live.desk.say("Choose a stroke in the list first.")
+            return
+        try:
+            unteach(self._live, stroke)
+        except (ValueError, OSError) as error:
+            self._live.desk.say(sentence(error))

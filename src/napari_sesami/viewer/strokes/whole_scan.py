@@ -1,0 +1,175 @@
+"""The whole scan in the background, plane by plane, outward from the one on screen."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari_sesami.viewer.app.errors import ViewerError, sentence
+from napari_sesami.viewer.strokes import jobs
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_sesami.viewer.strokes.controller import Live
+
+WHOLE, ACCEPT = "whole scan", "accept whole scan"
+
+
+class WholeScan:
+    """Each plane is a job of its own, so that a stroke in between is answered at once.
+
+    Attributes
+    ----------
+    total
+        How many planes are wanted; 0 if nothing runs.
+    done
+        How many are on disk.
+    """
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._planes: list[int] = []
+        self._disk: Any = None
+        self.total = self.done = 0
+
+    @property
+    def running(self) -> bool:
+        """Whether planes are still to come."""
+        return bool(self._planes)
+
+    def start(self) -> None:
+        """Label every plane with the strokes as they are now."""
+        live = self._live
+        link, layers = live.link, live.layers
+        if layers is None:
+            return
+        link.check_image()
+        self.stop()
+        session = link.session
+        folder = None
+        if session.project is not None and not session.project.read_only:
+            folder = session.project.path / "retrieved"
+        try:
+            self._disk = layers.labels.to_disk(folder)
+        except OSError as error:
+            live.desk.say(sentence(error))
+            return
+        here, n = link.plane, session.scan.n_planes
+        self._planes = sorted(range(n), key=partial(_distance, here))
+        self.total, self.done = n, 0
+        self._next()
+
+    def stop(self) -> None:
+        """Leave it at what is done."""
+        if self.running:
+            self._planes = []
+            self._live.desk.work.cancel(WHOLE)
+            self._live.progressed.emit(self.done, self.total)
+
+    def _next(self) -> None:
+        live = self._live
+        live.progressed.emit(self.done, self.total)
+        if not self._planes or live.desk.link is None:
+            return
+        plane, keep = self._planes[0], live.link.plane
+        job = partial(
+            jobs.one_of_all, live.link.session, plane, live.how, self._disk, keep
+        )
+        live.desk.work.submit(WHOLE, job, self._on_plane, self._on_refused)
+
+    def _on_plane(self, plane: int) -> None:
+        if not self._planes or self._live.layers is None:
+            return
+        self._planes.pop(0)
+        self.done += 1
+        self._live.layers.labels.written.add(plane)
+        if plane == self._live.link.plane:
+            self._live.layers.show(plane, self._live.layers.labels.plane(plane))
+        if not self._planes:
+            self._live.desk.say(f"All {self.total} slices are labelled.")
+        self._next()
+
+    def _on_refused(self, text: str) -> None:
+        self._planes = []
+        self._live.progressed.emit(self.done, self.total)
+
+
+class AcceptAll:
+    """Writes the result of every slice that has one into the labels, one undo step.
+
+    A slice is read in the background and written when it is there, so that the window
+    stays alive; a stroke or an edit in between makes it two steps.
+    """
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._planes: list[int] = []
+        self._key = self.changed = self.total = 0
+        self._overwrite = False
+
+    @property
+    def running(self) -> bool:
+        """Whether slices are still to come."""
+        return bool(self._planes)
+
+    def start(self, overwrite: bool) -> None:
+        """Begin; `overwrite` replaces labels that are there."""
+        layers = self._live.layers
+        planes = [] if layers is None else layers.labels.known
+        if not planes:
+            raise ViewerError("There is no result yet: press Whole scan first.")
+        self._planes, self._overwrite = planes, overwrite
+        self._key, self.changed, self.total = time.time_ns(), 0, len(planes)
+        self._next()
+
+    def stop(self) -> None:
+        """Leave it at what is written; undo takes that back."""
+        if self.running:
+            self._planes = []
+            self._live.desk.work.cancel(ACCEPT)
+            self._live.progressed.emit(0, 0)
+
+    def _next(self) -> None:
+        live = self._live
+        if live.layers is None:
+            self._planes = []
+            return
+        live.progressed.emit(self.total - len(self._planes), self.total)
+        if self._planes:
+            read = live.layers.labels.plane
+            job = partial(jobs.plane_of, read, self._planes[0])
+            live.desk.work.submit(ACCEPT, job, self._on_read, self._on_refused)
+
+    def _on_read(self, answer: tuple[int, NDArray[np.uint8]]) -> None:
+        plane, labels = answer
+        live = self._live
+        if not self._planes or live.desk.link is None:
+            return
+        session = live.link.session
+        try:
+            with session.group("accept whole scan", self._key):
+                self.changed += session.accept_plane(
+                    labels, plane, overwrite=self._overwrite
+                )
+        except (ValueError, OSError) as error:
+            self._on_refused(sentence(error))
+            live.desk.say(sentence(error))
+            return
+        self._planes.pop(0)
+        if not self._planes:
+            live.desk.say(
+                f"{self.changed} of {self.total} slices are in the labels; undo "
+                "(Ctrl+Z) takes them back."
+            )
+        self._next()
+
+    def _on_refused(self, text: str) -> None:
+        self._planes = []
+        self._live.progressed.emit(0, 0)
+
+
+def _distance(here: int, plane: int) -> tuple[int, int]:
+    return abs(plane - here), plane

@@ -1,0 +1,165 @@
+"""Why?: the three patches that decided a pixel, each with a way to take it back."""
+
+from __future__ import annotations
+
+import weakref
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
+
+from napari_sesami.viewer.app.debounced import Later
+from napari_sesami.viewer.app.errors import ViewerError, sentence
+from napari_sesami.viewer.strokes.acts import cursor, inside, jump, unteach
+from napari_sesami.viewer.widgets.factory import button, note, picture, tick
+
+if TYPE_CHECKING:
+    from napari_sesami.viewer.strokes.controller import Live
+    from napari_sesami.viewer.strokes.jobs import Why
+
+SIDE = 64  # px on screen
+SHOWN = 3
+REST = 60  # ms that the cursor rests before it is asked about
+HINT = "Point at a pixel and press Shift+W: three patches explain its class."
+
+
+class WhyBox(QWidget):
+    """Shows reasons; `ask` asks about the pixel under the cursor."""
+
+    def __init__(self, live: Live, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._live = live
+        self._unhook: Any = None
+        self._later = Later(self._hovered, REST)
+        self.hover_tick = tick(
+            "Explain what is under the cursor", "Follow the mouse over the picture"
+        )
+        self.hint = note(HINT, "Why a pixel got its class")
+        self.rows = [_Row(live) for _ in range(SHOWN)]
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(self.hover_tick)
+        layout.addWidget(self.hint)
+        for row in self.rows:
+            layout.addWidget(row)
+        layout.addStretch(1)
+        self.hover_tick.toggled.connect(self._on_hover)
+        live.explained.connect(self.show_reasons)
+
+    def disconnect_from_live(self) -> None:
+        """Let go of engine and mouse."""
+        self._on_hover(False)
+        self._later.stop()
+        self._live.explained.disconnect(self.show_reasons)
+
+    def ask(self) -> None:
+        """Ask about the pixel under the cursor; say what is missing, if anything."""
+        try:
+            at = cursor(self._live)
+            if not inside(self._live, at):
+                raise ViewerError("Point at a pixel of the scan, then ask why.")
+            self._live.explain(at)
+        except (ValueError, OSError) as error:
+            self._live.desk.say(sentence(error))
+
+    def show_reasons(self, reasons: list[Why]) -> None:
+        """Show up to three reasons."""
+        for i, row in enumerate(self.rows):
+            row.show_reason(reasons[i] if i < len(reasons) else None)
+        share = sum(why.reason.share for why in reasons[:SHOWN])
+        text = f"These patches gave {share:.0%} of all votes." if reasons else HINT
+        self.hint.setText(text)
+
+    def _hovered(self) -> None:
+        if self._live.desk.link is not None and inside(self._live, cursor(self._live)):
+            self._live.explain(cursor(self._live))
+
+    def _on_hover(self, on: bool) -> None:
+        if self._unhook is not None:
+            self._unhook()
+            self._unhook = None
+        if on:
+            self._unhook = _listen(self._live.desk.viewer, self._later)
+
+
+class _Row(QWidget):
+    """One reason: picture, words, and two buttons."""
+
+    def __init__(self, live: Live) -> None:
+        super().__init__()
+        self._live = live
+        self._why: Why | None = None
+        self.image = QLabel()
+        self.image.setFixedSize(SIDE, SIDE)
+        self.image.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.image.setAccessibleName("The patch and what is around it")
+        self.words = note("", "Class, slice, similarity and share of the votes")
+        self.go = button("Show", "Go to this patch")
+        self.forget = button("Un-teach", "Forget the stroke it is from; undoable")
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 2, 0, 2)
+        layout.addWidget(self.image, 0, 0, 2, 1)
+        layout.addWidget(self.words, 0, 1, 1, 2)
+        layout.addWidget(self.go, 1, 1)
+        layout.addWidget(self.forget, 1, 2)
+        self.go.clicked.connect(self._on_go)
+        self.forget.clicked.connect(self._on_forget)
+        self.hide()
+
+    def show_reason(self, why: Why | None) -> None:
+        """Show a reason, or nothing."""
+        self._why = why
+        self.setVisible(why is not None)
+        session = self._live.desk.session
+        if why is None or session is None:
+            return
+        reason = why.reason
+        names = {entry.id: entry.name for entry in session.classes}
+        place = f"slice {reason.plane}" if reason.plane >= 0 else "of a bank"
+        self.words.setText(
+            f"{names.get(reason.class_id, '?')}, {place}\n"
+            f"similar {reason.similarity:.2f}, {reason.share:.0%} of votes"
+        )
+        self.go.setEnabled(reason.plane >= 0)
+        if why.picture is None:
+            self.image.setText("no\npicture")
+        else:
+            self.image.setPixmap(picture(why.picture, SIDE))
+
+    def _on_go(self) -> None:
+        if self._why is not None:
+            y0, x0, y1, x1 = self._why.reason.bbox
+            jump(self._live, self._why.reason.plane, (y0 + y1) / 2, (x0 + x1) / 2)
+
+    def _on_forget(self) -> None:
+        if self._why is None:
+            return
+        try:
+            unteach(self._live, self._why.reason.stroke)
+        except (ValueError, OSError) as error:
+            self._live.desk.say(sentence(error))
+            return
+        self.show_reason(None)
+
+
+def _listen(viewer: Any, later: Later) -> Any:
+    """Ask after each rest of the mouse; the returned function ends it.
+
+    napari keeps mouse callbacks strongly, so this one holds the timer weakly.
+    """
+    reference = weakref.ref(later)
+
+    def moved(viewer: Any, event: Any) -> None:
+        found = reference()
+        if found is not None:
+            found.soon()
+
+    viewer.mouse_move_callbacks.append(moved)
+    return partial(_silence, weakref.ref(viewer), moved)
+
+
+def _silence(viewer: Any, callback: Any) -> None:
+    found = viewer()
+    if found is not None and callback in found.mouse_move_callbacks:
+        found.mouse_move_callbacks.remove(callback)

@@ -1,0 +1,1 @@
+"""The page of a folder of scans: propose, review, retrain."""

@@ -1,0 +1,49 @@
+"""What the work thread does for the work list; knows no widget and no layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_sesami.prompt import Predictor
+    from napari_sesami.session import Session
+    from napari_sesami.viewer.app.jobs import Ticket
+    from napari_sesami.worklist import DataEngine
+    from napari_sesami.worklist.proposals import Proposed
+    from napari_sesami.worklist.review import Source
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A scan of the list, opened."""
+
+    name: str
+    session: Session
+
+
+def opening(
+    engine: DataEngine, leaving: Session | None, name: str, ticket: Ticket
+) -> Opened:
+    """Save the scan that is left, and open another."""
+    project = None if leaving is None else leaving.project
+    if leaving is not None and project is not None and not project.read_only:
+        leaving.save()
+    ticket.check()
+    return Opened(name, engine.load(name))
+
+
+def proposing(
+    engine: DataEngine,
+    session: Session,
+    plane: int,
+    ticket: Ticket,
+    predictor: Predictor,
+) -> tuple[list[Proposed], Source]:
+    """Make proposals; nothing is changed yet."""
+    return engine.proposer.compute(
+        session,
+        plane,
+        progress=ticket.report,
+        cancelled=lambda: ticket.cancelled,
+    )

@@ -1,0 +1,261 @@
+"""Judge: goes through the proposals one by one, by keys, buttons and clicks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sesami.viewer.app.debounced import Later
+from napari_sesami.viewer.app.errors import ViewerError, sentence
+from napari_sesami.viewer.layers.mouse import Tool
+from napari_sesami.viewer.prompt.controller import prompter_of
+from napari_sesami.viewer.worklist.screen import ReviewScreen
+
+if TYPE_CHECKING:
+    from napari_sesami.viewer.worklist.controller import Foreman
+    from napari_sesami.worklist import Review
+
+
+class Judge:
+    """Which proposal is at hand, and what is done with it.
+
+    Attributes
+    ----------
+    index
+        The proposal at hand, or None.
+    """
+
+    def __init__(self, foreman: Foreman) -> None:
+        self._foreman = foreman
+        self.index: int | None = None
+        self._correcting: int | None = None
+        self._screen: ReviewScreen | None = None
+        self._review: Review | None = None
+        self._draw = Later(self._redraw, 0)
+
+    @property
+    def review(self) -> Review | None:
+        """The proposals of the scan on the desk."""
+        engine = self._foreman.engine
+        return engine.review if engine is not None and self._foreman.at_work else None
+
+    @property
+    def correcting(self) -> bool:
+        """Whether a proposal is being corrected with prompts just now."""
+        return self._correcting is not None
+
+    @property
+    def screen(self) -> ReviewScreen | None:
+        """The layer that shows the proposals."""
+        return self._screen
+
+    # --- showing
+
+    def show(self) -> None:
+        """Show the proposals of the scan on the desk, the surest in hand."""
+        review = self.review
+        self._follow(review)
+        if review is None:
+            self.hide()
+            return
+        if self._screen is None or self._screen.link is not self._foreman.link:
+            self._drop_screen()
+            self._screen = ReviewScreen(self._foreman.desk, self._foreman.link, self)
+        self.index = self._next(-1)
+        self._screen.activate()
+        self._redraw()
+        self._foreman.changed.emit()
+
+    def hide(self) -> None:
+        """Show nothing."""
+        self._correcting, self.index = None, None
+        self._follow(None)
+        self._drop_screen()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._draw.stop()
+        self.hide()
+
+    def clicked(self, y: float, x: float) -> None:
+        """Take the proposal under a point in hand."""
+        review = self.review
+        found = None if review is None else review.at(y, x, self._foreman.link.plane)
+        if found is not None:
+            self.take(found)
+
+    def take(self, index: int) -> None:
+        """Take a proposal in hand."""
+        self.index = index
+        self._redraw()
+        self._foreman.changed.emit()
+
+    # --- judging
+
+    def accept(self, class_id: int | None = None) -> None:
+        """Make the proposal in hand an object, of its own class or another."""
+        if self._correcting is not None:
+            self._finish_correction()
+            return
+        review, index = self._in_hand()
+        self._foreman.link.flush()
+        target = review.accept(index, class_id)
+        name = review.session.classes[target.class_id].name
+        self._go_on(f"Accepted as {name}.")
+
+    def correct(self) -> None:
+        """Accept the proposal in hand, and point at it to correct it."""
+        review, index = self._in_hand()
+        self._foreman.link.flush()
+        prompter = prompter_of(self._foreman.desk)
+        if review.object_of(index) is None:
+            review.accept(index)
+        object_id = review.object_of(index)
+        if object_id is None:
+            raise ViewerError("This proposal has no pixels of its own any more.")
+        if prompter.tool is not Tool.CLICK:
+            prompter.use(Tool.CLICK)
+        prompter.travel.take_up(object_id)
+        self._correcting = index
+        self._foreman.desk.say(
+            "Click what is missing, Shift+click what is too much; A or U when right."
+        )
+        self._foreman.changed.emit()
+
+    def reject(self) -> None:
+        """Say that the proposal in hand is wrong."""
+        review, index = self._in_hand()
+        self._stop_correcting()
+        review.reject(index)
+        self._go_on("Rejected.")
+
+    def skip(self) -> None:
+        """Take the next proposal that waits in hand."""
+        self._stop_correcting()
+        review = self.review
+        if review is None:
+            raise ViewerError("There are no proposals here; press Propose.")
+        self.index = self._next(-1 if self.index is None else self.index)
+        self._go_on("", stay=True)
+
+    def rest(self) -> None:
+        """Accept all proposals that wait, as one step."""
+        review = self.review
+        if review is None or not review.waiting:
+            raise ViewerError("There is no proposal that waits.")
+        self._stop_correcting()
+        self._foreman.link.flush()
+        done = review.accept_rest()
+        self._go_on(f"{done} proposals accepted; undo (Ctrl+Z) takes all back.")
+
+    def settle(self) -> None:
+        """Commit what is being corrected, before the scan is finished."""
+        if self._correcting is not None:
+            self._finish_correction()
+
+    # --- inside
+
+    def _in_hand(self) -> tuple[Review, int]:
+        review = self.review
+        if review is None:
+            raise ViewerError("There are no proposals here; press Propose.")
+        if self.index is None:
+            raise ViewerError("Click on a proposal first.")
+        return review, self.index
+
+    def _next(self, after: int) -> int | None:
+        """The next proposal that waits, going round once."""
+        review = self.review
+        waiting = [] if review is None else review.waiting
+        later = [i for i in waiting if i > after]
+        return later[0] if later else waiting[0] if waiting else None
+
+    def _go_on(self, text: str, *, stay: bool = False) -> None:
+        review, foreman = self.review, self._foreman
+        if not stay:
+            self.index = self._next(-1 if self.index is None else self.index)
+        left = 0 if review is None else len(review.waiting)
+        told = f"{left} wait." if left else "All are judged: press Done (Shift+D)."
+        foreman.desk.say(f"{text} {told}".strip())
+        if self._screen is not None:
+            self._screen.activate()
+            if self.index is not None and review is not None:
+                self._screen.bring_into_view(review.proposed[self.index])
+        self._redraw()
+        foreman.changed.emit()
+
+    def _finish_correction(self) -> None:
+        """Commit the object at work if it was changed, and go on."""
+        prompter = prompter_of(self._foreman.desk)
+        if prompter.busy:
+            raise ViewerError("The mask is still being computed; again in a moment.")
+        if prompter.draft.changed_planes:
+            prompter.commit()  # `_on_objects` goes on from there
+        if self._correcting is not None:
+            self._stop_correcting()
+            self._go_on("Left as it was.")
+
+    def _stop_correcting(self) -> None:
+        if self._correcting is None:
+            return
+        self._correcting = None
+        prompter = prompter_of(self._foreman.desk)
+        prompter.new_draft()
+        prompter.use(Tool.NONE)
+
+    def _follow(self, review: Review | None) -> None:
+        old = self._review
+        if old is review:
+            return
+        if old is not None:
+            old.changed.disconnect(self._on_judged)
+            old.session.events.objects.disconnect(self._on_objects)
+            old.session.events.classes.disconnect(self._on_judged)
+        self._review = review
+        if review is not None:
+            review.changed.connect(self._on_judged)
+            review.session.events.objects.connect(self._on_objects)
+            review.session.events.classes.connect(self._on_judged)
+
+    def _drop_screen(self) -> None:
+        screen, self._screen = self._screen, None
+        if screen is not None:
+            # napari may be in the middle of removing layers
+            self._foreman.desk.work.post(screen.close)
+
+    def _on_judged(self) -> None:
+        self._draw.soon()
+
+    def _on_objects(self, ids: tuple[int, ...]) -> None:
+        """An object came, changed or went, perhaps by undo."""
+        review, index = self.review, self._correcting
+        self._draw.soon()
+        if review is None or index is None or review.object_of(index) not in ids:
+            return
+        if prompter_of(self._foreman.desk).draft.changed_planes:
+            # the object at work was committed just now; its prompts go in a moment
+            self._foreman.desk.work.post(self._corrected)
+
+    def _corrected(self) -> None:
+        if self._correcting is None:
+            return
+        self._stop_correcting()
+        self._go_on("Corrected.")
+
+    def _redraw(self) -> None:
+        review = self.review
+        if self._screen is None or review is None:
+            return
+        if self.index is None:  # perhaps one waits again, by undo
+            self.index = self._next(-1)
+        try:
+            self._screen.draw(review, self.index)
+        except ValueError as error:
+            self._foreman.desk.say(sentence(error))
+        self._foreman.changed.emit()
+
+
+def certainty_of(review: Review, index: int | None) -> Any:
+    """How sure a proposal is, 0 to 1; NaN without one."""
+    return np.nan if index is None else review.proposed[index].certainty

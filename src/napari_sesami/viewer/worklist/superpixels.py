@@ -1,0 +1,333 @@
+"""The superpixel tool: outlines on the scan, a click or drag gives them to a class."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from psygnal import Signal
+
+from napari_sesami.session.superpixels import touched
+from napari_sesami.viewer.app.debounced import Later
+from napari_sesami.viewer.app.errors import ViewerError, sentence
+from napari_sesami.viewer.app.keys import KEYS, bind
+from napari_sesami.viewer.layers.mouse import position
+from napari_sesami.viewer.layers.preview import HOVER, MASK, Preview
+from napari_sesami.viewer.layers.result_planes import Planes
+from napari_sesami.viewer.layers.spatial import spatial_kwargs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from napari.layers import Labels
+    from numpy.typing import NDArray
+
+    from napari_sesami.project import ClassEntry
+    from napari_sesami.session import Session
+    from napari_sesami.viewer.app.binding import Link
+    from napari_sesami.viewer.app.jobs import Ticket
+    from napari_sesami.viewer.worklist.controller import Foreman
+
+TOPIC = "superpixels"
+REST = 200  # ms after the last change of scale or plane before superpixels are cut
+NAMES = ("superpixels", "superpixel tool")
+LINE = (1.0, 0.9, 0.2, 0.55)
+
+
+class Pieces:
+    """Whether the tool is in use, at which scale, and what it shows.
+
+    Attributes
+    ----------
+    on
+        Whether the mouse gives superpixels to classes.
+    scale
+        Side of a superpixel in pixels, about.
+    """
+
+    changed = Signal()
+    """on, off, scale, class, or superpixels are ready"""
+
+    def __init__(self, foreman: Foreman) -> None:
+        self._foreman = foreman
+        self.on = False
+        self.scale = 16
+        self._link: Link | None = None
+        self._lines: Labels | None = None
+        self._planes: Planes | None = None
+        self._tool: Preview | None = None
+        self._undo: list[Callable[[], None]] = []
+        self._pieces: NDArray[np.int32] | None = None
+        self._plane = 0
+        self._hovered = 0
+        self._closing = False
+        self._cut = Later(self._ask, REST)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the superpixels of the plane on screen are there."""
+        return self._pieces is not None
+
+    @property
+    def class_entry(self) -> ClassEntry:
+        """The class that superpixels go to: that of the brush, or the first."""
+        link = self._foreman.link
+        classes = link.session.classes
+        if not len(classes):
+            raise ViewerError("Name a class first, in the Sesami panel (key N).")
+        if link.current_class not in classes:
+            link.strokes.selected_label = next(iter(classes)).id
+        return classes[link.current_class]
+
+    # --- on and off
+
+    def toggle(self) -> None:
+        """Take the tool, or put it down."""
+        if self.on:
+            self.stop()
+            return
+        foreman = self._foreman
+        link = foreman.link
+        _ = self.class_entry  # says what is missing
+        link.check_image()
+        if not link.strokes.editable:
+            raise ViewerError("Superpixels need the flat view of the slices (2-D).")
+        self.on, self._link = True, link
+        viewer = foreman.desk.viewer
+        viewer.layers.selection.events.active.connect(self._on_active)
+        viewer.dims.events.current_step.connect(self._on_dims)
+        self._show_proposals(False)
+        self._make_layers(link)
+        self._ask()
+        self.changed.emit()
+
+    def stop(self) -> None:
+        """Put the tool down, and take its layers out."""
+        if not self.on:
+            return
+        self.on, self._link, self._pieces = False, None, None
+        desk = self._foreman.desk
+        desk.work.cancel(TOPIC)
+        self._cut.stop()
+        viewer = desk.viewer
+        viewer.layers.selection.events.active.disconnect(self._on_active)
+        viewer.dims.events.current_step.disconnect(self._on_dims)
+        for undo in self._undo:
+            undo()
+        gone = [self._lines, None if self._tool is None else self._tool.layer]
+        self._undo, self._lines, self._tool, self._planes = [], None, None, None
+        # napari may be in the middle of selecting or removing layers
+        desk.work.post(_remove, viewer.layers, gone)
+        self._show_proposals(True)
+        self.changed.emit()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        try:
+            self.stop()
+        except ViewerError:  # the window went first
+            self.on = False
+
+    def set_scale(self, scale: int) -> None:
+        """Cut anew, into larger or smaller pieces."""
+        self.scale = int(scale)
+        if self.on:
+            self._pieces = None
+            self._cut.soon()
+        self.changed.emit()
+
+    def pick(self, number: int) -> None:
+        """Choose the n-th class of the table, without taking the brush."""
+        link = self._foreman.link
+        entries = list(link.session.classes)
+        if not 1 <= number <= len(entries):
+            raise ViewerError(f"There is no class {number} yet; press N to name one.")
+        link.strokes.selected_label = entries[number - 1].id
+        self._foreman.desk.say(f"Superpixels become {entries[number - 1].name}.")
+        self.changed.emit()
+
+    # --- the mouse
+
+    def hover(self, at: tuple[float, float]) -> None:
+        """Show the superpixel under the cursor."""
+        found = self._under([at])
+        number = int(found[0]) if len(found) else 0
+        if number == self._hovered:
+            return
+        self._hovered = number
+        self._show(found, HOVER)
+
+    def sketch(self, path: list[tuple[float, float]]) -> None:
+        """Show the superpixels under a drag."""
+        self._show(self._under(path), MASK)
+
+    def assign(self, path: list[tuple[float, float]], erase: bool) -> None:
+        """Give the superpixels under a path to the class, or take it from them."""
+        link = self._foreman.link
+        if self._pieces is None:
+            raise ViewerError("The superpixels are still being cut; in a moment.")
+        entry = self.class_entry
+        link.flush()
+        box = link.session.assign_superpixel(
+            path, 0 if erase else entry.id, link.plane, scale=self.scale
+        )
+        self._hovered = 0
+        self._show((), HOVER)
+        what = "cleared" if erase else f"given to {entry.name}"
+        said = f"Superpixels {what}; undo (Ctrl+Z) takes it back."
+        self._foreman.desk.say(said if box else "Nothing changed there.")
+
+    # --- inside
+
+    def _show_proposals(self, visible: bool) -> None:
+        screen = self._foreman.judge.screen
+        if screen is not None:
+            screen.set_visible(visible)
+
+    def _under(self, path: Any) -> NDArray[np.int32]:
+        if self._pieces is None:
+            return np.zeros(0, np.int32)
+        return touched(self._pieces, path)
+
+    def _show(self, numbers: Any, value: int) -> None:
+        tool, pieces = self._tool, self._pieces
+        if tool is None or tool.layer not in self._foreman.desk.viewer.layers:
+            return
+        drawn = []
+        if pieces is not None and len(numbers):
+            mask = np.isin(pieces, numbers)
+            rows, columns = (np.flatnonzero(mask.any(1 - a)) for a in (0, 1))
+            y0, y1 = int(rows[0]), int(rows[-1]) + 1
+            x0, x1 = int(columns[0]), int(columns[-1]) + 1
+            drawn = [(value, (y0, x0, y1, x1), mask[y0:y1, x0:x1])]
+        tool.show(self._foreman.link.plane, drawn)
+
+    def _make_layers(self, link: Link) -> None:
+        from napari.utils.colormaps import DirectLabelColormap
+
+        desk = self._foreman.desk
+        scan = link.session.scan
+        shape = scan.shape[:-1] if scan.is_rgb else scan.shape
+        self._planes = Planes(shape, np.uint8)
+        nothing = np.zeros(4)
+        self._lines = desk.viewer.add_labels(
+            self._planes,
+            name=f"{link.image.name} {NAMES[0]}",
+            multiscale=False,
+            opacity=1.0,
+            colormap=DirectLabelColormap(
+                color_dict={None: nothing, 0: nothing, 1: LINE}
+            ),
+            metadata={"sesami_layer": NAMES[0]},
+            **spatial_kwargs(link.image),
+        )
+        self._lines.editable = False
+        self._tool = Preview(desk.viewer, link.image, shape)
+        layer = self._tool.layer
+        layer.name = f"{link.image.name} {NAMES[1]}"
+        layer.metadata["sesami_layer"] = NAMES[1]
+        keys = [key for key in KEYS if key.ours_only]
+        self._undo = [listen(layer, self), bind(layer, desk.dispatch, keys)]
+        desk.viewer.layers.selection.active = layer
+        layer.mode = "pan_zoom"
+        layer.mouse_pan = False
+
+    def _ask(self) -> None:
+        link = self._link
+        if link is None:
+            return
+        self._plane, scale = link.plane, self.scale
+        job = _Cutting(link.session, self._plane, scale)
+        self._foreman.desk.say(f"Cutting superpixels of {scale} pixels …")
+        self._foreman.desk.work.submit(TOPIC, job, self._on_cut)
+
+    def _on_cut(self, found: tuple[NDArray[np.int32], NDArray[np.uint8]]) -> None:
+        if not self.on or self._planes is None or self._lines is None:
+            return
+        self._pieces, lines = found
+        self._hovered = 0
+        self._planes.put(self._plane, lines)
+        self._lines.refresh(thumbnail=False, extent=False, highlight=False)
+        self._foreman.desk.say(
+            f"Click or drag: superpixels become {self.class_entry.name}; Shift clears."
+        )
+        self.changed.emit()
+
+    def _on_active(self, event: Any) -> None:
+        """Another layer was chosen: the tool is put down."""
+        if self._tool is not None and event.value is not self._tool.layer:
+            self.stop()
+
+    def _on_dims(self, event: Any = None) -> None:
+        if self._link is not None and self._link.plane != self._plane:
+            self._pieces = None
+            self._cut.soon()
+
+
+class _Cutting:
+    """The job of cutting a plane: superpixels, and where their borders are."""
+
+    def __init__(self, session: Session, plane: int, scale: int) -> None:
+        self.session, self.plane, self.scale = session, plane, scale
+
+    def __call__(self, ticket: Ticket) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+        pieces = self.session.superpixels(self.plane, scale=self.scale)
+        ticket.check()
+        lines = np.zeros(pieces.shape, np.uint8)
+        lines[:-1] |= pieces[:-1] != pieces[1:]
+        lines[:, :-1] |= pieces[:, :-1] != pieces[:, 1:]
+        return pieces, lines
+
+
+def listen(layer: Labels, pieces: Pieces) -> Callable[[], None]:
+    """Send clicks, drags and moves to the tool, held weakly; returns its own undo."""
+    target = weakref.ref(pieces)
+
+    def pressed(layer: Labels, event: Any) -> Iterator[None]:
+        found = target()
+        if found is None or event.button not in (1, 2):
+            return
+        names = {str(getattr(m, "name", m)) for m in event.modifiers}
+        erase = event.button == 2 or "Shift" in names
+        path = [position(layer, event)]
+        yield
+        while event.type == "mouse_move":
+            path += between(path[-1], position(layer, event))
+            found.sketch(path)
+            yield
+        try:
+            found.assign(path, erase)
+        except ValueError as error:
+            found._foreman.desk.say(sentence(error))
+
+    def moved(layer: Labels, event: Any) -> None:
+        found = target()
+        if found is not None:
+            found.hover(position(layer, event))
+
+    layer.mouse_drag_callbacks.append(pressed)
+    layer.mouse_move_callbacks.append(moved)
+
+    def stop() -> None:
+        layer.mouse_drag_callbacks.remove(pressed)
+        layer.mouse_move_callbacks.remove(moved)
+
+    return stop
+
+
+def between(
+    a: tuple[float, float], b: tuple[float, float]
+) -> list[tuple[float, float]]:
+    """Points from `a` (left out) to `b`, a pixel or two apart: a quick hand jumps."""
+    n = max(1, round(max(abs(b[0] - a[0]), abs(b[1] - a[1])) / 2))
+    return [
+        (a[0] + (b[0] - a[0]) * i / n, a[1] + (b[1] - a[1]) * i / n)
+        for i in range(1, n + 1)
+    ]
+
+
+def _remove(layers: Any, gone: list[Any]) -> None:
+    for layer in gone:
+        if layer is not None and layer in layers:
+            layers.remove(layer)

@@ -1,0 +1,36 @@
+"""Hands the labels of the project over to training, in the panel "Runs"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_sesami.viewer.app.errors import ViewerError
+
+if TYPE_CHECKING:
+    from napari_sesami.viewer.worklist.controller import Foreman
+
+RUNS = "Runs"
+
+
+def hand_over(foreman: Foreman) -> None:
+    """Save what is labelled, and bring the panel that trains on it forward."""
+    engine = foreman.working()
+    if not engine.worklist.count("accepted"):
+        raise ViewerError("Accept a scan first: a run learns from what is accepted.")
+    foreman.link.flush()
+    foreman.desk.keeper.save()
+    window = foreman.desk.viewer.window
+    for name, widget in window.dock_widgets.items():
+        if name.startswith(f"{RUNS} ("):
+            widget.show()
+            break
+    else:
+        try:
+            window.add_plugin_dock_widget("napari-sesami", RUNS, tabify=True)
+        except (KeyError, ValueError) as error:
+            raise ViewerError(
+                "This version of napari-sesami has no panel for training yet."
+            ) from error
+    foreman.desk.say(
+        f"Start a run in the panel {RUNS}; when it wins, the next proposals use it."
+    )

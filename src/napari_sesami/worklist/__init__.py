@@ -1,0 +1,18 @@
+"""A folder of scans as work list: propose, review, train, time saved."""
+
+from napari_sesami.worklist.engine import DataEngine
+from napari_sesami.worklist.review import Review
+from napari_sesami.worklist.rounds import Round
+from napari_sesami.worklist.times import Times
+from napari_sesami.worklist.worklist import IDLE, STATES, WorkItem, WorkList
+
+__all__ = [
+    "IDLE",
+    "STATES",
+    "DataEngine",
+    "Review",
+    "Round",
+    "Times",
+    "WorkItem",
+    "WorkList",
+]

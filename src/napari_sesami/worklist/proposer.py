@@ -1,0 +1,165 @@
+"""Proposer: makes proposals for a scan from the accepted scans of a work list."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sesami.project.store import ScanStore
+from napari_sesami.session.errors import SessionError
+from napari_sesami.worklist.review import Source
+from napari_sesami.worklist.teacher import LabelledScan, Teacher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_sesami.project import Project
+    from napari_sesami.session.session import Session
+    from napari_sesami.worklist.proposals import Proposed
+    from napari_sesami.worklist.worklist import WorkItem, WorkList
+
+    Cancelled = Callable[[], bool]
+    Progress = Callable[[float, str], None]
+
+PLANES = 8  # labelled planes of a volume that teach
+SOURCES = 12  # scans that teach: those accepted last
+
+
+class Proposer:
+    """Reads what was accepted, and proposes; changes nothing, so a thread may call it.
+
+    Attributes
+    ----------
+    teacher
+        Remembers what the accepted scans teach.
+    """
+
+    def __init__(self, project: Project, worklist: WorkList) -> None:
+        self.project, self.worklist = project, worklist
+        self.teacher = Teacher()
+        self._tried: dict[tuple[Any, ...], frozenset[int]] = {}
+
+    def sources(self, but: str | None = None) -> list[LabelledScan]:
+        """The accepted scans of the list, read as they were saved last."""
+        done = [
+            i
+            for i in self.worklist
+            if i.state == "accepted" and i.usable and i.key and i.name != but
+        ]
+        done = sorted(done, key=lambda i: i.finished or 0.0)[-SOURCES:]
+        return [source for item in done if (source := self._source(item)) is not None]
+
+    def compute(
+        self,
+        session: Session,
+        plane: int | None = None,
+        *,
+        sharpen: bool | None = None,
+        progress: Progress | None = None,
+        cancelled: Cancelled | None = None,
+    ) -> tuple[list[Proposed], Source]:
+        """Make proposals and change nothing; for a work thread."""
+        from napari_sesami.worklist.proposals import propose_masks
+
+        begun = time.perf_counter()
+        number = session._plane(plane)
+        sources = self.sources(but=self.worklist.current)
+        if not sources:
+            raise SessionError(
+                "No scan is accepted yet: label the first one by hand and press Done, "
+                "then the model can propose for the next."
+            )
+        told = progress or _quiet
+        top = max(session.classes.ids, default=0)
+        retriever = self.teacher.retriever(
+            session.scan,
+            session.token_encoder,
+            sources,
+            top,
+            store=session.token_store(1.0),
+            progress=lambda f, text: told(0.4 * f, text),
+            cancelled=cancelled,
+        )
+        told(0.4, "Reading this scan")
+        if not session.tokens(number, 1.0, cancelled=cancelled):
+            from napari_sesami.models import Cancelled as Stopped
+
+            raise Stopped("Proposing was stopped.")
+        votes = retriever.segment(number)
+        predictor = session.predictor
+        only: frozenset[int] | None = None
+        if sharpen is None:
+            only = self._sharpened(session, sources, top, cancelled)
+            sharpen = bool(only)
+        told(0.6, "Outlining objects")
+        proposed = propose_masks(
+            predictor if sharpen else None,
+            session.scan,
+            number,
+            votes,
+            top,
+            only=only,
+            taken=np.asarray(session.labels_plane(number)) > 0,
+            progress=lambda done, of: told(0.6 + 0.4 * done / of, "Outlining objects"),
+            cancelled=cancelled,
+        )
+        seconds = time.perf_counter() - begun
+        model = predictor.model
+        source = Source(
+            str(model.key), str(model.name), len(sources), seconds, bool(sharpen)
+        )
+        return proposed, source
+
+    def _sharpened(
+        self,
+        session: Session,
+        sources: list[LabelledScan],
+        top: int,
+        cancelled: Cancelled | None,
+    ) -> frozenset[int]:
+        """Try both ways on the scan accepted last, as if it were not labelled yet."""
+        from napari_sesami.worklist.proposals import classes_to_sharpen
+
+        last, others = sources[-1], sources[:-1] or sources
+        predictor, encoder = session.predictor, session.token_encoder
+        at = (last.key, len(others), predictor.model.key, encoder.key)
+        if at not in self._tried:
+            plane, truth = next(iter(last.planes.items()))
+            teacher = Teacher(_known=self.teacher._known)
+            try:
+                retriever = teacher.retriever(
+                    last.scan, encoder, others, top, cancelled=cancelled
+                )
+            except SessionError:  # the others cannot be compared with it
+                return frozenset()
+            self._tried[at] = classes_to_sharpen(
+                predictor,
+                last.scan,
+                plane,
+                retriever.segment(plane),
+                truth,
+                cancelled=cancelled,
+            )
+        return self._tried[at]
+
+    def _source(self, item: WorkItem) -> LabelledScan | None:
+        folder = self.project.path / "scans" / str(item.key)
+        if not folder.is_dir():
+            return None
+        store = ScanStore(folder, read_only=True)
+        numbers = sorted(store.stored("labels"))
+        if len(numbers) > PLANES:
+            at = np.linspace(0, len(numbers) - 1, PLANES)
+            numbers = [numbers[round(i)] for i in at]
+        planes = {p: store.read_plane("labels", p) for p in numbers}
+        read = {p: labels for p, labels in planes.items() if labels is not None}
+        if not read:
+            return None
+        key = f"{item.key}/{store.state['generation']}"
+        return LabelledScan(self.project.open_scan(str(item.key)), read, True, key)
+
+
+def _quiet(fraction: float, text: str) -> None:
+    """Report nothing."""
