@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
-from tests.gui._prompting import begin, click, settle
+from tests.fakes.prompting import begin, click, settle
 
 from napari_sesami.models import build_tiny_sam, load_prompt_model
 from napari_sesami.viewer.layers.mouse import Tool

@@ -6,22 +6,22 @@ Run with ``pytest tests/benchmarks/bench_engine.py -m benchmark -s``.
 from __future__ import annotations
 
 import statistics
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
+from tests.fakes import bench_recipe
 from torch import nn
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "train"))
-import bench_recipe
 
 from napari_sesami.train import RunConfig
 from napari_sesami.train.engine.engine import Engine
 from napari_sesami.train.run.folder import RunFolder
 from napari_sesami.train.run.orders import Control
 from napari_sesami.train.run.report import Report
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 STEPS, BATCH = 60, 4
 
@@ -52,7 +52,9 @@ def _now() -> tuple[float, float]:
 @pytest.mark.benchmark
 def test_a_step_of_the_engine_costs_no_more_than_a_bare_one(tmp_path: Path) -> None:
     """Steps of both in turn; processor time counts, others use the machine, too."""
-    config = RunConfig("bench_recipe:Conv", steps=STEPS, batch=BATCH, device="cpu")
+    config = RunConfig(
+        "tests.fakes.bench_recipe:Conv", steps=STEPS, batch=BATCH, device="cpu"
+    )
     home = RunFolder.create(tmp_path / "r", config)
     report = Report(home, first=True)
     engine, bare = Engine(home, report, Control()), Bare(config, tmp_path)

@@ -11,7 +11,7 @@ from napari_sesami.prompt.everything import Filters, find_everything
 from napari_sesami.prompt.mask import Mask
 from napari_sesami.prompt.propagation import Stops, deepest, propagate
 from napari_sesami.scan import Scan
-from tests.prompt.grey_model import GreyModel
+from tests.fakes.grey_model import GreyModel
 
 
 def disc(y, x, r, shape=(96, 96)):

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from napari_sesami.scan import ScanError, list_images, open_scan
-
-from ._made_files import dm3
+from tests.fakes.made_files import dm3
 
 NC, RS = "format_fixtures/ncempy", "format_fixtures/rosettasciio/digitalmicrograph__"
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from napari_sesami.scan import ScanError, list_images, open_scan
-
-from ._made_files import emi, ser
+from tests.fakes.made_files import emi, ser
 
 if TYPE_CHECKING:
     from pathlib import Path

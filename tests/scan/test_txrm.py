@@ -9,8 +9,7 @@ import olefile
 import pytest
 
 from napari_sesami.scan import ScanError, open_scan
-
-from ._made_files import ole, xrm
+from tests.fakes.made_files import ole, xrm
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.prompt.grey_model import GreyModel
+from tests.fakes.grey_model import GreyModel
 
 from napari_sesami.prompt import Predictor, PromptError
 from napari_sesami.scan import Scan

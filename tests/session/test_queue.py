@@ -161,7 +161,7 @@ def test_every_kind_of_region_can_be_accepted_and_taken_back(session, kind):
 
 
 def test_masks_of_the_prompt_model_become_objects_and_strokes(session):
-    from tests.prompt.grey_model import GreyModel
+    from tests.fakes.grey_model import GreyModel
 
     session.model = GreyModel(tile=128)
     queue = session.queue

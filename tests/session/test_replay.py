@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tifffile
-from tests.prompt.grey_model import GreyModel
+from tests.fakes.grey_model import GreyModel
 
 from napari_sesami.cli import main
 from napari_sesami.cli.replay import replay

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from tests.fakes.sesami_help import draw, tiny_file
 
 from napari_sesami.models import (
     ModelError,
@@ -21,9 +21,6 @@ from napari_sesami.models.adapters import describe
 from napari_sesami.models.lora import net_of, pairs
 from napari_sesami.session import Session, SessionError
 from napari_sesami.train import TrainError, Verdict
-
-sys.path.append(str(Path(__file__).parents[1] / "train"))
-from sesami_help import draw, tiny_file
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-HERE = str(Path(__file__).parent)
+HERE = str(Path(__file__).parents[2])
 if HERE not in sys.path:
     sys.path.insert(0, HERE)
 

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from engine_help import begin, config, events, result, until
+from tests.fakes.engine_help import begin, config, events, result, until
 
 from napari_sesami.train import Run, TrainError
 from napari_sesami.train.run import cluster

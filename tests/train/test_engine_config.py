@@ -6,21 +6,21 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
-from engine_help import config
-from tiny_recipe import Tiny, TinyConfig
+from tests.fakes.engine_help import config
+from tests.fakes.tiny_recipe import Tiny, TinyConfig
 
 from napari_sesami.train import RunConfig, TrainError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-HEAD = '[run]\nrecipe = "tiny_recipe:Tiny"\n'
+HEAD = '[run]\nrecipe = "tests.fakes.tiny_recipe:Tiny"\n'
 
 
 def test_a_config_survives_its_file(tmp_path: Path) -> None:
     options = TinyConfig(width=8, nap=1e-9, sizes=(3, 4), note='a "b" \\ ü\n')
     wanted = RunConfig(
-        "tiny_recipe:Tiny", name="x", micro_batch=2, recipe_options=options
+        "tests.fakes.tiny_recipe:Tiny", name="x", micro_batch=2, recipe_options=options
     )
     path = tmp_path / "run.toml"
     path.write_text(wanted.to_toml(), "utf-8")
@@ -29,8 +29,8 @@ def test_a_config_survives_its_file(tmp_path: Path) -> None:
 
 
 def test_what_is_not_said_has_its_default() -> None:
-    assert RunConfig.from_toml(HEAD) == RunConfig("tiny_recipe:Tiny")
-    assert RunConfig("tiny_recipe:Tiny").recipe_options == TinyConfig()
+    assert RunConfig.from_toml(HEAD) == RunConfig("tests.fakes.tiny_recipe:Tiny")
+    assert RunConfig("tests.fakes.tiny_recipe:Tiny").recipe_options == TinyConfig()
     assert RunConfig.from_toml(HEAD + "rate = 1").rate == 1.0
 
 
@@ -71,7 +71,10 @@ def test_mistakes_are_named(text: str, sentence: str) -> None:
         ("[run", "run.toml is no valid TOML"),
         ("recipe = 'sesam'", "There is no recipe “sesam”; did you mean “sesami”?"),
         ("recipe = 'nowhere:X'", "The recipe “nowhere:X” cannot be loaded (No module"),
-        ("recipe = 'tiny_recipe:np'", "“tiny_recipe:np” is no recipe; take"),
+        (
+            "recipe = 'tests.fakes.tiny_recipe:np'",
+            "“tests.fakes.tiny_recipe:np” is no recipe; take",
+        ),
     ],
 )
 def test_a_recipe_must_be_one(text: str, sentence: str) -> None:
@@ -97,11 +100,11 @@ class Needy(Tiny):
 
 
 def test_a_key_that_is_needed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    import tiny_recipe
+    from tests.fakes import tiny_recipe
 
     monkeypatch.setattr(tiny_recipe, "Needy", Needy, raising=False)
     with pytest.raises(TrainError, match=r"\[needy\]: the key “model” is missing"):
-        RunConfig.from_toml('[run]\nrecipe = "tiny_recipe:Needy"\n')
+        RunConfig.from_toml('[run]\nrecipe = "tests.fakes.tiny_recipe:Needy"\n')
 
 
 def test_changes_are_checked_too() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_help import STEPS, begin, events, losses, result, work
+from tests.fakes.engine_help import STEPS, begin, events, losses, result, work
 
 from napari_sesami.train.engine.sampling import chunks, locate
 from napari_sesami.train.run.folder import RunFolder
@@ -114,7 +114,7 @@ def test_processes_share_a_batch_without_overlap() -> None:
 
 
 def test_two_processes_stop_together_and_resume_exactly(tmp_path: Path) -> None:
-    script = Path(__file__).with_name("two_ranks.py")
+    script = Path(__file__).parents[1] / "fakes" / "two_ranks.py"
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node=2", str(script), str(tmp_path)]
     done = subprocess.run(

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from engine_help import events, losses, work
 from safetensors.torch import load_file
-from sesami_help import CLASSES, picture, tiny_file
+from tests.fakes.engine_help import events, losses, work
+from tests.fakes.sesami_help import CLASSES, picture, tiny_file
 
 from napari_sesami.train import LabelledSet, RunConfig, write_set
 from napari_sesami.train.run.folder import RunFolder

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from engine_help import begin, config, events, until
+from tests.fakes.engine_help import begin, config, events, until
 
 from napari_sesami.train import Run, Runs, Status, TrainError, start_run
 from napari_sesami.train.run import monitor, process
@@ -206,7 +206,9 @@ def test_runs_of_one_device_go_one_after_the_other(
     worker.append(OBEDIENT)
     runs = Runs(tmp_path)
     first, second, third = (runs.start(config()) for _ in range(3))
-    elsewhere = runs.start(config().__class__("tiny_recipe:Tiny", device="cuda:7"))
+    elsewhere = runs.start(
+        config().__class__("tests.fakes.tiny_recipe:Tiny", device="cuda:7")
+    )
     assert [r.status.state for r in (second, third)] == ["queued", "queued"]
     until(lambda: first.status.state == elsewhere.status.state == "running")
     assert set(runs.list()) == {first, second, third, elsewhere}
@@ -364,7 +366,7 @@ def test_looking_at_runs_loads_no_torch(tmp_path: Path) -> None:
         "print(sorted({'torch', 'qtpy', 'napari'} & set(sys.modules)))"
     )
     text = (folder.path / "run.toml").read_text()
-    text = text.replace("tiny_recipe:Tiny", "sesami").partition("[tiny]")[0]
+    text = text.replace("tests.fakes.tiny_recipe:Tiny", "sesami").partition("[tiny]")[0]
     (folder.path / "run.toml").write_text(text)
     command = [sys.executable, "-c", look, str(tmp_path)]
     assert subprocess.check_output(command, text=True).strip() == "[]"

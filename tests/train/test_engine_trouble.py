@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from engine_help import STEPS, begin, config, events, losses, result, work
+from tests.fakes.engine_help import STEPS, begin, config, events, losses, result, work
 
 from napari_sesami.train import TrainError
 from napari_sesami.train.engine import checkpoints
@@ -197,7 +197,7 @@ def test_a_killed_write_of_a_checkpoint_is_no_checkpoint(tmp_path: Path) -> None
 def test_other_base_weights_are_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import tiny_recipe
+    from tests.fakes import tiny_recipe
 
     folder = stopped(tmp_path / "r")
     prepare = tiny_recipe.Tiny.prepare

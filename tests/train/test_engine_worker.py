@@ -11,7 +11,16 @@ from pathlib import Path
 
 import pytest
 import tifffile
-from engine_help import STEPS, begin, config, events, losses, result, until, work
+from tests.fakes.engine_help import (
+    STEPS,
+    begin,
+    config,
+    events,
+    losses,
+    result,
+    until,
+    work,
+)
 
 from napari_sesami.cli import main, runs
 from napari_sesami.scan import open_scan
@@ -22,7 +31,7 @@ from napari_sesami.train.run.report import Report
 
 SUPERVISOR = """
 import sys
-from engine_help import config
+from tests.fakes.engine_help import config
 from pathlib import Path
 from napari_sesami.train import start_run
 run = start_run(config("", "nap = 0.05\\nexamples = 9"), Path(sys.argv[1]))
@@ -176,7 +185,7 @@ def test_a_trial_finds_how_much_fits_and_leaves_no_trace(tmp_path: Path) -> None
 
 
 def test_the_command_line_learns_from_a_project(tmp_path: Path) -> None:
-    from sesami_help import draw
+    from tests.fakes.sesami_help import draw
 
     project = tmp_path / "p.sesami"
     for seed in range(3):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sesami_help import CLASSES, draw, picture, tiny_file
+from tests.fakes.sesami_help import CLASSES, draw, picture, tiny_file
 
 from napari_sesami.models import add_lora, load_prompt_model, save_adapter
 from napari_sesami.models.adapters import describe

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from sesami_help import batch_of, picture, recipe, tiny_file
+from tests.fakes.sesami_help import batch_of, picture, recipe, tiny_file
 
 from napari_sesami.models import load_prompt_model, read_card
 from napari_sesami.prompt.render import SURE

@@ -6,7 +6,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
-from sesami_help import draw, picture
+from tests.fakes.sesami_help import draw, picture
 
 from napari_sesami.lab.tables.rival import Rival, RivalSettings
 from napari_sesami.lab.tables.table1 import (

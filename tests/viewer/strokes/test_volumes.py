@@ -5,13 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
-
-from napari_sesami import Session
-from napari_sesami.scan import Scan
+from tests.fakes.hands import drag, settle
 from tests.retrieve.test_retriever import Texture
-
-from ._hands import drag, settle
-from .test_retrieve_live import (
+from tests.viewer.strokes.test_live import (
     SOON,
     THIRD,
     begin,
@@ -21,6 +17,9 @@ from .test_retrieve_live import (
     result_classes,
     truth,
 )
+
+from napari_sesami import Session
+from napari_sesami.scan import Scan
 
 pytestmark = pytest.mark.gui
 
@@ -97,7 +96,7 @@ def test_two_banks_are_combined(make_napari_viewer, qtbot, tmp_path):
 def test_strokes_on_the_data_bar_are_said_to_teach_nothing(make_napari_viewer, qtbot):
     from dataclasses import replace
 
-    from .test_retrieve_live import paint
+    from tests.viewer.strokes.test_live import paint
 
     data = layers_of()[0]
     viewer, session, _link, dock = begin(make_napari_viewer, qtbot, data)
@@ -191,7 +190,7 @@ def test_repeats_of_a_committed_cell_get_its_labels(make_napari_viewer, qtbot):
 
 
 def paint_three_on(viewer, link, qtbot, dock, plane):
-    from .test_retrieve_live import paint
+    from tests.viewer.strokes.test_live import paint
 
     for number in (1, 2, 3):
         paint(viewer, link, number, THIRD * number - THIRD // 2)
@@ -217,7 +216,7 @@ def test_the_tile_in_view_is_labelled_while_the_others_are_being_read(
 ):
     import threading
 
-    from .test_retrieve_live import paint
+    from tests.viewer.strokes.test_live import paint
 
     class Waiting(Texture):
         """Stops after three tiles until it is told to go on."""
@@ -246,7 +245,7 @@ def test_the_tile_in_view_is_labelled_while_the_others_are_being_read(
 
 
 def test_another_image_under_the_same_labels_is_not_labelled(make_napari_viewer, qtbot):
-    from .test_retrieve_live import paint
+    from tests.viewer.strokes.test_live import paint
 
     viewer, session, link, dock = begin(make_napari_viewer, qtbot, layers_of()[0])
     paint_three(viewer, link, qtbot, dock)

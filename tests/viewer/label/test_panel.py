@@ -11,10 +11,9 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel, QLineEdit, QWidget
+from tests.fakes.hands import drag, press, settle
 
 from napari_sesami.viewer.app.workspace import desk_of
-
-from ._hands import drag, press, settle
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.label.panel import SesamiDock

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 from qtpy.QtTest import QTest
+from tests.fakes.hands import LEFT, NO_KEY, canvas, place
 
 from napari_sesami.scan import load_sample
 from napari_sesami.viewer.app.demo import open_demo
 from napari_sesami.viewer.app.workspace import desk_of
 from napari_sesami.viewer.layers.mouse import Tool
-
-from ._hands import LEFT, NO_KEY, canvas, place
 
 pytestmark = pytest.mark.gui
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from napari_sesami.train import RunConfig
-from tests.prompt.grey_model import GreyModel
-from tests.train.tiny_recipe import Tiny, TinyConfig
+from tests.fakes.grey_model import GreyModel
+from tests.fakes.tiny_recipe import Tiny, TinyConfig
 
 ROOT = Path(__file__).parents[2]
 RECIPE = "tests.gui._runs:Shown"

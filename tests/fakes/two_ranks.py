@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 from accelerate import PartialState
-from engine_help import begin, work
 
 from napari_sesami.train.engine.engine import Engine
 from napari_sesami.train.run.folder import RunFolder
 from napari_sesami.train.run.orders import Control
 from napari_sesami.train.run.report import Report
+from tests.fakes.engine_help import begin, work
 
 
 def main(root: Path) -> None:

@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 import torch
 from qtpy.QtCore import QTimer
+from tests.fakes.grey_model import GreyModel
+from tests.fakes.hands import drag, settle
+from tests.fakes.prompting import answered, begin, click, scene, shown
 
 from napari_sesami.models import build_tiny_sam
 from napari_sesami.viewer.app.keys import Action
 from napari_sesami.viewer.layers.mouse import Tool
-from tests.prompt.grey_model import GreyModel
-
-from ._hands import drag, settle
-from ._prompting import answered, begin, click, scene, shown
 
 pytestmark = pytest.mark.gui
 

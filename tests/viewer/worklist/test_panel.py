@@ -10,12 +10,11 @@ import pytest
 import tifffile
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel
-
-from napari_sesami.viewer.worklist.commands import show_worklist_dock
-from tests.prompt.grey_model import GreyModel
+from tests.fakes.grey_model import GreyModel
+from tests.fakes.hands import LEFT, canvas, drag, place, press, settle
 from tests.retrieve.test_retriever import Texture
 
-from ._hands import LEFT, canvas, drag, place, press, settle
+from napari_sesami.viewer.worklist.commands import show_worklist_dock
 
 pytestmark = pytest.mark.gui
 SHIFT, CONTROL = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier

@@ -9,7 +9,7 @@ import os
 import numpy as np
 import pytest
 import tifffile
-from tests.prompt.grey_model import GreyModel
+from tests.fakes.grey_model import GreyModel
 from tests.retrieve.test_retriever import Texture
 
 from napari_sesami import Session

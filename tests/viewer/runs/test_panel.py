@@ -22,6 +22,9 @@ from qtpy.QtWidgets import (
     QTabBar,
     QTreeWidget,
 )
+from tests.fakes.hands import settle
+from tests.fakes.prompting import click
+from tests.fakes.runs import Movable, config, importable, judged_run, orphan
 
 from napari_sesami import Session
 from napari_sesami.scan import Scan
@@ -31,10 +34,6 @@ from napari_sesami.viewer.app.workspace import desk_of
 from napari_sesami.viewer.layers.mouse import Tool
 from napari_sesami.viewer.runs.curves import running_mean
 from napari_sesami.viewer.runs.words import said_memory, said_time
-
-from ._hands import settle
-from ._prompting import click
-from ._runs import Movable, config, importable, judged_run, orphan
 
 pytestmark = pytest.mark.gui
 LEFT = Qt.MouseButton.LeftButton

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
+from tests.fakes.hands import drag, press, settle
 
 from napari_sesami import Session
 from napari_sesami.scan import open_scan
 from napari_sesami.viewer.app.keys import Action
-
-from ._hands import drag, press, settle
 
 if TYPE_CHECKING:
     from pathlib import Path

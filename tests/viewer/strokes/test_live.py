@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel
+from tests.fakes.hands import drag, press, settle
+from tests.retrieve.test_retriever import Texture
 
 from napari_sesami import Session
 from napari_sesami.scan import Scan
 from napari_sesami.viewer import attach
 from napari_sesami.viewer.layers.spatial import SPATIAL
 from napari_sesami.viewer.strokes.commands import show_strokes_dock
-from tests.retrieve.test_retriever import Texture
-
-from ._hands import drag, press, settle
 
 pytestmark = pytest.mark.gui
 CONTROL = Qt.KeyboardModifier.ControlModifier
@@ -191,8 +190,7 @@ def test_why_names_the_stroke_and_un_teaching_it_is_undoable(opened, qtbot):
 
 def test_the_key_asks_about_the_pixel_under_the_mouse(opened, qtbot):
     from qtpy.QtTest import QTest
-
-    from ._hands import canvas, place
+    from tests.fakes.hands import canvas, place
 
     viewer, _, link, dock = opened
     paint_three(viewer, link, qtbot, dock)

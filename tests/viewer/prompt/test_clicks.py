@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
+from tests.fakes.hands import drag, press, settle
+from tests.fakes.prompting import CONTROL, SHIFT, answered, begin, click, scene, shown
 
 from napari_sesami.viewer.layers.mouse import Tool
 from napari_sesami.viewer.layers.spatial import SPATIAL
-
-from ._hands import drag, press, settle
-from ._prompting import CONTROL, SHIFT, answered, begin, click, scene, shown
 
 pytestmark = pytest.mark.gui
 
@@ -192,10 +191,9 @@ def test_three_candidates_are_stepped_through(opened, qtbot):
 
 def test_the_preview_follows_the_cursor_before_the_click(opened, qtbot):
     from qtpy.QtTest import QTest
+    from tests.fakes.hands import canvas, place
 
     from napari_sesami.viewer.layers.preview import HOVER
-
-    from ._hands import canvas, place
 
     viewer, dock = opened
     dock.prompter.use(Tool.CLICK)

@@ -12,7 +12,7 @@ from napari.utils.shortcuts import default_shortcuts
 
 from napari_sesami.viewer.app.keys import KEYS, Action, bind, help_rows, viewer_keys
 
-MANIFEST = Path(__file__).parents[2] / "src" / "napari_sesami" / "napari.yaml"
+MANIFEST = Path(__file__).parents[3] / "src" / "napari_sesami" / "napari.yaml"
 
 
 def names_of_napari() -> set[str]:

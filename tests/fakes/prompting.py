@@ -8,9 +8,8 @@ from qtpy.QtTest import QTest
 
 from napari_sesami.viewer.app.workspace import desk_of
 from napari_sesami.viewer.layers.preview import MASK
-from tests.prompt.grey_model import GreyModel
-
-from ._hands import LEFT, NO_KEY, canvas, place, settle
+from tests.fakes.grey_model import GreyModel
+from tests.fakes.hands import LEFT, NO_KEY, canvas, place, settle
 
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 CONTROL = Qt.KeyboardModifier.ControlModifier

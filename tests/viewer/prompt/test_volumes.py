@@ -5,12 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
+from tests.fakes.grey_model import GreyModel
+from tests.fakes.hands import press, settle
+from tests.fakes.prompting import (
+    CONTROL,
+    SHIFT,
+    answered,
+    begin,
+    click,
+    scene,
+    shown,
+    stack,
+)
 
 from napari_sesami.viewer.layers.mouse import Tool
-from tests.prompt.grey_model import GreyModel
-
-from ._hands import press, settle
-from ._prompting import CONTROL, SHIFT, answered, begin, click, scene, shown, stack
 
 pytestmark = pytest.mark.gui
 

@@ -17,7 +17,7 @@ from napari_sesami.scan import Scan, ScanError, list_samples, open_scan
 from napari_sesami.viewer.app import manifest
 from napari_sesami.viewer.layers.spatial import KEPT_SCAN
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MANIFEST = Path(napari_sesami.__file__).parent / "napari.yaml"
 NM = {"scale": (0.5, 0.25), "units": ("nm", "nm"), "axis_labels": ("y", "x")}
 

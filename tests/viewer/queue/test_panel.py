@@ -7,6 +7,8 @@ import pytest
 from qtpy.QtCore import QEvent, QPointF, Qt
 from qtpy.QtGui import QEnterEvent
 from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QSpinBox
+from tests.fakes.hands import drag, press, settle
+from tests.retrieve.test_retriever import Texture
 
 from napari_sesami import Session
 from napari_sesami.scan import Scan
@@ -15,9 +17,6 @@ from napari_sesami.viewer import attach
 from napari_sesami.viewer.app.workspace import desk_of
 from napari_sesami.viewer.layers.spatial import SPATIAL
 from napari_sesami.viewer.queue.commands import show_queue_dock
-from tests.retrieve.test_retriever import Texture
-
-from ._hands import drag, press, settle
 
 pytestmark = pytest.mark.gui
 SHIFT, CONTROL = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier

@@ -29,7 +29,8 @@ os.environ["OMP_NUM_THREADS"] = "1"  # for workers; sums depend on the number of
 def config(more: str = "", tiny: str = "", recipe: str = "Tiny") -> RunConfig:
     """A run of 12 steps: 10 examples, batches of 4, so epochs end inside batches."""
     return RunConfig.from_toml(
-        f'[run]\nrecipe = "tiny_recipe:{recipe}"\nsteps = {STEPS}\nrate = 0.05\n'
+        f'[run]\nrecipe = "tests.fakes.tiny_recipe:{recipe}"\n'
+        f"steps = {STEPS}\nrate = 0.05\n"
         f'device = "cpu"\n{more}\n[tiny]\n{tiny}\n'
     )
 

@@ -1,0 +1,1 @@
+"""What tests share: small models, files, recipes, and hands that click."""
