@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -18,7 +19,6 @@ from napari_sesami.train.engine.engine import Engine
 from napari_sesami.train.run.folder import RunFolder
 from napari_sesami.train.run.orders import Control
 from napari_sesami.train.run.report import Report
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

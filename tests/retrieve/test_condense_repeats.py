@@ -9,7 +9,7 @@ from napari_sesami.retrieve import RetrieveError, Rows, Temper, TokenStore
 from napari_sesami.retrieve.condense import condense
 from napari_sesami.retrieve.repeats import find_repeats, transfer_labels
 from napari_sesami.scan import Scan
-from tests.retrieve.test_retriever import Texture
+from tests.fakes.texture import Texture
 
 
 def many_rows(n: int = 3000) -> Rows:

@@ -10,8 +10,7 @@ from napari_sesami.retrieve import PixelSamples, Retriever, TokenStore, pixel_fe
 from napari_sesami.retrieve.pixel_features import N_LOOKS, Looks, sample, spaced
 from napari_sesami.retrieve.pixel_forest import PER_CLASS, Evidence, joined
 from napari_sesami.scan import Scan
-
-from .test_retriever import Texture, stripes, three_strokes
+from tests.fakes.texture import Texture, stripes, three_strokes
 
 
 def go_on() -> None:

@@ -16,7 +16,7 @@ from napari_sesami.retrieve import (
 )
 from napari_sesami.retrieve import worth as worth_of
 from napari_sesami.scan import Scan
-from tests.retrieve.test_retriever import Texture, stripes
+from tests.fakes.texture import Texture, stripes
 
 
 def two_strokes_a_class() -> tuple[np.ndarray, np.ndarray]:

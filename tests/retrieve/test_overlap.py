@@ -15,8 +15,7 @@ from napari_sesami.retrieve import (
 from napari_sesami.retrieve.bank import UNLABELLED, Rows
 from napari_sesami.retrieve.overlap import best_threshold, carries
 from napari_sesami.scan import Scan
-
-from .test_retriever import Texture
+from tests.fakes.texture import Texture
 
 DIE, EPOXY, WIRE = 1, 2, 3
 

@@ -20,8 +20,7 @@ from napari_sesami.retrieve import (
 from napari_sesami.retrieve.methods import GRID_BETA, GRID_K, choose
 from napari_sesami.retrieve.voting_rows import Voters
 from napari_sesami.scan import Scan
-
-from .test_retriever import Texture, stripes, three_strokes
+from tests.fakes.texture import Texture, stripes, three_strokes
 
 if TYPE_CHECKING:
     from napari_sesami.retrieve.bank import Rows

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from tests.retrieve.test_retriever import Texture, stripes
+from tests.fakes.texture import Texture, stripes
 
 from napari_sesami.project import ClassError
 from napari_sesami.scan import Scan

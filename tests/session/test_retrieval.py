@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.retrieve.test_retriever import Texture, stripes
+from tests.fakes.texture import Texture, stripes
 
 from napari_sesami.scan import Scan
 from napari_sesami.session import Session, SessionError

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.fakes.texture import Texture, stripes
 from tests.retrieve.test_overlap import DIE, EPOXY, WIRE, iou, scene
-from tests.retrieve.test_retriever import Texture, stripes
 
 from napari_sesami.scan import Scan, load_coco
 from napari_sesami.session import Session, SessionError

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 from tests.fakes.grey_model import GreyModel
-from tests.retrieve.test_retriever import Texture
+from tests.fakes.texture import Texture
 
 from napari_sesami import Session
 from napari_sesami.project import Project, ProjectError

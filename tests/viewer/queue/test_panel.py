@@ -8,7 +8,7 @@ from qtpy.QtCore import QEvent, QPointF, Qt
 from qtpy.QtGui import QEnterEvent
 from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QSpinBox
 from tests.fakes.hands import drag, press, settle
-from tests.retrieve.test_retriever import Texture
+from tests.fakes.texture import Texture
 
 from napari_sesami import Session
 from napari_sesami.scan import Scan

@@ -10,7 +10,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel
 from tests.fakes.hands import drag, press, settle
-from tests.retrieve.test_retriever import Texture
+from tests.fakes.texture import Texture
 
 from napari_sesami import Session
 from napari_sesami.scan import Scan

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from tests.fakes.hands import drag, settle
-from tests.retrieve.test_retriever import Texture
+from tests.fakes.texture import Texture
 from tests.viewer.strokes.test_live import (
     SOON,
     THIRD,

@@ -12,7 +12,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel
 from tests.fakes.grey_model import GreyModel
 from tests.fakes.hands import LEFT, canvas, drag, place, press, settle
-from tests.retrieve.test_retriever import Texture
+from tests.fakes.texture import Texture
 
 from napari_sesami.viewer.worklist.commands import show_worklist_dock
 
