@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sesami.prompt import Cancelled, Predictor, PromptError
+from napari_sesami.common.cancel import Cancelled
+from napari_sesami.prompt import Predictor, PromptError
 from napari_sesami.prompt.alike import find_alike
 from napari_sesami.prompt.everything import Filters, find_everything
 from napari_sesami.prompt.mask import Mask

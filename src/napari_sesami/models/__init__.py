@@ -14,10 +14,7 @@ if TYPE_CHECKING:
         use_adapter,
     )
     from napari_sesami.models.device import (
-        Cancelled,
         DeviceChoice,
-        cancellable,
-        check_cancelled,
         choose_device,
     )
     from napari_sesami.models.load import load_prompt_model, load_token_encoder
@@ -32,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AdapterCard",
-    "Cancelled",
     "DeviceChoice",
     "Embedding",
     "ModelError",
@@ -41,9 +37,7 @@ __all__ = [
     "TokenEncoder",
     "add_lora",
     "build_tiny_sam",
-    "cancellable",
     "catalog",
-    "check_cancelled",
     "choose_device",
     "load_prompt_model",
     "load_token_encoder",
@@ -60,9 +54,6 @@ _HOMES = {
     "remove_lora": "lora",
     "save_adapter": "adapters",
     "use_adapter": "adapters",
-    "Cancelled": "device",
-    "cancellable": "device",
-    "check_cancelled": "device",
     "DeviceChoice": "device",
     "Embedding": "types",
     "ModelError": "types",

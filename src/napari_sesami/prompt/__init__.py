@@ -10,7 +10,6 @@ from napari_sesami.prompt.mask import Mask
 from napari_sesami.prompt.prompts import Prompt, Stroke, polygon_mask
 
 if TYPE_CHECKING:
-    from napari_sesami.models import Cancelled
     from napari_sesami.prompt.alike import Match, find_alike
     from napari_sesami.prompt.embeddings import EmbeddingStore
     from napari_sesami.prompt.everything import Candidates, Filters, find_everything
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from napari_sesami.prompt.view import View
 
 __all__ = [
-    "Cancelled",
     "Candidates",
     "EmbeddingStore",
     "Filters",
@@ -55,7 +53,6 @@ _HOMES = {
     "interpolate_masks": "napari_sesami.prompt.interpolation",
     "propagate": "napari_sesami.prompt.propagation",
     "snap_to_edges": "napari_sesami.prompt.snap",
-    "Cancelled": "napari_sesami.models",
     "EmbeddingStore": "napari_sesami.prompt.embeddings",
     "Predictor": "napari_sesami.prompt.predictor",
     "View": "napari_sesami.prompt.view",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage, signal
 
-from napari_sesami.models import cancellable, check_cancelled
+from napari_sesami.common.cancel import cancellable, check_cancelled
 from napari_sesami.prompt.errors import PromptError
 from napari_sesami.prompt.everything import without_duplicates
 from napari_sesami.prompt.view import View

@@ -250,7 +250,7 @@ class Sesami(Recipe):
 
     def evaluate(self) -> dict[str, Any]:
         """Click through a few held-out objects."""
-        from napari_sesami.models import check_cancelled
+        from napari_sesami.common.cancel import check_cancelled
         from napari_sesami.train.sesami.gate import by_class, examine, overall
 
         if not self.targets:
