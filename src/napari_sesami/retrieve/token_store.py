@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sesami.scan.tiles import TilePlan
+from napari_sesami.scan import TilePlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable

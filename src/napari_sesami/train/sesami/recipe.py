@@ -148,13 +148,14 @@ class Sesami(Recipe):
 
     def _attach(self) -> int:
         """Put LoRA where it was asked for; give the first block that is trained."""
-        from napari_sesami.models import add_lora, use_adapter
-        from napari_sesami.models.lora import (
+        from napari_sesami.models import (
+            add_lora,
             count_blocks,
             free_decoder,
             last_blocks,
             net_of,
             pairs,
+            use_adapter,
         )
 
         o = self.options
@@ -277,7 +278,7 @@ class Sesami(Recipe):
 
     def finish(self, folder: Path) -> dict[str, Any]:
         """Write the adapter, and let the gate judge it."""
-        from napari_sesami.models.adapters import describe, save_adapter
+        from napari_sesami.models import describe, save_adapter
 
         card = describe(self.model, **self._facts())
         path = save_adapter(folder / ADAPTER, self.model, card)
