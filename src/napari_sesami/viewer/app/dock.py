@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QWidget
 
-from napari_sesami.viewer.app.workspace import desk_of
+from napari_sesami.viewer.app.workspace import workspace_of
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class DeskDock(QWidget):
-    """A panel of a desk that lets go of it, once, when its × is pressed.
+    """A panel of a workspace that lets go of it, once, when its × is pressed.
 
     napari calls no `closeEvent` on a docked widget; the dock around it is destroyed.
     """
@@ -22,7 +22,7 @@ class DeskDock(QWidget):
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._docked = self._cleaned = False
-        self.desk = desk_of(napari_viewer)
+        self.workspace = workspace_of(napari_viewer)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Hook to the dock: napari tells a widget nothing when its × is pressed."""
@@ -30,19 +30,19 @@ class DeskDock(QWidget):
         if not self._docked and self.parent() is not None:
             self._docked = True
             self.parent().destroyed.connect(self.clean_up)
-            self.desk.bind_window(self.window())
+            self.workspace.bind_window(self.window())
 
     def take_image(self) -> None:
         """Begin with the image that is there, if it is the only one."""
         from napari.layers import Image
 
-        if self.desk.link is None:
-            images = [x for x in self.desk.viewer.layers if isinstance(x, Image)]
+        if self.workspace.binding is None:
+            images = [x for x in self.workspace.viewer.layers if isinstance(x, Image)]
             if len(images) == 1:
-                self.desk.adopt(images[0])
+                self.workspace.adopt(images[0])
 
     def clean_up(self, *_: object) -> None:
-        """Let go of everything that would keep the panel alive; the desk stays."""
+        """Let go of everything that would keep the panel alive; the workspace stays."""
         if not self._cleaned:
             self._cleaned = True
             self._let_go()

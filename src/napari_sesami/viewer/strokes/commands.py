@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_sesami.viewer.app.keys import Action
-from napari_sesami.viewer.app.workspace import desk_of
+from napari_sesami.viewer.app.workspace import workspace_of
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -29,7 +29,7 @@ def show_strokes_dock(viewer: napari.viewer.Viewer) -> StrokesDock:
 def why(viewer: napari.viewer.Viewer) -> None:
     """Explain the class of the pixel under the cursor."""
     show_strokes_dock(viewer)
-    desk_of(viewer).act(Action.WHY)
+    workspace_of(viewer).act(Action.WHY)
 
 
 def accept(viewer: napari.viewer.Viewer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_sesami.viewer.app.keys import Action
-from napari_sesami.viewer.app.workspace import desk_of
+from napari_sesami.viewer.app.workspace import workspace_of
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -78,4 +78,4 @@ def pieces(viewer: napari.viewer.Viewer) -> None:
 
 def _act(viewer: napari.viewer.Viewer, action: Action) -> None:
     show_worklist_dock(viewer)
-    desk_of(viewer).act(action)
+    workspace_of(viewer).act(action)

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 from napari_sesami.viewer.app.errors import ViewerError
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer.worklist.controller import Foreman
+    from napari_sesami.viewer.worklist.controller import WorklistController
 
 RUNS = "Runs"
 
 
-def hand_over(foreman: Foreman) -> None:
+def hand_over(controller: WorklistController) -> None:
     """Save what is labelled, and bring the panel that trains on it forward."""
-    engine = foreman.working()
+    engine = controller.working()
     if not engine.worklist.count("accepted"):
         raise ViewerError("Accept a scan first: a run learns from what is accepted.")
-    foreman.link.flush()
-    foreman.desk.keeper.save()
-    window = foreman.desk.viewer.window
+    controller.binding.flush()
+    controller.workspace.saver.save()
+    window = controller.workspace.viewer.window
     for name, widget in window.dock_widgets.items():
         if name.startswith(f"{RUNS} ("):
             widget.show()
@@ -31,6 +31,6 @@ def hand_over(foreman: Foreman) -> None:
             raise ViewerError(
                 "This version of napari-sesami has no panel for training yet."
             ) from error
-    foreman.desk.say(
+    controller.workspace.say(
         f"Start a run in the panel {RUNS}; when it wins, the next proposals use it."
     )
