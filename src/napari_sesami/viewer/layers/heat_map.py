@@ -12,6 +12,7 @@ from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.layers.result_planes import KEPT_PLANES, MapKind, Planes
 from napari_sesami.viewer.layers.spatial import spatial_kwargs
 from napari_sesami.viewer.queue import jobs
+from napari_sesami.viewer.strokes.controller import StrokesController
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -152,7 +153,10 @@ class Heat:
         ]
         if not names:
             return
-        live, ranker = self._controller.workspace.live, self._controller.ranker
+        live, ranker = (
+            self._controller.workspace.find(StrokesController),
+            self._controller.ranker,
+        )
         zoom = live.zoom if live is not None else ranker.zoom or 1.0
         task = partial(jobs.heat, binding.session, plane, names, zoom)
         self._controller.workspace.jobs.submit(HEAT, task, self._on_heat)

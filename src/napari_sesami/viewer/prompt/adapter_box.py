@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QWidget
 from superqt.utils import signals_blocked
 
-from napari_sesami.viewer.runs.controller import board_of
+from napari_sesami.viewer.runs.controller import RunsController
 from napari_sesami.viewer.runs.words import said_adapter
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class AdapterRow(QWidget):
     ) -> None:
         super().__init__(parent)
         self._controller = controller
-        self._verdicts = board_of(controller.workspace).verdicts
+        self._verdicts = controller.workspace.get(RunsController).verdicts
         self.names = QComboBox()
         self.names.setToolTip("What a run has learned, on top of the model")
         self.names.setAccessibleName("Adapter of the model")

@@ -12,7 +12,7 @@ from napari_sesami.viewer.app.errors import sentence
 from napari_sesami.viewer.layers.map_kinds import MapsBox
 from napari_sesami.viewer.strokes.acts import accept
 from napari_sesami.viewer.strokes.banks_box import BankBox
-from napari_sesami.viewer.strokes.controller import live_of
+from napari_sesami.viewer.strokes.controller import StrokesController
 from napari_sesami.viewer.strokes.repeats_box import RepeatsBox
 from napari_sesami.viewer.strokes.run_box import WholeRow
 from napari_sesami.viewer.strokes.stroke_list import StrokeList
@@ -47,7 +47,7 @@ class StrokesDock(DeskDock):
 
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, parent)
-        self.controller = live_of(self.workspace)
+        self.controller = self.workspace.get(StrokesController)
         self.live_tick = tick(
             "Live", "Label the slice on screen after every stroke", self.controller.on
         )
