@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.common.disk import write_atomic
 from napari_sesami.retrieve.bank import UNLABELLED, RetrieveError, Rows
 from napari_sesami.retrieve.pixel_features import N_LOOKS
 from napari_sesami.retrieve.pixel_forest import PixelSamples
 from napari_sesami.scan import LENGTHS
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from numpy.typing import NDArray
 
     from napari_sesami.models import TokenEncoder
@@ -118,15 +117,7 @@ def save_bank(path: Path, bank: BankFile) -> None:
         tensors["pixel_stroke"] = bank.pixels.stroke
     content = save(tensors, metadata={"card": json.dumps(asdict(bank.card))})
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    write_atomic(path, content)
 
 
 def load_bank(path: Path) -> BankFile:
