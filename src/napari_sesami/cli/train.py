@@ -30,9 +30,12 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_sesami.train import Run, RunConfig, Runs, estimate, make_run
 
     if arguments.recipe == "foundation":
-        from napari_sesami.lab.pretrain.recipe import train_command
+        from napari_sesami.lab.pretrain import prepare_run
 
-        return train_command(arguments)
+        run = Run(prepare_run(arguments.options))
+        code = in_foreground(run)
+        as_asked = run.status.step == run.config.recipe_options.stop_at
+        return 0 if as_asked else code
     args = _options().parse_args([arguments.recipe, *arguments.options])
     if args.run.is_dir():
         old = Run(args.run)
