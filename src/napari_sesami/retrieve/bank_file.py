@@ -20,6 +20,7 @@ from napari_sesami.scan import LENGTHS
 
 if TYPE_CHECKING:
     from pathlib import Path
+
     from numpy.typing import NDArray
 
     from napari_sesami.models import TokenEncoder

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sesami.common.box import BBox
     from napari_sesami.suggest.scores import Scores
-
-    BBox = tuple[int, int, int, int]
 
 Kind = Literal["superpixel", "patch", "slice", "mask"]
 
