@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from napari_sesami.models._device import (
         Cancelled,
         DeviceChoice,
+        PrecisionChoice,
         cancellable,
         check_cancelled,
         choose_device,
+        choose_precision,
     )
     from napari_sesami.models._load import load_prompt_model, load_token_encoder
     from napari_sesami.models._lora import add_lora, remove_lora
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
         ModelError,
         PromptModel,
         TokenEncoder,
+        weights_key,
     )
 
 __all__ = [
@@ -36,6 +39,7 @@ __all__ = [
     "DeviceChoice",
     "Embedding",
     "ModelError",
+    "PrecisionChoice",
     "PromptModel",
     "SamModel",
     "TokenEncoder",
@@ -45,12 +49,14 @@ __all__ = [
     "catalog",
     "check_cancelled",
     "choose_device",
+    "choose_precision",
     "load_prompt_model",
     "load_token_encoder",
     "read_card",
     "remove_lora",
     "save_adapter",
     "use_adapter",
+    "weights_key",
 ]
 
 _HOMES = {
@@ -64,6 +70,7 @@ _HOMES = {
     "cancellable": "_device",
     "check_cancelled": "_device",
     "DeviceChoice": "_device",
+    "PrecisionChoice": "_device",
     "Embedding": "_types",
     "ModelError": "_types",
     "PromptModel": "_types",
@@ -71,8 +78,10 @@ _HOMES = {
     "TokenEncoder": "_types",
     "build_tiny_sam": "_sam",
     "choose_device": "_device",
+    "choose_precision": "_device",
     "load_prompt_model": "_load",
     "load_token_encoder": "_load",
+    "weights_key": "_types",
 }
 
 
