@@ -14,8 +14,9 @@ import psutil
 import pytest
 from tests.fakes.engine_help import begin, config, events, until
 
+from napari_sesami.common import process
 from napari_sesami.train import Run, Runs, Status, TrainError, start_run
-from napari_sesami.train.run import monitor, process
+from napari_sesami.train.run import monitor
 from napari_sesami.train.run.folder import VERSION, RunFolder
 
 if TYPE_CHECKING:

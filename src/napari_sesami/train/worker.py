@@ -18,12 +18,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_sesami.common import process
 from napari_sesami.train.engine.fallback import ATTEMPT, Ladder, attempt
-from napari_sesami.train.run import process
 from napari_sesami.train.run.folder import RunFolder
 from napari_sesami.train.run.orders import Control
 from napari_sesami.train.run.report import Report
-from napari_sesami.train.run.story import ENDINGS, Ending
+from napari_sesami.train.run.state import ENDINGS, Ending
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -24,7 +24,7 @@ from napari_sesami.train.engine.fallback import Ladder, attempt, out_of_memory
 from napari_sesami.train.engine.recorder import Keeper, Stop
 from napari_sesami.train.errors import TrainError
 from napari_sesami.train.recipe import recipe_class
-from napari_sesami.train.run.story import Ending
+from napari_sesami.train.run.state import Ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,8 +13,8 @@ import torch
 from napari_sesami.common.disk import FULL
 from napari_sesami.models.device import Cancelled, cancellable
 from napari_sesami.train.engine.checkpoints import Checkpoints, why_not
+from napari_sesami.train.engine.snapshot import fingerprint, pack, restore
 from napari_sesami.train.errors import TrainError
-from napari_sesami.train.run.state import fingerprint, pack, restore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,10 +8,10 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from napari_sesami.common import process
 from napari_sesami.common.disk import write_all, write_atomic
 from napari_sesami.train.config import FILE, RunConfig
 from napari_sesami.train.errors import TrainError
-from napari_sesami.train.run import process
 from napari_sesami.train.run.events import plain
 
 if TYPE_CHECKING:

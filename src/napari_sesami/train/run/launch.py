@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_sesami.train.run import process
+from napari_sesami.common import process
 
 if TYPE_CHECKING:
     from napari_sesami.train.run.folder import RunFolder

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import EmitLoopError, Signal
 
-from napari_sesami.train.run import process as _process
+from napari_sesami.common import process as _process
 from napari_sesami.train.run.events import parse, read_events
 from napari_sesami.train.run.folder import RunFolder
 from napari_sesami.train.run.launch import launch
-from napari_sesami.train.run.story import OVER, State, Status, Story
+from napari_sesami.train.run.state import OVER, State, Status, Story
 
 if TYPE_CHECKING:
     import subprocess

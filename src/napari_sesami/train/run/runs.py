@@ -22,7 +22,7 @@ from napari_sesami.train.run.folder import RunFolder
 from napari_sesami.train.run.launch import environment, worker_command
 from napari_sesami.train.run.monitor import tell
 from napari_sesami.train.run.run import Run
-from napari_sesami.train.run.story import OVER, State, Status
+from napari_sesami.train.run.state import OVER, State, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
