@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from napari_sesami.lab.scenes.random_scenes.scenes import random_scene
 from napari_sesami.lab.tables.real import stroke_owners
 from napari_sesami.lab.tables.synthetic import fresh_scenes, objects
-from napari_sesami.models.nano.model import Nano
+from napari_sesami.models import Nano
 from napari_sesami.prompt import Predictor
 from napari_sesami.retrieve import Retriever, TokenStore
 from napari_sesami.scan import Scan

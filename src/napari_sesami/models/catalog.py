@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from napari_sesami.models.weights import Progress, Stop
+    from napari_sesami.common.cancel import IsCancelled, Progress
 
 __all__ = [
     "Entry",
@@ -305,7 +305,7 @@ def verify(name: str) -> bool:
 def download(
     name: str,
     progress: Progress | None = None,
-    stop: Stop | None = None,
+    stop: IsCancelled | None = None,
     known: Known | None = None,
 ) -> Entry:
     """Fetch known weights over the network and install them; never called unasked.

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from napari_sesami.models.types import ModelError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 
 @dataclass(frozen=True)
@@ -64,27 +58,3 @@ def _try_cuda(index: int = 0) -> tuple[bool, str]:
     except RuntimeError as error:
         return False, f"The GPU does not answer ({str(error).splitlines()[0]})."
     return True, f"{torch.cuda.get_device_name(index)} works."
-
-
-class Cancelled(Exception):
-    """The user asked to stop, and it has been done."""
-
-
-_stop: ContextVar[Callable[[], bool] | None] = ContextVar("stop", default=None)
-
-
-@contextmanager
-def cancellable(stop: Callable[[], bool] | None) -> Iterator[None]:
-    """Within it, long computations of this thread end soon after `stop()` is true."""
-    token = _stop.set(stop)
-    try:
-        yield
-    finally:
-        _stop.reset(token)
-
-
-def check_cancelled() -> None:
-    """Raise `Cancelled` if the surrounding `cancellable` says so."""
-    stop = _stop.get()
-    if stop is not None and stop():
-        raise Cancelled("Stopped as asked.")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from napari_sesami.common.errors import SesamiError
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
 
-class ModelError(ValueError):
+class ModelError(SesamiError):
     """One plain sentence: what is wrong with weights, what is needed, what to do."""
 
 

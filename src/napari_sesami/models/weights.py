@@ -11,16 +11,16 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_sesami.models.device import Cancelled
+from napari_sesami.common.cancel import Cancelled
 from napari_sesami.models.types import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from torch import Tensor
 
-    Progress = Callable[[int, int], None]
-    Stop = Callable[[], bool]
+    from napari_sesami.common.cancel import IsCancelled, Progress
+
 
 BLOCK = 1 << 20
 NESTS = ("model", "state_dict", "model_state", "model_state_dict", "teacher", "encoder")
@@ -138,7 +138,7 @@ def _sync(path: Path) -> None:
 
 
 def sha256(
-    path: Path, progress: Progress | None = None, stop: Stop | None = None
+    path: Path, progress: Progress | None = None, stop: IsCancelled | None = None
 ) -> str:
     """Checksum of a file, read in blocks."""
     digest = hashlib.sha256()

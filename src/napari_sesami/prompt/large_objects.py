@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
-from napari_sesami.models import check_cancelled
+from napari_sesami.common.cancel import check_cancelled
 from napari_sesami.prompt.mask import Mask, intersect, tighten, union
 from napari_sesami.prompt.render import touched
 from napari_sesami.prompt.view import MARGIN, View

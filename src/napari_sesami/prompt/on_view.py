@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from napari_sesami.models import check_cancelled
+from napari_sesami.common.cancel import check_cancelled
 from napari_sesami.prompt.render import draw, parts_hit, parts_large, prior_logits
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from napari_sesami.models import cancellable, check_cancelled
+from napari_sesami.common.cancel import cancellable, check_cancelled
 from napari_sesami.prompt.embeddings import EmbeddingKey, EmbeddingStore, rounded
 from napari_sesami.prompt.errors import PromptError
 from napari_sesami.prompt.large_objects import Reach
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
+    from napari_sesami.common.cancel import IsCancelled
     from napari_sesami.models import Embedding, PromptModel
     from napari_sesami.prompt.mask import Mask
 
-    Stop = Callable[[], bool]
 
 BATCH = 64
 
@@ -81,7 +81,7 @@ class Predictor:
         multimask: bool | None = None,
         connected: bool = True,
         reach: bool = True,
-        cancel: Stop | None = None,
+        cancel: IsCancelled | None = None,
     ) -> Mask:
         """Find the object that is meant.
 
@@ -131,7 +131,7 @@ class Predictor:
         lasso: ArrayLike | None = None,
         *,
         connected: bool = True,
-        cancel: Stop | None = None,
+        cancel: IsCancelled | None = None,
     ) -> tuple[Mask, ...]:
         """Find all three readings of the prompts, the most likely first."""
         scan = as_scan(scan)
@@ -151,7 +151,7 @@ class Predictor:
         *,
         multimask: bool = True,
         connected: bool = True,
-        cancel: Stop | None = None,
+        cancel: IsCancelled | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> list[Mask]:
         """Find one object per point or box, many at a time on shared embeddings.
@@ -213,7 +213,7 @@ class Predictor:
         scan: Scan | ArrayLike,
         plane: int = 0,
         at: tuple[float, float] | None = None,
-        cancel: Stop | None = None,
+        cancel: IsCancelled | None = None,
     ) -> View:
         """Encode the view around a place (the middle if None) before it is clicked."""
         scan = as_scan(scan)

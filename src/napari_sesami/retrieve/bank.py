@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from napari_sesami.common.errors import SesamiError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -18,7 +20,7 @@ StrokeLayer: TypeAlias = "tuple[NDArray[Any], NDArray[np.int64]]"
 """Strokes (H, W) of a plane and the stroke that each pixel belongs to."""
 
 
-class RetrieveError(ValueError):
+class RetrieveError(SesamiError):
     """One plain sentence: what was given, what is needed, what to do."""
 
 

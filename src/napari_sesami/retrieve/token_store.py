@@ -17,19 +17,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sesami.scan.tiles import TilePlan
+from napari_sesami.scan import TilePlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    from napari_sesami.common.cancel import IsCancelled, Progress
     from napari_sesami.models import TokenEncoder
     from napari_sesami.scan import Scan
 
-    Progress = Callable[[int, int], None]
     Partly = Callable[[NDArray[np.float32], NDArray[np.bool_]], None]
-    Cancelled = Callable[[], bool]
 
 OVERLAP = 64  # view pixels shared by neighbouring tiles; the middle of it is the cut
 
@@ -96,7 +95,7 @@ class TokenStore:
         near: tuple[float, float] | None = None,
         progress: Progress | None = None,
         partly: Partly | None = None,
-        cancelled: Cancelled | None = None,
+        cancelled: IsCancelled | None = None,
     ) -> NDArray[np.float32] | None:
         """Tokens (h, w, D) of a plane; None if `cancelled` said so on the way.
 
@@ -122,7 +121,7 @@ class TokenStore:
         near: tuple[float, float] | None,
         progress: Progress | None,
         partly: Partly | None,
-        cancelled: Cancelled | None,
+        cancelled: IsCancelled | None,
     ) -> NDArray[np.float32] | None:
         image = resized(self.scan.grey(index), self.zoom)
         stride = self.encoder.stride

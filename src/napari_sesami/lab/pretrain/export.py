@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from napari_sesami.models.nano.model import NAME, save_nano
-from napari_sesami.models.nano.net import NanoNet
+from napari_sesami.models import NAME, NanoNet, save_nano
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

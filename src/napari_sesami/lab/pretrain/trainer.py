@@ -13,7 +13,7 @@ import torch.distributed as dist
 from torch import nn
 
 from napari_sesami.lab.pretrain.losses import vote_loss
-from napari_sesami.models.nano.net import NanoNet
+from napari_sesami.models import NanoNet
 from napari_sesami.train.sesami.losses import prompt_losses
 
 if TYPE_CHECKING:

@@ -108,7 +108,7 @@ def table(scores: Sequence[Score]) -> dict[str, dict[str, float]]:
 
 def evaluate_command(arguments: argparse.Namespace) -> int:
     """Run `sesami evaluate MODEL [--protocols F --data F] [-n SCANS]`."""
-    from napari_sesami.models.nano.model import Nano
+    from napari_sesami.models import Nano
 
     wish = str(arguments.model)
     if wish == "adapters":

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from napari_sesami.models.device import check_cancelled, choose_device
+from napari_sesami.common.cancel import check_cancelled
+from napari_sesami.models.device import choose_device
 from napari_sesami.models.tokens.vit import build_vit, fold_grey
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from napari_sesami.common.cancel import Cancelled, cancellable
 from napari_sesami.common.disk import FULL
-from napari_sesami.models.device import Cancelled, cancellable
 from napari_sesami.train.engine.checkpoints import Checkpoints, why_not
 from napari_sesami.train.engine.snapshot import fingerprint, pack, restore
 from napari_sesami.train.errors import TrainError

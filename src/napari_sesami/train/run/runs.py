@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_sesami.models.device import Cancelled, check_cancelled, choose_device
+from napari_sesami.common.cancel import Cancelled, check_cancelled
+from napari_sesami.models import choose_device
 from napari_sesami.train.config import FILE, RunConfig
 from napari_sesami.train.errors import TrainError
 from napari_sesami.train.recipe import recipe_class
