@@ -37,7 +37,7 @@ class Stop(Exception):
         self.reason, self.sentence = reason, sentence
 
 
-class Keeper:
+class RunRecorder:
     """Keeps what a run has learnt; only the first process of a run writes.
 
     Attributes

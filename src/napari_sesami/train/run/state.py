@@ -1,4 +1,4 @@
-"""How a run stands, told by its events one after the other."""
+"""How a run stands: its state, reduced from its events one after the other."""
 
 from __future__ import annotations
 
@@ -46,19 +46,29 @@ class Status:
         return self.state in OVER
 
 
-class Story:
-    """What the events of a run add up to.
+class RunState:
+    """State of a run, reduced from its events.
 
     Attributes
     ----------
+    state
+        Where it stands. It is over only when its process has ended, which `RunMonitor`
+        finds out.
+    ending
+        The state that the worker said it ends with; None before it did.
+    checkpoint
+        The step that a resumed run would go on from.
     events
         All of them in order, except heartbeats.
     before, newest
         Metrics before the first step, and the newest ones.
+    curves
+        Logged numbers: key → step → value.
     """
 
     def __init__(self, steps: int) -> None:
         self.state: State = "queued"
+        self.ending: State | None = None
         self.step, self.steps = 0, steps
         self.sentence = ""
         self.updated = 0.0
@@ -69,94 +79,70 @@ class Story:
         self.newest: dict[str, Any] = {}
         self.facts: dict[str, Any] = {}
         self.pictures: list[str] = []
-        self._curves: dict[str, dict[int, float]] = {}
+        self.curves: dict[str, dict[int, float]] = {}
 
     def take(self, event: Event) -> None:
         """Go on with the next event."""
-        if event["event"] == "beat":
+        kind = event["event"]
+        if kind == "beat":  # of older versions
             return
         self.events.append(event)
         self.updated = float(event.get("t", self.updated))
-        tell = getattr(self, f"_{event['event']}", None)
-        if tell is not None:
-            tell(event)
+        if kind in ("note", "oom", "nan", "refused", "ended"):
+            self.sentence = str(event.get("sentence", ""))
+        match kind:
+            case "started":
+                self.begin("running")
+                self._rewind(int(event.get("step", 0)))
+            case "step":
+                self._log(event)
+            case "metrics" if isinstance(event.get("metrics"), dict):
+                self.newest = event["metrics"]
+                if event.get("when") == "before":
+                    self.before = self.newest
+            case "picture":
+                self.pictures.append(str(event.get("path", "")))
+            case "checkpoint":
+                self.checkpoint = int(event.get("step", self.checkpoint))
+            case "paused":
+                self.state = "paused"
+            case "resumed":
+                self.state = "running"
+            case "oom":
+                self.state = "starting"
+            case "nan":
+                self._rewind(int(event.get("back_to", 0)))
+            case "refused":
+                self.ending = "failed"
+            case "ended":
+                self.ending = ENDINGS.get(str(event.get("reason")), "failed")
+                facts = event.get("facts")
+                self.facts = facts if isinstance(facts, dict) else {}
 
-    def curve(self, key: str) -> tuple[list[int], list[float]]:
-        """Steps and values of one logged number."""
-        points = self._curves.get(key, {})
-        return list(points), list(points.values())
-
-    @property
-    def keys(self) -> list[str]:
-        """Which numbers were logged."""
-        return list(self._curves)
+    def begin(self, state: State) -> None:
+        """Wait, start or run again, whatever was said before."""
+        self.state, self.ending, self.sentence = state, None, ""
 
     def status(self) -> Status:
         """Sum it up."""
-        left = self.steps - self.step
-        eta = None if self.seconds is None or self.state != "running" else left * (
-            self.seconds
-        )  # fmt: skip
+        eta = None
+        if self.state == "running" and self.seconds is not None:
+            eta = (self.steps - self.step) * self.seconds
         return Status(
             self.state, self.step, self.steps, self.sentence, eta, self.updated
         )
 
-    def _started(self, event: Event) -> None:
-        self.state = "running"
-        self.sentence = ""
-        self._rewind(int(event.get("step", 0)))
-
-    def _rewind(self, step: int) -> None:
-        """Forget what will be repeated."""
-        self.step = self.checkpoint = step
-        for key, points in self._curves.items():
-            self._curves[key] = {s: v for s, v in points.items() if s <= step}
-
-    def _step(self, event: Event) -> None:
+    def _log(self, event: Event) -> None:
         self.step = int(event.get("step", self.step))
         seconds = event.get("seconds")
         if isinstance(seconds, int | float):
             self.seconds = 0.9 * (self.seconds or seconds) + 0.1 * seconds
         for key, value in event.items():
             if key not in ("t", "step") and isinstance(value, int | float):
-                self._curves.setdefault(key, {})[self.step] = float(value)
+                self.curves.setdefault(key, {})[self.step] = float(value)
 
-    def _metrics(self, event: Event) -> None:
-        metrics = event.get("metrics")
-        if isinstance(metrics, dict):
-            if event.get("when") == "before":
-                self.before = metrics
-            self.newest = metrics
-
-    def _picture(self, event: Event) -> None:
-        self.pictures.append(str(event.get("path", "")))
-
-    def _checkpoint(self, event: Event) -> None:
-        self.checkpoint = int(event.get("step", self.checkpoint))
-
-    def _paused(self, event: Event) -> None:
-        self.state = "paused"
-
-    def _resumed(self, event: Event) -> None:
-        self.state = "running"
-
-    def _note(self, event: Event) -> None:
-        self.sentence = str(event.get("sentence", ""))
-
-    def _oom(self, event: Event) -> None:
-        self.state = "starting"
-        self._note(event)
-
-    def _nan(self, event: Event) -> None:
-        self._note(event)
-        self._rewind(int(event.get("back_to", 0)))
-
-    def _refused(self, event: Event) -> None:
-        self.state = "failed"
-        self._note(event)
-
-    def _ended(self, event: Event) -> None:
-        self.state = ENDINGS.get(str(event.get("reason")), "failed")
-        self._note(event)
-        facts = event.get("facts")
-        self.facts = facts if isinstance(facts, dict) else {}
+    def _rewind(self, step: int) -> None:
+        """Forget what will be repeated."""
+        self.step = self.checkpoint = step
+        for key, points in self.curves.items():
+            self.curves[key] = {s: v for s, v in points.items() if s <= step}
