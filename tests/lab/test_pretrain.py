@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from safetensors.torch import load
 from tests.fakes.engine_help import losses, work
 
@@ -45,7 +46,7 @@ from napari_sesami.train.sesami.losses import (
 from napari_sesami.train.sesami.simulated import pick_object
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -173,7 +174,7 @@ def test_votes_of_good_tokens_are_right() -> None:
 @pytest.fixture
 def begin(
     tmp_path: Path, scenes: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., RunFolder]:
+) -> Iterator[Callable[..., RunFolder]]:
     """Make a run whose scenes are drawn already."""
     monkeypatch.setattr(foundation, "_keep_memory", lambda: None)
 
@@ -182,7 +183,10 @@ def begin(
         (folder.path / "scenes").symlink_to(scenes)
         return folder
 
-    return make
+    # a process has one precision for life, but this one has other tests to do
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield make
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def kept(folder: RunFolder, step: int) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,15 +106,7 @@ def _labelled(path: Path) -> Callable[[Path], Any]:
 
 def _detach(run: Run) -> int:
     """Start a worker that outlives us."""
-    from napari_sesami.train import environment, worker_command
-
-    command = worker_command(run.folder, run.config.processes, detach=True)
-    with (run.folder / "worker.log").open("ab") as log:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
-            env=environment(), start_new_session=True,
-        )  # fmt: skip
-    process.returncode = 0  # it is not ours to wait for
+    run.detach()
     print(f"Started; see it with: sesami runs show {run.folder}")
     return 0
 

@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from napari_sesami.train.engine.recorder import Stop
     from napari_sesami.train.errors import TrainError
     from napari_sesami.train.recipe import RECIPES, Recipe, recipe_class
-    from napari_sesami.train.run.cluster import submit
+    from napari_sesami.train.run.cluster import batch_script, submit
     from napari_sesami.train.run.folder import RunFolder
-    from napari_sesami.train.run.launch import environment, worker_command
+    from napari_sesami.train.run.launch import worker_command
+    from napari_sesami.train.run.run import Run
     from napari_sesami.train.run.runs import (
         Estimate,
-        Run,
         Runs,
-        Status,
         estimate,
         make_run,
         start_run,
     )
+    from napari_sesami.train.run.state import OVER, State, Status
     from napari_sesami.train.sesami.clicks import (
         THIN,
         Score,
@@ -63,18 +63,12 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "engine.recorder": ["Stop"],
         "errors": ["TrainError"],
         "recipe": ["RECIPES", "Recipe", "recipe_class"],
-        "run.cluster": ["submit"],
+        "run.cluster": ["batch_script", "submit"],
         "run.folder": ["RunFolder"],
-        "run.launch": ["environment", "worker_command"],
-        "run.runs": [
-            "Estimate",
-            "Run",
-            "Runs",
-            "Status",
-            "estimate",
-            "make_run",
-            "start_run",
-        ],
+        "run.launch": ["worker_command"],
+        "run.run": ["Run"],
+        "run.runs": ["Estimate", "Runs", "estimate", "make_run", "start_run"],
+        "run.state": ["OVER", "State", "Status"],
         "sesami.clicks": ["THIN", "Score", "click_through", "deepest", "overlap"],
         "sesami.gate": ["Target", "Verdict", "examine", "judge", "targets"],
         "sesami.holdout": ["assemble"],

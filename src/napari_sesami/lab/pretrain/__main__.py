@@ -12,9 +12,12 @@ from napari_sesami.train import worker_command
 
 if __name__ == "__main__":
     try:
-        command = worker_command(prepare_run(), detach=True)
+        folder = prepare_run()
     except (SesamiError, OSError) as error:
         sys.exit(f"sesami: {error}")
+    if os.environ.get("RANK", "0") == "0":
+        print(f"See how it stands with: sesami runs show {folder}", flush=True)
+    command = worker_command(folder, detach=True)
     if os.name == "posix":
         os.execv(command[0], command)
     sys.exit(subprocess.call(command))
