@@ -354,6 +354,10 @@ def test_the_command_line_stops_where_it_should_and_goes_on(
     assert "All 2 steps are done." in capsys.readouterr().out
     assert main(train) == 1
     assert "is finished; start a new run" in capsys.readouterr().err
+    before = (folder / "run.toml").read_text()
+    assert main([*train, "--steps", "9"]) == 1
+    assert "is finished; begin a new one" in capsys.readouterr().err
+    assert (folder / "run.toml").read_text() == before
 
 
 class Perfect:
