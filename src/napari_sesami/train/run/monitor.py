@@ -80,7 +80,6 @@ class RunMonitor:
         self._beats: Any = None
         self._stop_asked: float | None = None
         self._forced = False
-        self.watch()
 
     @property
     def alive(self) -> bool:
@@ -237,7 +236,8 @@ class RunMonitor:
         events, self._offset = read_events(self.home.events, self._offset)
         with self.lock:
             for event in events:
-                self.state.take(event)
+                with suppress(TypeError, ValueError):  # written by somebody else
+                    self.state.take(event)
         status = self.home.status()
         beats = status.get("beats")
         if events or beats != self._beats or status.get("state") == "queued":

@@ -50,6 +50,7 @@ class Run:
         self._home, self._state = home, RunState(self.config.steps)
         self.monitor = RunMonitor(home, self._state, self._on_news)
         self.starter: Callable[[], None] = self.monitor.launch
+        self.monitor.watch()
 
     def __repr__(self) -> str:
         status = self.status
@@ -161,5 +162,5 @@ class Run:
         self.starter()
 
     def detach(self) -> None:
-        """Start a worker that outlives us; it is followed like any other."""
+        """Start a worker that outlives us."""
         launch(self._home, detach=True).returncode = 0  # it is not ours to wait for

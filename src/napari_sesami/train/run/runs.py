@@ -127,8 +127,8 @@ class Runs:
                         self._adopt(Run(folder))
                     except TrainError as error:
                         self.unreadable[folder] = str(error)
-                elif self._runs[folder].status.over:
-                    self._runs[folder].monitor.watch()  # resumed by somebody else?
+                elif self._runs[folder].status.over and self._runs[folder].alive:
+                    self._runs[folder].monitor.watch()  # somebody else resumed it
             return [self._runs[folder] for folder in found if folder in self._runs]
 
     def _adopt(self, run: Run) -> None:
