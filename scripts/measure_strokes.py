@@ -1,6 +1,6 @@
 """Measure strokes to labels: accuracy, ablations, other images, the published ways.
 
-    python docs/measure_strokes.py --protocols FOLDER --data FOLDER [--only NAME …]
+    python scripts/measure_strokes.py --protocols FOLDER --data FOLDER [--only NAME …]
 
 FOLDER of protocols holds `fewlabel.py`, which draws strokes and has the random forest
 that a user would take instead; FOLDER of data holds sets with `images` and `labels`.

@@ -1,6 +1,6 @@
 """Draw the pictures of the model card: scenes, answers, failures, votes.
 
-Run it from anywhere: `python docs/draw_nano.py [SCANS_PER_FAMILY]`. All pictures are
+Run it from anywhere: `python scripts/draw_nano.py [SCANS_PER_FAMILY]`. All pictures are
 procedural; real images stay out of the repository.
 """
 
@@ -22,7 +22,7 @@ from napari_sesami.retrieve import Retriever, TokenStore
 from napari_sesami.scan import Scan
 from napari_sesami.train.sesami.clicks import click_through
 
-IMAGES = Path(__file__).parent / "images"
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
 
 
 def coloured(regions: np.ndarray) -> np.ndarray:
