@@ -13,8 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from psygnal import Signal
-
 from napari_sesami.common.cancel import Cancelled, check_cancelled
 from napari_sesami.models import choose_device
 from napari_sesami.train.config import FILE, RunConfig
@@ -22,7 +20,6 @@ from napari_sesami.train.errors import TrainError
 from napari_sesami.train.recipe import recipe_class
 from napari_sesami.train.run.folder import RunFolder
 from napari_sesami.train.run.launch import environment, worker_command
-from napari_sesami.train.run.monitor import tell
 from napari_sesami.train.run.run import Run
 
 if TYPE_CHECKING:
@@ -104,8 +101,6 @@ class Runs:
     unreadable
         Folders that `list` could not open, with the sentence that says why.
     """
-
-    changed = Signal(object)  # Run
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root).expanduser().resolve()
@@ -195,7 +190,6 @@ class Runs:
                     run.monitor.launch()
                 else:  # somebody else has deleted or cancelled it
                     run.stop()
-        tell(self.changed, over, over.name)
 
 
 def _device(config: RunConfig) -> str:
