@@ -96,7 +96,7 @@ def test_a_rare_class_is_heard_beside_a_common_one():
     mass = shares(rows, 2, temper).sum(0)
     assert votes[0, 0] > votes[0, 1]
     assert balanced(votes, mass, temper)[0].argmax() == 1
-    assert best[0] == pytest.approx(1, abs=1e-6)
+    assert best[0] == pytest.approx(1, abs=1e-3)
 
 
 def test_a_class_without_a_stroke_never_wins():

@@ -114,6 +114,21 @@ def check_gpu() -> Finding:
     return Finding("GPU", "note", f"{why}. {slow}")
 
 
+PRECISION_CODE = """
+from napari_sesami.models import choose_device, choose_precision
+device = choose_device().name
+print(f"on {device} {choose_precision(device).reason}")
+"""
+
+
+def check_precision() -> Finding:
+    """Say how the bundled model computes here, and why."""
+    ok, text = _python(PRECISION_CODE)
+    if ok:
+        return Finding("precision", "ok", f"the bundled model computes {text}")
+    return Finding("precision", "note", f"not known: {text}")
+
+
 def check_qt() -> Finding:
     """Napari needs one Qt binding."""
     ok, text = _python(
@@ -220,6 +235,7 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     check_python,
     check_torch,
     check_gpu,
+    check_precision,
     check_qt,
     check_screen,
     check_plugin,

@@ -1,6 +1,7 @@
 """`sesami replay`: repeat the prompts and commits of a project, with no window.
 
-With the same model the labels come out the same; with another one they show what it
+With the same model the labels come out the same (on another kind of processor but for
+single pixels of outlines, which are counted); with another model they show what it
 would have made of the same clicks.
 """
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
+from napari_sesami.common.box import intersect
 from napari_sesami.common.cancel import check_cancelled
-from napari_sesami.prompt.mask import Mask, intersect, tighten, union
+from napari_sesami.prompt.mask import Mask, tighten, union
 from napari_sesami.prompt.render import touched
 from napari_sesami.prompt.view import MARGIN, View
 

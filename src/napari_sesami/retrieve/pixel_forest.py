@@ -4,7 +4,8 @@ Votes know what a patch resembles; they cannot see where in the patch a border r
 they weigh all of a token's channels alike. Some dozens of extremely randomised trees
 (Geurts, Ernst and Wehenkel, 2006) on the looks of stroked pixels and the tokens around
 them add both. They are fitted anew, in a tenth of a second, from the strokes as they
-are: nothing of an erased stroke stays.
+are: nothing of an erased stroke stays. Looks are filtered in float32 and depend on the
+processor within 1e-5; of single pixels, not of votes, another class may win there.
 """
 
 from __future__ import annotations

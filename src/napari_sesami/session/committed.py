@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_sesami.project import BBox
+    from napari_sesami.common.box import BBox
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sesami.common.box import around
 from napari_sesami.project import (
     AnswerChange,
     Change,
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_sesami.project import BBox, ScanEntry
+    from napari_sesami.common.box import BBox
+    from napari_sesami.project import ScanEntry
     from napari_sesami.project.scan_entries import Sizes
     from napari_sesami.scan import Scan
     from napari_sesami.session.checks import Plane
@@ -161,7 +163,7 @@ class Document:
             return None
         self._note("do", name, tuple(changes))
         boxes = [c.bbox for c in changes if isinstance(c, PixelChange)]
-        return _around(boxes) if boxes else None
+        return around(boxes) if boxes else None
 
     # --- inside
 
@@ -300,9 +302,3 @@ class Document:
         if old is not None and self.owns_project and not old.in_use:
             old.close()
         self.owns_project = True
-
-
-def _around(boxes: Sequence[BBox]) -> BBox:
-    """Give the box around boxes."""
-    lows, highs = np.array(boxes)[:, :2].min(0), np.array(boxes)[:, 2:].max(0)
-    return int(lows[0]), int(lows[1]), int(highs[0]), int(highs[1])

@@ -11,7 +11,7 @@ from napari_sesami.session import edits
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_sesami.project import BBox
+    from napari_sesami.common.box import BBox
     from napari_sesami.session.checks import Plane
     from napari_sesami.session.document import Document
 

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sesami.common.box import BBox
     from napari_sesami.common.cancel import IsCancelled, Progress
     from napari_sesami.models import TokenEncoder
-    from napari_sesami.project import BBox
     from napari_sesami.retrieve import (
         BankFile,
         PixelSamples,

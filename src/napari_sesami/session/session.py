@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_sesami.project import BBox, ClassTable
+    from napari_sesami.common.box import BBox
+    from napari_sesami.project import ClassTable
     from napari_sesami.prompt import Mask
     from napari_sesami.scan import Scan
     from napari_sesami.session.checks import Plane

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 
-from napari_sesami.project import box_of
+from napari_sesami.common.box import box_of
 from napari_sesami.session.errors import SessionError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_sesami.project import BBox
+    from napari_sesami.common.box import BBox
     from napari_sesami.session.checks import Plane
     from napari_sesami.session.document import Document
     from napari_sesami.session.labels import Labels

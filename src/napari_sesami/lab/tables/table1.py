@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.common.disk import write_json
 from napari_sesami.lab.tables.rival import Rival, RivalSettings
 from napari_sesami.lab.tables.synthetic import FRESH
 from napari_sesami.models import load_prompt_model, use_adapter
-from napari_sesami.models.weights import write_json
 from napari_sesami.train.config import RunConfig
 from napari_sesami.train.errors import TrainError
 from napari_sesami.train.sesami.clicks import deepest, overlap
