@@ -56,7 +56,7 @@ def test_twenty_rapid_clicks_give_one_answer_and_no_stale_one(gated, qtbot):
     model.gate.set()
     answered(qtbot, dock)
     settle(qtbot, 100)
-    assert [len(a.node.chain) for a in answers] == [20]
+    assert [len(a.node.steps) for a in answers] == [20]
     assert model.encoded == 1
     assert dock.prompter.mask.full[28, 36]
     dock.prompter.engine.answered.disconnect(answers.append)
