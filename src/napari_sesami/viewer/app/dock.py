@@ -82,6 +82,7 @@ class DeskDock(QWidget):
         """Let go of everything that would keep the panel alive; the desk stays."""
         if not self._cleaned:
             self._cleaned = True
+            self._dock = None  # a dock knows its panel: the two would stay alive
             self._let_go()
             panels_of(self.desk).remove(self)
 

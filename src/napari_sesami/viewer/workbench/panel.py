@@ -154,8 +154,8 @@ class Workbench(DeskDock):
 
     def turn_to(self, name: str) -> DeskDock | None:
         """Open a page and give its panel, wherever that is."""
-        inside = self.focusWidget()
-        if inside is not None and inside.hasFocus() and self.stack.isAncestorOf(inside):
+        typing = self.window().focusWidget()
+        if typing is not None and self.stack.isAncestorOf(typing):
             # else Qt hands the focus on to any field, which then takes the keys
             self.setFocus()
         self.panels.turned_to = name
