@@ -2,7 +2,8 @@
 
     python scripts/draw_workbench.py [FOLDER] [WIDTHxHEIGHT] [light]
 
-On a machine without a screen:
+FOLDER gets a picture of the whole screen for each page, and the two pictures of
+docs/viewer.md. On a machine without a screen:
 
     xvfb-run -a -s "-screen 0 1280x800x24" python scripts/draw_workbench.py
 """
@@ -16,6 +17,7 @@ from pathlib import Path
 import napari
 from napari.settings import get_settings
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QPainter, QPixmap
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QMenu
 
@@ -45,6 +47,7 @@ def main() -> None:
     print(f"workbench: {seconds:.2f} s, torch: {'torch' in sys.modules}")
     viewer.reset_view()
     workbench = panels_of(desk_of(viewer)).find("")
+    pages = {}
     for shown in PAGES:
         began = time.perf_counter()
         QTest.mouseClick(workbench.buttons[shown.name], LEFT)
@@ -54,7 +57,30 @@ def main() -> None:
             window.geometry() == before, window.geometry(), workbench.minimumSizeHint()
         )
         window.screen().grabWindow(0).save(str(folder / f"{size}_{shown.name}.png"))
+        pages[shown.name] = workbench.parent().grab()
+    beside([pages[name] for name in ("scan", "click", "next")], folder, "workbench")
+    QTest.mouseClick(workbench.buttons["strokes"], LEFT)
+    strokes = panels_of(desk_of(viewer)).find("strokes")
+    QTest.mouseClick(workbench.own_dock_button, LEFT)
+    pump(30)
+    window.screen().grabWindow(0).save(str(folder / f"{size}_own_dock.png"))
+    apart = [strokes.parent().grab(), workbench.parent().grab()]
+    beside(apart, folder, "workbench_own_dock")
     viewer.close()
+
+
+def beside(pictures: list[QPixmap], folder: Path, name: str) -> None:
+    """Save pictures side by side, with a gap."""
+    gap = 12
+    width = sum(each.width() for each in pictures) + gap * (len(pictures) - 1)
+    made = QPixmap(width, max(each.height() for each in pictures))
+    made.fill(Qt.GlobalColor.white)
+    painter, left = QPainter(made), 0
+    for each in pictures:
+        painter.drawPixmap(left, 0, each)
+        left += each.width() + gap
+    painter.end()
+    made.save(str(folder / f"{name}.png"))
 
 
 def open_by_menu(window) -> None:

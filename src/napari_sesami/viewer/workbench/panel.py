@@ -108,6 +108,9 @@ class Workbench(DeskDock):
         head.setContentsMargins(6, 0, 2, 0)
         head.addWidget(self.head, 1)
         head.addWidget(self.own_dock_button)
+        keeps_room = self.own_dock_button.sizePolicy()
+        keeps_room.setRetainSizeWhenHidden(True)
+        self.own_dock_button.setSizePolicy(keeps_room)
         away = QVBoxLayout(self.away)
         for part in (self.away_text, self.show_button, self.back_button):
             away.addWidget(part)
