@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import time
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "napari_sesami"
 HEAVY = (
     "torch",
     "qtpy",
@@ -91,3 +94,21 @@ def test_three_files_of_one_prefix_are_a_folder():
         if not path.stem.startswith("_")
     )
     assert [found for found, count in prefixes.items() if count >= 3] == []
+
+
+@pytest.mark.parametrize(
+    "door", [p for p in SOURCE.rglob("__init__.py") if "lazy.attach" in p.read_text()],
+    ids=lambda p: p.parent.relative_to(SOURCE).as_posix(),
+)  # fmt: skip
+def test_a_door_offers_what_it_declares(door):
+    declared = {
+        alias.asname or alias.name
+        for node in ast.parse(door.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.If)
+        for line in node.body
+        if isinstance(line, ast.ImportFrom)
+        for alias in line.names
+    }
+    room = import_module(".".join(door.parent.relative_to(SOURCE.parent).parts))
+    assert declared == set(room.__all__)
+    assert all(getattr(room, name) is not None for name in declared)

@@ -13,9 +13,7 @@ import pytest
 import torch
 from segment_anything import SamPredictor
 
-from napari_sesami.models import SamModel
-from napari_sesami.models.nano.model import Nano
-from napari_sesami.models.nano.net import NanoNet
+from napari_sesami.models import Nano, NanoNet, SamModel
 from napari_sesami.models.sam.config import SamConfig, build_sam
 from napari_sesami.prompt import Mask, Predictor
 from napari_sesami.scan import Scan

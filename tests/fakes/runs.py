@@ -14,7 +14,7 @@ from tests.fakes.grey_model import GreyModel
 from tests.fakes.tiny_recipe import Tiny, TinyConfig
 
 ROOT = Path(__file__).parents[2]
-RECIPE = "tests.gui._runs:Shown"
+RECIPE = "tests.fakes.runs:Shown"
 
 
 class Shown(Tiny):
@@ -63,8 +63,7 @@ class Movable(GreyModel):
 
 def judged_run(session, *, wins: bool):
     """A run in the project that has finished, with an adapter and its verdict."""
-    from napari_sesami.models import add_lora, load_prompt_model, save_adapter
-    from napari_sesami.models.adapters import describe
+    from napari_sesami.models import add_lora, describe, load_prompt_model, save_adapter
     from napari_sesami.train import Run, Verdict
     from napari_sesami.train.run.folder import RunFolder
 

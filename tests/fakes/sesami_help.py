@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from napari_sesami.models import build_tiny_sam
-from napari_sesami.models.nano.model import save_nano
-from napari_sesami.models.nano.net import NanoNet
+from napari_sesami.models import NanoNet, build_tiny_sam, save_nano
 from napari_sesami.models.weights import write_weights
 from napari_sesami.scan import Scan
 from napari_sesami.train import (

@@ -131,7 +131,7 @@ def test_one_class_is_no_trouble(volume):
 
 
 def test_a_cancelled_run_stops(study):
-    from napari_sesami.models import Cancelled
+    from napari_sesami.common.cancel import Cancelled
 
     with pytest.raises(Cancelled):
         run_active(study, plan(), cancelled=lambda: True)

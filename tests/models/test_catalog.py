@@ -12,8 +12,8 @@ from typing import ClassVar
 import pytest
 import torch
 
+from napari_sesami.common.cancel import Cancelled
 from napari_sesami.models import (
-    Cancelled,
     ModelError,
     build_tiny_sam,
     catalog,

@@ -7,27 +7,23 @@ import torch
 
 from napari_sesami.models import (
     ModelError,
+    Nano,
+    NanoNet,
     add_lora,
     build_tiny_sam,
     catalog,
+    describe,
+    free_decoder,
+    last_blocks,
     load_prompt_model,
+    net_of,
+    pairs,
     read_card,
     remove_lora,
     save_adapter,
     use_adapter,
 )
-from napari_sesami.models.adapters import describe
-from napari_sesami.models.lora import (
-    base_hash,
-    fitting_rank,
-    free_decoder,
-    last_blocks,
-    net_of,
-    pairs,
-    trained_share,
-)
-from napari_sesami.models.nano.model import Nano
-from napari_sesami.models.nano.net import NanoNet
+from napari_sesami.models.lora import base_hash, fitting_rank, trained_share
 
 
 def tiny_nano(seed: int = 0) -> Nano:

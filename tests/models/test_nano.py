@@ -9,10 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sesami.models import Embedding, ModelError, PromptModel, TokenEncoder
+from napari_sesami.models import (
+    NAME,
+    Embedding,
+    ModelError,
+    Nano,
+    NanoNet,
+    PromptModel,
+    TokenEncoder,
+    save_nano,
+)
 from napari_sesami.models.nano.decoder import origins, prompt_maps
-from napari_sesami.models.nano.model import NAME, Nano, save_nano
-from napari_sesami.models.nano.net import NanoNet
 
 WEIGHTS = Path(__file__).parents[2] / "src/napari_sesami/models/weights"
 TINY = {"widths": (16, 16, 32), "depth": 2, "heads": 4}

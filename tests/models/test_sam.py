@@ -5,13 +5,8 @@ import pytest
 import torch
 from segment_anything import SamPredictor
 
-from napari_sesami.models import (
-    Cancelled,
-    ModelError,
-    SamModel,
-    build_tiny_sam,
-    cancellable,
-)
+from napari_sesami.common.cancel import Cancelled, cancellable
+from napari_sesami.models import ModelError, SamModel, build_tiny_sam
 from napari_sesami.models.sam.config import SamConfig, build_sam, fit_state
 from napari_sesami.models.sam.encoder import FastEncoder
 from napari_sesami.models.sam.model import NATURAL_MEAN, NATURAL_STD

@@ -4,7 +4,7 @@ import pytest
 import timm
 import torch
 
-from napari_sesami.models import ModelError, build_tiny_sam
+from napari_sesami.models import ModelError, TokenEncoder, build_tiny_sam
 from napari_sesami.models.tokens.encoders import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -13,7 +13,6 @@ from napari_sesami.models.tokens.encoders import (
     VitTokens,
 )
 from napari_sesami.models.tokens.vit import build_vit, is_vit
-from napari_sesami.models.types import TokenEncoder
 
 
 def small_vit(**changes):

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sesami.models.nano.model import Nano
-from napari_sesami.models.nano.net import NanoNet
+from napari_sesami.models import Nano, NanoNet
 from napari_sesami.prompt import EmbeddingStore, Predictor
 from napari_sesami.scan import Scan
 
@@ -73,7 +72,7 @@ def test_odd_sizes_are_answered(nano: Nano, shape: tuple[int, int]):
 
 
 def test_small_objects_are_looked_at_enlarged_and_stay_so(scan: Scan) -> None:
-    from napari_sesami.models.nano.model import Nano
+    from napari_sesami.models import Nano
 
     y, x = np.mgrid[:300, :420]
     dot = np.hypot(y - 150, x - 200) < 7

@@ -6,15 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from napari_sesami.common.cancel import Cancelled
 from napari_sesami.models import build_tiny_sam
-from napari_sesami.prompt import (
-    Cancelled,
-    EmbeddingStore,
-    Mask,
-    Predictor,
-    PromptError,
-    Stroke,
-)
+from napari_sesami.prompt import EmbeddingStore, Mask, Predictor, PromptError, Stroke
 from napari_sesami.scan import Scan
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sesami.prompt.interpolation import interpolate_masks
-from napari_sesami.prompt.snap import snap_to_edges
+from napari_sesami.prompt import interpolate_masks, snap_to_edges
 
 
 def disc(shape, y, x, r):

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_sesami.prompt.view import View, Views
+from napari_sesami.prompt import View, Views
 
 
 @settings(max_examples=150, deadline=None)

@@ -5,11 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sesami.prompt import Cancelled, Predictor, PromptError
-from napari_sesami.prompt.alike import find_alike
-from napari_sesami.prompt.everything import Filters, find_everything
-from napari_sesami.prompt.mask import Mask
-from napari_sesami.prompt.propagation import Stops, deepest, propagate
+from napari_sesami.common.cancel import Cancelled
+from napari_sesami.prompt import (
+    Filters,
+    Mask,
+    Predictor,
+    PromptError,
+    Stops,
+    find_alike,
+    find_everything,
+    propagate,
+)
+from napari_sesami.prompt.propagation import deepest
 from napari_sesami.scan import Scan
 from tests.fakes.grey_model import GreyModel
 

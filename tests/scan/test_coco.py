@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from napari_sesami.scan import ScanError, save_classes, save_coco
-from napari_sesami.scan.writers.coco import (
+from napari_sesami.scan import (
     CocoImage,
     CocoMask,
-    SavedClass,
-    decode_rle,
-    encode_rle,
+    ScanError,
     load_classes,
     load_coco,
+    save_classes,
+    save_coco,
 )
+from napari_sesami.scan.writers.coco import SavedClass, decode_rle, encode_rle
 
 if TYPE_CHECKING:
     from pathlib import Path

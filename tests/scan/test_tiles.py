@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_sesami.scan.tiles import TilePlan
+from napari_sesami.scan import TilePlan
 
 
 @st.composite

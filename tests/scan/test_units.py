@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from napari_sesami.scan.units import clean_axes, clean_size, parse_unit, readable
+from napari_sesami.scan import parse_unit, readable
+from napari_sesami.scan.units import clean_axes, clean_size
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_an_unknown_way_is_said_before_anything_is_computed(session):
 
 
 def test_a_cancelled_segmentation_stops(session):
-    from napari_sesami.models import Cancelled
+    from napari_sesami.common.cancel import Cancelled
 
     with pytest.raises(Cancelled):
         session.segment(planes=0, way="distance", zoom=1.0, cancelled=lambda: True)
@@ -320,7 +320,7 @@ def test_cleaning_takes_the_outline_of_objects_that_the_model_sees():
 
 
 def test_cleaning_can_be_cancelled(session):
-    from napari_sesami.models import Cancelled
+    from napari_sesami.common.cancel import Cancelled
 
     found = session.segment(planes=0, zoom=1.0)
     with pytest.raises(Cancelled):

@@ -14,11 +14,12 @@ from napari_sesami.models import (
     ModelError,
     add_lora,
     build_tiny_sam,
+    describe,
     load_prompt_model,
+    net_of,
+    pairs,
     save_adapter,
 )
-from napari_sesami.models.adapters import describe
-from napari_sesami.models.lora import net_of, pairs
 from napari_sesami.session import Session, SessionError
 from napari_sesami.train import TrainError, Verdict
 

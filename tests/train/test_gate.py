@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 from tests.fakes.sesami_help import CLASSES, draw, picture, tiny_file
 
-from napari_sesami.models import add_lora, load_prompt_model, save_adapter
-from napari_sesami.models.adapters import describe
-from napari_sesami.models.lora import net_of, pairs
+from napari_sesami.models import (
+    add_lora,
+    describe,
+    load_prompt_model,
+    net_of,
+    pairs,
+    save_adapter,
+)
 from napari_sesami.scan import Scan
 from napari_sesami.train import (
     LabelledSet,

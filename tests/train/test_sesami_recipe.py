@@ -10,7 +10,7 @@ import torch
 from tests.fakes.sesami_help import batch_of, picture, recipe, tiny_file
 
 from napari_sesami.models import load_prompt_model, read_card
-from napari_sesami.prompt.render import SURE
+from napari_sesami.prompt import SURE
 from napari_sesami.train import RunConfig, TrainError, Verdict
 from napari_sesami.train.sesami.pictures import regions_of
 from napari_sesami.train.sesami.prompts import first_prompts

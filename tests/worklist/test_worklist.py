@@ -359,7 +359,7 @@ def test_an_empty_scan_cannot_be_finished(engine):
 
 
 def test_proposing_can_be_cancelled(engine):
-    from napari_sesami.models import Cancelled
+    from napari_sesami.common.cancel import Cancelled
 
     label_by_hand(engine)
     engine.finish()

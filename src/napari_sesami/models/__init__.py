@@ -2,84 +2,82 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader as lazy
 
 if TYPE_CHECKING:
     from napari_sesami.models import catalog
     from napari_sesami.models.adapters import (
         AdapterCard,
+        describe,
         read_card,
         save_adapter,
         use_adapter,
     )
     from napari_sesami.models.device import (
-        Cancelled,
         DeviceChoice,
-        cancellable,
-        check_cancelled,
+        PrecisionChoice,
         choose_device,
+        choose_precision,
     )
     from napari_sesami.models.load import load_prompt_model, load_token_encoder
-    from napari_sesami.models.lora import add_lora, remove_lora
+    from napari_sesami.models.lora import (
+        add_lora,
+        count_blocks,
+        free_decoder,
+        last_blocks,
+        net_of,
+        pairs,
+        remove_lora,
+    )
+    from napari_sesami.models.nano.model import NAME, Nano, save_nano
+    from napari_sesami.models.nano.net import NanoNet
     from napari_sesami.models.sam.model import SamModel, build_tiny_sam
     from napari_sesami.models.types import (
         Embedding,
         ModelError,
         PromptModel,
         TokenEncoder,
+        weights_key,
     )
 
-__all__ = [
-    "AdapterCard",
-    "Cancelled",
-    "DeviceChoice",
-    "Embedding",
-    "ModelError",
-    "PromptModel",
-    "SamModel",
-    "TokenEncoder",
-    "add_lora",
-    "build_tiny_sam",
-    "cancellable",
-    "catalog",
-    "check_cancelled",
-    "choose_device",
-    "load_prompt_model",
-    "load_token_encoder",
-    "read_card",
-    "remove_lora",
-    "save_adapter",
-    "use_adapter",
-]
-
-_HOMES = {
-    "AdapterCard": "adapters",
-    "add_lora": "lora",
-    "read_card": "adapters",
-    "remove_lora": "lora",
-    "save_adapter": "adapters",
-    "use_adapter": "adapters",
-    "Cancelled": "device",
-    "cancellable": "device",
-    "check_cancelled": "device",
-    "DeviceChoice": "device",
-    "Embedding": "types",
-    "ModelError": "types",
-    "PromptModel": "types",
-    "SamModel": "sam.model",
-    "TokenEncoder": "types",
-    "build_tiny_sam": "sam.model",
-    "choose_device": "device",
-    "load_prompt_model": "load",
-    "load_token_encoder": "load",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name on first use: most of them bring torch along."""
-    if name == "catalog":
-        return import_module("napari_sesami.models.catalog")
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"napari_sesami.models.{_HOMES[name]}"), name)
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submodules={"catalog"},
+    submod_attrs={
+        "adapters": [
+            "AdapterCard",
+            "describe",
+            "read_card",
+            "save_adapter",
+            "use_adapter",
+        ],
+        "device": [
+            "DeviceChoice",
+            "PrecisionChoice",
+            "choose_device",
+            "choose_precision",
+        ],
+        "load": ["load_prompt_model", "load_token_encoder"],
+        "lora": [
+            "add_lora",
+            "count_blocks",
+            "free_decoder",
+            "last_blocks",
+            "net_of",
+            "pairs",
+            "remove_lora",
+        ],
+        "nano.model": ["NAME", "Nano", "save_nano"],
+        "nano.net": ["NanoNet"],
+        "sam.model": ["SamModel", "build_tiny_sam"],
+        "types": [
+            "Embedding",
+            "ModelError",
+            "PromptModel",
+            "TokenEncoder",
+            "weights_key",
+        ],
+    },
+)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from napari_sesami.models.weights import Progress, Stop
+    from napari_sesami.common.cancel import IsCancelled, Progress
 
 __all__ = [
     "Entry",
@@ -229,7 +229,8 @@ def _install(
     card: dict[str, Any],
 ) -> Entry:
     """Write weights and card beside the catalog, then move both in with one rename."""
-    from napari_sesami.models.weights import sha256, write_json, write_weights
+    from napari_sesami.common.disk import write_json
+    from napari_sesami.models.weights import sha256, write_weights
 
     folder().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder(), prefix=".new-") as place:
@@ -305,7 +306,7 @@ def verify(name: str) -> bool:
 def download(
     name: str,
     progress: Progress | None = None,
-    stop: Stop | None = None,
+    stop: IsCancelled | None = None,
     known: Known | None = None,
 ) -> Entry:
     """Fetch known weights over the network and install them; never called unasked.

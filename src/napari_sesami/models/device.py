@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from napari_sesami.models.types import ModelError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 
 @dataclass(frozen=True)
@@ -49,6 +43,36 @@ def choose_device(wish: str = "auto") -> DeviceChoice:
     return DeviceChoice(wish, "It was asked for.")
 
 
+@dataclass(frozen=True)
+class PrecisionChoice:
+    """Whether to compute in bfloat16 (`half`), and the reason in one sentence."""
+
+    half: bool
+    reason: str
+
+
+def choose_precision(device: str) -> PrecisionChoice:
+    """Take bfloat16 where it is faster: GPUs from Ampere on, AMX, AVX-512 BF16.
+
+    With AVX-512 BF16 alone sesami-nano encodes 1.5 to 1.7 times as fast as in float32.
+    """
+    import torch
+
+    if device.startswith("cuda"):
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return PrecisionChoice(True, "bfloat16: the GPU computes it faster.")
+        return PrecisionChoice(False, "float32: the GPU knows no bfloat16.")
+    if device != "cpu":
+        return PrecisionChoice(False, f"float32: nothing else is known of {device}.")
+    if torch.cpu._is_amx_tile_supported():
+        return PrecisionChoice(True, "bfloat16: the processor has AMX for it.")
+    if torch.cpu._is_avx512_bf16_supported():
+        return PrecisionChoice(True, "bfloat16: the processor has AVX-512 BF16 for it.")
+    return PrecisionChoice(
+        False, "float32: the processor has neither AMX nor AVX-512 BF16."
+    )
+
+
 def _try_cuda(index: int = 0) -> tuple[bool, str]:
     """Run one small sum on the GPU: a driver that is present may still not work."""
     import torch
@@ -64,27 +88,3 @@ def _try_cuda(index: int = 0) -> tuple[bool, str]:
     except RuntimeError as error:
         return False, f"The GPU does not answer ({str(error).splitlines()[0]})."
     return True, f"{torch.cuda.get_device_name(index)} works."
-
-
-class Cancelled(Exception):
-    """The user asked to stop, and it has been done."""
-
-
-_stop: ContextVar[Callable[[], bool] | None] = ContextVar("stop", default=None)
-
-
-@contextmanager
-def cancellable(stop: Callable[[], bool] | None) -> Iterator[None]:
-    """Within it, long computations of this thread end soon after `stop()` is true."""
-    token = _stop.set(stop)
-    try:
-        yield
-    finally:
-        _stop.reset(token)
-
-
-def check_cancelled() -> None:
-    """Raise `Cancelled` if the surrounding `cancellable` says so."""
-    stop = _stop.get()
-    if stop is not None and stop():
-        raise Cancelled("Stopped as asked.")

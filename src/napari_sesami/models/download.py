@@ -7,15 +7,16 @@ import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
 
-from napari_sesami.models.device import Cancelled
+from napari_sesami.common.cancel import Cancelled
+from napari_sesami.common.disk import write_json
 from napari_sesami.models.types import ModelError
-from napari_sesami.models.weights import BLOCK, sha256, write_json
+from napari_sesami.models.weights import BLOCK, sha256
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
     from pathlib import Path
 
-    from napari_sesami.models.weights import Progress, Stop
+    from napari_sesami.common.cancel import IsCancelled, Progress
 
 TIMEOUT = 30  # seconds without a byte
 
@@ -25,7 +26,7 @@ def download(
     target: Path,
     checksum: str | None = None,
     progress: Progress | None = None,
-    stop: Stop | None = None,
+    stop: IsCancelled | None = None,
 ) -> Path:
     """Fetch a file to `target`; a part left by an earlier try is continued.
 
@@ -71,7 +72,11 @@ def download(
 
 
 def _fetch(
-    url: str, part: Path, facts: Path, progress: Progress | None, stop: Stop | None
+    url: str,
+    part: Path,
+    facts: Path,
+    progress: Progress | None,
+    stop: IsCancelled | None,
 ) -> None:
     """Add what is missing to the part."""
     done, mark = _left_over(url, part, facts)
@@ -116,7 +121,7 @@ def _copy(  # type: ignore[no-untyped-def]
     done: int,
     total: int,
     progress: Progress | None,
-    stop: Stop | None,
+    stop: IsCancelled | None,
 ) -> None:
     while True:
         if stop is not None and stop():

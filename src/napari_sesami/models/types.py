@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from napari_sesami.common.errors import SesamiError
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
 
-class ModelError(ValueError):
+class ModelError(SesamiError):
     """One plain sentence: what is wrong with weights, what is needed, what to do."""
 
 
@@ -158,3 +160,11 @@ class TokenEncoder(Protocol):
             Scale every token to length one.
         """
         ...
+
+
+def weights_key(encoder: TokenEncoder) -> str:
+    """Name what an encoder knows, whatever the precision it computes in.
+
+    `key` names the last bits, too, so that caches are right; a bank needs less.
+    """
+    return str(getattr(encoder, "weights_key", encoder.key))

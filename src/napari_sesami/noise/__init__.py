@@ -7,8 +7,9 @@ and the numbers used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader as lazy
 
 if TYPE_CHECKING:
     from napari_sesami.noise.base import (
@@ -47,84 +48,64 @@ if TYPE_CHECKING:
         ScaleBar,
         Sharpen,
     )
-    from napari_sesami.noise.recipes import (
-        GROUPS,
-        random_chain,
-    )
+    from napari_sesami.noise.recipes import GROUPS, random_chain
     from napari_sesami.noise.sample import (
         Contamination,
         Curtaining,
         Deformation,
         ThicknessWedge,
     )
-    from napari_sesami.noise.tomograph import (
-        Tomograph,
-    )
+    from napari_sesami.noise.tomograph import Tomograph
     from napari_sesami.noise.xrm import (
         BeamHardening,
         CountingNoise,
         Rings,
         SourceDrift,
+        blur_gain,
     )
 
-__all__ = [
-    "GROUPS",
-    "Background",
-    "BeamHardening",
-    "Blur",
-    "Chain",
-    "Charging",
-    "CompoundPoisson",
-    "Compression",
-    "Contamination",
-    "Contrast",
-    "CountingNoise",
-    "Curtaining",
-    "DarkCurrent",
-    "DataBar",
-    "Deformation",
-    "Drift",
-    "EdgeBloom",
-    "Effect",
-    "Gain",
-    "Gamma",
-    "Group",
-    "HotPixels",
-    "LineBanding",
-    "NoiseError",
-    "Noised",
-    "Quantise",
-    "ReadOut",
-    "Rings",
-    "ScaleBar",
-    "ScanJitter",
-    "Scintillator",
-    "Sharpen",
-    "ShotNoise",
-    "SourceDrift",
-    "ThicknessWedge",
-    "Tomograph",
-    "displace_labels",
-    "random_chain",
-    "warp",
-]
-
-_HOMES = {
-    "base": "Chain Effect Group Noised NoiseError displace_labels warp",
-    "detector": "CompoundPoisson DarkCurrent Gain HotPixels ReadOut Scintillator "
-    "ShotNoise",
-    "optics": "Background Blur Charging Drift EdgeBloom LineBanding ScanJitter",
-    "post": "Compression Contrast DataBar Gamma Quantise ScaleBar Sharpen",
-    "recipes": "GROUPS random_chain",
-    "sample": "Contamination Curtaining Deformation ThicknessWedge",
-    "tomograph": "Tomograph",
-    "xrm": "BeamHardening CountingNoise Rings SourceDrift",
-}
-_WHERE = {name: home for home, names in _HOMES.items() for name in names.split()}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name on first use: the effects need torch, the room does not."""
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "base": [
+            "Chain",
+            "Effect",
+            "Group",
+            "NoiseError",
+            "Noised",
+            "displace_labels",
+            "warp",
+        ],
+        "detector": [
+            "CompoundPoisson",
+            "DarkCurrent",
+            "Gain",
+            "HotPixels",
+            "ReadOut",
+            "Scintillator",
+            "ShotNoise",
+        ],
+        "optics": [
+            "Background",
+            "Blur",
+            "Charging",
+            "Drift",
+            "EdgeBloom",
+            "LineBanding",
+            "ScanJitter",
+        ],
+        "post": [
+            "Compression",
+            "Contrast",
+            "DataBar",
+            "Gamma",
+            "Quantise",
+            "ScaleBar",
+            "Sharpen",
+        ],
+        "recipes": ["GROUPS", "random_chain"],
+        "sample": ["Contamination", "Curtaining", "Deformation", "ThicknessWedge"],
+        "tomograph": ["Tomograph"],
+        "xrm": ["BeamHardening", "CountingNoise", "Rings", "SourceDrift", "blur_gain"],
+    },
+)

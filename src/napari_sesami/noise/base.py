@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import torch
 from torch.nn import functional as F
 
+from napari_sesami.common.errors import SesamiError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 Group = Literal["sample", "machine", "post"]
 
 
-class NoiseError(ValueError):
+class NoiseError(SesamiError):
     """A noise effect was given numbers or images it cannot work with."""
 
 

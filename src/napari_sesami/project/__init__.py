@@ -1,15 +1,14 @@
 """Project: the folder ``*.sesami`` with scans, classes, labels and their history."""
 
+from napari_sesami.common.box import BBox, box_of
 from napari_sesami.project.changes import (
     LAYERS,
     AnswerChange,
-    BBox,
     Change,
     ObjectChange,
     PixelChange,
     SizeChange,
     Step,
-    box_of,
 )
 from napari_sesami.project.classes import (
     MAX_CLASSES,
@@ -36,7 +35,6 @@ __all__ = [
     "LAYERS",
     "MAX_CLASSES",
     "AnswerChange",
-    "BBox",
     "Change",
     "ClassChange",
     "ClassEntry",
@@ -56,7 +54,6 @@ __all__ = [
     "SizeChange",
     "Step",
     "Work",
-    "box_of",
     "default_color",
     "peek",
 ]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_sesami.common.errors import SesamiError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-class ProjectError(ValueError):
+class ProjectError(SesamiError):
     """One plain sentence: what was given, what is needed, what to do."""
 
 

@@ -2,68 +2,40 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from napari_sesami.prompt.errors import PromptError
-from napari_sesami.prompt.mask import Mask
-from napari_sesami.prompt.prompts import Prompt, Stroke, polygon_mask
+import lazy_loader as lazy
 
 if TYPE_CHECKING:
-    from napari_sesami.models import Cancelled
     from napari_sesami.prompt.alike import Match, find_alike
     from napari_sesami.prompt.embeddings import EmbeddingStore
+    from napari_sesami.prompt.errors import PromptError
     from napari_sesami.prompt.everything import Candidates, Filters, find_everything
     from napari_sesami.prompt.interpolation import between, interpolate_masks
+    from napari_sesami.prompt.large_objects import SMALL
+    from napari_sesami.prompt.mask import Mask
     from napari_sesami.prompt.predictor import Predictor
+    from napari_sesami.prompt.prompts import Prompt, Stroke, polygon_mask
     from napari_sesami.prompt.propagation import Step, Stops, propagate
+    from napari_sesami.prompt.render import SURE, read_view
     from napari_sesami.prompt.snap import snap_to_edges
-    from napari_sesami.prompt.view import View
+    from napari_sesami.prompt.view import View, Views
 
-__all__ = [
-    "Cancelled",
-    "Candidates",
-    "EmbeddingStore",
-    "Filters",
-    "Mask",
-    "Match",
-    "Predictor",
-    "Prompt",
-    "PromptError",
-    "Step",
-    "Stops",
-    "Stroke",
-    "View",
-    "between",
-    "find_alike",
-    "find_everything",
-    "interpolate_masks",
-    "polygon_mask",
-    "propagate",
-    "snap_to_edges",
-]
-
-_HOMES = {
-    "Candidates": "napari_sesami.prompt.everything",
-    "Filters": "napari_sesami.prompt.everything",
-    "Match": "napari_sesami.prompt.alike",
-    "Step": "napari_sesami.prompt.propagation",
-    "Stops": "napari_sesami.prompt.propagation",
-    "between": "napari_sesami.prompt.interpolation",
-    "find_alike": "napari_sesami.prompt.alike",
-    "find_everything": "napari_sesami.prompt.everything",
-    "interpolate_masks": "napari_sesami.prompt.interpolation",
-    "propagate": "napari_sesami.prompt.propagation",
-    "snap_to_edges": "napari_sesami.prompt.snap",
-    "Cancelled": "napari_sesami.models",
-    "EmbeddingStore": "napari_sesami.prompt.embeddings",
-    "Predictor": "napari_sesami.prompt.predictor",
-    "View": "napari_sesami.prompt.view",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import what needs torch on first use."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "alike": ["Match", "find_alike"],
+        "embeddings": ["EmbeddingStore"],
+        "errors": ["PromptError"],
+        "everything": ["Candidates", "Filters", "find_everything"],
+        "interpolation": ["between", "interpolate_masks"],
+        "large_objects": ["SMALL"],
+        "mask": ["Mask"],
+        "predictor": ["Predictor"],
+        "prompts": ["Prompt", "Stroke", "polygon_mask"],
+        "propagation": ["Step", "Stops", "propagate"],
+        "render": ["SURE", "read_view"],
+        "snap": ["snap_to_edges"],
+        "view": ["View", "Views"],
+    },
+)

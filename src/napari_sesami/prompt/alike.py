@@ -1,4 +1,8 @@
-"""Find all like this one: from one object to every place that looks like it."""
+"""Find all like this one: from one object to every place that looks like it.
+
+Likeness is summed by Fourier transforms of an embedding: it depends on the processor
+within what the encoder does, and a place at the very limit may be found on one alone.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage, signal
 
-from napari_sesami.models import cancellable, check_cancelled
+from napari_sesami.common.cancel import cancellable, check_cancelled
 from napari_sesami.prompt.errors import PromptError
 from napari_sesami.prompt.everything import without_duplicates
 from napari_sesami.prompt.view import View
-from napari_sesami.scan.tiles import TilePlan
+from napari_sesami.scan import TilePlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable

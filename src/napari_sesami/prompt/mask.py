@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.common.box import BBox, box_of, intersect, slices
 from napari_sesami.prompt.errors import PromptError
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_sesami.prompt.view import View
-
-Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +42,7 @@ class Mask:
         The window of the plane that the model looked at.
     """
 
-    bbox: Box
+    bbox: BBox
     mask: NDArray[np.bool_]
     score: float
     shape: tuple[int, int]
@@ -87,7 +86,7 @@ class Mask:
         """Whether nothing was found."""
         return self.mask.size == 0
 
-    def window(self, box: Box) -> NDArray[np.bool_]:
+    def window(self, box: BBox) -> NDArray[np.bool_]:
         """Cut the part of the mask that lies in a box of the plane."""
         y0, x0, y1, x1 = box
         out = np.zeros((y1 - y0, x1 - x0), bool)
@@ -111,11 +110,6 @@ class Mask:
         return shared / either if either else 1.0
 
 
-def intersect(a: Box, b: Box) -> Box:
-    """The box common to two boxes; empty ones end before they begin."""
-    return max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])
-
-
 def around(boxes: Sequence[Sequence[float]]) -> tuple[float, float, float, float]:
     """The smallest box around all boxes."""
     low = np.min([b[:2] for b in boxes], axis=0)
@@ -125,16 +119,14 @@ def around(boxes: Sequence[Sequence[float]]) -> tuple[float, float, float, float
 
 def tighten(
     crop: NDArray[np.bool_], corner: tuple[int, int]
-) -> tuple[Box, NDArray[np.bool_]]:
+) -> tuple[BBox, NDArray[np.bool_]]:
     """Cut empty rows and columns off a crop that begins at `corner`."""
-    rows = np.flatnonzero(crop.any(axis=1))
-    if not rows.size:
+    box = box_of(crop)
+    if box is None:
         return (0, 0, 0, 0), np.zeros((0, 0), bool)
-    columns = np.flatnonzero(crop.any(axis=0))
-    y0, y1, x0, x1 = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    top, left = corner
-    bbox = (int(top + y0), int(left + x0), int(top + y1), int(left + x1))
-    return bbox, np.ascontiguousarray(crop[y0:y1, x0:x1])
+    (y0, x0, y1, x1), (top, left) = box, corner
+    bbox = (top + y0, left + x0, top + y1, left + x1)
+    return bbox, np.ascontiguousarray(crop[slices(box)])
 
 
 def union(masks: Sequence[Mask], **changes: Any) -> Mask:

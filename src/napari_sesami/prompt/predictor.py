@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from napari_sesami.models import cancellable, check_cancelled
+from napari_sesami.common.cancel import cancellable, check_cancelled
 from napari_sesami.prompt.embeddings import EmbeddingKey, EmbeddingStore, rounded
 from napari_sesami.prompt.errors import PromptError
-from napari_sesami.prompt.large_objects import Reach
-from napari_sesami.prompt.on_view import Task, solve_together
+from napari_sesami.prompt.large_objects import LargeObjectSolver
+from napari_sesami.prompt.on_view import PromptOnView, solve_together
 from napari_sesami.prompt.prompts import Prompt
 from napari_sesami.prompt.render import read_view
 from napari_sesami.prompt.view import View, Views
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
+    from napari_sesami.common.cancel import IsCancelled
     from napari_sesami.models import Embedding, PromptModel
     from napari_sesami.prompt.mask import Mask
 
-    Stop = Callable[[], bool]
 
 BATCH = 64
 
@@ -81,7 +81,7 @@ class Predictor:
         multimask: bool | None = None,
         connected: bool = True,
         reach: bool = True,
-        cancel: Stop | None = None,
+        cancel: IsCancelled | None = None,
     ) -> Mask:
         """Find the object that is meant.
 
@@ -116,8 +116,12 @@ class Predictor:
             scan.plane_shape, points, labels, box, strokes, mask, lasso
         )
         with cancellable(cancel):
-            task = Task(self, scan, plane, prompt, multimask, connected)
-            return Reach(task).solve() if reach else task.solve(task.first_view())[0]
+            task = PromptOnView(self, scan, plane, prompt, multimask, connected)
+            return (
+                LargeObjectSolver(task).solve()
+                if reach
+                else task.solve(task.first_view())[0]
+            )
 
     def candidates(
         self,
@@ -131,7 +135,7 @@ class Predictor:
         lasso: ArrayLike | None = None,
         *,
         connected: bool = True,
-        cancel: Stop | None = None,
+        cancel: IsCancelled | None = None,
     ) -> tuple[Mask, ...]:
         """Find all three readings of the prompts, the most likely first."""
         scan = as_scan(scan)
@@ -139,7 +143,7 @@ class Predictor:
             scan.plane_shape, points, labels, box, strokes, mask, lasso
         )
         with cancellable(cancel):
-            task = Task(self, scan, plane, prompt, True, connected)
+            task = PromptOnView(self, scan, plane, prompt, True, connected)
             return tuple(task.solve(task.first_view()))
 
     def predict_many(
@@ -151,7 +155,7 @@ class Predictor:
         *,
         multimask: bool = True,
         connected: bool = True,
-        cancel: Stop | None = None,
+        cancel: IsCancelled | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> list[Mask]:
         """Find one object per point or box, many at a time on shared embeddings.
@@ -188,7 +192,9 @@ class Predictor:
         connected: bool,
         progress: Callable[[int, int], None] | None,
     ) -> list[Mask]:
-        tasks = [Task(self, scan, plane, p, multimask, connected) for p in prompts]
+        tasks = [
+            PromptOnView(self, scan, plane, p, multimask, connected) for p in prompts
+        ]
         by_view: dict[View, list[int]] = {}
         for i, task in enumerate(tasks):
             by_view.setdefault(task.first_view(), []).append(i)
@@ -213,7 +219,7 @@ class Predictor:
         scan: Scan | ArrayLike,
         plane: int = 0,
         at: tuple[float, float] | None = None,
-        cancel: Stop | None = None,
+        cancel: IsCancelled | None = None,
     ) -> View:
         """Encode the view around a place (the middle if None) before it is clicked."""
         scan = as_scan(scan)

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from napari_sesami.common.errors import SesamiError
+from napari_sesami.retrieve.exact import on_grid
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -18,7 +21,7 @@ StrokeLayer: TypeAlias = "tuple[NDArray[Any], NDArray[np.int64]]"
 """Strokes (H, W) of a plane and the stroke that each pixel belongs to."""
 
 
-class RetrieveError(ValueError):
+class RetrieveError(SesamiError):
     """One plain sentence: what was given, what is needed, what to do."""
 
 
@@ -29,7 +32,7 @@ class Rows:
     Attributes
     ----------
     tokens
-        (M, D) float32, length one.
+        (M, D) float32, length one; rounded to multiples of 2⁻¹¹ here.
     patches
         (M, p, p) uint8: the class of each labelled pixel, `UNLABELLED` elsewhere.
     where
@@ -42,6 +45,9 @@ class Rows:
     patches: NDArray[np.uint8]
     where: NDArray[np.int32]
     stroke: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tokens", on_grid(self.tokens))
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -120,7 +126,7 @@ def touched_rows(
     strokes
         (H, W) integers: 0 nothing, k class k.
     tokens
-        (h, w, D) of the same plane; the patch size is ⌈H / h⌉.
+        (h, w, D) of the same plane, length one; the patch size is ⌈H / h⌉.
     plane, stroke
         Stored with the rows.
     """
@@ -156,9 +162,7 @@ def rows_by_stroke(
     who, place = np.divmod(cells, h * w)
     rows, columns = np.divmod(place, w)
     where = np.stack([np.full_like(rows, plane), rows, columns], 1).astype(np.int32)
-    found = tokens[rows, columns].astype(np.float32)
-    found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
-    every = Rows(found, patches, where, names[who])
+    every = Rows(tokens[rows, columns], patches, where, names[who])
     edges = np.searchsorted(who, np.arange(len(names) + 1))
     return {
         int(name): every.take(slice(edges[i], edges[i + 1]))

@@ -17,19 +17,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sesami.scan.tiles import TilePlan
+from napari_sesami.retrieve.exact import TOKEN_STEPS, on_grid
+from napari_sesami.scan import TilePlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    from napari_sesami.common.cancel import IsCancelled, Progress
     from napari_sesami.models import TokenEncoder
     from napari_sesami.scan import Scan
 
-    Progress = Callable[[int, int], None]
     Partly = Callable[[NDArray[np.float32], NDArray[np.bool_]], None]
-    Cancelled = Callable[[], bool]
 
 OVERLAP = 64  # view pixels shared by neighbouring tiles; the middle of it is the cut
 
@@ -81,7 +81,7 @@ class TokenStore:
             self.scan.content_hash,
             self.scan.normalisation.key,
             self.encoder.key,
-            f"{self.zoom:g}/{self.encoder.tile}/{OVERLAP}{rounding}",
+            f"{self.zoom:g}/{self.encoder.tile}/{OVERLAP}{rounding}/{TOKEN_STEPS:g}",
         )
         return blake2b("|".join(parts).encode(), digest_size=12).hexdigest()
 
@@ -96,7 +96,7 @@ class TokenStore:
         near: tuple[float, float] | None = None,
         progress: Progress | None = None,
         partly: Partly | None = None,
-        cancelled: Cancelled | None = None,
+        cancelled: IsCancelled | None = None,
     ) -> NDArray[np.float32] | None:
         """Tokens (h, w, D) of a plane; None if `cancelled` said so on the way.
 
@@ -122,7 +122,7 @@ class TokenStore:
         near: tuple[float, float] | None,
         progress: Progress | None,
         partly: Partly | None,
-        cancelled: Cancelled | None,
+        cancelled: IsCancelled | None,
     ) -> NDArray[np.float32] | None:
         image = resized(self.scan.grey(index), self.zoom)
         stride = self.encoder.stride
@@ -155,14 +155,16 @@ class TokenStore:
         return TilePlan.of(shape, tile=tile, overlap=overlap, align=stride)
 
     def _encode_tile(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Tokens of one tile, rounded as on disk: the same before and after a crash."""
+        """Tokens of one tile, rounded as on disk: the same before and after a crash.
+
+        An encoder's last bits depend on the processor; from here on nothing does.
+        """
         import torch
 
         view = torch.from_numpy(np.ascontiguousarray(pixels))[None, None]
         with torch.inference_mode():
             found = self.encoder.encode(view.to(self.encoder.device), normalise=True)
-        tokens = found[0].permute(1, 2, 0).half().float().cpu()
-        return np.asarray(tokens.numpy())
+        return on_grid(found[0].permute(1, 2, 0).float().cpu().numpy())
 
     def _remember(self, index: int, tokens: NDArray[np.float32]) -> None:
         self._planes[index] = tokens

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Self
 
-    from napari_sesami.project import BBox, ScanEntry
+    from napari_sesami.common.box import BBox
+    from napari_sesami.project import ScanEntry
     from napari_sesami.project.scan_entries import Sizes
     from napari_sesami.scan import Scan
 

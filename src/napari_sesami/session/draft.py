@@ -98,7 +98,7 @@ class Asked:
         self, predictor: Predictor, scan: Scan, plane: int, cancel: Stop | None = None
     ) -> Mask:
         """Answer what is not answered yet; answers of earlier prompts are kept."""
-        from napari_sesami.prompt import Cancelled
+        from napari_sesami.common.cancel import Cancelled
 
         open_, node = [], self
         while node.answer is None:

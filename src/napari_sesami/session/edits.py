@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sesami.project import Change, ObjectChange, PixelChange, box_of
+from napari_sesami.common.box import box_of
+from napari_sesami.project import Change, ObjectChange, PixelChange
 from napari_sesami.session.errors import SessionError
 from napari_sesami.session.objects import CommittedObject, Part
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sesami.project import BBox, Work
+    from napari_sesami.common.box import BBox
+    from napari_sesami.project import Work
 
 OVERLAPS = ("overwrite", "keep", "free")
 

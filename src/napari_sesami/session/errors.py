@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from napari_sesami.common.errors import SesamiError
 
-class SessionError(ValueError):
+
+class SessionError(SesamiError):
     """One plain sentence: what was given, what is needed, what to do."""

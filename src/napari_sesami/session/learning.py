@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sesami.common.box import BBox
     from napari_sesami.models import TokenEncoder
-    from napari_sesami.project import BBox
     from napari_sesami.retrieve import (
         BankFile,
         PixelSamples,
@@ -218,7 +218,7 @@ class SessionLearning(SessionCore):
         self, store: TokenStore, plane: int, cancelled: Cancelled | None
     ) -> None:
         if store.plane(plane, cancelled=cancelled) is None:
-            from napari_sesami.models import Cancelled as Stopped
+            from napari_sesami.common.cancel import Cancelled as Stopped
 
             raise Stopped("Segmenting was stopped.")
 
@@ -302,7 +302,7 @@ def raising(cancelled: Cancelled | None) -> Callable[[], None]:
 
     def check() -> None:
         if cancelled is not None and cancelled():
-            from napari_sesami.models import Cancelled as Stopped
+            from napari_sesami.common.cancel import Cancelled as Stopped
 
             raise Stopped("Segmenting was stopped.")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_sesami.project import BBox
+    from napari_sesami.common.box import BBox
 
 
 @dataclass(frozen=True)

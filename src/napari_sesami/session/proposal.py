@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sesami.project import BBox
+    from napari_sesami.common.box import BBox
 
 _LISTED = 512
 """Arrays up to this size are written out as numbers."""

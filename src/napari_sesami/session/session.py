@@ -20,7 +20,7 @@ from napari_sesami.session.runs import SessionTraining
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_sesami.project import BBox
+    from napari_sesami.common.box import BBox
     from napari_sesami.scan import Scan
     from napari_sesami.session.checks import Plane
 

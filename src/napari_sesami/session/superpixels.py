@@ -14,7 +14,7 @@ from napari_sesami.session.errors import SessionError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_sesami.project import BBox
+    from napari_sesami.common.box import BBox
     from napari_sesami.session.checks import Plane
 
 SCALES = (4, 128)  # pixels; the side of a superpixel

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy import ndimage
 
+from napari_sesami.common.errors import SesamiError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,7 +27,7 @@ CAP = 8.0  # a class is never worth more than this times the commonest
 SLACK = 0.01  # by which probabilities may miss 0 and 1
 
 
-class SuggestError(ValueError):
+class SuggestError(SesamiError):
     """One plain sentence: what was given, what is needed, what to do."""
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sesami.project import BBox
+    from napari_sesami.common.box import BBox
     from napari_sesami.prompt import Mask, Predictor
     from napari_sesami.retrieve import Labelled
     from napari_sesami.scan import Scan
@@ -261,7 +261,7 @@ def disjoint(proposed: Sequence[Proposed], free: NDArray[np.bool_]) -> list[Prop
 
 
 def _cut(p: Proposed, own: NDArray[np.bool_]) -> Proposed:
-    from napari_sesami.project import box_of
+    from napari_sesami.common.box import box_of
 
     inner = box_of(own)
     if inner is None:

@@ -84,7 +84,7 @@ class Proposer:
         )
         told(0.4, "Reading this scan")
         if not session.tokens(number, 1.0, cancelled=cancelled):
-            from napari_sesami.models import Cancelled as Stopped
+            from napari_sesami.common.cancel import Cancelled as Stopped
 
             raise Stopped("Proposing was stopped.")
         votes = retriever.segment(number)

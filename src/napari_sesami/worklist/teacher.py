@@ -136,7 +136,7 @@ def _read(
     source: LabelledScan, store: TokenStore, top: int, cancelled: Cancelled | None
 ) -> Rows:
     """Rows of the examples in every labelled plane of a scan."""
-    from napari_sesami.models import Cancelled as Stopped
+    from napari_sesami.common.cancel import Cancelled as Stopped
     from napari_sesami.retrieve import Retriever
 
     found = Retriever(store, top + 1)

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sesami.lab.active.study import Study
-from napari_sesami.session.errors import SessionError
+from napari_sesami.session import SessionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+    from napari_sesami.common.cancel import IsCancelled, Progress
     from napari_sesami.lab.active.learners import LearnerName
     from napari_sesami.suggest import Candidates, Kind, PlaneMaps, Strategy
 
-    Progress = Callable[[int, int], None]
-    Cancelled = Callable[[], bool]
 
 __all__ = ["Cycle", "Plan", "Study", "judge_fully", "run_active"]
 
@@ -97,7 +96,7 @@ def run_active(
     *,
     first: Cycle | None = None,
     progress: Progress | None = None,
-    cancelled: Cancelled | None = None,
+    cancelled: IsCancelled | None = None,
 ) -> list[Cycle]:
     """Run all cycles; the truth answers what is asked.
 
@@ -115,9 +114,9 @@ def run_active(
     found = []
     for i in range(len(plan.budgets)):
         if cancelled is not None and cancelled():
-            from napari_sesami.models import Cancelled as Stopped
+            from napari_sesami.common.cancel import Cancelled
 
-            raise Stopped("The cycles were stopped.")
+            raise Cancelled("The cycles were stopped.")
         found.append(run.cycle(i, first if i == 0 else None))
         if progress is not None:
             progress(i + 1, len(plan.budgets))

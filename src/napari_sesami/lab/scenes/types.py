@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from napari_sesami.common.errors import SesamiError
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from napari_sesami.scan import ClassSpec, Scan
 
 
-class SynthError(ValueError):
+class SynthError(SesamiError):
     """A procedural scene was asked for with numbers it cannot be drawn with."""
 
 

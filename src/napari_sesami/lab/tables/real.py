@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sesami.models.nano.model import Nano
+    from napari_sesami.models import Nano
 
 SETS = ("nasa_superalloy", "nasa_ebc")
 

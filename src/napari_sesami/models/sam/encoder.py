@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_sesami.models.device import check_cancelled
+from napari_sesami.common.cancel import check_cancelled
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

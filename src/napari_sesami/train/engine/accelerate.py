@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from torch import distributed as dist
 
-from napari_sesami.models.device import choose_device
+from napari_sesami.models import choose_device
 from napari_sesami.train.engine.fallback import attempt
 
 if TYPE_CHECKING:

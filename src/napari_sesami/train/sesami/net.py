@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional as F
 
-from napari_sesami.models.lora import count_blocks, net_of
-from napari_sesami.models.nano.model import Nano
-from napari_sesami.models.sam.model import SamModel
+from napari_sesami.models import Nano, SamModel, count_blocks, net_of
 from napari_sesami.train.errors import TrainError
 
 if TYPE_CHECKING:

@@ -148,13 +148,14 @@ class Sesami(Recipe):
 
     def _attach(self) -> int:
         """Put LoRA where it was asked for; give the first block that is trained."""
-        from napari_sesami.models import add_lora, use_adapter
-        from napari_sesami.models.lora import (
+        from napari_sesami.models import (
+            add_lora,
             count_blocks,
             free_decoder,
             last_blocks,
             net_of,
             pairs,
+            use_adapter,
         )
 
         o = self.options
@@ -250,7 +251,7 @@ class Sesami(Recipe):
 
     def evaluate(self) -> dict[str, Any]:
         """Click through a few held-out objects."""
-        from napari_sesami.models import check_cancelled
+        from napari_sesami.common.cancel import check_cancelled
         from napari_sesami.train.sesami.gate import by_class, examine, overall
 
         if not self.targets:
@@ -277,7 +278,7 @@ class Sesami(Recipe):
 
     def finish(self, folder: Path) -> dict[str, Any]:
         """Write the adapter, and let the gate judge it."""
-        from napari_sesami.models.adapters import describe, save_adapter
+        from napari_sesami.models import describe, save_adapter
 
         card = describe(self.model, **self._facts())
         path = save_adapter(folder / ADAPTER, self.model, card)

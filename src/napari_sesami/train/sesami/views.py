@@ -9,9 +9,7 @@ import numpy as np
 import torch
 from scipy import ndimage as ndi
 
-from napari_sesami.prompt.large_objects import SMALL
-from napari_sesami.prompt.render import SURE, read_view
-from napari_sesami.prompt.view import View, Views
+from napari_sesami.prompt import SMALL, SURE, View, Views, read_view
 from napari_sesami.train.sesami.losses import quarter
 from napari_sesami.train.sesami.simulated import (
     first_click,

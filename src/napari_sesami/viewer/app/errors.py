@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from napari_sesami.common.errors import SesamiError
 
-class ViewerError(ValueError):
+
+class ViewerError(SesamiError):
     """A layer, a window or a panel cannot be used the way it was asked to."""
 
 

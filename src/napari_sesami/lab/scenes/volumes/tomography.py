@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from napari_sesami.lab.scenes.types import Synthetic
 from napari_sesami.lab.scenes.volumes import parts as hp
-from napari_sesami.noise.xrm import (
+from napari_sesami.noise import (
     BeamHardening,
     CountingNoise,
     Rings,

@@ -13,7 +13,7 @@ from napari_sesami.lab.scenes.types import SynthError, Synthetic
 from napari_sesami.lab.scenes.wire_bonds import parts
 from napari_sesami.lab.scenes.wire_bonds.canvas import Canvas, cloud
 from napari_sesami.lab.scenes.wire_bonds.parts import Bond, Box, Colour, Look, Point
-from napari_sesami.noise.detector import ShotNoise
+from napari_sesami.noise import ShotNoise
 from napari_sesami.scan import ClassSpec
 
 if TYPE_CHECKING:
