@@ -130,7 +130,6 @@ def _repeat(old: Session, new: Session, target: CommittedObject) -> None:
 
 def _rank(target: CommittedObject, plane: int) -> tuple[int, int]:
     """Prompted planes, then followed ones from near to far, then those between."""
-
     part = target.parts[plane]
     if not part.filled:
         return 0, plane
