@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,8 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sesami.common.home import home
 from napari_sesami.train import Run as RunSeen
-from napari_sesami.train import RunConfig, Runs, TrainError, estimate, write_set
-from napari_sesami.train.run.runs import make_run
+from napari_sesami.train import (
+    RunConfig,
+    Runs,
+    TrainError,
+    estimate,
+    make_run,
+    submit,
+    write_set,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -152,23 +158,13 @@ def _labelled(path: Path) -> Callable[[Path], Any]:
 
 def _detach(run: RunSeen) -> int:
     """Start a worker that outlives us."""
-    from napari_sesami.train.run.launch import environment, worker_command
-
-    command = worker_command(run.folder, run.config.processes, detach=True)
-    with (run.folder / "worker.log").open("ab") as log:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
-            env=environment(), start_new_session=True,
-        )  # fmt: skip
-    process.returncode = 0  # it is not ours to wait for
+    run.detach()
     print(f"Started; see it with: sesami runs show {run.folder}")
     return 0
 
 
 def _submit(run: RunSeen, args: argparse.Namespace) -> int:
     """Queue a run on the cluster."""
-    from napari_sesami.train.run.cluster import submit
-
     more = {"slurm_partition": args.partition} if args.partition else None
     job = submit(run.folder, gpus=args.gpus, hours=args.hours, more=more)
     print(f"Queued as job {job.job_id}; see it with: sesami runs show {run.folder}")

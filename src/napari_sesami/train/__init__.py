@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader as lazy
 
 if TYPE_CHECKING:
     from napari_sesami.train.config import RunConfig
     from napari_sesami.train.errors import TrainError
     from napari_sesami.train.recipe import RECIPES, Recipe, recipe_class
+    from napari_sesami.train.run.cluster import batch_script, submit
+    from napari_sesami.train.run.run import Run
     from napari_sesami.train.run.runs import (
         Estimate,
-        Run,
         Runs,
-        Status,
         estimate,
+        make_run,
         start_run,
     )
+    from napari_sesami.train.run.state import OVER, State, Status
     from napari_sesami.train.sesami.gate import Verdict, judge
     from napari_sesami.train.sesami.holdout import assemble
     from napari_sesami.train.sesami.pictures import (
@@ -27,53 +30,24 @@ if TYPE_CHECKING:
         write_set,
     )
 
-__all__ = [
-    "RECIPES",
-    "Estimate",
-    "LabelledSet",
-    "Picture",
-    "Recipe",
-    "Run",
-    "RunConfig",
-    "Runs",
-    "Status",
-    "TrainError",
-    "Verdict",
-    "assemble",
-    "cut_picture",
-    "estimate",
-    "judge",
-    "read_set",
-    "recipe_class",
-    "start_run",
-    "write_set",
-]
-
-_HOMES = {
-    "LabelledSet": "sesami.pictures",
-    "Picture": "sesami.pictures",
-    "cut_picture": "sesami.pictures",
-    "read_set": "sesami.pictures",
-    "write_set": "sesami.pictures",
-    "assemble": "sesami.holdout",
-    "Verdict": "sesami.gate",
-    "judge": "sesami.gate",
-    "estimate": "run.runs",
-    "recipe_class": "recipe",
-    "Recipe": "recipe",
-    "RECIPES": "recipe",
-    "RunConfig": "config",
-    "TrainError": "errors",
-    "Estimate": "run.runs",
-    "Run": "run.runs",
-    "Runs": "run.runs",
-    "Status": "run.runs",
-    "start_run": "run.runs",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name on first use, so that the room itself loads at once."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "config": ["RunConfig"],
+        "errors": ["TrainError"],
+        "recipe": ["RECIPES", "Recipe", "recipe_class"],
+        "run.cluster": ["batch_script", "submit"],
+        "run.run": ["Run"],
+        "run.runs": ["Estimate", "Runs", "estimate", "make_run", "start_run"],
+        "run.state": ["OVER", "State", "Status"],
+        "sesami.gate": ["Verdict", "judge"],
+        "sesami.holdout": ["assemble"],
+        "sesami.pictures": [
+            "LabelledSet",
+            "Picture",
+            "cut_picture",
+            "read_set",
+            "write_set",
+        ],
+    },
+)

@@ -151,7 +151,7 @@ def _adapted(
     fold: Fold, labelled: LabelledSet, work: Path, options: dict[str, Any]
 ) -> tuple[Any, float]:
     """Train in a process of its own, as a session would."""
-    from napari_sesami.train.run.runs import start_run
+    from napari_sesami.train import start_run
 
     own = dict(options)
     steps, rate = int(own.pop("steps")), float(own.pop("rate"))
