@@ -115,12 +115,12 @@ def draw_votes(
 
 
 def _strokes(rng: np.random.Generator, classes: np.ndarray) -> np.ndarray:
-    from napari_sesami.lab.pretrain.batches import _walks
+    from napari_sesami.lab.pretrain.batches import walks
 
     out = np.zeros(classes.shape, np.int64)
     for k in np.unique(classes):
         if (classes == k).sum() > 60:
-            at = _walks(rng, classes == k, 3)
+            at = walks(rng, classes == k, 3)
             out[at[:, 0], at[:, 1]] = int(k) + 1
     return out
 

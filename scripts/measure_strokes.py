@@ -268,7 +268,7 @@ def _no_balance(rows: Any, n_classes: int) -> Any:
 def variants(bench: Bench) -> dict[str, tuple[Any, dict[str, Any], dict[str, Any]]]:
     """Encoder, changed values and arguments of `segment`, by name."""
     quick = {"refine": False}
-    small = partial(voting_rows.Voters, cap=200, kept=200)
+    small = partial(voting_rows.VotingRows, cap=200, kept=200)
     debiased = load_token_encoder(device="cpu", debias=True)
     return {
         "all of it": (None, {}, {}),

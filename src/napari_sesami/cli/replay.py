@@ -14,16 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sesami.prompt import between, propagate
-from napari_sesami.session import Session
-from napari_sesami.session.draft import snapped, stored_mask
-from napari_sesami.session.reopen import asked_of, is_filled
-
 if TYPE_CHECKING:
     import argparse
 
     from napari_sesami.prompt import Mask
-    from napari_sesami.session import Asked, CommittedObject
+    from napari_sesami.session import Asked, CommittedObject, Session
 
 
 @dataclass(frozen=True)
@@ -36,10 +31,23 @@ class Replayed:
     objects: int
 
 
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command and its options."""
+    replay = commands.add_parser(
+        "replay", help="repeat a project's prompts and write the labels, headless"
+    )
+    replay.add_argument("project", type=Path, help="folder *.sesami")
+    replay.add_argument("--model", help="name in the catalog, or a file of weights")
+    replay.add_argument(
+        "-o", "--out", type=Path, help="folder for the labels (default: beside it)"
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Replay every scan of a project and write its labels."""
     from napari_sesami.project import Project
     from napari_sesami.scan import save_labels
+    from napari_sesami.session import Session
 
     out = arguments.out or arguments.project.with_suffix(".replay")
     with Project.open(arguments.project, read_only=True) as project:
@@ -59,6 +67,8 @@ def replay(old: Session, model: str | Path | Any = None) -> Replayed:
 
     What was painted into the labels by hand has no prompts; it is taken over.
     """
+    from napari_sesami.session import Session
+
     wish = model if model is not None else old.model
     new = Session(old.scan, model=wish)
     for entry in old.classes:
@@ -120,6 +130,8 @@ def _repeat(old: Session, new: Session, target: CommittedObject) -> None:
 
 def _rank(target: CommittedObject, plane: int) -> tuple[int, int]:
     """Prompted planes, then followed ones from near to far, then those between."""
+    from napari_sesami.session import is_filled
+
     part = target.parts[plane]
     if not is_filled(part):
         return 0, plane
@@ -147,6 +159,9 @@ class _Again:
         return mask
 
     def _make(self, plane: int) -> Mask | None:
+        from napari_sesami.prompt import between
+        from napari_sesami.session import asked_of, snapped, stored_mask
+
         part, scan = self.target.parts[plane], self.new.scan
         how = dict(part.prompts or {})
         if "followed" in how:
@@ -169,6 +184,8 @@ class _Again:
 
     def _as_it_was(self, plane: int, prompts: int) -> Mask | None:
         """Give the mask of a plane when it had so many prompts; -1 is the last."""
+        from napari_sesami.session import snapped
+
         head, final = self.heads.get(plane), self.masks.get(plane)
         count = 0 if head is None else len(head.chain)
         if head is None or prompts in (-1, count):
@@ -186,6 +203,8 @@ class _Again:
 
     def _follow(self, last: Mask | None, plane: int) -> Mask | None:
         """Take the one step from the neighbouring plane that was taken then."""
+        from napari_sesami.prompt import propagate
+
         if last is None or last.empty:
             return None
         step = next(propagate(self.new.predictor, self.new.scan, last, plane))

@@ -8,9 +8,13 @@ import lazy_loader as lazy
 
 if TYPE_CHECKING:
     from napari_sesami.train.config import RunConfig
+    from napari_sesami.train.engine.checkpoints import Checkpoints
+    from napari_sesami.train.engine.recorder import Stop
     from napari_sesami.train.errors import TrainError
     from napari_sesami.train.recipe import RECIPES, Recipe, recipe_class
     from napari_sesami.train.run.cluster import batch_script, submit
+    from napari_sesami.train.run.folder import RunFolder
+    from napari_sesami.train.run.launch import worker_command
     from napari_sesami.train.run.run import Run
     from napari_sesami.train.run.runs import (
         Estimate,
@@ -20,8 +24,22 @@ if TYPE_CHECKING:
         start_run,
     )
     from napari_sesami.train.run.state import OVER, State, Status
-    from napari_sesami.train.sesami.gate import Verdict, judge
+    from napari_sesami.train.sesami.clicks import (
+        THIN,
+        Score,
+        click_through,
+        deepest,
+        overlap,
+    )
+    from napari_sesami.train.sesami.gate import (
+        Target,
+        Verdict,
+        examine,
+        judge,
+        targets,
+    )
     from napari_sesami.train.sesami.holdout import assemble
+    from napari_sesami.train.sesami.losses import prompt_losses
     from napari_sesami.train.sesami.pictures import (
         LabelledSet,
         Picture,
@@ -29,25 +47,45 @@ if TYPE_CHECKING:
         read_set,
         write_set,
     )
+    from napari_sesami.train.sesami.recipe import ADAPTER, SesamiConfig
+    from napari_sesami.train.sesami.simulated import (
+        first_click,
+        loose_box,
+        pick_object,
+        random_tone,
+    )
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
         "config": ["RunConfig"],
+        "engine.checkpoints": ["Checkpoints"],
+        "engine.recorder": ["Stop"],
         "errors": ["TrainError"],
         "recipe": ["RECIPES", "Recipe", "recipe_class"],
         "run.cluster": ["batch_script", "submit"],
+        "run.folder": ["RunFolder"],
+        "run.launch": ["worker_command"],
         "run.run": ["Run"],
         "run.runs": ["Estimate", "Runs", "estimate", "make_run", "start_run"],
         "run.state": ["OVER", "State", "Status"],
-        "sesami.gate": ["Verdict", "judge"],
+        "sesami.clicks": ["THIN", "Score", "click_through", "deepest", "overlap"],
+        "sesami.gate": ["Target", "Verdict", "examine", "judge", "targets"],
         "sesami.holdout": ["assemble"],
+        "sesami.losses": ["prompt_losses"],
         "sesami.pictures": [
             "LabelledSet",
             "Picture",
             "cut_picture",
             "read_set",
             "write_set",
+        ],
+        "sesami.recipe": ["ADAPTER", "SesamiConfig"],
+        "sesami.simulated": [
+            "first_click",
+            "loose_box",
+            "pick_object",
+            "random_tone",
         ],
     },
 )

@@ -79,7 +79,7 @@ class Engine:
         )
         self.step, self.spent = 0, 0.0
         self._pace, self._check_every = 0.0, 1
-        self._moving = self._slowed = False
+        self._moving = self._slowed = self._enough = False
 
     def _check(self) -> None:
         if not self.trained:
@@ -95,14 +95,20 @@ class Engine:
         """Train until the last step, or an order to stop."""
         try:
             self._begin()
-            while self.step < self.config.steps:
+            while self._more:
                 self._walk()
             if not self.rank:
                 self.recorder.conclude(self.step, self.spent)
             self._together()
         except Stop as stop:
             return self._stopped(stop)
+        if self._enough:
+            return Ending("finished", f"It had enough after {self.step} steps.")
         return Ending("finished", f"All {self.config.steps} steps are done.")
+
+    @property
+    def _more(self) -> bool:
+        return self.step < self.config.steps and not self._enough
 
     def _begin(self) -> None:
         self._restore()
@@ -120,7 +126,7 @@ class Engine:
     def _walk(self) -> None:
         """Take steps until the run ends, or goes back to an earlier checkpoint."""
         batches = self.batches()
-        while self.step < self.config.steps and self.advance(batches):
+        while self._more and self.advance(batches):
             pass
 
     def batches(self) -> Iterator[dict[str, Tensor]]:
@@ -140,6 +146,7 @@ class Engine:
         self._note_step(log, time.monotonic() - began)
         if not self.rank:
             self._between()
+        self._enough = self.recipe.enough(self.step)
         return True
 
     def _note_step(self, log: dict[str, float], seconds: float) -> None:

@@ -77,7 +77,13 @@ def submit(
     more
         More options of submitit, such as ``{"slurm_partition": "gpu"}``.
     """
-    submitit = _submitit()
+    try:
+        import submitit
+    except ImportError as error:
+        raise TrainError(
+            "Clusters need submitit; install it with: "
+            f"{Path(sys.executable).name} -m pip install 'napari-sesami[cluster]'."
+        ) from error
     home = RunFolder.open(folder)
     if home.owner() is not None:
         raise TrainError(f"{home.path} is at work already; stop it first.")
@@ -111,14 +117,3 @@ def batch_script(
         f"srun {command}",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _submitit() -> Any:
-    try:
-        import submitit
-    except ImportError as error:
-        raise TrainError(
-            "Clusters need submitit; install it with: "
-            f"{Path(sys.executable).name} -m pip install 'napari-sesami[cluster]'."
-        ) from error
-    return submitit

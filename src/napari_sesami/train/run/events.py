@@ -81,7 +81,7 @@ def read_events(path: Path, offset: int = 0) -> tuple[list[Event], int]:
         with path.open("rb") as file:
             file.seek(offset)
             data = file.read()
-    except FileNotFoundError:
+    except OSError:  # not there yet, or a disk that does not answer just now
         return [], offset
     whole = data.rfind(b"\n") + 1
     events = []

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import signal
 import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-
-from psygnal import EmitLoopError
 
 from napari_sesami.common.process import end_tree, lives, me, who
 from napari_sesami.train.errors import TrainError
@@ -22,12 +19,9 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
-    from psygnal import SignalInstance
-
     from napari_sesami.train.run.folder import RunFolder
     from napari_sesami.train.run.state import RunState, State
 
-_log = logging.getLogger(__name__)
 _POLL = 0.25
 _SILENCE = 30.0
 """Seconds without a heartbeat after which a run counts as not answering."""
@@ -80,7 +74,6 @@ class RunMonitor:
         self._beats: Any = None
         self._stop_asked: float | None = None
         self._forced = False
-        self.watch()
 
     @property
     def alive(self) -> bool:
@@ -237,7 +230,8 @@ class RunMonitor:
         events, self._offset = read_events(self.home.events, self._offset)
         with self.lock:
             for event in events:
-                self.state.take(event)
+                with suppress(TypeError, ValueError):  # written by somebody else
+                    self.state.take(event)
         status = self.home.status()
         beats = status.get("beats")
         if events or beats != self._beats or status.get("state") == "queued":
@@ -296,14 +290,6 @@ class RunMonitor:
         }
         with suppress(OSError):  # a full disk, or a folder that was deleted
             self.home.write_status(self.home.status() | news)
-
-
-def tell(signal: SignalInstance, news: object, name: str) -> None:
-    """Emit; a listener that fails must not end the thread that follows a run."""
-    try:
-        signal.emit(news)
-    except EmitLoopError:
-        _log.exception("A listener of the run %s failed", name)
 
 
 def _why(code: int) -> str:

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,10 +67,7 @@ class Control:
         """Take a friendly signal to end as an order to stop."""
         for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
             if hasattr(signal, name):
-                signal.signal(getattr(signal, name), self._signalled)
-
-    def _signalled(self, *_: Any) -> None:
-        self.order("stop")
+                signal.signal(getattr(signal, name), lambda *_: self.order("stop"))
 
     def end_with_parent(self) -> None:
         """Stop when stdin ends: then the process that started us is gone."""

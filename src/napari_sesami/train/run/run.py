@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from psygnal import Signal
+from psygnal import EmitLoopError, Signal
 
 from napari_sesami.train.errors import TrainError
 from napari_sesami.train.run.folder import RunFolder
 from napari_sesami.train.run.launch import launch
-from napari_sesami.train.run.monitor import RunMonitor, tell
+from napari_sesami.train.run.monitor import RunMonitor
 from napari_sesami.train.run.state import RunState, Status
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_sesami.train.run.events import Event
+
+_log = logging.getLogger(__name__)
 
 
 class Run:
@@ -50,13 +53,17 @@ class Run:
         self._home, self._state = home, RunState(self.config.steps)
         self.monitor = RunMonitor(home, self._state, self._on_news)
         self.starter: Callable[[], None] = self.monitor.launch
+        self.monitor.watch()
 
     def __repr__(self) -> str:
         status = self.status
         return f"<Run {self.name}: {status.state}, step {status.step}/{status.steps}>"
 
     def _on_news(self) -> None:
-        tell(self.changed, self.status, self.name)
+        try:
+            self.changed.emit(self.status)
+        except EmitLoopError:  # must not end the thread that follows
+            _log.exception("A listener of the run %s failed", self.name)
 
     # ------------------------------------------------------------------- how it stands
     @property
@@ -161,5 +168,5 @@ class Run:
         self.starter()
 
     def detach(self) -> None:
-        """Start a worker that outlives us; it is followed like any other."""
+        """Start a worker that outlives us."""
         launch(self._home, detach=True).returncode = 0  # it is not ours to wait for

@@ -13,8 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from psygnal import Signal
-
 from napari_sesami.common.cancel import Cancelled, check_cancelled
 from napari_sesami.models import choose_device
 from napari_sesami.train.config import FILE, RunConfig
@@ -22,7 +20,6 @@ from napari_sesami.train.errors import TrainError
 from napari_sesami.train.recipe import recipe_class
 from napari_sesami.train.run.folder import RunFolder
 from napari_sesami.train.run.launch import environment, worker_command
-from napari_sesami.train.run.monitor import tell
 from napari_sesami.train.run.run import Run
 
 if TYPE_CHECKING:
@@ -105,8 +102,6 @@ class Runs:
         Folders that `list` could not open, with the sentence that says why.
     """
 
-    changed = Signal(object)  # Run
-
     def __init__(self, root: Path) -> None:
         self.root = Path(root).expanduser().resolve()
         self.unreadable: dict[Path, str] = {}
@@ -127,8 +122,8 @@ class Runs:
                         self._adopt(Run(folder))
                     except TrainError as error:
                         self.unreadable[folder] = str(error)
-                elif self._runs[folder].status.over:
-                    self._runs[folder].monitor.watch()  # resumed by somebody else?
+                elif self._runs[folder].status.over and self._runs[folder].alive:
+                    self._runs[folder].monitor.watch()  # somebody else resumed it
             return [self._runs[folder] for folder in found if folder in self._runs]
 
     def _adopt(self, run: Run) -> None:
@@ -195,7 +190,6 @@ class Runs:
                     run.monitor.launch()
                 else:  # somebody else has deleted or cancelled it
                     run.stop()
-        tell(self.changed, over, over.name)
 
 
 def _device(config: RunConfig) -> str:
