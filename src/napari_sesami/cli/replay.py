@@ -14,14 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sesami.prompt import between, propagate
-from napari_sesami.session import Session, snapped
-
 if TYPE_CHECKING:
     import argparse
 
     from napari_sesami.prompt import Mask
-    from napari_sesami.session import CommittedObject, PromptChain
+    from napari_sesami.session import CommittedObject, PromptChain, Session
 
 
 @dataclass(frozen=True)
@@ -34,10 +31,23 @@ class Replayed:
     objects: int
 
 
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command and its options."""
+    replay = commands.add_parser(
+        "replay", help="repeat a project's prompts and write the labels, headless"
+    )
+    replay.add_argument("project", type=Path, help="folder *.sesami")
+    replay.add_argument("--model", help="name in the catalog, or a file of weights")
+    replay.add_argument(
+        "-o", "--out", type=Path, help="folder for the labels (default: beside it)"
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Replay every scan of a project and write its labels."""
     from napari_sesami.project import Project
     from napari_sesami.scan import save_labels
+    from napari_sesami.session import Session
 
     out = arguments.out or arguments.project.with_suffix(".replay")
     with Project.open(arguments.project, read_only=True) as project:
@@ -57,6 +67,8 @@ def replay(old: Session, model: str | Path | Any = None) -> Replayed:
 
     What was painted into the labels by hand has no prompts; it is taken over.
     """
+    from napari_sesami.session import Session
+
     wish = model if model is not None else old.model
     new = Session(old.scan, model=wish)
     for entry in old.classes:
@@ -145,6 +157,9 @@ class _Again:
         return mask
 
     def _make(self, plane: int) -> Mask | None:
+        from napari_sesami.prompt import between
+        from napari_sesami.session import snapped
+
         part, scan = self.target.parts[plane], self.new.scan
         how = dict(part.prompts or {})
         if "followed" in how:
@@ -165,6 +180,8 @@ class _Again:
 
     def _as_it_was(self, plane: int, prompts: int) -> Mask | None:
         """Give the mask of a plane when it had so many prompts; -1 is the last."""
+        from napari_sesami.session import snapped
+
         head, final = self.heads.get(plane), self.masks.get(plane)
         count = 0 if head is None else head.depth
         if head is None or prompts in (-1, count):
@@ -182,6 +199,8 @@ class _Again:
 
     def _follow(self, last: Mask | None, plane: int) -> Mask | None:
         """Take the one step from the neighbouring plane that was taken then."""
+        from napari_sesami.prompt import propagate
+
         if last is None or last.empty:
             return None
         step = next(propagate(self.new.predictor, self.new.scan, last, plane))

@@ -278,7 +278,7 @@ def test_colour_time_and_lazy_layers_are_prompted_like_others(
 
 def test_without_a_layer_the_panel_says_what_is_missing(make_napari_viewer, qtbot):
     viewer = make_napari_viewer(show=True)
-    _, dock = viewer.window.add_plugin_dock_widget("napari-sesami", "SeSAMI")
+    _, dock = viewer.window.add_plugin_dock_widget("napari-sesami", "Click prompts")
     qtbot.waitUntil(lambda: dock._docked)
     for action in Action:
         if action.value.startswith("prompt_"):

@@ -1,6 +1,6 @@
 """Draws the pictures of the Runs panel for docs/viewer.md, from a real run.
 
-xvfb-run -a -s "-screen 0 1600x1000x24" python docs/draw_runs.py [STEPS]
+xvfb-run -a -s "-screen 0 1600x1000x24" python scripts/draw_runs.py [STEPS]
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from napari_sesami.viewer import attach
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FOLDER = Path(__file__).parent / "images"
+FOLDER = Path(__file__).parents[1] / "docs" / "images"
 
 
 def labelled(project: Path) -> Session:

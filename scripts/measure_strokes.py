@@ -1,6 +1,6 @@
 """Measure strokes to labels: accuracy, ablations, other images, the published ways.
 
-    python docs/measure_strokes.py --protocols FOLDER --data FOLDER [--only NAME …]
+    python scripts/measure_strokes.py --protocols FOLDER --data FOLDER [--only NAME …]
 
 FOLDER of protocols holds `fewlabel.py`, which draws strokes and has the random forest
 that a user would take instead; FOLDER of data holds sets with `images` and `labels`.
@@ -268,7 +268,7 @@ def _no_balance(rows: Any, n_classes: int) -> Any:
 def variants(bench: Bench) -> dict[str, tuple[Any, dict[str, Any], dict[str, Any]]]:
     """Encoder, changed values and arguments of `segment`, by name."""
     quick = {"refine": False}
-    small = partial(voting_rows.Voters, cap=200, kept=200)
+    small = partial(voting_rows.VotingRows, cap=200, kept=200)
     debiased = load_token_encoder(device="cpu", debias=True)
     return {
         "all of it": (None, {}, {}),

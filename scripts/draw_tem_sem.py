@@ -1,4 +1,4 @@
-"""Draw the TEM, SEM and noise pictures of synth.md: python docs/draw_tem_sem.py."""
+"""Draw the TEM, SEM and noise pictures of synth.md: python scripts/draw_tem_sem.py."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from napari_sesami import noise
 from napari_sesami.lab.scenes import DEFECTS, TEM_KINDS, Synthetic, sem_pair, tem
 
-HERE = Path(__file__).parent / "images"
+HERE = Path(__file__).parents[1] / "docs" / "images"
 SIDE = 232
 
 

@@ -1,6 +1,6 @@
 """Draw the pictures of the model card: scenes, answers, failures, votes.
 
-Run it from anywhere: `python docs/draw_nano.py [SCANS_PER_FAMILY]`. All pictures are
+Run it from anywhere: `python scripts/draw_nano.py [SCANS_PER_FAMILY]`. All pictures are
 procedural; real images stay out of the repository.
 """
 
@@ -22,7 +22,7 @@ from napari_sesami.retrieve import Retriever, TokenStore
 from napari_sesami.scan import Scan
 from napari_sesami.train.sesami.clicks import click_through
 
-IMAGES = Path(__file__).parent / "images"
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
 
 
 def coloured(regions: np.ndarray) -> np.ndarray:
@@ -115,12 +115,12 @@ def draw_votes(
 
 
 def _strokes(rng: np.random.Generator, classes: np.ndarray) -> np.ndarray:
-    from napari_sesami.lab.pretrain.batches import _walks
+    from napari_sesami.lab.pretrain.batches import walks
 
     out = np.zeros(classes.shape, np.int64)
     for k in np.unique(classes):
         if (classes == k).sum() > 60:
-            at = _walks(rng, classes == k, 3)
+            at = walks(rng, classes == k, 3)
             out[at[:, 0], at[:, 1]] = int(k) + 1
     return out
 

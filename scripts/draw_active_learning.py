@@ -1,9 +1,10 @@
 """Measure active learning and draw docs/active-learning.md: one command, resumable.
 
-    python docs/draw_active_learning.py [--data FOLDER] [--seeds 5] [--draw-only]
+    python scripts/draw_active_learning.py [--data FOLDER] [--seeds 5] [--draw-only]
 
 All strategies run on three sets; what is measured is kept in
-docs/active_learning.json after every run, so an interrupted call goes on where it was.
+scripts/active_learning.json after every run, so an interrupted call goes on where it
+was.
 FOLDER holds the real sets nasa_superalloy and nasa_ebc; without it only the synthetic
 stack is measured.
 """
@@ -29,8 +30,9 @@ from napari_sesami.lab.active import Cycle, Plan, Study, judge_fully, run_active
 from napari_sesami.scan import Scan
 from napari_sesami.suggest import STRATEGIES
 
-DOCS = Path(__file__).parent
-KEPT = DOCS / "active_learning.json"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+KEPT = ROOT / "scripts" / "active_learning.json"
 PAGE = DOCS / "active-learning.md"
 PICTURE = DOCS / "images" / "active_learning.png"
 BEGIN, END = "<!-- numbers -->", "<!-- end of numbers -->"
@@ -291,7 +293,7 @@ def _curve(axis: Any, runs: np.ndarray, value: int, strategy: str, number: int) 
 def main() -> None:
     """Measure what is missing, write the tables into the page, draw the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=DOCS.parents[1] / "shared/data")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--draw-only", action="store_true")
     given = parser.parse_args()

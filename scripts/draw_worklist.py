@@ -1,6 +1,6 @@
 """Draws the pictures of docs/data-engine.md: a folder of scans, in a real window.
 
-xvfb-run -a -s "-screen 0 1600x1000x24" python docs/draw_worklist.py
+xvfb-run -a -s "-screen 0 1600x1000x24" python scripts/draw_worklist.py
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from napari_sesami.lab.scenes import tem
 from napari_sesami.viewer.app.commands import show_dock
 from napari_sesami.viewer.worklist.commands import show_worklist_dock
 
-FOLDER = Path(__file__).parent / "images"
+FOLDER = Path(__file__).parents[1] / "docs" / "images"
 SCANS, SIDE = 6, 512
 
 

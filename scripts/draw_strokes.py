@@ -1,6 +1,6 @@
 """Draws the picture of docs/strokes.md: strokes of the TEM sample, in a real window.
 
-xvfb-run -a -s "-screen 0 1600x1000x24" python docs/draw_strokes.py
+xvfb-run -a -s "-screen 0 1600x1000x24" python scripts/draw_strokes.py
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QApplication
 from napari_sesami.viewer.app.commands import show_dock
 from napari_sesami.viewer.strokes.commands import show_strokes_dock
 
-FOLDER = Path(__file__).parent / "images"
+FOLDER = Path(__file__).parents[1] / "docs" / "images"
 
 
 def draw(key: str = "tem") -> Path:

@@ -1,4 +1,4 @@
-"""Draw the XRM and AOI pictures of synth.md: python docs/draw_xrm_aoi.py."""
+"""Draw the XRM and AOI pictures of synth.md: python scripts/draw_xrm_aoi.py."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from napari_sesami.lab.scenes import Synthetic
 
-HERE = Path(__file__).parent / "images"
+HERE = Path(__file__).parents[1] / "docs" / "images"
 GAP = 4
 
 

@@ -1,6 +1,6 @@
 """Draws the picture of docs/queue.md: the queue on the XRM sample, in a real window.
 
-xvfb-run -a -s "-screen 0 1600x1000x24" python docs/draw_queue.py
+xvfb-run -a -s "-screen 0 1600x1000x24" python scripts/draw_queue.py
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QApplication
 from napari_sesami.viewer.app.commands import show_dock
 from napari_sesami.viewer.queue.commands import show_queue_dock
 
-FOLDER = Path(__file__).parent / "images"
+FOLDER = Path(__file__).parents[1] / "docs" / "images"
 MAPS = {"xrm": ("combined",)}
 ANSWERS = 24
 

@@ -1,6 +1,6 @@
 """Draws the pictures of docs/viewer.md: the panel with each sample, in a real window.
 
-xvfb-run -a -s "-screen 0 1600x1000x24" python docs/draw_dock.py
+xvfb-run -a -s "-screen 0 1600x1000x24" python scripts/draw_dock.py
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QApplication
 from napari_sesami.scan import list_samples
 from napari_sesami.viewer.app.commands import show_dock
 
-FOLDER = Path(__file__).parent / "images"
+FOLDER = Path(__file__).parents[1] / "docs" / "images"
 
 
 def draw(key: str) -> Path:

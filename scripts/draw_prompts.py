@@ -1,6 +1,6 @@
 """Draws the pictures of docs/prompting.md: clicks on samples, in a real window.
 
-xvfb-run -a -s "-screen 0 1600x1000x24" python docs/draw_prompts.py
+xvfb-run -a -s "-screen 0 1600x1000x24" python scripts/draw_prompts.py
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from napari_sesami.viewer.prompt.panel import PromptDock
 
-FOLDER = Path(__file__).parent / "images"
+FOLDER = Path(__file__).parents[1] / "docs" / "images"
 
 
 def open_sample(key: str) -> tuple[napari.Viewer, PromptDock, np.ndarray]:

@@ -57,9 +57,15 @@ def here(owner: dict[str, Any]) -> bool:
 
 
 def lives(owner: dict[str, Any]) -> bool:
-    """Whether a process of this machine that `who` described still runs."""
+    """Whether a process of this machine that `who` described still runs.
+
+    Locks of older versions do not say when it started.
+    """
     pid = owner.get("pid")
-    return isinstance(pid, int) and here(owner) and mark(pid) == owner.get("started")
+    if not (isinstance(pid, int) and here(owner)):
+        return False
+    now = mark(pid)
+    return now is not None and owner.get("started", now) == now
 
 
 def end_tree(owner: dict[str, Any], *, hard: bool) -> None:
