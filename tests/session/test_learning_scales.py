@@ -43,7 +43,8 @@ def test_a_bank_of_another_pixel_size_and_new_strokes_go_together(size, tmp_path
 def test_a_stroke_is_found_again_by_its_name():
     session = session_of(1.0)
     session.paint(three_lines())
-    (_, _, owners) = session.retrieval.stroke_planes()[0]
+    _, painted = session.retrieval.painted()[0]
+    owners = painted.dense(session.scan.plane_shape)[1]
     plane, box, pixels = session.stroke_pixels(int(owners[60, 30]))
     assert (plane, box) == (0, (60, 20, 61, 60))
     assert pixels.all()

@@ -133,7 +133,8 @@ class QueueJudge:
 
     def _strokes(self, known: Sequence[Answer]) -> dict[int, NDArray[np.uint8]]:
         """Strokes without those of answers that are not known yet."""
-        out = {p: s.copy() for p, s, _ in self._retrieval.stroke_planes()}
+        shape = self._document.scan.plane_shape
+        out = {p: s.dense(shape)[0] for p, s in self._retrieval.painted()}
         names = {a.entry.id for a in known}
         for answer in self.chosen:
             query = answer.entry.query

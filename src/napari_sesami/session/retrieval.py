@@ -11,7 +11,7 @@ import numpy as np
 from napari_sesami.common.cancel import Cancelled
 from napari_sesami.session.cleanup import AGREE, SCORE, SPECK, Cleaned, clean_plane
 from napari_sesami.session.errors import SessionError
-from napari_sesami.session.owners import stroke_owners
+from napari_sesami.session.owners import StrokeOwners
 from napari_sesami.session.segmentation import (
     Segmentation,
     save_overlapping,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from napari_sesami.models import TokenEncoder
     from napari_sesami.retrieve import (
         BankFile,
+        PaintedPixels,
         PixelSamples,
         Retriever,
         Rows,
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from napari_sesami.session.strokes import Strokes
     from napari_sesami.session.superpixels import Superpixels
 
-    StrokePlane = tuple[int, NDArray[np.uint8], NDArray[np.int64]]
-    StrokeLayer = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 ZOOMS = (1.0, 0.5, 2.0)
 SMALL = 1 << 20  # pixels of a plane up to which reading it at twice its size is tried
@@ -82,8 +81,24 @@ class Retrieval:
         self._stores: dict[float, TokenStore] = {}
         # rows and stroked pixels of a bank, the zoom they need here, their patch there
         self._taught: tuple[Rows, float, PixelSamples | None, int] | None = None
-        self._owned: dict[int, StrokePlane] = {}
+        self._owners = StrokeOwners(document)
+        # strokes that the retriever has not heard of, by plane and level
+        self._news: dict[tuple[int, int], NDArray[np.int64]] = {}
+        self._hears_below = False
         self._untuned = False
+        self._zoom: tuple[int, float] | None = None
+        document.events.changed.connect(self._on_changed)
+
+    def touch(self, plane: int, box: BBox, *, below: bool = False) -> None:
+        """Hear that strokes changed within a box: only these are learned again.
+
+        `below` says that what others were painted over changed.
+        """
+        self._owners.touch(plane, box, int(below))
+
+    def _on_changed(self, plane: int, box: BBox, layer: str) -> None:
+        if layer in ("strokes", "below"):
+            self.touch(plane, box, below=layer == "below")
 
     @property
     def encoder(self) -> TokenEncoder:
@@ -97,6 +112,7 @@ class Retrieval:
     @encoder.setter
     def encoder(self, encoder: TokenEncoder) -> None:
         self._encoder, self._retriever, self._taught = encoder, None, None
+        self._zoom = None
         self._stores = {}
 
     @property
@@ -131,28 +147,38 @@ class Retrieval:
         overlap
             Let strokes speak that others were painted over, too.
         """
-        from napari_sesami.retrieve import CAP, Retriever
+        from napari_sesami.retrieve import CAP, PaintedPixels, Retriever
 
-        strokes = self.stroke_planes()
+        strokes = self.painted()
         if not strokes and self._taught is None:
             raise SessionError(self._nothing_painted())
-        if zoom is None:
-            zoom = (
-                self._taught[1] if self._taught else self._best_zoom(strokes, cancelled)
-            )
-        store = self._store(zoom)
-        for plane, *_ in strokes:
-            self.read_tokens(store, plane, cancelled)
+        store = self._store(self.best_zoom(cancelled) if zoom is None else zoom)
         found = self._retriever
         if found is None or found.store is not store:
+            for plane, _ in strokes:  # a call that is cancelled here changes nothing
+                self.read_tokens(store, plane, cancelled)
             found = self._retriever = Retriever(store, self.top_class)
             if self._taught is not None:
                 rows, _, pixels, patch = self._taught
                 fit = pixels if patch == store.patch else None
                 found.teach(rows, self.top_class, fit)
-        below = self._below(strokes) if overlap else {}
-        if _follow(found, strokes, below, self._document.scan.plane_shape):
-            self._untuned = True
+            self._hears_below = overlap
+            self._news = {at: p.names for at, p in self._owners.known.items()}
+        if overlap != self._hears_below:
+            self._hears_below = overlap
+            under = [at for at in self._owners.known if at[1]]
+            self._news |= {at: self._owners.known[at].names for at in under}
+        elif not overlap:
+            self._news = {at: n for at, n in self._news.items() if not at[1]}
+        changed = []
+        for at in sorted(self._news):
+            plane, level = at
+            self.read_tokens(store, plane, cancelled)
+            now = self._owners.known.get(at) if overlap or not level else None
+            now = PaintedPixels.none() if now is None else now
+            changed += found.set_painted(plane, now, self._news[at], level)
+            del self._news[at]
+            self._untuned = self._untuned or bool(changed)
         if tune and self._untuned:
             found.tune()
             self._untuned = False
@@ -162,9 +188,22 @@ class Retrieval:
 
     def best_zoom(self, cancelled: IsCancelled | None = None) -> float:
         """The scale at which the strokes are told apart best, or that of a bank."""
+        from napari_sesami.retrieve import choose_zoom
+
         if self._taught is not None:
             return self._taught[1]
-        return self._best_zoom(self.stroke_planes(), cancelled)
+        strokes = self.painted()
+        if self._zoom is None or self._zoom[0] != self._owners.version:
+            small = np.prod(self._document.scan.plane_shape) <= SMALL
+            zooms = ZOOMS if small else ZOOMS[:2]
+            best = zooms[0]
+            if _two_of_each([painted for _, painted in strokes]):
+                for zoom in zooms:
+                    for plane, _ in strokes:
+                        self.read_tokens(self._store(zoom), plane, cancelled)
+                best = choose_zoom(self._store, strokes, zooms)[0]
+            self._zoom = (self._owners.version, best)
+        return self._zoom[1]
 
     def tokens(
         self,
@@ -185,15 +224,15 @@ class Retrieval:
 
     def stroke_pixels(self, stroke: int) -> tuple[int, BBox, NDArray[np.bool_]] | None:
         """Plane, box (y0, x0, y1, x1) and pixels of a stroke that a reason names."""
-        planes = self.stroke_planes()
-        below = [(plane, *layer) for plane, layer in self._below(planes).items()]
-        for plane, _, owners in planes + below:
-            own = owners == stroke
-            if own.any():
-                rows, columns = (np.flatnonzero(own.any(1 - a)) for a in (0, 1))
-                y0, y1 = int(rows[0]), int(rows[-1]) + 1
-                x0, x1 = int(columns[0]), int(columns[-1]) + 1
-                return plane, (y0, x0, y1, x1), own[y0:y1, x0:x1]
+        self.painted()
+        width = self._document.scan.plane_shape[1]
+        for (plane, _), known in sorted(self._owners.known.items()):
+            y, x = np.divmod(known.pixels[known.owners == stroke], width)
+            if len(y):
+                y0, x0 = int(y[0]), int(x.min())
+                own = np.zeros((int(y[-1]) + 1 - y0, int(x.max()) + 1 - x0), bool)
+                own[y - y0, x - x0] = True
+                return plane, (y0, x0, y0 + own.shape[0], x0 + own.shape[1]), own
         return None
 
     def teach(self, bank: BankFile | str | Path) -> None:
@@ -340,10 +379,12 @@ class Retrieval:
         seen = known.repeat(p, 0).repeat(p, 1)[: shape[0], : shape[1]]
         if self._taught is not None:
             found.teach(self._taught[0], self.top_class)
-        for number, classes, owners in self.stroke_planes():
+        for number, painted in self.painted():
             if store.ready(number):
-                here = np.where(seen, classes, 0) if number == plane else classes
-                found.set_strokes(number, here, owners)
+                here = painted
+                if number == plane:
+                    here = painted.take(seen.ravel()[painted.pixels])
+                found.set_painted(number, here, here.names)
         if len(found.bank) == 0:
             return None
         return np.where(seen, found.quick(plane), 0).astype(np.uint8)
@@ -490,8 +531,8 @@ class Retrieval:
     def painted_pixels(self, classes: int) -> NDArray[np.float64]:
         """Count the painted pixels of each class."""
         total = np.zeros(classes)
-        for _, strokes, _ in self.stroke_planes():
-            counts = np.bincount(strokes.ravel(), minlength=classes + 1)
+        for _, painted in self.painted():
+            counts = np.bincount(painted.classes, minlength=classes + 1)
             total += counts[1 : classes + 1]
         return total
 
@@ -509,51 +550,17 @@ class Retrieval:
         if store.plane(plane, cancelled=cancelled) is None:
             raise Cancelled("Segmenting was stopped.")
 
-    def _best_zoom(
-        self, strokes: Sequence[StrokePlane], cancelled: IsCancelled | None
-    ) -> float:
-        from napari_sesami.retrieve import choose_zoom
-
-        zooms = (
-            ZOOMS if np.prod(self._document.scan.plane_shape) <= SMALL else ZOOMS[:2]
-        )
-        if not _two_of_each(strokes):
-            return zooms[0]
-        for zoom in zooms:
-            for plane, *_ in strokes:
-                self.read_tokens(self._store(zoom), plane, cancelled)
-        return choose_zoom(self._store, strokes, zooms)[0]
-
-    def stroke_planes(self) -> list[StrokePlane]:
-        """Planes with strokes: number, class ids and names of strokes (y, x)."""
-        layer = self._document.work.layers["strokes"]
-        known = self._owned
-        found: dict[int, StrokePlane] = {}
-        for plane in layer.planes:
-            with self._document.work.lock:  # somebody may be painting just now
-                classes = np.array(layer.read(plane))
-            if self._document.scan.ignore is not None:  # data bars teach nothing
-                classes[self._document.scan.ignore] = 0
-            old = known.get(plane)
-            if old is not None and np.array_equal(old[1], classes):
-                found[plane] = old
-            elif classes.any():
-                found[plane] = (plane, classes, stroke_owners(classes, plane))
-        self._owned = found
-        return list(found.values())
-
-    def _below(self, strokes: Sequence[StrokePlane]) -> dict[int, StrokeLayer]:
-        """What strokes of these planes were painted over, by plane."""
-        layer, n = self._document.work.layers["below"], self._document.scan.n_planes
-        found: dict[int, StrokeLayer] = {}
-        for plane in set(layer.planes) & {plane for plane, *_ in strokes}:
-            with self._document.work.lock:
-                classes = np.array(layer.read(plane))
-            if self._document.scan.ignore is not None:
-                classes[self._document.scan.ignore] = 0
-            if classes.any():  # names that no stroke on top has
-                found[plane] = (classes, stroke_owners(classes, plane + n))
-        return found
+    def painted(self) -> list[tuple[int, PaintedPixels]]:
+        """What is painted on each plane, and by which stroke."""
+        for at, names in self._owners.update().items():
+            known = self._news.get(at)
+            self._news[at] = names if known is None else np.union1d(known, names)
+        known_ = self._owners.known
+        return [
+            (plane, known_[plane, level])
+            for plane, level in sorted(known_)
+            if not level
+        ]
 
     def _nothing_painted(self) -> str:
         """One sentence: what to do before anything can be learned."""
@@ -593,7 +600,7 @@ class Retrieval:
     def planes_asked(self, planes: Iterable[int] | int | None) -> list[int]:
         """Check numbers of planes; by default those with strokes."""
         if planes is None:
-            return [plane for plane, *_ in self.stroke_planes()] or [0]
+            return [plane for plane, _ in self.painted()] or [0]
         wanted = [planes] if isinstance(planes, int | np.integer) else list(planes)
         scan = self._document.scan
         bad = [p for p in wanted if not 0 <= int(p) < scan.n_planes]
@@ -615,28 +622,8 @@ def raising(cancelled: IsCancelled | None) -> Callable[[], None]:
     return check
 
 
-def _follow(
-    retriever: Retriever,
-    strokes: Sequence[StrokePlane],
-    below: dict[int, StrokeLayer],
-    shape: tuple[int, int],
-) -> bool:
-    """Teach the retriever what changed since it was asked last."""
-    painted = {plane for plane, *_ in strokes}
-    nothing = np.zeros(shape, np.uint8)
-    changed = []
-    for plane in sorted(retriever.painted - painted):
-        changed += retriever.set_strokes(plane, nothing, nothing.astype(np.int64))
-    for plane, classes, owners in strokes:
-        changed += retriever.set_strokes(plane, classes, owners, below.get(plane))
-    return bool(changed)
-
-
-def _two_of_each(strokes: Sequence[StrokePlane]) -> bool:
+def _two_of_each(strokes: Sequence[PaintedPixels]) -> bool:
     """Whether at least two classes have two strokes, so that scales can be compared."""
-    pairs = [
-        np.unique(np.stack([classes[owners > 0], owners[owners > 0]]), axis=1)
-        for _, classes, owners in strokes
-    ]
+    pairs = [np.unique(np.stack([p.classes, p.owners]), axis=1) for p in strokes]
     counts = np.bincount(np.concatenate(pairs, axis=1)[0]) if pairs else np.zeros(0)
     return int((counts >= 2).sum()) >= 2
