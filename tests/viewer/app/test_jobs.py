@@ -8,14 +8,14 @@ import time
 import numpy as np
 import pytest
 
-from napari_sesami.viewer.app.jobs import Cancelled, Work
+from napari_sesami.viewer.app.jobs import Cancelled, JobQueue
 
 pytestmark = pytest.mark.gui
 
 
 @pytest.fixture
 def work(qtbot):
-    made = Work()
+    made = JobQueue()
     yield made
     made.close()
 
@@ -26,7 +26,7 @@ def test_a_result_comes_back_on_the_gui_thread(work, qtbot):
     def note(result):
         seen.append((result, threading.current_thread() is threading.main_thread()))
 
-    work.submit("sum", lambda ticket: 1 + 1, note)
+    work.submit("sum", lambda job: 1 + 1, note)
     qtbot.waitUntil(lambda: bool(seen))
     assert seen == [(2, True)]
 
@@ -34,7 +34,7 @@ def test_a_result_comes_back_on_the_gui_thread(work, qtbot):
 def test_only_the_latest_request_of_a_topic_counts(work, qtbot):
     gate, started, seen = threading.Event(), threading.Event(), []
 
-    def first(ticket):
+    def first(job):
         started.set()
         gate.wait(5)
         return "first"
@@ -43,7 +43,7 @@ def test_only_the_latest_request_of_a_topic_counts(work, qtbot):
     assert started.wait(5)
     ran = []
     for number in range(20):
-        work.submit("click", lambda ticket, n=number: ran.append(n) or n, seen.append)
+        work.submit("click", lambda job, n=number: ran.append(n) or n, seen.append)
     gate.set()
     qtbot.waitUntil(lambda: bool(seen))
     qtbot.waitUntil(lambda: not work.busy)
@@ -53,8 +53,8 @@ def test_only_the_latest_request_of_a_topic_counts(work, qtbot):
 
 def test_topics_do_not_disturb_each_other(work, qtbot):
     seen = []
-    work.submit("a", lambda ticket: "a", seen.append)
-    work.submit("b", lambda ticket: "b", seen.append)
+    work.submit("a", lambda job: "a", seen.append)
+    work.submit("b", lambda job: "b", seen.append)
     qtbot.waitUntil(lambda: len(seen) == 2)
     assert seen == ["a", "b"]
 
@@ -63,11 +63,11 @@ def test_cancel_stops_a_loop_within_a_second(work, qtbot):
     started, ended = threading.Event(), threading.Event()
     seen = []
 
-    def endless(ticket):
+    def endless(job):
         started.set()
         try:
             while True:
-                ticket.check()
+                job.check()
                 ended.wait(0.002)
         except Cancelled:
             ended.set()
@@ -84,21 +84,21 @@ def test_cancel_stops_a_loop_within_a_second(work, qtbot):
 
 
 def test_an_error_arrives_as_one_sentence(work, qtbot):
-    def broken(ticket):
+    def broken(job):
         raise ValueError("The file is empty.\nTraceback and more")
 
     failures, seen = [], []
     work.failed.connect(lambda topic, text: failures.append((topic, text)))
     work.submit("open", broken)
     qtbot.waitUntil(lambda: failures == [("open", "The file is empty.")])
-    work.submit("open", lambda ticket: "alive", seen.append)
+    work.submit("open", lambda job: "alive", seen.append)
     qtbot.waitUntil(lambda: seen == ["alive"])
 
 
 def test_a_bug_is_named_and_logged(work, qtbot, caplog):
     failures = []
     work.failed.connect(lambda topic, text: failures.append((topic, text)))
-    work.submit("train", lambda ticket: {}["weights"])
+    work.submit("train", lambda job: {}["weights"])
     qtbot.waitUntil(lambda: failures == [("train", "KeyError: 'weights'")])
     assert "train failed" in caplog.text
 
@@ -107,10 +107,10 @@ def test_progress_reaches_the_gui_without_flooding_it(work, qtbot):
     seen = []
     work.progressed.connect(lambda topic, fraction, text: seen.append(fraction))
 
-    def steps(ticket):
+    def steps(job):
         for step in range(5000):
-            ticket.report(step / 5000, "working")
-        ticket.report(1.0, "done")
+            job.report(step / 5000, "working")
+        job.report(1.0, "done")
 
     done = []
     work.submit("steps", steps, done.append)
@@ -130,7 +130,7 @@ def test_a_result_for_a_widget_that_is_gone_keeps_nothing_alive(work, qtbot):
     gate = threading.Event()
     panel = Panel()
     reference = weakref.ref(panel)
-    work.submit("x", lambda ticket: gate.wait(5), panel.take)
+    work.submit("x", lambda job: gate.wait(5), panel.take)
     del panel
     gc.collect()
     assert reference() is None
@@ -139,14 +139,14 @@ def test_a_result_for_a_widget_that_is_gone_keeps_nothing_alive(work, qtbot):
 
 
 def test_close_ends_the_thread(qtbot):
-    work = Work("sesami-closing")
+    work = JobQueue("sesami-closing")
     done = []
-    work.submit("x", lambda ticket: 1, done.append)
+    work.submit("x", lambda job: 1, done.append)
     qtbot.waitUntil(lambda: bool(done))
     work.close()
     assert "sesami-closing" not in [t.name for t in threading.enumerate()]
     with pytest.raises(RuntimeError, match="shut down"):
-        work.submit("x", lambda ticket: 1)
+        work.submit("x", lambda job: 1)
 
 
 def test_the_event_loop_breathes_while_the_thread_works(work, qtbot, record_property):
@@ -158,14 +158,14 @@ def test_the_event_loop_breathes_while_the_thread_works(work, qtbot, record_prop
     timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
     done = []
 
-    def heavy(ticket):
+    def heavy(job):
         rng = np.random.default_rng(0)
         matrix = rng.random((400, 400), np.float32)
         for step in range(200):
             matrix = matrix @ matrix
             matrix /= np.abs(matrix).max()
             sum(i * i for i in range(20_000))  # holds the GIL, as Python code does
-            ticket.report(step / 200)
+            job.report(step / 200)
 
     timer.start()
     work.submit("heavy", heavy, done.append)

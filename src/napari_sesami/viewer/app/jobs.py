@@ -12,12 +12,13 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from inspect import ismethod
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
-from qtpy.QtCore import QObject, Qt
+from qtpy.QtCore import QCoreApplication, QObject, Qt, QTimer
 from qtpy.QtCore import Signal as QtSignal
 
 from napari_sesami.viewer.app.errors import sentence
@@ -33,7 +34,7 @@ class Cancelled(Exception):
     """Raised inside a job by `Ticket.check` after somebody cancelled it."""
 
 
-class Ticket:
+class Job:
     """One request: tells the job to stop, and the GUI how far it has come.
 
     Attributes
@@ -44,10 +45,10 @@ class Ticket:
         Counts the requests of the topic; results of old generations are dropped.
     """
 
-    def __init__(self, work: Work, topic: str, generation: int) -> None:
+    def __init__(self, work: JobQueue, topic: str, generation: int) -> None:
         self.topic = topic
         self.generation = generation
-        self._work = weakref.ref(work)
+        self._jobs = weakref.ref(work)
         self._cancelled = threading.Event()
         self._last_report = 0.0
 
@@ -69,7 +70,7 @@ class Ticket:
         """Tell the GUI the progress, 0 to 1, and stop here if cancelled."""
         self.check()
         now = time.monotonic()
-        work = self._work()
+        work = self._jobs()
         if work is None or (fraction < 1 and now - self._last_report < _REPORT_EVERY):
             return
         self._last_report = now
@@ -80,8 +81,8 @@ class Ticket:
 class _Job:
     """A request with what to do when it ends."""
 
-    ticket: Ticket
-    run: Callable[[Ticket], Any]
+    ticket: Job
+    run: Callable[[Job], Any]
     done: Callable[[], Callable[[Any], None] | None]
     failed: Callable[[], Callable[[str], None] | None]
 
@@ -100,7 +101,7 @@ class _Courier(QObject):
         function(*arguments)
 
 
-class Work:
+class JobQueue:
     """Runs jobs one after the other in a thread of its own.
 
     Parameters
@@ -140,10 +141,10 @@ class Work:
     def submit(
         self,
         topic: str,
-        run: Callable[[Ticket], Any],
+        run: Callable[[Job], Any],
         done: Callable[[Any], None] | None = None,
         failed: Callable[[str], None] | None = None,
-    ) -> Ticket:
+    ) -> Job:
         """Run `run(ticket)` in the background and give its result to `done`.
 
         An older request of the same topic is cancelled and its result dropped.
@@ -163,7 +164,7 @@ class Work:
             self._drop(topic)
             generation = self._generations.get(topic, 0) + 1
             self._generations[topic] = generation
-            ticket = Ticket(self, topic, generation)
+            ticket = Job(self, topic, generation)
             self._waiting[topic] = _Job(ticket, run, _weak(done), _weak(failed))
             if self._thread is None:
                 self._start()
@@ -178,7 +179,7 @@ class Work:
                 self._drop(each)
                 self._generations[each] = self._generations.get(each, 0) + 1
 
-    def dropped(self, ticket: Ticket) -> bool:
+    def dropped(self, ticket: Job) -> bool:
         """Whether a request was cancelled or replaced, so that no result will come."""
         return not self._current(ticket)
 
@@ -213,7 +214,7 @@ class Work:
         if self._running is not None and self._running.ticket.topic == topic:
             self._running.ticket.cancel()
 
-    def _current(self, ticket: Ticket) -> bool:
+    def _current(self, ticket: Job) -> bool:
         return (
             not ticket.cancelled
             and self._generations.get(ticket.topic) == ticket.generation
@@ -247,7 +248,7 @@ class Work:
         if not self._closed:
             function(*arguments)
 
-    def _report(self, ticket: Ticket, fraction: float, text: str) -> None:
+    def _report(self, ticket: Job, fraction: float, text: str) -> None:
         if self._current(ticket):
             self.progressed.emit(ticket.topic, fraction, text)
 
@@ -265,7 +266,7 @@ class Work:
             failed(text)
 
 
-def _serve(reference: weakref.ref[Work], condition: threading.Condition) -> None:
+def _serve(reference: weakref.ref[JobQueue], condition: threading.Condition) -> None:
     """Take jobs until the work is closed or forgotten (the thread's whole life)."""
     while True:
         with condition:
@@ -292,3 +293,37 @@ def _weak(function: Callable[..., None] | None) -> Callable[[], Any]:
     if function is not None and ismethod(function):
         return weakref.WeakMethod(function)
     return lambda: function
+
+
+class Debounced:
+    """Debounces a bound method, which is held weakly.
+
+    Without a Qt application, as in a script with a `ViewerModel`, it calls at once.
+    """
+
+    def __init__(self, method: Callable[[], None], wait: int) -> None:
+        self._method = weakref.WeakMethod(method)
+        self._timer: QTimer | None = None
+        self._wait = wait
+
+    def soon(self) -> None:
+        """Ask for a call; a pending one is put off."""
+        if QCoreApplication.instance() is None:
+            self._call()
+            return
+        if self._timer is None:
+            self._timer = QTimer()
+            self._timer.setSingleShot(True)
+            self._timer.timeout.connect(self._call)
+        self._timer.start(self._wait)
+
+    def stop(self) -> None:
+        """Drop a pending call."""
+        if self._timer is not None:
+            with suppress(RuntimeError):  # at the end Qt deletes timers before panels
+                self._timer.stop()
+
+    def _call(self) -> None:
+        method = self._method()
+        if method is not None:
+            method()
