@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from napari_sesami.viewer.app.jobs import Cancelled, JobQueue
+from napari_sesami.viewer.app.jobs import Cancelled, JobQueue, Priority
 
 pytestmark = pytest.mark.gui
 
@@ -101,6 +101,143 @@ def test_a_bug_is_named_and_logged(work, qtbot, caplog):
     work.submit("train", lambda job: {}["weights"])
     qtbot.waitUntil(lambda: failures == [("train", "KeyError: 'weights'")])
     assert "train failed" in caplog.text
+
+
+def test_exactly_one_callback_tells_how_a_job_ended(work, qtbot):
+    gate, started, ends = threading.Event(), threading.Event(), []
+
+    def note(name):
+        return (
+            lambda result: ends.append((name, "done")),
+            lambda text: ends.append((name, "failed")),
+            lambda: ends.append((name, "cancelled")),
+        )
+
+    def held(job):
+        started.set()
+        gate.wait(5)
+        return 1
+
+    running = work.submit("running", held, *note("running"))
+    assert started.wait(5)
+    waiting = work.submit("waiting", held, *note("waiting"))
+    replaced = work.submit("replaced", held, *note("old"))
+    newer = work.submit("replaced", lambda job: 1, *note("new"))
+    broken = work.submit("broken", lambda job: {}["x"], *note("broken"))
+    waiting.cancel()
+    running.cancel()
+    qtbot.waitUntil(lambda: len(ends) == 2)  # the one that runs has not stopped yet
+    assert running.ended == ""
+    gate.set()
+    qtbot.waitUntil(lambda: len(ends) == 5)
+    qtbot.wait(30)
+    assert sorted(ends) == [
+        ("broken", "failed"),
+        ("new", "done"),
+        ("old", "cancelled"),
+        ("running", "cancelled"),
+        ("waiting", "cancelled"),
+    ]
+    assert [newer.ended, replaced.ended] == ["done", "cancelled"]
+    assert broken.ended == "failed"
+
+
+def test_a_click_never_waits_behind_a_ranking_or_a_slice(work, qtbot):
+    """A ranking of a second makes way at its next check, and starts over after."""
+    for priority in (Priority.RANKING, Priority.BACKGROUND):
+        begun, started, ends = [], threading.Event(), []
+
+        def long(job, begun=begun, started=started):
+            begun.append(time.perf_counter())
+            started.set()
+            for _ in range(100):
+                job.check()
+                time.sleep(0.01)
+            return "ranked"
+
+        work.submit("long", long, ends.append, priority=priority, restartable=True)
+        work.submit("later", lambda job: "later", ends.append, priority=priority)
+        assert started.wait(5)
+        asked, answered = time.perf_counter(), []
+
+        def click(job, answered=answered):
+            answered.append(time.perf_counter())
+            return "clicked"
+
+        work.submit("click", click, ends.append, priority=Priority.CLICK)
+        qtbot.waitUntil(lambda ends=ends: len(ends) == 3, timeout=20_000)
+        assert answered[0] - asked < 0.3  # the ranking alone takes a second
+        assert ends == ["clicked", "ranked", "later"]  # back to the head of its lane
+        assert len(begun) == 2
+
+
+def test_a_job_that_cannot_start_over_is_left_to_its_end(work, qtbot):
+    started, ends = threading.Event(), []
+
+    def follow(job):
+        started.set()
+        for _ in range(20):
+            job.check()
+            time.sleep(0.01)
+        return "followed"
+
+    work.submit("follow", follow, ends.append, priority=Priority.BACKGROUND)
+    assert started.wait(5)
+    work.submit("rank", lambda job: "ranked", ends.append, priority=Priority.RANKING)
+    work.submit("click", lambda job: "clicked", ends.append, priority=Priority.CLICK)
+    qtbot.waitUntil(lambda: len(ends) == 3)
+    assert ends == ["followed", "clicked", "ranked"]
+
+
+def test_one_who_made_way_can_still_be_cancelled(work, qtbot):
+    started, gate, ends = threading.Event(), threading.Event(), []
+
+    def long(job):
+        started.set()
+        while True:
+            job.check()
+            time.sleep(0.002)
+
+    def click(job):
+        gate.wait(5)
+        return "clicked"
+
+    job = work.submit(
+        "long",
+        long,
+        cancelled=lambda: ends.append("cancelled"),
+        priority=Priority.RANKING,
+    )
+    assert started.wait(5)
+    work.submit("click", click, ends.append, priority=Priority.CLICK)
+    qtbot.waitUntil(lambda: job in work._waiting)
+    job.cancel()
+    gate.set()
+    qtbot.waitUntil(lambda: len(ends) == 2)
+    assert sorted(ends) == ["cancelled", "clicked"]
+    qtbot.waitUntil(lambda: not work.busy)
+
+
+def test_bugs_are_told_from_advice(work, qtbot, caplog):
+    from napari_sesami.viewer.app.errors import ViewerError
+
+    broke = []
+    work.broke.connect(lambda topic, error: broke.append((topic, type(error))))
+    failures = []
+
+    def advice(job):
+        raise ViewerError("Name a class first.")
+
+    def bug(job):
+        np.zeros(3) + np.zeros(4)
+
+    work.submit("advice", advice, failed=failures.append)
+    work.submit("bug", bug, failed=failures.append)
+    qtbot.waitUntil(lambda: len(failures) == 2)
+    assert broke == [("bug", ValueError)]
+    assert "Name a class first." not in caplog.text
+    assert "bug failed" in caplog.text
+    assert "could not be broadcast" in caplog.text
 
 
 def test_progress_reaches_the_gui_without_flooding_it(work, qtbot):

@@ -83,7 +83,7 @@ class PromptController:
         self.engine.answered.connect(self._on_answer)
         self.engine.refused.connect(self._on_refused)
         self.engine.noticed.connect(workspace.say)
-        workspace.jobs.busy_changed.connect(self._on_busy)
+        self.engine.cancelled.connect(self._on_cancelled)
         workspace.session_changed.connect(self._on_session)
         self.slices = SliceFollower(self)
         self.search = Search(self)
@@ -343,9 +343,9 @@ class PromptController:
         self.ask_open()
         self.changed.emit()
 
-    def _on_busy(self, topic: str) -> None:
-        """Somebody cancelled, and nothing is to come any more."""
-        if not topic and self._waiting and not self.workspace.jobs.busy:
+    def _on_cancelled(self) -> None:
+        """Wait no longer: somebody cancelled, and no answer is to come."""
+        if self._waiting:
             self._waiting.clear()
             self.changed.emit()
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_sesami.session import snapped
-from napari_sesami.viewer.app.jobs import Cancelled, Job, JobQueue
+from napari_sesami.viewer.app.jobs import Cancelled, Job, JobQueue, Priority
 from napari_sesami.viewer.app.settings import read_settings
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class PromptEngine:
     """an `Answer`"""
     refused = Signal(object, str)
     """the prompt that could not be answered, and one sentence"""
+    cancelled = Signal()
+    """the prompts that were asked for will not be answered"""
     hovered = Signal(object, float)
     """the mask under the cursor, or None where the embedding is not ready; seconds"""
     prefetched = Signal()
@@ -78,7 +80,14 @@ class PromptEngine:
         if self._job is not None and same:
             self._job.next = task
         self._job = task
-        task.job = self._jobs.submit(PROMPT, task, self._on_answer, self._on_refused)
+        task.job = self._jobs.submit(
+            PROMPT,
+            task,
+            self._on_answer,
+            self._on_refused,
+            self._on_cancelled,
+            priority=Priority.CLICK,
+        )
         if task.settled.wait(GRACE) and task.answer is not None:
             self._on_answer(task.answer)
 
@@ -97,10 +106,13 @@ class PromptEngine:
         session: Session,
         task: Callable[[Job, Predictor], Any],
         done: Callable[[Any], None],
-    ) -> None:
-        """Do something longer with the model."""
+        failed: Callable[[str], None] | None = None,
+        cancelled: Callable[[], None] | None = None,
+    ) -> Job:
+        """Do something longer with the model; the callbacks are those of a job."""
         self.stop()
-        self._jobs.submit(topic, _Long(self, session, task), done)
+        long = _Long(self, session, task)
+        return self._jobs.submit(topic, long, done, failed, cancelled)
 
     def stop(self) -> None:
         """Drop all questions that are open."""
@@ -157,6 +169,12 @@ class PromptEngine:
         task, self._job = self._job, None
         if task is not None:
             self.refused.emit(task.node, text)
+
+    def _on_cancelled(self) -> None:
+        """Tell that no answer is to come, unless a newer prompt waits for its own."""
+        if self._job is None or (self._job.job is not None and self._job.job.dropped):
+            self._job = None
+            self.cancelled.emit()
 
     def _on_hover(self, found: tuple[Mask | None, float]) -> None:
         self.hovered.emit(*found)

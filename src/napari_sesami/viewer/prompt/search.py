@@ -54,8 +54,8 @@ class Search:
         self.index = 0
         self._all: list[Mask] = []
         self._alike: dict[int, float] = {}  # of the masks of `_all`, by id
-        self._open = self._started = False
-        controller.workspace.jobs.busy_changed.connect(self._on_busy)
+        self._open = False
+        self._job: Job | None = None
 
     def everything(self) -> None:
         """Click on every place of a grid over the plane on screen."""
@@ -84,7 +84,14 @@ class Search:
                 masks.extend(got.masks)
 
         controller.workspace.say("Looking for everything …")
-        controller.engine.run(SEARCH, binding.session, task, self._on_done)
+        self._job = controller.engine.run(
+            SEARCH,
+            binding.session,
+            task,
+            self._on_done,
+            self._on_failed,
+            self._on_cancelled,
+        )
 
     def alike(self) -> None:
         """Look for all objects like the one at work, or like the last committed."""
@@ -112,7 +119,14 @@ class Search:
                 masks.append(match.mask)
 
         controller.workspace.say("Looking for all like this one …")
-        controller.engine.run(SEARCH, binding.session, task, self._on_done)
+        self._job = controller.engine.run(
+            SEARCH,
+            binding.session,
+            task,
+            self._on_done,
+            self._on_failed,
+            self._on_cancelled,
+        )
 
     def tune(self, **changes: Any) -> None:
         """Change filters (`score`, `stability`, `smallest`, `likeness` …)."""
@@ -170,7 +184,7 @@ class Search:
     def clear(self) -> None:
         """Forget what was found."""
         self.kind, self.found, self._all, self._alike = "", [], [], {}
-        self.index, self._open, self._started = 0, False, False
+        self.index, self._open = 0, False
         self._controller.extra = []
         self._controller.refresh()
         self.changed.emit()
@@ -193,16 +207,19 @@ class Search:
     def _on_done(self, _: object) -> None:
         self._take()
 
-    def _on_busy(self, topic: str) -> None:
-        if topic == SEARCH:
-            self._started = True
-        elif self._started:
-            self._take()  # cancelled, or failed: what was found stays
+    def _on_failed(self, text: str) -> None:
+        self._take()
+
+    def _on_cancelled(self) -> None:
+        """Take what was found before the cancel; a newer request may have begun."""
+        if self._job is not None and self._job.dropped:
+            self._take()
 
     def _take(self) -> None:
+        """Take over what was found, whatever ended the search."""
         if not self._open:
             return
-        self._open = self._started = False
+        self._open = False
         self._select()
         many = len(self.found)
         self._controller.workspace.say(

@@ -45,9 +45,8 @@ class SliceFollower:
         self._found: dict[int, Filled] = {}
         self._draft: Draft | None = None
         self._ends: list[str] = []
-        self._started = False
+        self._job: Job | None = None
         controller.workspace.jobs.progressed.connect(self._on_progress)
-        controller.workspace.jobs.busy_changed.connect(self._on_busy)
 
     @property
     def bars(self) -> list[tuple[int, float, bool]]:
@@ -83,7 +82,9 @@ class SliceFollower:
 
         session = controller.binding.session
         controller.workspace.say("Following the object …")
-        controller.engine.run(FOLLOW, session, task, self._on_done)
+        self._job = controller.engine.run(
+            FOLLOW, session, task, self._on_done, self._on_failed, self._on_cancelled
+        )
 
     def between(self) -> None:
         """Interpolate between neighbouring slices that were prompted."""
@@ -109,7 +110,9 @@ class SliceFollower:
                 job.report((n + 1) / len(gaps), "Filling in …")
 
         session = controller.binding.session
-        controller.engine.run(BETWEEN, session, task, self._on_done)
+        self._job = controller.engine.run(
+            BETWEEN, session, task, self._on_done, self._on_failed, self._on_cancelled
+        )
 
     def jump(self, plane: int) -> None:
         """Show a slice."""
@@ -145,7 +148,7 @@ class SliceFollower:
         return max([p + 1 for p in heads if p < plane], default=first)
 
     def _begin(self) -> dict[int, Filled]:
-        self._found, self._ends, self._started = {}, [], False
+        self._found, self._ends = {}, []
         self._draft = self._controller.draft
         return self._found
 
@@ -153,17 +156,21 @@ class SliceFollower:
         if topic in (FOLLOW, BETWEEN):
             self.changed.emit()
 
-    def _on_busy(self, topic: str) -> None:
-        if topic in (FOLLOW, BETWEEN):
-            self._started = True
-        elif self._started and self._draft is not None:
-            self._take()  # cancelled, or failed
-
     def _on_done(self, _: object) -> None:
         self._take()
 
+    def _on_failed(self, text: str) -> None:
+        self._take()
+
+    def _on_cancelled(self) -> None:
+        """Take what was found before the cancel; a newer request may have begun."""
+        if self._job is not None and self._job.dropped:
+            self._take()
+
     def _take(self) -> None:
         """Take over what was found, whether it came to its end or was cancelled."""
+        if self._draft is None:
+            return
         draft, found = self._draft, dict(self._found)
         self._draft = None
         if draft is not self._controller.draft or not found:

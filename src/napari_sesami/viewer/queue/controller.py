@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_sesami.viewer.app.errors import ViewerError
-from napari_sesami.viewer.app.jobs import Debounced
+from napari_sesami.viewer.app.jobs import Debounced, Priority
 from napari_sesami.viewer.layers.heat_map import Heat
 from napari_sesami.viewer.queue import jobs
 from napari_sesami.viewer.queue.ranker import QueueRanker
@@ -268,7 +268,9 @@ class QueueController:
         missing = [e for e in self.entries if e.id not in self.pictures]
         if missing and self._session is not None:
             task = partial(jobs.pictures, self._session, missing)
-            self.workspace.jobs.submit(PICTURES, task, self._on_pictures)
+            self.workspace.jobs.submit(
+                PICTURES, task, self._on_pictures, priority=Priority.RANKING
+            )
 
     def _on_pictures(self, found: jobs.Pictures) -> None:
         self.pictures.update(found)
@@ -311,7 +313,7 @@ class QueueController:
         def task(job: Any) -> None:
             write()
 
-        self.workspace.jobs.submit(KEEP, task)
+        self.workspace.jobs.submit(KEEP, task, priority=Priority.BACKGROUND)
 
     def _on_queries(self) -> None:
         """Answers came, or undo took one back: that one is asked again."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from napari_sesami.viewer.app.jobs import Debounced
+from napari_sesami.viewer.app.jobs import Debounced, Priority
 from napari_sesami.viewer.queue import jobs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_sesami.session import QueueJudge, Ranking
     from napari_sesami.viewer.app.jobs import Job
     from napari_sesami.viewer.queue.controller import QueueController
@@ -38,7 +40,7 @@ class QueueRanker:
         self.zoom: float | None = None
         self.rounds = 0
         self._on = False
-        self._ticket: Job | None = None
+        self._job: Job | None = None
         self.trouble = ""
         self.verdict = self.advice = ""
         self._again = False
@@ -48,19 +50,16 @@ class QueueRanker:
         self._judged = -1
         self._steps = 0
         self._later = Debounced(self._after, REST)
-        controller.workspace.jobs.busy_changed.connect(self._notice)
-        controller.workspace.said.connect(self._notice)
 
     @property
     def running(self) -> bool:
         """Whether it is at work."""
-        work, job = self._controller.workspace.jobs, self._ticket
-        return self._on and not (job is not None and work.dropped(job))
+        return self._on and not (self._job is not None and self._job.dropped)
 
     def begin(self, anew: bool = False) -> None:
         """Rank now; `anew` also chooses the scale from the strokes again."""
         controller = self._controller
-        binding, work = controller.binding, controller.workspace.jobs
+        binding = controller.binding
         binding.flush()
         self._later.stop()
         live = controller.workspace.live
@@ -71,7 +70,7 @@ class QueueRanker:
         self._on, self._again, self.trouble = True, False, ""
         if self.zoom is None:
             task = partial(jobs.best_zoom, binding.session)
-            self._ticket = work.submit(SCALE, task, self._on_zoom, self._on_refused)
+            self._submit(SCALE, task, self._on_zoom)
         else:
             self._start()
         controller.changed.emit()
@@ -102,11 +101,9 @@ class QueueRanker:
     def close(self) -> None:
         """Let go of the workspace."""
         self.stop()
-        self._controller.workspace.jobs.busy_changed.disconnect(self._notice)
-        self._controller.workspace.said.disconnect(self._notice)
 
-    def _notice(self, text: str) -> None:
-        """Notice that somebody cancelled all work."""
+    def _on_cancelled(self) -> None:
+        """Stop here if somebody cancelled the newest job, and not an older one."""
         if self._on and not self.running:
             self._on = self._again = False
             self._controller.changed.emit()
@@ -133,22 +130,32 @@ class QueueRanker:
     def _step(self, ranking: Ranking) -> None:
         """Submit the next slice, or the choice after the last."""
         controller = self._controller
-        queue, work = controller.queue, controller.workspace.jobs
+        queue = controller.queue
         if queue is None or not self.running:
             return
         if self._done == 1 and self._first:  # something to begin with
             self._first = False
-            self._ticket = work.submit(
-                RANK, partial(jobs.tried, ranking), self._on_first
-            )
+            self._submit(RANK, partial(jobs.tried, ranking), self._on_first)
         elif self._done < len(self._planes):
             plane, share = self._planes[self._done], self._done / len(self._planes)
             self._done += 1
             task = partial(jobs.scored, ranking, plane, share)
-            self._ticket = work.submit(RANK, task, self._step, self._on_refused)
+            self._submit(RANK, task, self._step)
         else:
             finish = partial(jobs.finished, ranking, queue.controls_wanted)
-            self._ticket = work.submit(RANK, finish, self._on_ranked, self._on_refused)
+            self._submit(RANK, finish, self._on_ranked)
+
+    def _submit(
+        self, topic: str, task: Callable[[Job], Any], done: Callable[[Any], None]
+    ) -> None:
+        self._job = self._controller.workspace.jobs.submit(
+            topic,
+            task,
+            done,
+            self._on_refused,
+            self._on_cancelled,
+            priority=Priority.RANKING,
+        )
 
     def _on_first(self, ranking: Ranking) -> None:
         """Show what the slice on screen gave, while others are looked at."""
@@ -207,4 +214,6 @@ class QueueRanker:
             return
         task = partial(jobs.judged, judging, self._steps)
         self._steps += 1
-        controller.workspace.jobs.submit(JUDGE, task, self._judge_step)
+        controller.workspace.jobs.submit(
+            JUDGE, task, self._judge_step, priority=Priority.RANKING
+        )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from napari_sesami.viewer.app.jobs import Priority
+
 if TYPE_CHECKING:
     from napari_sesami.prompt import Predictor
     from napari_sesami.train import Run
@@ -31,10 +33,14 @@ class GpuHandover:
         busy = [model for model in self._models() if _elsewhere(model)]
         if needed and busy:
             task: Any = _Lend(self._lent, busy, self._stores())
-            self._workspace.jobs.submit(TOPIC, task, self._on_lent)
+            self._workspace.jobs.submit(
+                TOPIC, task, self._on_lent, priority=Priority.CLICK
+            )
         elif not needed and self.wanted:
             task = _TakeBack(self._lent, self._stores())
-            self._workspace.jobs.submit(TOPIC, task, self._on_back)
+            self._workspace.jobs.submit(
+                TOPIC, task, self._on_back, priority=Priority.CLICK
+            )
         self.wanted = needed
 
     def _on_lent(self, _: object) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from napari_sesami.viewer.app.jobs import Priority
 from napari_sesami.viewer.runs.words import said_adapter
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class RunVerdicts:
             change(session)
             return session.adapter_name
 
-        workspace.jobs.submit(SWITCH, run, self._on_switched)
+        workspace.jobs.submit(SWITCH, run, self._on_switched, priority=Priority.CLICK)
 
     def _on_switched(self, name: str) -> None:
         self._controller.workspace.say(

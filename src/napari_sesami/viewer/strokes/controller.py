@@ -10,7 +10,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_sesami.viewer.app.errors import ViewerError, sentence
-from napari_sesami.viewer.app.jobs import Debounced
+from napari_sesami.viewer.app.jobs import Debounced, Priority
 from napari_sesami.viewer.layers.result_planes import MAPS, ResultLayers
 from napari_sesami.viewer.prompt.controller import prompter_of
 from napari_sesami.viewer.strokes import jobs
@@ -100,7 +100,9 @@ class StrokesController(StrokesOptions):
         )
         show = partial(self.workspace.jobs.post, self._on_preview)
         task = partial(jobs.quick, session, plane, how, show)
-        self.workspace.jobs.submit(QUICK, task, self._on_quick, self._on_refused)
+        self.workspace.jobs.submit(
+            QUICK, task, self._on_quick, self._on_refused, priority=Priority.STROKE
+        )
 
     def explain(self, at: tuple[float, float]) -> None:
         """Find out why the pixel (y, x) of the plane on screen got its class."""
@@ -117,7 +119,13 @@ class StrokesController(StrokesOptions):
         """Find out what each stroke is worth; a stroke meanwhile begins it anew."""
         self._judging = True
         task = partial(jobs.judged, self.binding.session, self.how)
-        self.workspace.jobs.submit(WORTH, task, self._on_worth, self._on_not_judged)
+        self.workspace.jobs.submit(
+            WORTH,
+            task,
+            self._on_worth,
+            self._on_not_judged,
+            priority=Priority.RANKING,
+        )
 
     def clean_up(self) -> None:
         """Let the prompt model redraw what it agrees with, on the plane on screen."""
@@ -191,7 +199,9 @@ class StrokesController(StrokesOptions):
         if self.auto and strokes != self._scaled:
             self._scaled = strokes
             task = partial(jobs.best_zoom, self.binding.session)
-            self.workspace.jobs.submit(SCALE, task, self._on_scale)
+            self.workspace.jobs.submit(
+                SCALE, task, self._on_scale, priority=Priority.RANKING
+            )
 
     def _on_scale(self, zoom: float) -> None:
         if zoom != self.zoom:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_sesami.viewer.app.errors import ViewerError, sentence
+from napari_sesami.viewer.app.jobs import Priority
 from napari_sesami.viewer.strokes import jobs
 
 if TYPE_CHECKING:
@@ -83,7 +84,14 @@ class WholeScan:
             self._disk,
             keep,
         )
-        controller.workspace.jobs.submit(WHOLE, task, self._on_plane, self._on_refused)
+        controller.workspace.jobs.submit(
+            WHOLE,
+            task,
+            self._on_plane,
+            self._on_refused,
+            priority=Priority.BACKGROUND,
+            restartable=True,
+        )
 
     def _on_plane(self, plane: int) -> None:
         if not self._planes or self._controller.layers is None:
@@ -149,7 +157,11 @@ class AcceptAll:
             read = controller.layers.labels.plane
             task = partial(jobs.plane_of, read, self._planes[0])
             controller.workspace.jobs.submit(
-                ACCEPT, task, self._on_read, self._on_refused
+                ACCEPT,
+                task,
+                self._on_read,
+                self._on_refused,
+                priority=Priority.BACKGROUND,
             )
 
     def _on_read(self, answer: tuple[int, NDArray[np.uint8]]) -> None:
