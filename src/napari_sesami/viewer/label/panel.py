@@ -1,23 +1,16 @@
-"""The "Sesami" dock: composes its parts and wires them, nothing else."""
+"""The panel to open a scan, name classes and paint: composes its parts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import (
-    QGroupBox,
-    QHBoxLayout,
-    QSizePolicy,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
-from napari_sesami.viewer.app.dock import DeskDock
-from napari_sesami.viewer.app.errors import sentence
 from napari_sesami.viewer.app.keys import Action
 from napari_sesami.viewer.widgets.class_table import ClassTableView
-from napari_sesami.viewer.widgets.factory import button
+from napari_sesami.viewer.widgets.factory import WIDTH, box, button, row
 from napari_sesami.viewer.widgets.key_help import HelpCard
+from napari_sesami.viewer.widgets.panel import Panel
 from napari_sesami.viewer.widgets.project_row import ProjectRow
 from napari_sesami.viewer.widgets.scan_facts import ScanFacts
 from napari_sesami.viewer.widgets.scan_picker import ScanPicker
@@ -26,12 +19,8 @@ from napari_sesami.viewer.widgets.status_line import StatusLine
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from napari_sesami.viewer.app.binding import Link
 
-WIDTH = 300  # px; with the dock's frame this stays below 320
-
-
-class SesamiDock(DeskDock):
+class SesamiDock(Panel):
     """Open a scan, correct its pixel size, name classes, paint them, keep them.
 
     Parameters
@@ -42,7 +31,6 @@ class SesamiDock(DeskDock):
 
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, parent)
-        self._link: Link | None = None
         self.picker = ScanPicker(self.desk)
         self.facts = ScanFacts()
         self.classes = ClassTableView()
@@ -53,67 +41,50 @@ class SesamiDock(DeskDock):
         self.project = ProjectRow(self.desk)
         self.keys = HelpCard()
         self.status = StatusLine(self.desk)
-        self._compose()
-        self._connect()
-        self._on_session()
-
-    def _let_go(self) -> None:
-        """Let go of everything that would keep the panel alive; the desk stays."""
-        for part in (self.picker, self.project, self.status):
-            part.disconnect_from_desk()
-        self.desk.session_changed.disconnect(self._on_session)
-        self.desk.name_wanted.disconnect(self.classes.ask_for_name)
-        self.desk.keys_wanted.disconnect(self.keys.toggle)
-        self._follow(None)
-
-    def _compose(self) -> None:
-        history = QHBoxLayout()
-        for each in (self.paint_button, self.undo_button, self.redo_button):
-            history.addWidget(each, 1)
+        self._buttons = (self.paint_button, self.undo_button, self.redo_button)
         layout = QVBoxLayout(self)
-        layout.addWidget(_box("Scan", self.picker, self.facts))
-        layout.addWidget(_box("Classes", self.classes, history), 1)
-        layout.addWidget(_box("Project", self.project))
+        layout.addWidget(box("Scan", self.picker, self.facts))
+        history = row(*((each, 1) for each in self._buttons))
+        layout.addWidget(box("Classes", self.classes, history), 1)
+        layout.addWidget(box("Project", self.project))
         layout.addWidget(self.keys)
         layout.addWidget(self.status)
         self.setMinimumWidth(WIDTH)
         # else napari puts a spring below, which takes the room from the class table
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self._connect()
+        self._on_session()
 
     def _connect(self) -> None:
         desk = self.desk
-        desk.session_changed.connect(self._on_session)
-        desk.name_wanted.connect(self.classes.ask_for_name)
-        desk.keys_wanted.connect(self.keys.toggle)
+        self.watch(desk.session_changed, self._on_session)
+        self.watch(desk.name_wanted, self.classes.ask_for_name)
+        self.watch(desk.keys_wanted, self.keys.toggle)
+        self.at_close(lambda: self.classes.set_classes(None))
         self.facts.size_edited.connect(self._on_size)
         self.facts.refused.connect(self._on_size_refused)
-        self.classes.refused.connect(self._refuse)
+        self.classes.refused.connect(desk.say)
         self.classes.picked.connect(self._on_picked)
         self.classes.hidden_changed.connect(self._on_hidden)
         self.paint_button.clicked.connect(self._on_paint)
-        self.undo_button.clicked.connect(self._on_undo)
-        self.redo_button.clicked.connect(self._on_redo)
+        self.on(self.undo_button.clicked, desk.act, Action.UNDO)
+        self.on(self.redo_button.clicked, desk.act, Action.REDO)
 
     def _on_session(self) -> None:
         """Show what lies on the desk now."""
-        self._follow(self.desk.link)
-        session = self.desk.session
+        link, session = self.desk.link, self.desk.session
+        self.unwatch("link")
+        if link is not None:
+            self.watch(link.changed, self.refresh, "link")
         self.facts.show_scan(session.scan if session is not None else None)
         self.classes.set_classes(session.classes if session is not None else None)
-        for each in (self.paint_button, self.undo_button, self.redo_button):
+        for each in self._buttons:
             each.setEnabled(session is not None)
-        self._on_link()
+        self.refresh()
 
-    def _follow(self, link: Link | None) -> None:
-        if self._link is not None:
-            self._link.changed.disconnect(self._on_link)
-        self._link = link
-        if link is not None:
-            link.changed.connect(self._on_link)
-
-    def _on_link(self) -> None:
+    def refresh(self) -> None:
         """Reflect brush, class and pixel size, whoever changed them."""
-        link = self._link
+        link = self.desk.link
         if link is None:
             return
         self.paint_button.setChecked(link.painting)
@@ -123,48 +94,24 @@ class SesamiDock(DeskDock):
         self.facts.show_scan(link.session.scan)
 
     def _on_size(self, sizes: object, units: object) -> None:
-        if self._link is None:
-            return
-        try:
-            self._link.session.set_pixel_size(sizes, units)
-        except ValueError as error:
-            self.desk.say(sentence(error))
-        self.facts.show_scan(self._link.session.scan)
+        session = self.desk.session
+        if session is not None:
+            self.run(session.set_pixel_size, sizes, units)
+            self.facts.show_scan(session.scan)
 
     def _on_size_refused(self, text: str) -> None:
         self.desk.say(text)
-        if self._link is not None:
-            self.facts.show_scan(self._link.session.scan)
+        if self.desk.session is not None:
+            self.facts.show_scan(self.desk.session.scan)
 
     def _on_picked(self, class_id: int) -> None:
-        if self._link is not None:
-            self._link.pick(class_id)
+        if self.desk.link is not None:
+            self.desk.link.pick(class_id)
 
     def _on_hidden(self, hidden: frozenset[int]) -> None:
-        if self._link is not None:
-            self._link.hide_classes(hidden)
+        if self.desk.link is not None:
+            self.desk.link.hide_classes(hidden)
 
     def _on_paint(self) -> None:
         self.desk.act(Action.PAINT)
-        self._on_link()
-
-    def _on_undo(self) -> None:
-        self.desk.act(Action.UNDO)
-
-    def _on_redo(self) -> None:
-        self.desk.act(Action.REDO)
-
-    def _refuse(self, text: str) -> None:
-        self.desk.say(text)
-
-
-def _box(title: str, *parts: QWidget | QHBoxLayout) -> QGroupBox:
-    box = QGroupBox(title)
-    layout = QVBoxLayout(box)
-    layout.setContentsMargins(4, 4, 4, 4)
-    for part in parts:
-        if isinstance(part, QWidget):
-            layout.addWidget(part)
-        else:
-            layout.addLayout(part)
-    return box
+        self.refresh()

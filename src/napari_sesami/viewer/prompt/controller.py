@@ -12,12 +12,12 @@ from napari_sesami.session.draft import snapped
 from napari_sesami.viewer.app.debounced import Later
 from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.app.keys import KEYS, bind
-from napari_sesami.viewer.layers.mouse import DRAWN, Tool, ask_of, listen, outline
-from napari_sesami.viewer.layers.preview import (
+from napari_sesami.viewer.layers.mouse import DRAWN, Tool, ask_of, hear, outline
+from napari_sesami.viewer.layers.overlay import (
     HOVER,
     LINE,
     MASK,
-    Preview,
+    MaskOverlay,
     of_mask,
     path,
 )
@@ -25,8 +25,8 @@ from napari_sesami.viewer.prompt.commits import chosen_class, commit_draft
 from napari_sesami.viewer.prompt.cursor import Cursor
 from napari_sesami.viewer.prompt.engine import Engine
 from napari_sesami.viewer.prompt.history import Travel
+from napari_sesami.viewer.prompt.layers import PromptLayers, follow_move, follow_press
 from napari_sesami.viewer.prompt.options import Options
-from napari_sesami.viewer.prompt.screen import Screen
 from napari_sesami.viewer.prompt.search import Search
 from napari_sesami.viewer.prompt.slices import Slices
 
@@ -70,7 +70,7 @@ class Prompter:
         self.draft = Draft()
         self.options = Options()
         self.engine = Engine(desk.work)
-        self.screen: Screen | None = None
+        self.screen: PromptLayers | None = None
         self.last_object: int | None = None
         self.times: dict[str, float] = {}
         self.extra: list[Any] = []  # masks of a search, drawn below
@@ -249,14 +249,17 @@ class Prompter:
     def _label(self, off: bool) -> int:
         return int(off == self.options.negative)
 
-    def _screen(self) -> Screen:
+    def _screen(self) -> PromptLayers:
         if self.screen is None:
             link = self.link
-            preview = Preview(self.desk.viewer, link.image, link.strokes.data.shape)
+            preview = MaskOverlay(self.desk.viewer, link.image, link.strokes.data.shape)
             keys = [key for key in KEYS if key.ours_only]
             layer = preview.layer
-            undo = [listen(layer, self), bind(layer, self.desk.dispatch, keys)]
-            self.screen = Screen(self.desk.viewer, preview, undo)
+            undo = [
+                hear(layer, self, follow_press, follow_move),
+                bind(layer, self.desk.dispatch, keys),
+            ]
+            self.screen = PromptLayers(self.desk.viewer, preview, undo)
             self.screen.left.connect(self._on_left)
             self.screen.moved.connect(self._planes.soon)
         return self.screen

@@ -10,7 +10,7 @@ from psygnal import Signal
 from napari_sesami.session import Ask, Draft, SessionError
 from napari_sesami.session.draft import stored_mask
 from napari_sesami.viewer.app.errors import ViewerError
-from napari_sesami.viewer.layers.preview import FOUND, MASK, of_mask
+from napari_sesami.viewer.layers.overlay import FOUND, MASK, of_mask
 
 if TYPE_CHECKING:
     from napari_sesami.prompt import Filters, Mask, Predictor

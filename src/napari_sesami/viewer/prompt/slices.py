@@ -6,11 +6,11 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from psygnal import Signal
 
 from napari_sesami.session import Filled
 from napari_sesami.viewer.app.errors import ViewerError
+from napari_sesami.viewer.layers.camera import show_plane
 
 if TYPE_CHECKING:
     from napari_sesami.prompt import Mask, Predictor
@@ -113,14 +113,8 @@ class Slices:
 
     def jump(self, plane: int) -> None:
         """Show a slice."""
-        link = self._prompter.link
-        viewer, layer = self._prompter.desk.viewer, link.strokes
-        leading = link.session.scan.leading_shape
-        index = np.unravel_index(plane, leading)
-        world = layer.data_to_world([*(int(i) for i in index), 0, 0])
-        offset = viewer.dims.ndim - layer.ndim
-        for axis in range(len(leading)):
-            viewer.dims.set_point(offset + axis, world[axis])
+        prompter = self._prompter
+        show_plane(prompter.desk.viewer, prompter.link.strokes, plane)
 
     def jump_to_worst(self) -> None:
         """Show the slice that is least sure."""

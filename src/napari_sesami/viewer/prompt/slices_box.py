@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QGridLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QWidget
 
-from napari_sesami.viewer.app.errors import sentence
 from napari_sesami.viewer.app.keys import Action
 from napari_sesami.viewer.prompt.strip import Strip
-from napari_sesami.viewer.widgets.factory import button
+from napari_sesami.viewer.widgets.factory import button, column
+from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.prompt.controller import Prompter
 
 
-class VolumeBox(QWidget):
+class VolumeBox(PanelPart, QWidget):
     """Buttons and strip for scans of several slices."""
 
     def __init__(self, prompter: Prompter, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._prompter = prompter
+        self._prompter, slices = prompter, prompter.slices
+        self.desk = prompter.desk
         self.back = button("◀ Back", "Follow the object to earlier slices")
         self.both = button("Follow", "Follow the object both ways (Shift+F)")
         self.ahead = button("Ahead ▶", "Follow the object to later slices")
@@ -35,53 +36,19 @@ class VolumeBox(QWidget):
             grid.addWidget(each, 0, n)
         grid.addWidget(self.between, 1, 0, 1, 2)
         grid.addWidget(self.worst, 1, 2)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(grid)
-        layout.addWidget(self.strip)
-        self.back.clicked.connect(self._on_back)
-        self.both.clicked.connect(self._on_both)
-        self.ahead.clicked.connect(self._on_ahead)
-        self.between.clicked.connect(self._on_between)
-        self.worst.clicked.connect(self._on_worst)
-        self.strip.picked.connect(self._on_picked)
-        prompter.slices.changed.connect(self.reflect)
+        column(self, grid, self.strip)
+        self.on(self.back.clicked, slices.follow, (-1,))
+        self.on(self.both.clicked, self.desk.act, Action.PROMPT_FOLLOW)
+        self.on(self.ahead.clicked, slices.follow, (1,))
+        self.on(self.between.clicked, self.desk.act, Action.PROMPT_BETWEEN)
+        self.on(self.worst.clicked, slices.jump_to_worst)
+        self.strip.picked.connect(slices.jump)
+        self.watch(slices.changed, self.refresh)
 
-    def disconnect_from_prompter(self) -> None:
-        """Let go of the prompter."""
-        self._prompter.slices.changed.disconnect(self.reflect)
-
-    def reflect(self) -> None:
+    def refresh(self) -> None:
         """Show the bars of the object at work."""
         link = self._prompter.desk.link
         self.setVisible(link is not None and link.session.scan.n_planes > 1)
         plane = 0 if link is None else link.plane
         self.strip.set_bars(self._prompter.slices.bars, plane)
         self.worst.setEnabled(bool(self.strip.bars))
-
-    def _on_back(self) -> None:
-        self._follow((-1,))
-
-    def _on_ahead(self) -> None:
-        self._follow((1,))
-
-    def _follow(self, directions: tuple[int, ...]) -> None:
-        try:
-            self._prompter.slices.follow(directions)
-        except ValueError as error:
-            self._prompter.desk.say(sentence(error))
-
-    def _on_both(self) -> None:
-        self._prompter.desk.act(Action.PROMPT_FOLLOW)
-
-    def _on_between(self) -> None:
-        self._prompter.desk.act(Action.PROMPT_BETWEEN)
-
-    def _on_worst(self) -> None:
-        try:
-            self._prompter.slices.jump_to_worst()
-        except ValueError as error:
-            self._prompter.desk.say(sentence(error))
-
-    def _on_picked(self, plane: int) -> None:
-        self._prompter.slices.jump(plane)

@@ -32,16 +32,16 @@ def find(viewer: napari.viewer.Viewer) -> None:
 
 
 def next_query(viewer: napari.viewer.Viewer) -> None:
-    """Go to the next place."""
+    """Go to the next query."""
     show_queue_dock(viewer)
     desk_of(viewer).act(Action.QUEUE_NEXT)
 
 
 def accept(viewer: napari.viewer.Viewer) -> None:
-    """Accept the class that the place looks like."""
+    """Accept the class that the region looks like."""
     show_queue_dock(viewer).ask.accept.click()
 
 
 def skip(viewer: napari.viewer.Viewer) -> None:
-    """Leave the place out."""
+    """Leave the query out."""
     show_queue_dock(viewer).ask.skip.click()

@@ -10,10 +10,10 @@ from psygnal import Signal
 
 from napari_sesami.viewer.app.debounced import Later
 from napari_sesami.viewer.app.errors import ViewerError
-from napari_sesami.viewer.layers.heat_map import Heat
 from napari_sesami.viewer.queue import jobs
+from napari_sesami.viewer.queue.heat import HeatMaps
+from napari_sesami.viewer.queue.layers import QueueLayers
 from napari_sesami.viewer.queue.ranker import Ranks
-from napari_sesami.viewer.queue.screen import Screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,14 +54,14 @@ class Asker:
         self.current: int | None = None
         self.paused = False
         self.pictures: jobs.Pictures = {}
-        self.screen: Screen | None = None
+        self.screen: QueueLayers | None = None
         self._session: Session | None = None
         self._link: Link | None = None
         self._labels: NDArray[np.uint8] | None = None
         self._begun = 0.0
         self._there = 0  # strokes in the region when it was asked about
         self.ranks = Ranks(self)
-        self.heat = Heat(self)
+        self.heat = HeatMaps(self)
         self._told = Later(self._on_told, 0)
         desk.session_changed.connect(self._on_session)
         self._on_session()
@@ -117,7 +117,7 @@ class Asker:
         entries = self.entries
         if not entries:
             self.ranks.begin()
-            self.desk.say("Looking for places that are worth a label …")
+            self.desk.say("Looking for what is worth a label …")
             return
         asked = self.asked
         if asked is not None and not self.paused and self._painted_in(asked):
@@ -146,7 +146,7 @@ class Asker:
         if not 1 <= number <= len(entries):
             raise ViewerError(
                 f"There is no class {number}; there are {len(entries)}. Type a new "
-                "name in the Sesami panel."
+                "name in the panel Label."
             )
         self.change(entries[number - 1].id)
 
@@ -296,7 +296,7 @@ class Asker:
         self._session = session = None if link is None else link.session
         if link is None or session is None:
             return
-        self.screen = Screen(self.desk, link)
+        self.screen = QueueLayers(self.desk, link)
         session.events.queries.connect(self._on_queries)
         session.events.classes.connect(self._on_classes)
         session.events.changed.connect(self._on_changed)

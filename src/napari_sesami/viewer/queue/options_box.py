@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import (
-    QComboBox,
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QProgressBar,
-    QSpinBox,
-    QWidget,
-)
+from qtpy.QtWidgets import QGridLayout, QLabel, QProgressBar, QSpinBox, QWidget
 from superqt.utils import signals_blocked
 
 from napari_sesami.viewer.app.debounced import Later
-from napari_sesami.viewer.app.errors import sentence
-from napari_sesami.viewer.widgets.factory import button, tick
+from napari_sesami.viewer.widgets.factory import (
+    add_entry,
+    button,
+    choose,
+    combo,
+    named,
+    row,
+    spin,
+    tick,
+)
+from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.queue.controller import Asker
@@ -32,63 +33,62 @@ REST = 50  # ms; a progress bar draws the whole window at once when it is set
 ALWAYS = ("rare", "clasp")  # strategies that share out over the classes by themselves
 
 
-class Options(QWidget):
+class QueueOptions(PanelPart, QWidget):
     """Two choices, a tick, the button that ranks, and the budget."""
 
     def __init__(self, asker: Asker, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._asker = asker
-        self.kind = _combo("Regions that are asked about")
-        for text, key, tip in REGIONS:
-            self.kind.addItem(text, key)
-            self.kind.setItemData(self.kind.count() - 1, tip, _tip_role())
-        self.strategy = _combo("How places are chosen")
+        self._asker, self.desk = asker, asker.desk
+        self.kind = combo("Regions that are asked about", REGIONS)
+        self.strategy = combo("How queries are chosen")
         self.stratified = tick(
             "A share for every class",
             "Share the list out over the classes, so that a rare one is not crowded "
             "out; the strategy itself may do so already",
         )
-        self.rank = button("Find places", "Rank what to label next, in the background")
-        self.clicks = _spin("Budget in clicks; 0 is no limit", 9999, " clicks")
-        self.minutes = _spin("Budget in minutes; 0 is no limit", 999, " min")
-        self.bar = QProgressBar()
-        self.bar.setAccessibleName("Budget spent")
-        self.bar.setToolTip("What the answers cost, against the budget")
-        self._later = Later(self._reflect_bar, REST)
+        self.rank = button("Find queries", "Rank what to label next, in the background")
+        self.clicks = _limit("Budget in clicks; 0 is no limit", 9999, " clicks")
+        self.minutes = _limit("Budget in minutes; 0 is no limit", 999, " min")
+        spent = "What the answers cost, against the budget"
+        self.bar = named(QProgressBar(), spent, "Budget spent")
+        self._later = Later(self._show_spent, REST)
+        self.at_close(self._later.stop)
         self._compose()
-        self._connect()
+        self.watch(asker.changed, self.refresh)
+        self.kind.activated.connect(self._on_kind)
+        self.strategy.activated.connect(self._on_strategy)
+        self.stratified.toggled.connect(self._on_stratified)
+        self.on(self.rank.clicked, self._rank)
+        self.clicks.editingFinished.connect(self._on_budget)
+        self.minutes.editingFinished.connect(self._on_budget)
+        self.refresh()
 
-    def disconnect_from_asker(self) -> None:
-        """Let go of the engine."""
-        self._later.stop()
-        self._asker.changed.disconnect(self.reflect)
-
-    def reflect(self) -> None:
+    def refresh(self) -> None:
         """Show wish and budget, whoever changed them."""
         queue = self._asker.queue
         self.setEnabled(queue is not None)
         if queue is None:
             return
         if self.strategy.count() == 0:
-            self._fill_strategies()
+            from napari_sesami.suggest import STRATEGIES
+
+            with signals_blocked(self.strategy):
+                for name, strategy in STRATEGIES.items():
+                    add_entry(self.strategy, strategy.label, name, strategy.note)
         wish, budget = queue.wish, queue.budget
-        for box, value in ((self.kind, wish.kind), (self.strategy, wish.strategy)):
-            with signals_blocked(box):
-                box.setCurrentIndex(box.findData(value))
+        choose(self.kind, wish.kind)
+        choose(self.strategy, wish.strategy)
         with signals_blocked(self.stratified):
             self.stratified.setChecked(wish.stratified or wish.strategy in ALWAYS)
         self.stratified.setEnabled(wish.strategy not in ALWAYS)
-        for spin, number in (
-            (self.clicks, budget.clicks),
-            (self.minutes, round(budget.seconds / 60)),
-        ):
-            with signals_blocked(spin):
-                spin.setValue(number)
+        with signals_blocked(self.clicks), signals_blocked(self.minutes):
+            self.clicks.setValue(budget.clicks)
+            self.minutes.setValue(round(budget.seconds / 60))
         running = self._asker.ranks.running
-        self.rank.setText("Stop" if running else "Find places")
+        self.rank.setText("Stop" if running else "Find queries")
         self._later.soon()
 
-    def _reflect_bar(self) -> None:
+    def _show_spent(self) -> None:
         queue = self._asker.queue
         if queue is None:
             return
@@ -100,79 +100,50 @@ class Options(QWidget):
         end = f" of {queue.budget.seconds // 60} min" if queue.budget.seconds else ""
         self.bar.setFormat(f"{clicks:.0f}{limit} clicks · {minutes}:{rest:02d}{end}")
 
-    def _fill_strategies(self) -> None:
-        from napari_sesami.suggest import STRATEGIES
-
-        with signals_blocked(self.strategy):
-            for name, strategy in STRATEGIES.items():
-                self.strategy.addItem(strategy.label, name)
-                at = self.strategy.count() - 1
-                self.strategy.setItemData(at, strategy.note, _tip_role())
-
     def _compose(self) -> None:
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setColumnStretch(1, 1)
-        for row, (text, box) in enumerate(
+        for line, (text, box) in enumerate(
             (("Ask about", self.kind), ("Chosen by", self.strategy))
         ):
             label = QLabel(text)
             label.setBuddy(box)
             label.setToolTip(box.toolTip())
-            layout.addWidget(label, row, 0)
-            layout.addWidget(box, row, 1)
-        third, fourth = QHBoxLayout(), QHBoxLayout()
-        third.addWidget(self.stratified, 1)
-        third.addWidget(self.rank)
-        fourth.addWidget(self.clicks)
-        fourth.addWidget(self.minutes)
-        fourth.addWidget(self.bar, 1)
-        layout.addLayout(third, 2, 0, 1, 2)
-        layout.addLayout(fourth, 3, 0, 1, 2)
-
-    def _connect(self) -> None:
-        self._asker.changed.connect(self.reflect)
-        self.kind.activated.connect(self._on_kind)
-        self.strategy.activated.connect(self._on_strategy)
-        self.stratified.toggled.connect(self._on_stratified)
-        self.rank.clicked.connect(self._on_rank)
-        self.clicks.editingFinished.connect(self._on_budget)
-        self.minutes.editingFinished.connect(self._on_budget)
-        self.reflect()
+            layout.addWidget(label, line, 0)
+            layout.addWidget(box, line, 1)
+        layout.addLayout(row((self.stratified, 1), self.rank), 2, 0, 1, 2)
+        budget = row(self.clicks, self.minutes, (self.bar, 1))
+        layout.addLayout(budget, 3, 0, 1, 2)
 
     def _on_kind(self, index: int) -> None:
-        self._wish(kind=self.kind.itemData(index))
+        self.run(self._wish, "kind", self.kind.itemData(index))
 
     def _on_strategy(self, index: int) -> None:
-        self._wish(strategy=self.strategy.itemData(index))
+        self.run(self._wish, "strategy", self.strategy.itemData(index))
 
     def _on_stratified(self, on: bool) -> None:
-        self._wish(stratified=on)
+        self.run(self._wish, "stratified", on)
 
-    def _wish(self, **changes: object) -> None:
+    def _wish(self, name: str, value: object) -> None:
         """Change what is asked for, and rank anew if there is something to rank."""
-        asker = self._asker
-        queue = asker.queue
+        asker, queue = self._asker, self._asker.queue
         if queue is None:
             return
         ranked = bool(queue.open or asker.ranks.trouble)
         try:
-            queue.ask_for(**changes)
+            queue.ask_for(**{name: value})
             if ranked:
                 asker.ranks.begin()
-        except (ValueError, OSError) as error:
-            asker.desk.say(sentence(error))
-        asker.changed.emit()
+        finally:
+            asker.changed.emit()
 
-    def _on_rank(self) -> None:
+    def _rank(self) -> None:
         ranks = self._asker.ranks
-        try:
-            if ranks.running:
-                ranks.halt()
-            else:
-                ranks.begin(anew=True)
-        except (ValueError, OSError) as error:
-            self._asker.desk.say(sentence(error))
+        if ranks.running:
+            ranks.halt()
+        else:
+            ranks.begin(anew=True)
 
     def _on_budget(self) -> None:
         queue = self._asker.queue
@@ -180,30 +151,8 @@ class Options(QWidget):
             queue.spend(self.clicks.value(), 60 * self.minutes.value())
 
 
-def _combo(tip: str) -> QComboBox:
-    made = QComboBox()
-    made.setToolTip(tip)
-    made.setAccessibleName(tip)
-    made.setMinimumContentsLength(8)
-    made.setSizeAdjustPolicy(
-        QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-    )
-    return made
-
-
-def _spin(tip: str, most: int, suffix: str) -> QSpinBox:
-    made = QSpinBox()
-    made.setRange(0, most)
-    made.setSuffix(suffix)
-    made.setSpecialValueText("no limit")
-    made.setToolTip(tip)
-    made.setAccessibleName(tip)
+def _limit(tip: str, most: int, suffix: str) -> QSpinBox:
+    made = spin(tip, 0, most, suffix=suffix, zero="no limit")
     made.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
     made.setFixedWidth(76)
     return made
-
-
-def _tip_role() -> int:
-    from qtpy.QtCore import Qt
-
-    return int(Qt.ItemDataRole.ToolTipRole)

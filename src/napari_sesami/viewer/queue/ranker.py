@@ -171,7 +171,8 @@ class Ranks:
             self._again = False
             self._later.soon()
         else:
-            asker.desk.say(f"{len(queue.open)} places are worth a label; N goes there.")
+            count = len(queue.open)
+            asker.desk.say(f"{count} queries are worth a label; N goes there.")
             self._judge()
         asker.changed.emit()
 

@@ -10,7 +10,7 @@ from napari_sesami.viewer.app.debounced import Later
 from napari_sesami.viewer.app.errors import ViewerError, sentence
 from napari_sesami.viewer.layers.mouse import Tool
 from napari_sesami.viewer.prompt.controller import prompter_of
-from napari_sesami.viewer.worklist.screen import ReviewScreen
+from napari_sesami.viewer.worklist.layers import ProposalLayer
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.worklist.controller import Foreman
@@ -30,7 +30,7 @@ class Judge:
         self._foreman = foreman
         self.index: int | None = None
         self._correcting: int | None = None
-        self._screen: ReviewScreen | None = None
+        self._screen: ProposalLayer | None = None
         self._review: Review | None = None
         self._draw = Later(self._redraw, 0)
 
@@ -46,7 +46,7 @@ class Judge:
         return self._correcting is not None
 
     @property
-    def screen(self) -> ReviewScreen | None:
+    def screen(self) -> ProposalLayer | None:
         """The layer that shows the proposals."""
         return self._screen
 
@@ -61,7 +61,7 @@ class Judge:
             return
         if self._screen is None or self._screen.link is not self._foreman.link:
             self._drop_screen()
-            self._screen = ReviewScreen(self._foreman.desk, self._foreman.link, self)
+            self._screen = ProposalLayer(self._foreman.desk, self._foreman.link, self)
         self.index = self._next(-1)
         self._screen.activate()
         self._redraw()

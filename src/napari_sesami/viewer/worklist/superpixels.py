@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from psygnal import Signal
 
+from napari_sesami.common.errors import SesamiError
 from napari_sesami.session.superpixels import touched
 from napari_sesami.viewer.app.debounced import Later
 from napari_sesami.viewer.app.errors import ViewerError, sentence
 from napari_sesami.viewer.app.keys import KEYS, bind
-from napari_sesami.viewer.layers.mouse import position
-from napari_sesami.viewer.layers.preview import HOVER, MASK, Preview
+from napari_sesami.viewer.layers.mouse import hear, position, reverses
+from napari_sesami.viewer.layers.overlay import HOVER, MASK, MaskOverlay
 from napari_sesami.viewer.layers.result_planes import Planes
-from napari_sesami.viewer.layers.spatial import spatial_kwargs
+from napari_sesami.viewer.layers.session_layers import redraw, remove
+from napari_sesami.viewer.layers.spatial import label_shape, spatial_kwargs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,7 +57,7 @@ class Pieces:
         self._link: Link | None = None
         self._lines: Labels | None = None
         self._planes: Planes | None = None
-        self._tool: Preview | None = None
+        self._tool: MaskOverlay | None = None
         self._undo: list[Callable[[], None]] = []
         self._pieces: NDArray[np.int32] | None = None
         self._plane = 0
@@ -75,7 +76,7 @@ class Pieces:
         link = self._foreman.link
         classes = link.session.classes
         if not len(classes):
-            raise ViewerError("Name a class first, in the Sesami panel (key N).")
+            raise ViewerError("Name a class first, in the panel Label (key N).")
         if link.current_class not in classes:
             link.strokes.selected_label = next(iter(classes)).id
         return classes[link.current_class]
@@ -118,7 +119,7 @@ class Pieces:
         gone = [self._lines, None if self._tool is None else self._tool.layer]
         self._undo, self._lines, self._tool, self._planes = [], None, None, None
         # napari may be in the middle of selecting or removing layers
-        desk.work.post(_remove, viewer.layers, gone)
+        desk.work.post(remove, viewer, *gone)
         self._show_proposals(True)
         self.changed.emit()
 
@@ -207,8 +208,7 @@ class Pieces:
         from napari.utils.colormaps import DirectLabelColormap
 
         desk = self._foreman.desk
-        scan = link.session.scan
-        shape = scan.shape[:-1] if scan.is_rgb else scan.shape
+        shape = label_shape(link.session.scan)
         self._planes = Planes(shape, np.uint8)
         nothing = np.zeros(4)
         self._lines = desk.viewer.add_labels(
@@ -223,12 +223,15 @@ class Pieces:
             **spatial_kwargs(link.image),
         )
         self._lines.editable = False
-        self._tool = Preview(desk.viewer, link.image, shape)
+        self._tool = MaskOverlay(desk.viewer, link.image, shape)
         layer = self._tool.layer
         layer.name = f"{link.image.name} {NAMES[1]}"
         layer.metadata["sesami_layer"] = NAMES[1]
         keys = [key for key in KEYS if key.ours_only]
-        self._undo = [listen(layer, self), bind(layer, desk.dispatch, keys)]
+        self._undo = [
+            hear(layer, self, follow_press, Pieces.hover),
+            bind(layer, desk.dispatch, keys),
+        ]
         desk.viewer.layers.selection.active = layer
         layer.mode = "pan_zoom"
         layer.mouse_pan = False
@@ -248,7 +251,7 @@ class Pieces:
         self._pieces, lines = found
         self._hovered = 0
         self._planes.put(self._plane, lines)
-        self._lines.refresh(thumbnail=False, extent=False, highlight=False)
+        redraw(self._lines)
         self._foreman.desk.say(
             f"Click or drag: superpixels become {self.class_entry.name}; Shift clears."
         )
@@ -280,40 +283,20 @@ class _Cutting:
         return pieces, lines
 
 
-def listen(layer: Labels, pieces: Pieces) -> Callable[[], None]:
-    """Send clicks, drags and moves to the tool, held weakly; returns its own undo."""
-    target = weakref.ref(pieces)
-
-    def pressed(layer: Labels, event: Any) -> Iterator[None]:
-        found = target()
-        if found is None or event.button not in (1, 2):
-            return
-        names = {str(getattr(m, "name", m)) for m in event.modifiers}
-        erase = event.button == 2 or "Shift" in names
-        path = [position(layer, event)]
+def follow_press(pieces: Pieces, layer: Labels, event: Any) -> Iterator[None]:
+    """Follow a press until the release: what was touched goes to the class."""
+    if event.button not in (1, 2):
+        return
+    erase, path = reverses(event), [position(layer, event)]
+    yield
+    while event.type == "mouse_move":
+        path += between(path[-1], position(layer, event))
+        pieces.sketch(path)
         yield
-        while event.type == "mouse_move":
-            path += between(path[-1], position(layer, event))
-            found.sketch(path)
-            yield
-        try:
-            found.assign(path, erase)
-        except ValueError as error:
-            found._foreman.desk.say(sentence(error))
-
-    def moved(layer: Labels, event: Any) -> None:
-        found = target()
-        if found is not None:
-            found.hover(position(layer, event))
-
-    layer.mouse_drag_callbacks.append(pressed)
-    layer.mouse_move_callbacks.append(moved)
-
-    def stop() -> None:
-        layer.mouse_drag_callbacks.remove(pressed)
-        layer.mouse_move_callbacks.remove(moved)
-
-    return stop
+    try:
+        pieces.assign(path, erase)
+    except (SesamiError, OSError) as error:
+        pieces._foreman.desk.say(sentence(error))
 
 
 def between(
@@ -325,9 +308,3 @@ def between(
         (a[0] + (b[0] - a[0]) * i / n, a[1] + (b[1] - a[1]) * i / n)
         for i in range(1, n + 1)
     ]
-
-
-def _remove(layers: Any, gone: list[Any]) -> None:
-    for layer in gone:
-        if layer is not None and layer in layers:
-            layers.remove(layer)

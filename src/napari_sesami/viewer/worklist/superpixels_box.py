@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QWidget
 from superqt import QLabeledSlider
-from superqt.utils import signals_blocked
 
-from napari_sesami.viewer.app.errors import sentence
-from napari_sesami.viewer.app.keys import Action, key_of
-from napari_sesami.viewer.widgets.factory import button, note, swatch
+from napari_sesami.viewer.app.keys import Action
+from napari_sesami.viewer.widgets.factory import (
+    column,
+    combo,
+    fill_classes,
+    keyed,
+    named,
+    note,
+    row,
+)
+from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.worklist.controller import Foreman
@@ -19,77 +26,58 @@ if TYPE_CHECKING:
 SMALLEST, LARGEST = 6, 64  # pixels
 
 
-class PiecesBox(QWidget):
+class PiecesBox(PanelPart, QWidget):
     """Cut the scan into superpixels, and give them to a class with the mouse."""
 
     def __init__(self, foreman: Foreman, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._foreman, self._pieces = foreman, foreman.pieces
-        self.button = button(
+        self._pieces = foreman.pieces
+        self.desk = foreman.desk
+        self.button = keyed(
             "Label superpixels",
             "Click or drag over superpixels to give them to the class; Shift or the "
-            f"right button clears (key {key_of(Action.WORK_PIECES)})",
+            "right button clears",
+            Action.WORK_PIECES,
         )
         self.button.setCheckable(True)
-        self.button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.scale = QLabeledSlider(Qt.Orientation.Horizontal)
         self.scale.setRange(SMALLEST, LARGEST)
         self.scale.setValue(self._pieces.scale)
-        self.scale.setToolTip("Side of a superpixel, in pixels of the scan")
-        self.scale.setAccessibleName("Scale of the superpixels in pixels")
-        self.class_combo = QComboBox()
-        self.class_combo.setToolTip("Class that superpixels become (keys 1 to 9)")
-        self.class_combo.setAccessibleName("Class that superpixels become")
+        tip = "Side of a superpixel, in pixels of the scan"
+        named(self.scale, tip, "Scale of the superpixels in pixels")
+        self.class_combo = combo(
+            "Class that superpixels become (keys 1 to 9)",
+            name="Class that superpixels become",
+        )
         self.note = note(
             "Superpixels are pieces of even texture that keep to edges. Click one, or "
             "drag over several; Shift clears. Each click or drag is one undo step.",
             "What superpixels are",
         )
-        row, second = QHBoxLayout(), QHBoxLayout()
-        row.addWidget(QLabel("Scale"))
-        row.addWidget(self.scale, 1)
-        second.addWidget(QLabel("Class"))
-        second.addWidget(self.class_combo, 1)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(self.button)
-        layout.addLayout(row)
-        layout.addLayout(second)
-        layout.addWidget(self.note)
-        layout.addStretch(1)
-        self.button.clicked.connect(self._on_button)
+        scale = row(QLabel("Scale"), (self.scale, 1))
+        classes = row(QLabel("Class"), (self.class_combo, 1))
+        column(self, self.button, scale, classes, self.note, None, margin=4)
+        self.on(self.button.clicked, self._take)
         self.scale.valueChanged.connect(self._pieces.set_scale)
         self.class_combo.activated.connect(self._on_class)
-        foreman.changed.connect(self.reflect)
-        self._pieces.changed.connect(self.reflect)
-        self.reflect()
+        self.watch(foreman.changed, self.refresh)
+        self.watch(self._pieces.changed, self.refresh)
+        self.at_close(self._pieces.stop)
+        self.refresh()
 
-    def disconnect_from_foreman(self) -> None:
-        """Let go of the foreman; the tool is put down."""
-        self._foreman.changed.disconnect(self.reflect)
-        self._pieces.changed.disconnect(self.reflect)
-        self._pieces.stop()
-
-    def reflect(self) -> None:
+    def refresh(self) -> None:
         """Show what is, whoever changed it."""
-        link = self._foreman.desk.link
+        link = self.desk.link
         self.button.setEnabled(link is not None)
         self.button.setChecked(self._pieces.on)
-        with signals_blocked(self.class_combo):
-            self.class_combo.clear()
-            for entry in () if link is None else link.session.classes:
-                self.class_combo.addItem(swatch(str(entry.color)), entry.name, entry.id)
-            if link is not None:
-                at = self.class_combo.findData(link.current_class)
-                self.class_combo.setCurrentIndex(max(at, 0))
+        entries = () if link is None else link.session.classes
+        chosen = 0 if link is None else link.current_class
+        fill_classes(self.class_combo, entries, chosen)
         self.class_combo.setEnabled(self.class_combo.count() > 0)
 
-    def _on_button(self) -> None:
-        self._foreman.desk.act(Action.WORK_PIECES)
-        self.reflect()
+    def _take(self) -> None:
+        self.desk.act(Action.WORK_PIECES)
+        self.refresh()
 
-    def _on_class(self, row: int) -> None:
-        try:
-            self._pieces.pick(row + 1)
-        except ValueError as error:
-            self._foreman.desk.say(sentence(error))
+    def _on_class(self, line: int) -> None:
+        self.run(self._pieces.pick, line + 1)
