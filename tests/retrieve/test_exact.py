@@ -27,14 +27,14 @@ from napari_sesami.retrieve.exact import (
     similarities,
 )
 from napari_sesami.retrieve.voting import (
-    Temper,
+    VoteTemperature,
     best_similarity,
     count_votes,
     left_out_score,
     tune,
 )
 
-TEMPER = Temper(tau=0.07)
+TEMPER = VoteTemperature(tau=0.07)
 
 
 def unit(n: int, dim: int = 64, seed: int = 0, like: float = 1.5) -> np.ndarray:
@@ -168,12 +168,14 @@ def test_votes_do_not_depend_on_the_layout_in_memory(layout):
 def test_products_of_less_precision_are_not_used(allowed, precision):
     tokens, rows = torch.from_numpy(unit(600)), rows_of(500)
     expected = count_votes(tokens, rows, 3, TEMPER)
-    scores = [left_out_score(rows, 3, Temper(tau=t)) for t in (0.02, 0.2)]
+    scores = [left_out_score(rows, 3, VoteTemperature(tau=t)) for t in (0.02, 0.2)]
     precision(allowed)
     found = count_votes(tokens, rows, 3, TEMPER)
     np.testing.assert_array_equal(found[0], expected[0])
     np.testing.assert_array_equal(found[1], expected[1])
-    assert scores == [left_out_score(rows, 3, Temper(tau=t)) for t in (0.02, 0.2)]
+    assert scores == [
+        left_out_score(rows, 3, VoteTemperature(tau=t)) for t in (0.02, 0.2)
+    ]
 
 
 @pytest.mark.filterwarnings("ignore:TF32 acceleration")

@@ -18,7 +18,7 @@ from napari_sesami.retrieve import (
     to_pixels,
 )
 from napari_sesami.retrieve.methods import GRID_BETA, GRID_K, choose
-from napari_sesami.retrieve.voting_rows import Voters
+from napari_sesami.retrieve.voting_rows import VotingRows
 from napari_sesami.scan import Scan
 from tests.fakes.texture import Texture, stripes, three_strokes
 
@@ -130,7 +130,7 @@ def test_undoing_a_stroke_takes_its_part_in_a_published_way_back(retriever, way)
 
 
 def small_cap(retriever: Retriever, cap: int, kept: int) -> Retriever:
-    retriever.voters = Voters(retriever.bank, cap, kept)
+    retriever.voters = VotingRows(retriever.bank, cap, kept)
     retriever._sums.clear()
     return retriever
 

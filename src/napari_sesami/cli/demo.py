@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -20,6 +20,22 @@ if TYPE_CHECKING:
 
 OBJECTS_PER_CLASS = 3
 SMALLEST = 60  # pixels; smaller truth objects are not worth a click in a demonstration
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command and its options."""
+    demo = commands.add_parser(
+        "demo", help="open a sample, ready to click; without a screen, do it headless"
+    )
+    demo.add_argument("-s", "--sample", help="key of the sample (default: the first)")
+    demo.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        default=Path("sesami-demo"),
+        help="folder for the pictures and the table of a headless run",
+    )
+    demo.add_argument("--headless", action="store_true", help="open no window")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -15,10 +15,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator
 
 Verdict = Literal["ok", "note", "problem"]
 SECONDS = 120  # a first import of torch from a network drive can take a minute
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command and its options."""
+    commands.add_parser("doctor", help="say what is wrong with this installation")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what every check found; return 1 if something needs a hand."""
+    marks = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
+    problems = 0
+    for finding in examine():
+        print(f"{marks[finding.verdict]}  {finding.title}: {finding.text}", flush=True)
+        if finding.advice:
+            print(f"         → {finding.advice}")
+        problems += finding.verdict == "problem"
+    print("Something needs your hand." if problems else "All is well.")
+    return 1 if problems else 0
 
 
 @dataclass(frozen=True)

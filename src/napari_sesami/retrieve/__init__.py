@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_sesami.retrieve.repeats import Repeats, find_repeats, transfer_labels
     from napari_sesami.retrieve.retriever import Retriever
     from napari_sesami.retrieve.token_store import PartialStore, TokenStore
-    from napari_sesami.retrieve.voting import Temper
+    from napari_sesami.retrieve.voting import VoteTemperature
 
 _HOMES = {
     "Bank": "bank",
@@ -58,7 +58,7 @@ _HOMES = {
     "PartialStore": "token_store",
     "TokenStore": "token_store",
     "Settings": "methods",
-    "Temper": "voting",
+    "VoteTemperature": "voting",
     "WAYS": "methods",
     "Way": "methods",
 }
@@ -79,8 +79,8 @@ __all__ = [
     "Retriever",
     "Rows",
     "Settings",
-    "Temper",
     "TokenStore",
+    "VoteTemperature",
     "Way",
     "choose_zoom",
     "combine",

@@ -10,7 +10,7 @@ import numpy as np
 from napari_sesami.retrieve.bank import even_quotas
 from napari_sesami.retrieve.exact import kernels
 from napari_sesami.retrieve.upsample import nothing
-from napari_sesami.retrieve.voting import Temper, shares
+from napari_sesami.retrieve.voting import VoteTemperature, shares
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,7 +52,7 @@ class Condensed:
 def condense(
     rows: Rows,
     n_classes: int,
-    temper: Temper | None = None,
+    temper: VoteTemperature | None = None,
     cap: int = CAP,
     seed: int = 0,
     check: Check = nothing,
@@ -64,7 +64,7 @@ def condense(
     the others do not, and the rest is drawn at random so that the middle stays.
     `check` is called now and then; what it raises ends the work.
     """
-    temper = temper or Temper()
+    temper = temper or VoteTemperature()
     if len(rows) <= cap:
         asked = rows.thinned(ASKED, n_classes)
         score = accuracy(asked, rows, n_classes, temper)
@@ -93,7 +93,7 @@ def own_probability(
     asked: Rows,
     bank: Rows,
     n_classes: int,
-    temper: Temper,
+    temper: VoteTemperature,
     check: Check = nothing,
 ) -> NDArray[np.float64]:
     """Probability of each row's own class, by the bank's rows of other strokes.
@@ -119,7 +119,7 @@ def accuracy(
     asked: Rows,
     bank: Rows,
     n_classes: int,
-    temper: Temper,
+    temper: VoteTemperature,
     check: Check = nothing,
 ) -> float:
     """Class-balanced share of rows whose own class has more than half of the votes."""

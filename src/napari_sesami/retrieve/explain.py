@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_sesami.retrieve.retriever import Retriever
     from napari_sesami.retrieve.token_store import TokenStore
     from napari_sesami.retrieve.upsample import Check
-    from napari_sesami.retrieve.voting import Temper
+    from napari_sesami.retrieve.voting import VoteTemperature
 
 ZOOMS = (1.0, 0.5, 2.0)
 PART = 1000  # rows whose similarities to all others are in memory at a time
@@ -112,7 +112,9 @@ class _Judge:
     Votes are exact sums: without a stroke they are what they were, less its own.
     """
 
-    def __init__(self, rows: Rows, n: int, temper: Temper, check: Check) -> None:
+    def __init__(
+        self, rows: Rows, n: int, temper: VoteTemperature, check: Check
+    ) -> None:
         self._rows, self._temper = rows, temper
         self._said = shares(rows, n, temper)
         self._truth = rows.counts(n).argmax(1)

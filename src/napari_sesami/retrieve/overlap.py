@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from napari_sesami.retrieve.published import Method
     from napari_sesami.retrieve.retriever import Retriever
     from napari_sesami.retrieve.upsample import Check
-    from napari_sesami.retrieve.voting import Temper
+    from napari_sesami.retrieve.voting import VoteTemperature
 
 ASKED = 1000  # rows that are left out in turn
 EVEN = 0.5  # the threshold of a class that cannot be judged
@@ -130,7 +130,7 @@ def choice(
 
 
 def choose_overlapping(
-    rows: Rows, carried: NDArray[np.bool_], way: Way, temper: Temper
+    rows: Rows, carried: NDArray[np.bool_], way: Way, temper: VoteTemperature
 ) -> Choice:
     """The settings with the best left-out likelihood, and thresholds of best F1."""
     left = _LeftOut(rows, carried)
@@ -170,7 +170,7 @@ class _LeftOut:
         self._judged = (with_it > 0) & (~same @ (self._said < 0.5) > 0)
         self._near: tuple[torch.Tensor, torch.Tensor] | None = None
 
-    def votes(self, temper: Temper) -> NDArray[np.float64]:
+    def votes(self, temper: VoteTemperature) -> NDArray[np.float64]:
         """Probabilities of each class on the rows asked, by votes."""
         columns = _columns(self._rows, self._said, temper)
         near = _from_best(self._similarity, temper.tau).masked_fill_(self._same, 0)
@@ -249,7 +249,7 @@ def _each(
     tokens: NDArray[np.float32],
     rows: Rows,
     said: NDArray[np.float64],
-    temper: Temper,
+    temper: VoteTemperature,
     check: Check,
 ) -> NDArray[np.float32]:
     """Probability of each class by itself on every token, (h, w, C)."""
@@ -275,7 +275,7 @@ def _from_best(similarity: torch.Tensor, tau: float) -> torch.Tensor:
 
 
 def _columns(
-    rows: Rows, said: NDArray[np.float64], temper: Temper
+    rows: Rows, said: NDArray[np.float64], temper: VoteTemperature
 ) -> NDArray[np.float64]:
     """What each row says for each class, and last in all, in steps of 2⁻¹²."""
     loud = np.maximum(in_steps(rows.coverage**temper.alpha), 1 / SHARE_STEPS)[:, None]

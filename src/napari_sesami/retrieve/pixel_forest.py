@@ -4,7 +4,7 @@ Votes know what a patch resembles; they cannot see where in the patch a border r
 they weigh all of a token's channels alike. Some dozens of extremely randomised trees
 (Geurts, Ernst and Wehenkel, 2006) on the looks of stroked pixels and the tokens around
 them add both. They are fitted anew, in a tenth of a second, from the strokes as they
-are: nothing of an erased stroke stays. Looks are filtered in float32 and depend on the
+are: nothing of an erased stroke stays. Features are float32 and depend on the
 processor within 1e-5; of single pixels, not of votes, another class may win there.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from napari_sesami.retrieve.pixel_features import (
     N_LOOKS,
-    Looks,
+    PixelFeatures,
     at_pixels,
     priority,
     spaced,
@@ -81,7 +81,7 @@ class PixelSamples:
         )
 
 
-class Evidence:
+class PixelForest:
     """Learns from stroked pixels and decides pixels of any plane of the scan.
 
     Parameters
@@ -93,7 +93,7 @@ class Evidence:
     def __init__(self, store: TokenStore) -> None:
         self.store = store
         self._foreign: PixelSamples | None = None
-        self._looks: OrderedDict[int, tuple[Looks, list[NDArray[np.float16]]]]
+        self._looks: OrderedDict[int, tuple[PixelFeatures, list[NDArray[np.float16]]]]
         self._looks = OrderedDict()
         self._known: dict[int, tuple[NDArray[np.intp], NDArray[np.float16]]] = {}
         self._fitted: tuple[Any, Any] | None = None
@@ -166,9 +166,9 @@ class Evidence:
             out[start : start + band, :, seen] = said.reshape(grid)
         return out
 
-    def _plane(self, plane: int) -> tuple[Looks, list[NDArray[np.float16]]]:
+    def _plane(self, plane: int) -> tuple[PixelFeatures, list[NDArray[np.float16]]]:
         if plane not in self._looks:
-            self._looks[plane] = (Looks(self.store.scan.grey(plane)), [])
+            self._looks[plane] = (PixelFeatures(self.store.scan.grey(plane)), [])
             while len(self._looks) > KEPT:
                 self._looks.popitem(last=False)
         self._looks.move_to_end(plane)
@@ -201,7 +201,7 @@ class Evidence:
     def _features(
         self, plane: int, pixels: NDArray[np.intp], check: Check
     ) -> NDArray[np.float16]:
-        """Looks and tokens of single pixels; those that were asked before are known."""
+        """Features and tokens of single pixels; those asked before are kept."""
         width = N_LOOKS + self.store.encoder.dim
         empty = (np.zeros(0, np.intp), np.zeros((0, width), np.float16))
         known, values = self._known.get(plane, empty)

@@ -28,7 +28,7 @@ from napari_sesami.retrieve.methods import (
     token_shares,
 )
 from napari_sesami.retrieve.pixel_features import at_pixels, spaced
-from napari_sesami.retrieve.pixel_forest import Evidence, joined
+from napari_sesami.retrieve.pixel_forest import PixelForest, joined
 from napari_sesami.retrieve.plane_labels import Labelled
 from napari_sesami.retrieve.upsample import (
     Guide,
@@ -37,14 +37,14 @@ from napari_sesami.retrieve.upsample import (
     upsample,
 )
 from napari_sesami.retrieve.voting import (
-    Temper,
+    VoteTemperature,
     balanced,
     best_similarity,
     count_votes,
     tune,
     with_area,
 )
-from napari_sesami.retrieve.voting_rows import Voters
+from napari_sesami.retrieve.voting_rows import VotingRows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,13 +88,13 @@ class Retriever:
     def __init__(self, store: TokenStore, n_classes: int) -> None:
         self.store = store
         self.bank = Bank(store.encoder.dim, store.patch)
-        self.temper = Temper()
-        self.voters = Voters(self.bank)
+        self.temper = VoteTemperature()
+        self.voters = VotingRows(self.bank)
         self._settings: dict[Way, tuple[int, Settings]] = {}
         self.overlap_choices: dict[Way, tuple[int, Choice]] = {}
         self._n_classes = n_classes
         self._sums: OrderedDict[int, _Sum] = OrderedDict()
-        self.evidence = Evidence(store)
+        self.evidence = PixelForest(store)
         self._guide: tuple[int, Guide] | None = None
         self._strokes: dict[tuple[int, int], StrokeLayer] = {}
 

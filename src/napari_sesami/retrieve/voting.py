@@ -39,7 +39,7 @@ BETTER = 1e-6  # another setting must win by more than the last bits of a logari
 
 
 @dataclass(frozen=True)
-class Temper:
+class VoteTemperature:
     """How votes are counted: what `tune` chooses from the strokes.
 
     Attributes
@@ -57,7 +57,7 @@ class Temper:
     gamma: float = 1.0
 
 
-def shares(rows: Rows, n_classes: int, temper: Temper) -> NDArray[np.float64]:
+def shares(rows: Rows, n_classes: int, temper: VoteTemperature) -> NDArray[np.float64]:
     """What each row says, (M, n_classes): coverage-weighted class shares."""
     counts = rows.counts(n_classes)
     weight = rows.coverage**temper.alpha
@@ -71,7 +71,7 @@ def in_steps(said: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def count_votes(
-    tokens: torch.Tensor, rows: Rows, n_classes: int, temper: Temper
+    tokens: torch.Tensor, rows: Rows, n_classes: int, temper: VoteTemperature
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """Votes (N, n_classes) of some rows on tokens (N, D), and the best similarity (N,).
 
@@ -113,7 +113,7 @@ def _blocks(
 
 
 def balanced(
-    votes: NDArray[np.float64], mass: NDArray[np.float64], temper: Temper
+    votes: NDArray[np.float64], mass: NDArray[np.float64], temper: VoteTemperature
 ) -> NDArray[np.float32]:
     """Probabilities (…, C) of summed votes, each class divided by its own mass^γ.
 
@@ -166,25 +166,25 @@ def with_area(p: NDArray[np.float32], power: float = AREA_POWER) -> NDArray[np.f
 
 def tune(
     rows: Rows, n_classes: int, grid: tuple[float, ...] = (0.02, 0.04, 0.07, 0.12, 0.2)
-) -> tuple[Temper, float]:
+) -> tuple[VoteTemperature, float]:
     """Choose the temperature by leaving out one stroke at a time.
 
     Returns the choice and its left-out score; with fewer than two strokes of a class
     there is nothing to learn from, the default stands and the score is NaN.
     """
-    best, top = Temper(), math.nan
+    best, top = VoteTemperature(), math.nan
     rows = rows.thinned(JUDGED, n_classes)
     for tau in grid:
-        score = left_out_score(rows, n_classes, Temper(tau=tau))
+        score = left_out_score(rows, n_classes, VoteTemperature(tau=tau))
         if not math.isnan(score) and not score <= top + BETTER:
-            best, top = Temper(tau=tau), score
+            best, top = VoteTemperature(tau=tau), score
     return best, top
 
 
 def left_out_score(
     rows: Rows,
     n_classes: int,
-    temper: Temper,
+    temper: VoteTemperature,
     judged: NDArray[np.bool_] | None = None,
 ) -> float:
     """How well each stroke is labelled by the others, in (0, 1]; NaN: nothing to judge.
@@ -212,7 +212,7 @@ def likelihood(
     votes: NDArray[np.float64],
     mass: NDArray[np.float64],
     truth: NDArray[np.int64],
-    temper: Temper,
+    temper: VoteTemperature,
 ) -> float:
     """Geometric mean share of the true class in votes (M, C), all classes alike."""
     scaled = votes * np.where(mass > 0, np.maximum(mass, 1e-12) ** -temper.gamma, 0)

@@ -268,7 +268,7 @@ STRATEGIES: dict[str, Strategy] = {
         Strategy(
             "foreground",
             "foreground-aware random",
-            "at random, two thirds where something else than the commonest class is seen",
+            "at random, two thirds where more than the commonest class is seen",
             foreground,
         ),
         Strategy("entropy", "entropy", "where all classes are level", by_entropy),

@@ -10,14 +10,14 @@ import torch
 from torch.nn import functional as F
 
 from napari_sesami.models import choose_precision
-from napari_sesami.train.errors import TrainError
+from napari_sesami.train import TrainError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from napari_sesami.train.sesami.pictures import Picture
+    from napari_sesami.train import Picture
 
 ENCODER = "resnet18"
 SIDE = 256

@@ -14,7 +14,7 @@ from napari_sesami.viewer.widgets.factory import add_entry, combo, row
 from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
-    from napari_sesami.session.adapters import Adapter
+    from napari_sesami.session import Adapter
     from napari_sesami.viewer.prompt.controller import Prompter
 
 BASE = "none: the base model"

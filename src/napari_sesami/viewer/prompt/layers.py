@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Labels
 
-    from napari_sesami.session import Ask
+    from napari_sesami.session import PromptStep
     from napari_sesami.viewer.layers.overlay import Drawn
     from napari_sesami.viewer.prompt.controller import Prompter
 
@@ -109,7 +109,7 @@ class PromptLayers:
         if not self.gone:
             self.preview.show(plane, drawn)
 
-    def marks(self, asks: Iterable[Ask], shape: tuple[int, int]) -> list[Drawn]:
+    def marks(self, asks: Iterable[PromptStep], shape: tuple[int, int]) -> list[Drawn]:
         """Where the user pointed."""
         out: list[Drawn] = []
         width = self.pixels(2)

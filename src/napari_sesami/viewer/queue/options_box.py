@@ -75,12 +75,14 @@ class QueueOptions(PanelPart, QWidget):
             with signals_blocked(self.strategy):
                 for name, strategy in STRATEGIES.items():
                     add_entry(self.strategy, strategy.label, name, strategy.note)
-        wish, budget = queue.wish, queue.budget
-        choose(self.kind, wish.kind)
-        choose(self.strategy, wish.strategy)
+        settings, budget = queue.settings, queue.budget
+        choose(self.kind, settings.kind)
+        choose(self.strategy, settings.strategy)
         with signals_blocked(self.stratified):
-            self.stratified.setChecked(wish.stratified or wish.strategy in ALWAYS)
-        self.stratified.setEnabled(wish.strategy not in ALWAYS)
+            self.stratified.setChecked(
+                settings.stratified or settings.strategy in ALWAYS
+            )
+        self.stratified.setEnabled(settings.strategy not in ALWAYS)
         with signals_blocked(self.clicks), signals_blocked(self.minutes):
             self.clicks.setValue(budget.clicks)
             self.minutes.setValue(round(budget.seconds / 60))

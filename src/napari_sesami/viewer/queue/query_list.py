@@ -14,7 +14,7 @@ from napari_sesami.viewer.widgets.factory import named, pixmap
 from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
-    from napari_sesami.session import Entry
+    from napari_sesami.session import QueuedQuery
     from napari_sesami.viewer.queue.controller import Asker
 
 _ID = Qt.ItemDataRole.UserRole
@@ -94,14 +94,14 @@ class QueueList(PanelPart, QListWidget):
                 if entry is not None:
                     self._dress(item, entry)
 
-    def _item(self, entry: Entry) -> QListWidgetItem:
+    def _item(self, entry: QueuedQuery) -> QListWidgetItem:
         item = QListWidgetItem()
         item.setData(_ID, entry.id)
         item.setSizeHint(QSize(100, SIDE + 8))
         self._dress(item, entry)
         return item
 
-    def _dress(self, item: QListWidgetItem, entry: Entry) -> None:
+    def _dress(self, item: QListWidgetItem, entry: QueuedQuery) -> None:
         item.setText(_words(self._asker, entry))
         item.setToolTip(_words(self._asker, entry) + "\nClick to go there")
         picture = self._asker.pictures.get(entry.id)
@@ -127,7 +127,7 @@ class QueueList(PanelPart, QListWidget):
         self.run(self._asker.ask, int(item.data(_ID)))
 
 
-def _words(asker: Asker, entry: Entry) -> str:
+def _words(asker: Asker, entry: QueuedQuery) -> str:
     queue = asker.queue
     reason = "" if queue is None else queue.reason(entry)
     stack = asker.desk.session is not None and asker.desk.session.scan.n_planes > 1

@@ -11,7 +11,7 @@ from napari_sesami.viewer.widgets.factory import button, combo, note, row, swatc
 from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
-    from napari_sesami.session import Entry
+    from napari_sesami.session import QueuedQuery
     from napari_sesami.viewer.queue.controller import Asker
 
 HINT = "Press N, or click a query in the list."
@@ -78,7 +78,7 @@ class AskBox(PanelPart, QGroupBox):
         self.words.setText(self._sentence(entry))
         self._show_swatch(entry)
 
-    def _sentence(self, entry: Entry | None) -> str:
+    def _sentence(self, entry: QueuedQuery | None) -> str:
         asker = self._asker
         if self.desk.session is None:
             return "Open a scan, name two classes, paint a stroke of each."
@@ -100,7 +100,7 @@ class AskBox(PanelPart, QGroupBox):
         )
         return f"It looks like {found.name}.{more}"
 
-    def _show_swatch(self, entry: Entry | None) -> None:
+    def _show_swatch(self, entry: QueuedQuery | None) -> None:
         session = self.desk.session
         found = None
         if entry is not None and session is not None:
