@@ -306,12 +306,12 @@ class _Long:
 
 def guarded(predictor: Predictor, notices: list[str], call: Callable[[], Any]) -> Any:
     """Call; when a GPU fails in the middle, go on with the CPU."""
-    from napari_sesami import models
+    from napari_sesami.common import cancel
 
     try:
         try:
             return call()
-        except models.Cancelled:
+        except cancel.Cancelled:
             raise
         except RuntimeError as error:
             move = getattr(predictor.model, "to", None)
@@ -325,7 +325,7 @@ def guarded(predictor: Predictor, notices: list[str], call: Callable[[], Any]) -
                 "slower. Choose the model again to go back."
             )
             return call()
-    except models.Cancelled:
+    except cancel.Cancelled:
         raise Cancelled from None
 
 

@@ -27,11 +27,11 @@ LINE = (255, 43, 214)
 @contextmanager
 def stoppable() -> Iterator[None]:
     """Turn the models' own "cancelled" into that of the work thread."""
-    from napari_sesami import models
+    from napari_sesami.common import cancel
 
     try:
         yield
-    except models.Cancelled:
+    except cancel.Cancelled:
         raise Cancelled from None
 
 

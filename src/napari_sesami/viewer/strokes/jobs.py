@@ -117,7 +117,7 @@ def retriever_of(
     preview: PartlyRead | None = None,
 ) -> Retriever:
     """Bring the retriever up to date; tokens of `plane` come first."""
-    from napari_sesami import models
+    from napari_sesami.common import cancel
 
     def progress(done: int, total: int) -> None:
         job.report(done / total, f"Reading the scan: tile {done} of {total}.")
@@ -140,7 +140,7 @@ def retriever_of(
         retriever = session.retriever(
             how.zoom, cancelled, tune=tune, overlap=how.overlap
         )
-    except models.Cancelled:
+    except cancel.Cancelled:
         raise Cancelled from None
     for stroke in retriever.bank.strokes:
         retriever.switch(stroke, stroke not in how.off)
@@ -298,11 +298,11 @@ def judged(session: Session, how: ReadOptions, job: Job) -> dict[int, float]:
 
 def best_zoom(session: Session, job: Job) -> float:
     """The scale at which the strokes are told apart best."""
-    from napari_sesami import models
+    from napari_sesami.common import cancel
 
     try:
         return session.best_zoom(lambda: job.cancelled)
-    except models.Cancelled:
+    except cancel.Cancelled:
         raise Cancelled from None
 
 
