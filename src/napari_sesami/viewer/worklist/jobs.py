@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_sesami.prompt import Predictor
+    from napari_sesami.prompt import Mask, Predictor
     from napari_sesami.session import Session
     from napari_sesami.viewer.app.jobs import Ticket
-    from napari_sesami.worklist import DataEngine
-    from napari_sesami.worklist.proposals import Proposed
-    from napari_sesami.worklist.review import Source
+    from napari_sesami.worklist import Source, WorklistEngine
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class Opened:
 
 
 def opening(
-    engine: DataEngine, leaving: Session | None, name: str, ticket: Ticket
+    engine: WorklistEngine, leaving: Session | None, name: str, ticket: Ticket
 ) -> Opened:
     """Save the scan that is left, and open another."""
     project = None if leaving is None else leaving.project
@@ -34,12 +32,12 @@ def opening(
 
 
 def proposing(
-    engine: DataEngine,
+    engine: WorklistEngine,
     session: Session,
     plane: int,
     ticket: Ticket,
     predictor: Predictor,
-) -> tuple[list[Proposed], Source]:
+) -> tuple[list[Mask], Source]:
     """Make proposals; nothing is changed yet."""
     return engine.proposer.compute(
         session,
