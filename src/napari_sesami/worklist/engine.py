@@ -208,7 +208,7 @@ class WorklistEngine:
             which the votes of the labelled scans agree. By default the scan accepted
             last decides: there it is known which of the two comes nearer.
         progress, cancelled
-            `progress(fraction, text)`; a cancelled call raises `models.Cancelled`.
+            `progress(fraction, text)`; a cancelled call raises `Cancelled`.
         """
         session = self._at_work()
         found = self.proposer.compute(

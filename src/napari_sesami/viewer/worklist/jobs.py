@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from napari_sesami.prompt import Mask, Predictor
     from napari_sesami.session import Session
-    from napari_sesami.viewer.app.jobs import Ticket
+    from napari_sesami.viewer.app.jobs import Job
     from napari_sesami.worklist import Source, WorklistEngine
 
 
@@ -21,13 +21,13 @@ class Opened:
 
 
 def opening(
-    engine: WorklistEngine, leaving: Session | None, name: str, ticket: Ticket
+    engine: WorklistEngine, leaving: Session | None, name: str, job: Job
 ) -> Opened:
     """Save the scan that is left, and open another."""
     project = None if leaving is None else leaving.project
     if leaving is not None and project is not None and not project.read_only:
         leaving.save()
-    ticket.check()
+    job.check()
     return Opened(name, engine.load(name))
 
 
@@ -35,13 +35,13 @@ def proposing(
     engine: WorklistEngine,
     session: Session,
     plane: int,
-    ticket: Ticket,
+    job: Job,
     predictor: Predictor,
 ) -> tuple[list[Mask], Source]:
     """Make proposals; nothing is changed yet."""
     return engine.proposer.compute(
         session,
         plane,
-        progress=ticket.report,
-        cancelled=lambda: ticket.cancelled,
+        progress=job.report,
+        cancelled=lambda: job.cancelled,
     )
