@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from napari.layers import Labels
     from numpy.typing import NDArray
 
+    from napari_sesami.prompt import Mask
     from napari_sesami.viewer.app.binding import LayerBinding
     from napari_sesami.viewer.app.workspace import Workspace
     from napari_sesami.viewer.worklist.reviewer import ProposalReviewer
     from napari_sesami.worklist import Review
-    from napari_sesami.worklist.proposals import Proposed
 
 OUTLINES = {
     "waiting": (1, "#ff9f1c"),
@@ -102,7 +102,7 @@ class ProposalLayer:
         if self.layer in self._workspace.viewer.layers:
             self.layer.visible = visible
 
-    def bring_into_view(self, proposed: Proposed) -> None:
+    def bring_into_view(self, proposed: Mask) -> None:
         """Move the view if the proposal in hand is not on screen."""
         y0, x0, y1, x1 = proposed.bbox
         at = ((y0 + y1) / 2, (x0 + x1) / 2)
@@ -115,7 +115,7 @@ class ProposalLayer:
         self._undo = []
         remove(self._workspace.viewer, self.layer)
 
-    def _put(self, p: Proposed, status: str, hand: bool, *, few: bool) -> None:
+    def _put(self, p: Mask, status: str, hand: bool, *, few: bool) -> None:
         """Write a proposal's own pixels; few of them redraw only their box."""
         shape = self.binding.session.scan.plane_shape
         values = look_of(p, status, hand, self._place(p.class_id), shape)
@@ -189,7 +189,7 @@ def follow_press(judge: ProposalReviewer, layer: Labels, event: Any) -> Iterator
 
 
 def look_of(
-    p: Proposed, status: str, hand: bool, class_: int, shape: tuple[int, int]
+    p: Mask, status: str, hand: bool, class_: int, shape: tuple[int, int]
 ) -> NDArray[np.uint8]:
     """Values of a proposal in its box: the fill says its class, the rim its fate."""
     values = np.zeros(p.mask.shape, np.uint8)
