@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,23 @@ os.environ["NAPARI_CONFIG"] = ""
 # Before torch is imported: on tiny tensors waiting for a second thread costs most.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# The fast tests have no window, but some have timers of Qt, which wants a screen.
+if sys.platform == "linux" and not (
+    os.environ.get("DISPLAY")
+    or os.environ.get("WAYLAND_DISPLAY")
+    or shutil.which("Xvfb")
+):
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that opens a napari window."""
+    for item in items:
+        if "make_napari_viewer" in getattr(item, "fixturenames", ()):
+            item.add_marker("gui")
 
 
 @pytest.fixture

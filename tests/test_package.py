@@ -6,7 +6,7 @@ import ast
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from importlib import import_module
 from pathlib import Path
 
@@ -112,3 +112,15 @@ def test_a_door_offers_what_it_declares(door):
     room = import_module(".".join(door.parent.relative_to(SOURCE.parent).parts))
     assert declared == set(room.__all__)
     assert all(getattr(room, name) is not None for name in declared)
+
+
+@pytest.mark.xfail(strict=False, reason="some names are still used twice")
+def test_every_class_name_is_used_once():
+    """Whoever reads a name knows which class it is; underscores do not count."""
+    homes = defaultdict(list)
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                homes[node.name.lstrip("_")].append(path.relative_to(ROOT / "src"))
+    left = {n: [str(h) for h in found] for n, found in homes.items() if len(found) > 1}
+    assert not left, "\n".join(f"{n}: {', '.join(h)}" for n, h in sorted(left.items()))

@@ -17,7 +17,7 @@ import torch
 
 from napari_sesami import Session
 from napari_sesami.retrieve import WAYS, Rows, overlapping, worth
-from napari_sesami.retrieve.voting import Temper, count_votes
+from napari_sesami.retrieve.voting import VoteTemperature, count_votes
 from napari_sesami.scan import Scan
 
 if TYPE_CHECKING:
@@ -96,7 +96,9 @@ def test_votes_against_the_bare_product():
                 tokens[start : start + step] @ keys.T
 
         floor = processor(product, 2)
-        votes = processor(lambda r=rows: count_votes(tokens, r, CLASSES, Temper()), 2)
+        votes = processor(
+            lambda r=rows: count_votes(tokens, r, CLASSES, VoteTemperature()), 2
+        )
         ratio = votes / floor
         print(f"bank of {n:5d} {floor:24.0f} {votes:7.0f} {ratio:7.1f}")
         assert votes < 60 * floor + 50

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
 
-from napari_sesami.cli import main
+from napari_sesami import cli
+from napari_sesami.cli import doctor, main
 from napari_sesami.models import build_tiny_sam, catalog
 from napari_sesami.scan import Scan, open_scan
 from napari_sesami.session import Session
@@ -111,3 +117,35 @@ def test_the_demonstration_runs_without_a_screen(tmp_path, capsys):
     labels = open_scan(out / "sem_pair_labels.ome.tif")
     assert labels.units == ("nm", "nm")
     assert np.asarray(labels.data).max() > 0
+
+
+def test_every_verb_is_one_file_with_a_parser_and_a_run():
+    folder = Path(cli.__file__).parent
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    assert files == set(cli.VERBS)
+    for verb in cli.VERBS:
+        module = import_module(f"napari_sesami.cli.{verb}")
+        assert callable(module.add_parser) and callable(module.run)
+
+
+def test_help_loads_nothing_heavy_and_no_lab():
+    code = (
+        "import sys; from napari_sesami.cli import build_parser;"
+        "print(build_parser().format_help());"
+        "heavy = ('torch', 'scipy', 'skimage', 'qtpy', 'napari', 'napari_sesami.lab');"
+        "print([m for m in heavy if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert all(verb in done.stdout for verb in cli.VERBS)
+
+
+def test_a_bug_is_not_told_as_advice(monkeypatch):
+    def broken(arguments):
+        raise ValueError("operands could not be broadcast")
+
+    monkeypatch.setattr(doctor, "run", broken)
+    with pytest.raises(ValueError, match="broadcast"):
+        main(["doctor"])

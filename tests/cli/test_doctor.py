@@ -38,6 +38,14 @@ def test_the_gpu_is_found_or_the_reason_is_given(monkeypatch, answer, verdict, w
     assert word in finding.text
 
 
+def test_the_precision_is_told_with_its_reason(monkeypatch):
+    finding = doctor.check_precision()
+    assert finding.verdict == "ok"
+    assert "bfloat16: " in finding.text or "float32: " in finding.text
+    monkeypatch.setattr(doctor, "_python", lambda code: (False, "no torch"))
+    assert "no torch" in doctor.check_precision().text
+
+
 def test_a_missing_qt_binding_is_a_problem(monkeypatch):
     monkeypatch.setattr(doctor, "_python", lambda code: (False, "QtBindingsNotFound"))
     finding = doctor.check_qt()

@@ -20,7 +20,7 @@ from napari_sesami.train.run.report import Report
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_sesami.train.run.story import Ending
+    from napari_sesami.train.run.state import Ending
 
 STEPS = 12
 os.environ["OMP_NUM_THREADS"] = "1"  # for workers; sums depend on the number of threads

@@ -7,7 +7,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_sesami.viewer.app.workspace import workspace_of
-from napari_sesami.viewer.layers.preview import MASK
+from napari_sesami.viewer.layers.overlay import MASK
 from tests.fakes.grey_model import GreyModel
 from tests.fakes.hands import LEFT, NO_KEY, canvas, place, settle
 
@@ -42,7 +42,7 @@ def begin(make_napari_viewer, qtbot, image, *, model=None, classes=("void",), **
     workspace.session.model = model or GreyModel(tile=128)
     for name in classes:
         workspace.session.classes.add(name)
-    _, dock = viewer.window.add_plugin_dock_widget("napari-sesami", "SeSAMI")
+    _, dock = viewer.window.add_plugin_dock_widget("napari-sesami", "Click prompts")
     qtbot.waitUntil(lambda: dock._docked)
     viewer.reset_view()
     settle(qtbot, 50)

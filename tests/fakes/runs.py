@@ -14,7 +14,7 @@ from tests.fakes.grey_model import GreyModel
 from tests.fakes.tiny_recipe import Tiny, TinyConfig
 
 ROOT = Path(__file__).parents[2]
-RECIPE = "tests.gui._runs:Shown"
+RECIPE = "tests.fakes.runs:Shown"
 
 
 class Shown(Tiny):

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_sesami.train import Recipe, TrainError
+from napari_sesami.train import Recipe, Stop, TrainError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +30,8 @@ class TinyConfig:
     kind: Literal["xor", "and"] = "xor"
     plain: bool = False
     stumble: int = -1
+    enough: int = 0
+    rest: int = 0
     sizes: tuple[int, ...] = (2,)
     note: str | None = None
 
@@ -90,6 +92,11 @@ class Tiny(Recipe):
 
     def after_step(self, step: int) -> None:
         self.seen += 0.5
+
+    def enough(self, step: int) -> bool:
+        if step == self.config.recipe_options.rest:
+            raise Stop("cancelled")
+        return step == self.config.recipe_options.enough
 
     def state(self) -> dict[str, Any]:
         return {"seen": self.seen}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sesami.retrieve import RetrieveError, Rows, Temper, TokenStore
+from napari_sesami.retrieve import RetrieveError, Rows, TokenStore, VoteTemperature
 from napari_sesami.retrieve.condense import condense
 from napari_sesami.retrieve.repeats import find_repeats, transfer_labels
 from napari_sesami.scan import Scan
@@ -25,7 +25,7 @@ def many_rows(n: int = 3000) -> Rows:
 
 def test_condensing_keeps_the_rare_class_and_reports_its_cost():
     rows = many_rows()
-    small = condense(rows, 2, Temper(), cap=200)
+    small = condense(rows, 2, VoteTemperature(), cap=200)
     assert len(small.rows) == 200
     assert (small.rows.patches[:, 0, 0] == 2).sum() == 40
     assert small.accuracy_before > 0.95

@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_sesami.retrieve import PixelSamples, Retriever, TokenStore, pixel_features
-from napari_sesami.retrieve.pixel_features import N_LOOKS, Looks, sample, spaced
-from napari_sesami.retrieve.pixel_forest import PER_CLASS, Evidence, joined
+from napari_sesami.retrieve import (
+    PaintedPixels,
+    PixelSamples,
+    Retriever,
+    TokenStore,
+    pixel_features,
+)
+from napari_sesami.retrieve.pixel_features import N_LOOKS, PixelFeatures, sample, spaced
+from napari_sesami.retrieve.pixel_forest import PER_CLASS, PixelForest, joined
 from napari_sesami.scan import Scan
 from tests.fakes.texture import Texture, stripes, three_strokes
 
@@ -22,19 +28,19 @@ def noise(shape: tuple[int, int]) -> np.ndarray:
 
 
 def painted(strokes: np.ndarray, owners: np.ndarray) -> dict:
-    return {(0, 0): (strokes, owners)}
+    return {(0, 0): PaintedPixels.of(strokes, owners)}
 
 
 @pytest.fixture
-def evidence(tmp_path) -> Evidence:
+def evidence(tmp_path) -> PixelForest:
     scan = Scan.from_array(stripes()[0])
-    return Evidence(TokenStore(scan, Texture(), folder=tmp_path))
+    return PixelForest(TokenStore(scan, Texture(), folder=tmp_path))
 
 
 def test_looks_hold_what_they_say():
     image = noise((90, 70))
     y, x = np.array([40, 33]), np.array([30, 41])
-    found = Looks(image).at(y, x, go_on)
+    found = PixelFeatures(image).at(y, x, go_on)
     assert found.shape == (2, N_LOOKS)
     np.testing.assert_allclose(found[:, 0], image[y, x], atol=1e-3)
     smooth = ndimage.gaussian_filter(image, 1.0, mode="nearest", truncate=3.0)
@@ -44,7 +50,9 @@ def test_looks_hold_what_they_say():
 def test_a_dark_line_and_a_bright_line_look_different():
     image = np.full((64, 64), 0.5, np.float32)
     image[20], image[44] = 0.1, 0.9
-    dark, bright = Looks(image).at(np.array([20, 44]), np.array([30, 30]), go_on)
+    dark, bright = PixelFeatures(image).at(
+        np.array([20, 44]), np.array([30, 30]), go_on
+    )
     ridges = slice(3, 5)  # the Hessian of the finest scale
     assert dark[ridges].max() > 0.05 > bright[ridges].max()
     assert bright[ridges].min() < -0.05 < dark[ridges].min()
@@ -53,15 +61,15 @@ def test_a_dark_line_and_a_bright_line_look_different():
 def test_tiles_give_what_the_whole_plane_gives(monkeypatch):
     image = noise((200, 180))
     rows, columns = spaced(200, 4), spaced(180, 4)
-    whole = Looks(image).grid(rows, columns, go_on)
+    whole = PixelFeatures(image).grid(rows, columns, go_on)
     monkeypatch.setattr(pixel_features, "TILE", 64)
     np.testing.assert_allclose(
-        Looks(image).grid(rows, columns, go_on), whole, atol=2e-3
+        PixelFeatures(image).grid(rows, columns, go_on), whole, atol=2e-3
     )
 
 
 def test_the_grid_holds_the_same_as_single_pixels():
-    looks, rows, columns = Looks(noise((50, 61))), spaced(50, 2), spaced(61, 2)
+    looks, rows, columns = PixelFeatures(noise((50, 61))), spaced(50, 2), spaced(61, 2)
     grid = looks.grid(rows, columns, go_on)
     y, x = np.meshgrid(rows, columns, indexing="ij")
     np.testing.assert_array_equal(

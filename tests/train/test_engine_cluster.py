@@ -26,11 +26,6 @@ def test_the_command_names_the_worker_and_torchrun_when_needed(tmp_path: Path) -
     assert several[1:4] == ["-m", "torch.distributed.run", "--standalone"]
     assert "--nproc-per-node=2" in several
     assert several[-4:] == [*worker, "--detach"]
-    far = cluster.torchrun_command(tmp_path, 4, nodes=2, master="node1:29400")
-    assert {"--nnodes=2", "--nproc-per-node=4", "--rdzv-endpoint=node1:29400"} <= set(
-        far
-    )
-    assert far[-4:] == [*worker, "--detach"]
 
 
 def test_the_script_for_sbatch_has_what_the_job_needs(tmp_path: Path) -> None:

@@ -28,6 +28,24 @@ def test_a_config_survives_its_file(tmp_path: Path) -> None:
     assert RunConfig.from_toml(wanted.to_toml()) == wanted
 
 
+def test_the_file_of_an_older_run_opens() -> None:
+    text = HEAD + (
+        'name = "x \\"y\\""\nseed = 0\nsteps = 200\nbatch = 4\nrate = 0.0001\n'
+        'device = "auto"\nprecision = "full"\nclip = 1.0\ncheckpoint_minutes = 5.0\n'
+        'evaluate_every = 0\npicture_every = 0\ntake = "last"\nworkers = 0\n'
+        "processes = 1\n\n[tiny]\nexamples = 10\nnap = 1e-09\nalways = false\n"
+        'kind = "and"\nsizes = [3, 4]\n'
+    )
+    options = TinyConfig(nap=1e-9, kind="and", sizes=(3, 4))
+    assert RunConfig.from_toml(text) == RunConfig(
+        "tests.fakes.tiny_recipe:Tiny", name='x "y"', recipe_options=options
+    )
+
+
+def test_a_config_can_be_a_key() -> None:
+    assert {config(): 1}[config()] == 1
+
+
 def test_what_is_not_said_has_its_default() -> None:
     assert RunConfig.from_toml(HEAD) == RunConfig("tests.fakes.tiny_recipe:Tiny")
     assert RunConfig("tests.fakes.tiny_recipe:Tiny").recipe_options == TinyConfig()
@@ -44,6 +62,12 @@ def test_what_is_not_said_has_its_default() -> None:
         ("xqzw = 1", "there is no key “xqzw”; it may have: recipe, name, "),
         ('steps = "many"', "“steps” is 'many', but must be a whole number."),
         ("steps = 2.5", "“steps” is 2.5, but must be a whole number."),
+        ("steps = 2026-01-01", "“steps” is '2026-01-01', but must be a whole number."),
+        ("rate = true", "“rate” is True, but must be a number."),
+        ("rate = inf", "“rate” is inf, but must be a number above 0."),
+        ("name = 3", "run.toml, [run]: “name” is 3, but must be text."),
+        ("[tiny]\nnote = 3", "run.toml, [tiny]: “note” is 3, but must be text."),
+        ("[tiny]\nplain = 1", "“plain” is 1, but must be true or false."),
         ("steps = true", "“steps” is True, but must be a whole number."),
         ("steps = 0", "“steps” is 0, but must be 1 or more."),
         ("rate = nan", "“rate” is nan, but must be a number above 0."),
@@ -106,7 +130,18 @@ def test_a_key_that_is_needed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TrainError, match=r"\[needy\]: the key “model” is missing"):
         RunConfig.from_toml('[run]\nrecipe = "tests.fakes.tiny_recipe:Needy"\n')
 
+    head = '[run]\nrecipe = "tests.fakes.tiny_recipe:Needy"\n'
+    options = RunConfig.from_toml(f'{head}[needy]\nmodel = "m"').recipe_options
+    assert options == Needy.Config("m")
+
+
+def test_what_a_file_cannot_hold_is_told() -> None:
+    with pytest.raises(TrainError, match="“note” is a object, which"):
+        replace(config(), recipe_options=TinyConfig(note=object())).to_toml()
+
 
 def test_changes_are_checked_too() -> None:
     with pytest.raises(TrainError, match="“batch” is 0"):
         replace(config(), batch=0)
+    with pytest.raises(TrainError, match="“steps” is 'many', but must be"):
+        RunConfig("sesami", steps="many")

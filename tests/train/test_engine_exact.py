@@ -48,6 +48,29 @@ def test_stopping_in_the_middle_of_epochs_changes_no_bit(
     assert result(folder) == result(whole)
 
 
+def test_a_recipe_may_end_a_run_early(tmp_path: Path) -> None:
+    folder = begin(tmp_path / "short", tiny="enough = 5")
+    ending = work(folder)
+    assert (ending.reason, ending.sentence) == (
+        "finished",
+        "It had enough after 5 steps.",
+    )
+    assert list(losses(folder)) == [1, 2, 3, 4, 5]
+    assert events(folder, "metrics")[-1]["step"] == 5
+    assert result(folder)
+
+
+def test_a_recipe_may_stop_a_run_to_be_resumed(
+    whole: RunFolder, tmp_path: Path
+) -> None:
+    folder = begin(tmp_path / "rested", tiny="rest = 5")
+    ending = work(folder)
+    assert ending.reason == "cancelled"
+    assert ending.sentence.endswith("can be resumed from step 5.")
+    assert work(folder).reason == "finished"
+    assert result(folder) == result(whole)
+
+
 def test_measuring_in_between_changes_no_bit(whole: RunFolder, tmp_path: Path) -> None:
     folder = begin(tmp_path / "watched", "evaluate_every = 2\npicture_every = 3")
     assert work(folder, at5="evaluate", at6="checkpoint").reason == "finished"

@@ -2,36 +2,51 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 from tests.fakes.engine_help import begin, config, events, until
 
+from napari_sesami.common import process
 from napari_sesami.train import Run, Runs, Status, TrainError, start_run
-from napari_sesami.train.run import monitor, process
+from napari_sesami.train.run import monitor
 from napari_sesami.train.run.folder import VERSION, RunFolder
+from napari_sesami.train.run.launch import REFUSED
+from napari_sesami.train.run.orders import Control
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 TALK = """
-import json, os, signal, subprocess, sys, time
+import json, os, pathlib, signal, subprocess, sys, time
+folder = pathlib.Path(sys.argv[1])
+told = (folder / "events.jsonl").open("a")
 def say(event, **facts):
-    print(json.dumps({"t": 1.0, "event": event, **facts}), flush=True)
+    print(json.dumps({"t": 1.0, "event": event, **facts}), file=told, flush=True)
 def hear():
-    return sys.stdin.readline().strip()
+    hear.n += 1
+    while True:
+        try:
+            return (folder / "commands").read_text().splitlines()[hear.n]
+        except (OSError, IndexError):
+            time.sleep(0.02)
+hear.n = -1
 """
 GOOD = """
 say("started", step=0)
 say("metrics", step=0, when="before", metrics={"score": 0.1})
-print("no JSON at all", '{"half": ', sep="\\n", flush=True)
+print("no JSON at all", '{"half": ', sep="\\n", file=told, flush=True)
 for step in range(1, 4):
     say("step", step=step, loss=1 / step, seconds=0.5)
 say("beat", n=1)
@@ -69,8 +84,8 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         program = programs.pop(0) if len(programs) > 1 else programs[0]
         with folder.log.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-S", "-c", TALK + program],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                [sys.executable, "-S", "-c", TALK + program, str(folder.path)],
+                stdin=subprocess.PIPE, stdout=log, stderr=log,
             )  # fmt: skip
 
     monkeypatch.setattr(monitor, "launch", launch)
@@ -132,7 +147,7 @@ def test_a_run_that_does_not_answer_is_ended_with_its_children(
     run = start_run(config(), tmp_path / "r")
     until(lambda: run.status.sentence)
     child = psutil.Process(int(run.status.sentence))
-    run.patience = (0.05, 0.05)
+    run.monitor.patience = (0.05, 0.05)
     run.stop()
     status = run.wait(30)
     assert status.state == "cancelled"
@@ -197,6 +212,66 @@ def test_the_log_shows_its_end(worker: list[str], tmp_path: Path) -> None:
     run = start_run(config(), tmp_path / "r")
     run.wait(30)
     assert run.log_tail(3) == ["97", "98", "99"]
+
+
+def test_a_full_disk_is_told_when_a_worker_cannot_write(
+    worker: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker.append("say('started', step=0); hear()")
+    run = start_run(config(), tmp_path / "r")
+    until(lambda: run.status.state == "running")
+    monkeypatch.setattr(monitor, "_SILENCE", 0.0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    assert run.status.sentence == (
+        f"The disk with {run.folder} is full; free some space, and the run tells "
+        "again how it stands."
+    )
+    run.stop()
+    run.wait(30)
+
+
+def test_an_order_that_cannot_be_written_is_told_and_a_stop_comes_anyway(
+    worker: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(folder: RunFolder, command: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    worker.append(OBEDIENT)
+    run = start_run(config(), tmp_path / "r")
+    until(lambda: run.status.state == "running")
+    monkeypatch.setattr(RunFolder, "order", full)
+    with pytest.raises(TrainError, match=r"“pause” could not be written .* free some"):
+        run.pause()
+    run.stop()  # the system asks, and at once
+    assert run.wait(20).state == "cancelled"
+
+
+def test_why_a_worker_cannot_begin_is_told(worker: list[str], tmp_path: Path) -> None:
+    worker.append(f"print('No such recipe.', file=sys.stderr); sys.exit({REFUSED})")
+    status = start_run(config(), tmp_path / "r").wait(30)
+    assert (status.state, status.sentence) == ("failed", "No such recipe.")
+
+
+def test_orders_wait_for_a_worker_that_is_starting(tmp_path: Path) -> None:
+    folder, control = begin(tmp_path / "r"), Control()
+    folder.order("pause")
+    folder.order("stop")
+    control.watch(folder, lambda: None)
+    until(lambda: control.stop)
+    control.close()
+    assert (control.stop, control.paused) == ("cancelled", True)
+
+
+def test_orders_to_an_earlier_worker_are_forgotten(
+    worker: list[str], tmp_path: Path
+) -> None:
+    worker += [OBEDIENT, GOOD]
+    run = start_run(config(), tmp_path / "r")
+    run.stop()
+    assert run.wait(30).state == "cancelled"
+    run.resume()
+    assert run.wait(30).state == "finished"
+    assert not (run.folder / "commands").exists()
 
 
 # ---------------------------------------------------------------------------- many runs
@@ -281,6 +356,26 @@ def test_data_that_cannot_be_collected_leave_no_folder(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_run_that_somebody_else_resumes_is_followed_again(
+    worker: list[str], tmp_path: Path
+) -> None:
+    worker.append(OBEDIENT)
+    runs = Runs(tmp_path)
+    run = runs.start(config())
+    run.stop()
+    assert run.wait(30).over
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        lock = RunFolder.open(run.folder).path / "lock"
+        lock.write_text(json.dumps(process.who(other.pid)))
+        assert runs.list() == [run]
+        assert run.status.state == "starting"
+    finally:
+        other.kill()
+        other.communicate()
+    assert run.wait(30).over
+
+
 # ------------------------------------------------------------ after our own crash
 def test_a_run_that_was_cut_off_is_found_again(tmp_path: Path) -> None:
     folder = begin(tmp_path / "r")
@@ -336,7 +431,7 @@ def test_a_living_worker_of_somebody_else_is_followed(tmp_path: Path) -> None:
             file.write('nt": "step", "step": 3, "loss": 1.0}\n')
         until(lambda: run.status.step == 3)
         run.pause()
-        run.patience = (0.05, 5.0)
+        run.monitor.patience = (0.05, 5.0)
         assert folder.commands.read_text() == "pause\n"
         run.stop()  # it hears nothing, so the system asks it
         assert run.wait(30).state == "cancelled"

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.fakes.engine_help import STEPS, begin, config, events, losses, result, work
 
+from napari_sesami.common import process
 from napari_sesami.train import TrainError
 from napari_sesami.train.engine import checkpoints
-from napari_sesami.train.run import process
 from napari_sesami.train.run.events import EventLog, read_events
 from napari_sesami.train.run.folder import VERSION, RunFolder
 

@@ -22,12 +22,11 @@ from tests.fakes.engine_help import (
     work,
 )
 
-from napari_sesami.cli import main, runs
+from napari_sesami.cli import main, train
 from napari_sesami.scan import open_scan
 from napari_sesami.session import Session
 from napari_sesami.train import Run, Runs, read_set, start_run
 from napari_sesami.train.run import dry
-from napari_sesami.train.run.report import Report
 
 SUPERVISOR = """
 import sys
@@ -45,8 +44,8 @@ def test_killed_and_short_of_memory_a_run_ends_as_if_undisturbed(
     """The worker steps down by itself, is killed, and is resumed: one result."""
     run = start_run(config("", "most = 2\nnap = 0.1"), tmp_path / "r")
     until(lambda: run.status.step >= 3)
-    assert run._process is not None
-    os.kill(run._process.pid, signal.SIGKILL)
+    assert run.monitor.process is not None
+    os.kill(run.monitor.process.pid, signal.SIGKILL)
     status = run.wait(30)
     assert status.state == "crashed"
     assert "killed from outside" in status.sentence
@@ -143,6 +142,17 @@ def test_the_command_line_trains_detached_shows_and_stops(
     assert "is not running; there is nothing to stop" in capsys.readouterr().err
 
 
+def test_a_worker_started_by_hand_obeys_no_order_to_an_earlier_one(
+    tmp_path: Path,
+) -> None:
+    folder = begin(tmp_path / "r")
+    folder.order("stop")
+    folder.write_status({"state": "cancelled"})
+    Run(folder.path).detach()
+    until(lambda: events(folder, "ended"))
+    assert events(folder, "ended")[0]["reason"] == "finished"
+
+
 def test_the_command_line_trains_to_the_end(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -172,11 +182,8 @@ def test_mistakes_on_the_command_line_are_sentences(
 def test_a_trial_finds_how_much_fits_and_leaves_no_trace(tmp_path: Path) -> None:
     folder = begin(tmp_path / "r", "", "most = 2")
     before = sorted(folder.path.rglob("*"))
-    report = Report(folder, first=True, keep=False)
-    assert dry.trial(folder, report, None) == {"smaller": 2}
-    facts = dry.trial(folder, report, 2)
-    report.close()
-    assert facts is not None
+    assert dry.trial(folder, None) == {"smaller": 2}
+    facts = dry.trial(folder, 2)
     assert (facts["micro_batch"], facts["device"]) == (2, "cpu")
     assert facts["seconds_per_step"] > 0
     assert facts["memory_bytes"] > 1e7
@@ -200,9 +207,9 @@ def test_the_command_line_learns_from_a_project(tmp_path: Path) -> None:
                 session.commit(truth == k, name)
             session.save()
     (tmp_path / "scan0.tif").rename(tmp_path / "gone.tif")
-    collect = runs._labelled(project)  # from the scans that are still there
+    collect = train._labelled(project)  # from the scans that are still there
     (tmp_path / "gone.tif").rename(tmp_path / "scan0.tif")
-    collect = runs._labelled(project)
+    collect = train._labelled(project)
     collect(tmp_path / "data")
     found = read_set(tmp_path / "data")
     assert len({p.scan for p in found.pictures}) == 3

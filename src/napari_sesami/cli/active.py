@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.common.errors import SesamiError
+
 if TYPE_CHECKING:
     import argparse
 
     from napari_sesami.lab.active import Cycle, Study
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Every option of the command."""
-    add = parser.add_argument
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command and its options."""
+    active = commands.add_parser(
+        "active", help="what choosing what to label saves, on a scan with truth"
+    )
+    add = active.add_argument
     add("scan", type=Path, help="a scan of several planes")
     add("--truth", type=Path, required=True, help="its labels: 0 unknown, k class k")
     add(
@@ -45,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-o", "--out", type=Path, required=True, help="folder for active.csv and .json")
 
 
-def active(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Run the cycles for every strategy and seed; write and print what came out."""
     from napari_sesami.suggest import STRATEGIES
 
@@ -53,7 +58,7 @@ def active(arguments: argparse.Namespace) -> int:
     names = list(STRATEGIES) if given == "all" else given.split(",")
     unknown = [n for n in names if n not in STRATEGIES]
     if unknown:
-        raise ValueError(
+        raise SesamiError(
             f"There is no strategy {unknown[0]!r}; there are all, "
             f"{', '.join(STRATEGIES)}."
         )
@@ -62,7 +67,7 @@ def active(arguments: argparse.Namespace) -> int:
     for seed in range(arguments.seeds):
         study = _study(arguments, seed)
         for name in names:
-            cycles = _run(study, arguments, name, seed)
+            cycles = _cycles(study, arguments, name, seed)
             rows += [{"strategy": name, "seed": seed, **c.as_dict()} for c in cycles]
             _write(rows, study, arguments)
     print(f"{arguments.out / 'active.csv'}")
@@ -73,16 +78,16 @@ def _check(arguments: argparse.Namespace) -> None:
     shares = {k: getattr(arguments, k) for k in ("budget", "start", "test")}
     for key, value in shares.items():
         if not 0 < value < 1:
-            raise ValueError(f"--{key} is a share above 0 and below 1, not {value:g}.")
+            raise SesamiError(f"--{key} is a share above 0 and below 1, not {value:g}.")
     if arguments.start > arguments.budget:
-        raise ValueError(
+        raise SesamiError(
             f"--start {arguments.start:g} is more than --budget {arguments.budget:g}."
         )
     for key in ("cycles", "seeds", "size", "step"):
         if getattr(arguments, key) < 1:
-            raise ValueError(f"--{key} must be at least 1.")
+            raise SesamiError(f"--{key} must be at least 1.")
     if arguments.kind not in ("patch", "superpixel", "slice"):
-        raise ValueError(
+        raise SesamiError(
             f"--kind is patch, superpixel or slice, not {arguments.kind!r}."
         )
 
@@ -97,7 +102,7 @@ def _study(arguments: argparse.Namespace, seed: int) -> Study:
     truth = open_scan(arguments.truth)
     n = scan.n_planes
     if n < 2:
-        raise ValueError(
+        raise SesamiError(
             f"{arguments.scan} has one plane: some planes must judge while others are "
             "labelled, so give a scan of several."
         )
@@ -113,7 +118,7 @@ def _study(arguments: argparse.Namespace, seed: int) -> Study:
     )
 
 
-def _run(
+def _cycles(
     study: Study, arguments: argparse.Namespace, name: str, seed: int
 ) -> list[Cycle]:
     from napari_sesami.lab.active import Plan, run_active
@@ -156,7 +161,7 @@ def _write(
     options = {
         k: str(v) if isinstance(v, Path) else v
         for k, v in vars(arguments).items()
-        if k != "run"
+        if k != "verb"
     }
     whole = {"options": options, "rarest": study.rarest, "cycles": rows}
     (folder / "active.json").write_text(json.dumps(whole, indent=1) + "\n")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -20,6 +20,22 @@ if TYPE_CHECKING:
 
 OBJECTS_PER_CLASS = 3
 SMALLEST = 60  # pixels; smaller truth objects are not worth a click in a demonstration
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command and its options."""
+    demo = commands.add_parser(
+        "demo", help="open a sample, ready to click; without a screen, do it headless"
+    )
+    demo.add_argument("-s", "--sample", help="key of the sample (default: the first)")
+    demo.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        default=Path("sesami-demo"),
+        help="folder for the pictures and the table of a headless run",
+    )
+    demo.add_argument("--headless", action="store_true", help="open no window")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -90,15 +106,6 @@ def targets(sample: SampleData, plane: int) -> list[tuple[int, NDArray[np.bool_]
     return found
 
 
-def deepest(mask: NDArray[np.bool_]) -> tuple[int, int]:
-    """The pixel farthest from the border of a mask: where a person would click."""
-    from scipy import ndimage
-
-    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-    return int(y), int(x)
-
-
 def _truth_plane(sample: SampleData, plane: int) -> NDArray[Any]:
     labels = np.asarray(sample.labels)
     return labels.reshape(-1, *labels.shape[-2:])[plane]
@@ -108,15 +115,17 @@ def _click(
     session: Session, sample: SampleData, plane: int, identity: int, truth: NDArray[Any]
 ) -> Clicked:
     """Click the deepest point of an object and, once, that of the first error."""
+    from napari_sesami.train import deepest
+
     name = next(c.name for c in sample.classes if c.id == identity)
-    first = deepest(truth)
+    first, _ = deepest(truth)
     points: list[tuple[float, float]] = [(float(first[0]), float(first[1]))]
     labels = [1]
     start = time.perf_counter()
     mask = session.prompt(points=points, labels=labels, plane=plane)
     wrong = mask.full ^ truth
     if wrong.any():
-        y, x = deepest(wrong)
+        (y, x), _ = deepest(wrong)
         points.append((float(y), float(x)))
         labels.append(int(truth[y, x]))
         mask = session.prompt(points=points, labels=labels, plane=plane)

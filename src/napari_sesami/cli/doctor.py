@@ -15,10 +15,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator
 
 Verdict = Literal["ok", "note", "problem"]
 SECONDS = 120  # a first import of torch from a network drive can take a minute
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command and its options."""
+    commands.add_parser("doctor", help="say what is wrong with this installation")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what every check found; return 1 if something needs a hand."""
+    marks = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
+    problems = 0
+    for finding in examine():
+        print(f"{marks[finding.verdict]}  {finding.title}: {finding.text}", flush=True)
+        if finding.advice:
+            print(f"         → {finding.advice}")
+        problems += finding.verdict == "problem"
+    print("Something needs your hand." if problems else "All is well.")
+    return 1 if problems else 0
 
 
 @dataclass(frozen=True)
@@ -112,6 +131,21 @@ def check_gpu() -> Finding:
     if not any(Path("/dev").glob("nvidia[0-9]*")) and sys.platform == "linux":
         why += " (the system has no /dev/nvidia0: no card, or no driver)"
     return Finding("GPU", "note", f"{why}. {slow}")
+
+
+PRECISION_CODE = """
+from napari_sesami.models import choose_device, choose_precision
+device = choose_device().name
+print(f"on {device} {choose_precision(device).reason}")
+"""
+
+
+def check_precision() -> Finding:
+    """Say how the bundled model computes here, and why."""
+    ok, text = _python(PRECISION_CODE)
+    if ok:
+        return Finding("precision", "ok", f"the bundled model computes {text}")
+    return Finding("precision", "note", f"not known: {text}")
 
 
 def check_qt() -> Finding:
@@ -220,6 +254,7 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     check_python,
     check_torch,
     check_gpu,
+    check_precision,
     check_qt,
     check_screen,
     check_plugin,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sesami.models import catalog
@@ -11,7 +12,46 @@ if TYPE_CHECKING:
     import argparse
 
 
-def list_(arguments: argparse.Namespace) -> int:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command and its options."""
+    models = commands.add_parser(
+        "models", help="list, import, download or remove models"
+    )
+    actions = models.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="what is installed, and what can be downloaded")
+    info = actions.add_parser("info", help="one model in full")
+    info.add_argument("name")
+    take = actions.add_parser("import", help="install weights from a file")
+    take.add_argument("file", type=Path)
+    take.add_argument("--name", help="name in the catalog (default: the file's name)")
+    take.add_argument("--licence", default="", help="licence of the weights")
+    fetch = actions.add_parser("download", help="fetch known weights over the network")
+    fetch.add_argument("name")
+    fetch.add_argument("--yes", action="store_true", help="accept the licence shown")
+    remove = actions.add_parser("remove", help="delete an installed model")
+    remove.add_argument("name")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do the action that was asked for."""
+    match arguments.action:
+        case "list":
+            _list()
+        case "info":
+            print(catalog.info(arguments.name))
+        case "import":
+            name, licence = arguments.name, arguments.licence
+            entry = catalog.import_file(arguments.file, name, licence)
+            print(f"Installed {entry.name} ({entry.architecture}).")
+        case "download":
+            return _download(arguments.name, arguments.yes)
+        case "remove":
+            catalog.remove(arguments.name)
+            print(f"Removed {arguments.name}.")
+    return 0
+
+
+def _list() -> None:
     """Print what is installed, and what could be downloaded on request."""
     rows = [
         (e.name, e.kind, e.source, f"{e.size / 1e6:.0f} MB", e.device, _licence(e))
@@ -26,37 +66,16 @@ def list_(arguments: argparse.Namespace) -> int:
     for row in [header, *rows]:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print("  ".join(cells).rstrip())
-    return 0
 
 
-def info(arguments: argparse.Namespace) -> int:
-    """Print everything known of one model."""
-    print(catalog.info(arguments.name))
-    return 0
-
-
-def import_(arguments: argparse.Namespace) -> int:
-    """Install weights from a file."""
-    entry = catalog.import_file(arguments.file, arguments.name, arguments.licence)
-    print(f"Installed {entry.name} ({entry.architecture}).")
-    return 0
-
-
-def download(arguments: argparse.Namespace) -> int:
+def _download(name: str, accepted: bool) -> int:
     """Fetch weights over the network, after the licence was shown and accepted."""
-    print(catalog.info(arguments.name))
-    if not arguments.yes and not _confirmed():
+    print(catalog.info(name))
+    if not accepted and not _confirmed():
         print("Nothing was downloaded.")
         return 1
-    entry = catalog.download(arguments.name, progress=_show)
+    entry = catalog.download(name, progress=_show)
     print(f"\nInstalled {entry.name}.")
-    return 0
-
-
-def remove(arguments: argparse.Namespace) -> int:
-    """Delete a model that the user installed."""
-    catalog.remove(arguments.name)
-    print(f"Removed {arguments.name}.")
     return 0
 
 

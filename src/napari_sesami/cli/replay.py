@@ -1,6 +1,7 @@
 """`sesami replay`: repeat the prompts and commits of a project, with no window.
 
-With the same model the labels come out the same; with another one they show what it
+With the same model the labels come out the same (on another kind of processor but for
+single pixels of outlines, which are counted); with another model they show what it
 would have made of the same clicks.
 """
 
@@ -13,16 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sesami.prompt import between, propagate
-from napari_sesami.session import Session
-from napari_sesami.session.draft import snapped, stored_mask
-from napari_sesami.session.reopen import asked_of, is_filled
-
 if TYPE_CHECKING:
     import argparse
 
     from napari_sesami.prompt import Mask
-    from napari_sesami.session import Asked, CommittedObject
+    from napari_sesami.session import CommittedObject, PromptChain, Session
 
 
 @dataclass(frozen=True)
@@ -35,10 +31,23 @@ class Replayed:
     objects: int
 
 
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command and its options."""
+    replay = commands.add_parser(
+        "replay", help="repeat a project's prompts and write the labels, headless"
+    )
+    replay.add_argument("project", type=Path, help="folder *.sesami")
+    replay.add_argument("--model", help="name in the catalog, or a file of weights")
+    replay.add_argument(
+        "-o", "--out", type=Path, help="folder for the labels (default: beside it)"
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Replay every scan of a project and write its labels."""
     from napari_sesami.project import Project
     from napari_sesami.scan import save_labels
+    from napari_sesami.session import Session
 
     out = arguments.out or arguments.project.with_suffix(".replay")
     with Project.open(arguments.project, read_only=True) as project:
@@ -58,6 +67,8 @@ def replay(old: Session, model: str | Path | Any = None) -> Replayed:
 
     What was painted into the labels by hand has no prompts; it is taken over.
     """
+    from napari_sesami.session import Session
+
     wish = model if model is not None else old.model
     new = Session(old.scan, model=wish)
     for entry in old.classes:
@@ -120,7 +131,7 @@ def _repeat(old: Session, new: Session, target: CommittedObject) -> None:
 def _rank(target: CommittedObject, plane: int) -> tuple[int, int]:
     """Prompted planes, then followed ones from near to far, then those between."""
     part = target.parts[plane]
-    if not is_filled(part):
+    if not part.filled:
         return 0, plane
     if "between" in (part.prompts or {}):
         return 2, plane
@@ -136,7 +147,7 @@ class _Again:
     def __init__(self, old: Session, new: Session, target: CommittedObject) -> None:
         self.old, self.new, self.target = old, new, target
         self.masks: dict[int, Mask] = {}
-        self.heads: dict[int, Asked] = {}
+        self.heads: dict[int, PromptChain] = {}
 
     def make(self, plane: int) -> Mask | None:
         """Make the mask of a plane; None if the object is not found there."""
@@ -146,6 +157,9 @@ class _Again:
         return mask
 
     def _make(self, plane: int) -> Mask | None:
+        from napari_sesami.prompt import between
+        from napari_sesami.session import snapped
+
         part, scan = self.target.parts[plane], self.new.scan
         how = dict(part.prompts or {})
         if "followed" in how:
@@ -158,26 +172,26 @@ class _Again:
             if first is None or last is None:
                 return None
             return between(first, last)[plane - first.plane - 1]
-        box, crop = self.old.object_mask(self.target.id, plane)
-        stored = stored_mask(box, crop, scan.plane_shape, plane, part.score or 0.0)
-        head = self.heads[plane] = asked_of(part, stored)
+        head = self.heads[plane] = self.old.objects.chain(self.target.id, plane)
         if head.answer is not None:  # no model made it
-            return stored
+            return self.old.objects.mask(self.target.id, plane)
         mask = head.solve(self.new.predictor, scan, plane)
         return snapped(mask, scan, int(how.get("snap", 0)))
 
     def _as_it_was(self, plane: int, prompts: int) -> Mask | None:
         """Give the mask of a plane when it had so many prompts; -1 is the last."""
+        from napari_sesami.session import snapped
+
         head, final = self.heads.get(plane), self.masks.get(plane)
-        count = 0 if head is None else len(head.chain)
+        count = 0 if head is None else head.depth
         if head is None or prompts in (-1, count):
             return final
         if prompts == 0:
-            first = head.chain[0]
+            first = head.steps[0]
             return first.where if first.kind == "mask" else final
         for _ in range(count - prompts):
-            assert head.before is not None
-            head = head.before
+            assert head.earlier is not None
+            head = head.earlier
         snap = int((self.target.parts[plane].prompts or {}).get("snap", 0))
         return (
             final if head.answer is None else snapped(head.answer, self.new.scan, snap)
@@ -185,6 +199,8 @@ class _Again:
 
     def _follow(self, last: Mask | None, plane: int) -> Mask | None:
         """Take the one step from the neighbouring plane that was taken then."""
+        from napari_sesami.prompt import propagate
+
         if last is None or last.empty:
             return None
         step = next(propagate(self.new.predictor, self.new.scan, last, plane))

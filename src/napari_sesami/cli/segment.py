@@ -3,30 +3,47 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sesami.common.errors import SesamiError
+
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from napari_sesami.session import Session
 
 
-def segment(arguments: argparse.Namespace) -> int:
-    """Label every plane of one scan, or of each scan in a folder."""
-    from napari_sesami.scan import ScanError
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command and its options."""
+    segment = commands.add_parser("segment", help="label scans by a bank")
+    segment.add_argument("scan", type=Path, help="a scan, or a folder of scans")
+    segment.add_argument("-b", "--bank", type=Path, required=True, help="a .bank file")
+    segment.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        default=Path(),
+        help="a file (.ome.tif, .ome.zarr) or a folder for the labels",
+    )
+    segment.add_argument(
+        "-m", "--model", default="sesami-nano", help="the token encoder of the bank"
+    )
 
+
+def run(arguments: argparse.Namespace) -> int:
+    """Label every plane of one scan, or of each scan in a folder."""
     scans = _scans(arguments.scan)
     failed = 0
     for path in scans:
         try:
             target = _segment_one(path, arguments)
             print(f"{path} → {target}")
-        except (ScanError, ValueError) as error:
+        except SesamiError as error:
             if len(scans) == 1:
                 raise
             print(f"sesami: {error}", file=sys.stderr)  # the others are done first
@@ -43,7 +60,7 @@ def _scans(given: Path) -> list[Path]:
     inside = (p for p in given.iterdir() if p.name.lower().endswith(endings))
     found = sorted(p for p in inside if "_labels." not in p.name)
     if not found:
-        raise ValueError(f"{given} holds no scan that can be read.")
+        raise SesamiError(f"{given} holds no scan that can be read.")
     return found
 
 

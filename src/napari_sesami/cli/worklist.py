@@ -1,38 +1,46 @@
-"""The command ``sesami worklist``: the state of a folder of scans, without a window."""
+"""`sesami worklist`: the state of a folder of scans, without a window."""
 
 from __future__ import annotations
 
-import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
 
-    from napari_sesami.worklist import DataEngine
+    from napari_sesami.worklist import WorklistEngine
 
 
-def worklist(arguments: argparse.Namespace) -> int:
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command and its options."""
+    worklist = commands.add_parser(
+        "worklist", help="state and time of every scan of a folder at work"
+    )
+    worklist.add_argument("folder", type=Path, help="the folder of scans")
+    worklist.add_argument(
+        "-p", "--project", type=Path, help="folder *.sesami (default: beside it)"
+    )
+    worklist.add_argument("--csv", type=Path, help="write the table there, too")
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Print state and time of every scan, and what proposals were worth."""
     from napari_sesami.project import Project
-    from napari_sesami.worklist import DataEngine
+    from napari_sesami.worklist import WorklistEngine
 
     folder = arguments.folder
     place = arguments.project or folder.with_name(f"{folder.resolve().name}.sesami")
-    try:
-        with (
-            Project.open(place, read_only=True) as project,
-            DataEngine(project, folder) as engine,
-        ):
-            _tell(engine)
-            if arguments.csv is not None:
-                print(f"Written to {engine.worklist.to_csv(arguments.csv)}")
-    except ValueError as error:
-        print(f"sesami: {error}", file=sys.stderr)
-        return 1
+    with (
+        Project.open(place, read_only=True) as project,
+        WorklistEngine(project, folder) as engine,
+    ):
+        _tell(engine)
+        if arguments.csv is not None:
+            print(f"Written to {engine.worklist.to_csv(arguments.csv)}")
     return 0
 
 
-def _tell(engine: DataEngine) -> None:
+def _tell(engine: WorklistEngine) -> None:
     worklist = engine.worklist
     width = max((len(item.name) for item in worklist), default=4)
     for item in worklist:

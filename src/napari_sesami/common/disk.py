@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import itertools
+import json
 import os
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -26,20 +28,39 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
 
 def write_atomic(path: Path, data: bytes | memoryview) -> None:
     """Replace `path` by `data` in one step that survives a power cut."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{next(_counter)}.tmp")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
-    try:
+    with replacing(path) as temporary:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
         try:
             write_all(fd, data)
-            os.fsync(fd)
         finally:
             os.close(fd)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a path to write to; at the end it takes the place of `path` in one step.
+
+    If the block raises, what stood at `path` stays and nothing half-written remains.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{next(_counter)}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
     sync_folder(path.parent)
+
+
+def write_json(path: Path, value: Any, *, previous: Path | None = None) -> None:
+    """Write JSON atomically; with `previous`, keep what stood there before."""
+    data = json.dumps(value, indent=1, ensure_ascii=False).encode()
+    if previous is not None and path.exists():
+        write_atomic(previous, path.read_bytes())
+    write_atomic(path, data)
 
 
 def sync_folder(folder: Path) -> None:

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
         save_adapter,
         use_adapter,
     )
-    from napari_sesami.models.device import DeviceChoice, choose_device
+    from napari_sesami.models.device import (
+        DeviceChoice,
+        PrecisionChoice,
+        choose_device,
+        choose_precision,
+    )
     from napari_sesami.models.load import load_prompt_model, load_token_encoder
     from napari_sesami.models.lora import (
         add_lora,
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
         ModelError,
         PromptModel,
         TokenEncoder,
+        weights_key,
     )
 
 __getattr__, __dir__, __all__ = lazy.attach(
@@ -47,7 +53,12 @@ __getattr__, __dir__, __all__ = lazy.attach(
             "save_adapter",
             "use_adapter",
         ],
-        "device": ["DeviceChoice", "choose_device"],
+        "device": [
+            "DeviceChoice",
+            "PrecisionChoice",
+            "choose_device",
+            "choose_precision",
+        ],
         "load": ["load_prompt_model", "load_token_encoder"],
         "lora": [
             "add_lora",
@@ -61,6 +72,12 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "nano.model": ["NAME", "Nano", "save_nano"],
         "nano.net": ["NanoNet"],
         "sam.model": ["SamModel", "build_tiny_sam"],
-        "types": ["Embedding", "ModelError", "PromptModel", "TokenEncoder"],
+        "types": [
+            "Embedding",
+            "ModelError",
+            "PromptModel",
+            "TokenEncoder",
+            "weights_key",
+        ],
     },
 )

@@ -229,7 +229,8 @@ def _install(
     card: dict[str, Any],
 ) -> Entry:
     """Write weights and card beside the catalog, then move both in with one rename."""
-    from napari_sesami.models.weights import sha256, write_json, write_weights
+    from napari_sesami.common.disk import write_json
+    from napari_sesami.models.weights import sha256, write_weights
 
     folder().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder(), prefix=".new-") as place:

@@ -8,8 +8,9 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 from napari_sesami.common.cancel import Cancelled
+from napari_sesami.common.disk import write_json
 from napari_sesami.models.types import ModelError
-from napari_sesami.models.weights import BLOCK, sha256, write_json
+from napari_sesami.models.weights import BLOCK, sha256
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse

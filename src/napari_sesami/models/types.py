@@ -160,3 +160,11 @@ class TokenEncoder(Protocol):
             Scale every token to length one.
         """
         ...
+
+
+def weights_key(encoder: TokenEncoder) -> str:
+    """Name what an encoder knows, whatever the precision it computes in.
+
+    `key` names the last bits, too, so that caches are right; a bank needs less.
+    """
+    return str(getattr(encoder, "weights_key", encoder.key))

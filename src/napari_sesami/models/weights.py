@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import pickle
 import warnings
 import zipfile
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sesami.common.cancel import Cancelled
+from napari_sesami.common.disk import replacing
 from napari_sesami.models.types import ModelError
 
 if TYPE_CHECKING:
@@ -111,30 +110,8 @@ def write_weights(
 
     # tensors that share memory are written one by one
     whole = {key: value.detach().clone().contiguous() for key, value in state.items()}
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path) as part:
         save_file(whole, part, metadata=dict(metadata))
-        _sync(part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a small JSON file atomically."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        text = json.dumps(content, indent=2, ensure_ascii=False)
-        part.write_text(text + "\n", encoding="utf-8")
-        _sync(part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def sha256(

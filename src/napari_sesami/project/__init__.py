@@ -1,15 +1,14 @@
 """Project: the folder ``*.sesami`` with scans, classes, labels and their history."""
 
+from napari_sesami.common.box import BBox, box_of
 from napari_sesami.project.changes import (
     LAYERS,
     AnswerChange,
-    BBox,
     Change,
     ObjectChange,
     PixelChange,
     SizeChange,
     Step,
-    box_of,
 )
 from napari_sesami.project.classes import (
     MAX_CLASSES,
@@ -26,17 +25,15 @@ from napari_sesami.project.errors import (
     ScanMoved,
 )
 from napari_sesami.project.journal import Record
-from napari_sesami.project.peek import peek
 from napari_sesami.project.planes import PlaneArray, PlaneStore
 from napari_sesami.project.project import Project
 from napari_sesami.project.scan_entries import ScanEntry
-from napari_sesami.project.scan_labels import Work
+from napari_sesami.project.scan_labels import ScanLabels
 
 __all__ = [
     "LAYERS",
     "MAX_CLASSES",
     "AnswerChange",
-    "BBox",
     "Change",
     "ClassChange",
     "ClassEntry",
@@ -52,11 +49,9 @@ __all__ = [
     "Record",
     "SaveError",
     "ScanEntry",
+    "ScanLabels",
     "ScanMoved",
     "SizeChange",
     "Step",
-    "Work",
-    "box_of",
     "default_color",
-    "peek",
 ]

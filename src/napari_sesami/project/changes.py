@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from napari_sesami.common.box import BBox, box_of
 from napari_sesami.project.classes import ClassChange, ClassEntry
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-BBox: TypeAlias = "tuple[int, int, int, int]"
 """(y0, x0, y1, x1), the ends excluded."""
 
 LAYERS: dict[str, np.dtype[Any]] = {
@@ -122,16 +122,6 @@ class Step:
     def inverse(self) -> tuple[Change, ...]:
         """Give the edits that take this step back, last one first."""
         return tuple(change.inverse() for change in reversed(self.changes))
-
-
-def box_of(mask: NDArray[Any]) -> BBox | None:
-    """Find the smallest box around all that is not zero."""
-    rows = np.flatnonzero(mask.any(axis=1))
-    if not len(rows):
-        return None
-    columns = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(axis=0))
-    y0, x0, y1, x1 = rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
-    return int(y0), int(x0), int(y1), int(x1)
 
 
 def pack(changes: tuple[Change, ...]) -> tuple[list[dict[str, Any]], bytes]:

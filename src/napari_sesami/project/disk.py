@@ -13,6 +13,7 @@ from napari_sesami.common.disk import (
     sync_folder,
     write_all,
     write_atomic,
+    write_json,
 )
 from napari_sesami.project.errors import ProjectError, SaveError
 
@@ -60,14 +61,6 @@ def saying(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise SaveError(sentence(error, path)) from error
-
-
-def write_json(path: Path, value: Any, *, previous: Path | None = None) -> None:
-    """Write JSON atomically; with `previous`, keep what stood there before."""
-    data = json.dumps(value, indent=1, ensure_ascii=False).encode()
-    if previous is not None and path.exists():
-        write_atomic(previous, path.read_bytes())
-    write_atomic(path, data)
 
 
 def read_json(path: Path) -> dict[str, Any]:

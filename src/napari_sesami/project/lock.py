@@ -5,16 +5,18 @@ from __future__ import annotations
 import errno
 import json
 import os
-import socket
 import sys
 import time
 import weakref
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from napari_sesami.common.process import here, lives, me
 from napari_sesami.project.disk import write_all
 from napari_sesami.project.errors import ProjectLocked
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PATIENCE = 5.0
 """Seconds to wait for a dead process's lock."""
@@ -35,8 +37,7 @@ class Lock:
             if not _taken(fd, path):
                 raise ProjectLocked(_who(path))
             os.ftruncate(fd, 0)
-            owner = {"pid": os.getpid(), "host": socket.gethostname()}
-            write_all(fd, json.dumps(owner).encode())
+            write_all(fd, json.dumps(me()).encode())
         except BaseException:
             os.close(fd)
             raise
@@ -61,11 +62,11 @@ def _taken(fd: int, path: Path) -> bool:
         got = _lock(fd)
         if got:
             return True
-        alive = _other_alive(path)
+        owner = _owner(path)
+        alive = lives(owner)
         if got is None:
             return not alive
-        here = _owner(path).get("host") == socket.gethostname()
-        if alive or not here or time.monotonic() > deadline:
+        if alive or not here(owner) or time.monotonic() > deadline:
             return False
         time.sleep(0.02)
 
@@ -98,37 +99,6 @@ def _owner(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return owner if isinstance(owner, dict) else {}
-
-
-def _other_alive(path: Path) -> bool:
-    """Whether the file names another process on this machine that still runs."""
-    owner = _owner(path)
-    pid = owner.get("pid")
-    if not isinstance(pid, int):
-        return False
-    if pid == os.getpid():
-        return True
-    if owner.get("host") != socket.gethostname() or os.name != "posix":
-        return False  # another machine's processes cannot be asked
-    return _is_ours(pid)
-
-
-def _is_ours(pid: int) -> bool:
-    """Whether `pid` runs Python; ids are given again to other programs."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return not Path("/proc/self").exists()  # macOS: the id is all there is
-    if state in "ZX":  # dead, although its threads may still be letting go
-        return False
-    return b"python" in command or b"napari" in command or b"sesami" in command
 
 
 def _who(path: Path) -> str:

@@ -1,4 +1,8 @@
-"""Find all like this one: from one object to every place that looks like it."""
+"""Find all like this one: from one object to every place that looks like it.
+
+Likeness is summed by Fourier transforms of an embedding: it depends on the processor
+within what the encoder does, and a place at the very limit may be found on one alone.
+"""
 
 from __future__ import annotations
 

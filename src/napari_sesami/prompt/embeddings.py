@@ -12,6 +12,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_sesami.common.disk import replacing
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -157,15 +159,11 @@ class EmbeddingStore:
             tensors["tokens"] = embedding.tokens
         stored = {n: t.detach().cpu().to(torch.float16) for n, t in tensors.items()}
         facts = {"key": key.text, "input_size": json.dumps(list(embedding.input_size))}
-        part = self.folder / f".{key.file_name}.{os.getpid()}.{threading.get_ident()}"
-        try:
+        with suppress(OSError):  # a full disk costs time later, not work now
             self.folder.mkdir(parents=True, exist_ok=True)
-            save_file({n: t.contiguous() for n, t in stored.items()}, part, facts)
-            os.replace(part, self.folder / key.file_name)
+            with replacing(self.folder / key.file_name) as part:
+                save_file({n: t.contiguous() for n, t in stored.items()}, part, facts)
             self._prune()
-        except OSError:  # a full disk costs time later, not work now
-            with suppress(OSError):
-                part.unlink()
 
     def _prune(self) -> None:
         assert self.folder is not None

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
+from napari_sesami.common.box import intersect
 from napari_sesami.common.cancel import check_cancelled
-from napari_sesami.prompt.mask import Mask, intersect, tighten, union
+from napari_sesami.prompt.mask import Mask, tighten, union
 from napari_sesami.prompt.render import touched
 from napari_sesami.prompt.view import MARGIN, View
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_sesami.prompt.on_view import Task
+    from napari_sesami.prompt.on_view import PromptOnView
 
 SMALL = 2000  # data pixels: objects below are seen better enlarged
 SLACK = 0.05  # predicted overlap that the enlarged answer may lack
@@ -28,7 +29,7 @@ FITS = 0.6  # part of a view's side that an object may fill after centring
 Place = tuple[float, float]
 
 
-class Reach:
+class LargeObjectSolver:
     """Solves a task, and goes on where the object runs out of the view.
 
     A small object is seen again in a view centred on it, a thick one from farther away
@@ -36,7 +37,7 @@ class Reach:
     view at native resolution.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: PromptOnView) -> None:
         self.task = task
         self.left = MOST_VIEWS
 

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.common.box import BBox, box_of, intersect, slices
 from napari_sesami.prompt.errors import PromptError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
     from napari_sesami.prompt.view import View
-
-Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +40,15 @@ class Mask:
         Low-resolution answer on `view`, handed back to the model at the next click.
     view
         The window of the plane that the model looked at.
+    class_id
+        The class that it is thought to be; 0 where none was given.
+    certainty
+        How sure that class is, 0 to 1.
+    prompts
+        What it was made from, as JSON values.
     """
 
-    bbox: Box
+    bbox: BBox
     mask: NDArray[np.bool_]
     score: float
     shape: tuple[int, int]
@@ -51,6 +56,9 @@ class Mask:
     stability: float = 1.0
     logits: NDArray[np.float32] | None = field(default=None, repr=False)
     view: View | None = None
+    class_id: int = 0
+    certainty: float = 0.0
+    prompts: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_array(cls, array: ArrayLike, score: float = 1.0, plane: int = 0) -> Mask:
@@ -87,7 +95,7 @@ class Mask:
         """Whether nothing was found."""
         return self.mask.size == 0
 
-    def window(self, box: Box) -> NDArray[np.bool_]:
+    def window(self, box: BBox) -> NDArray[np.bool_]:
         """Cut the part of the mask that lies in a box of the plane."""
         y0, x0, y1, x1 = box
         out = np.zeros((y1 - y0, x1 - x0), bool)
@@ -111,11 +119,6 @@ class Mask:
         return shared / either if either else 1.0
 
 
-def intersect(a: Box, b: Box) -> Box:
-    """The box common to two boxes; empty ones end before they begin."""
-    return max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])
-
-
 def around(boxes: Sequence[Sequence[float]]) -> tuple[float, float, float, float]:
     """The smallest box around all boxes."""
     low = np.min([b[:2] for b in boxes], axis=0)
@@ -125,16 +128,14 @@ def around(boxes: Sequence[Sequence[float]]) -> tuple[float, float, float, float
 
 def tighten(
     crop: NDArray[np.bool_], corner: tuple[int, int]
-) -> tuple[Box, NDArray[np.bool_]]:
+) -> tuple[BBox, NDArray[np.bool_]]:
     """Cut empty rows and columns off a crop that begins at `corner`."""
-    rows = np.flatnonzero(crop.any(axis=1))
-    if not rows.size:
+    box = box_of(crop)
+    if box is None:
         return (0, 0, 0, 0), np.zeros((0, 0), bool)
-    columns = np.flatnonzero(crop.any(axis=0))
-    y0, y1, x0, x1 = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    top, left = corner
-    bbox = (int(top + y0), int(left + x0), int(top + y1), int(left + x1))
-    return bbox, np.ascontiguousarray(crop[y0:y1, x0:x1])
+    (y0, x0, y1, x1), (top, left) = box, corner
+    bbox = (top + y0, left + x0, top + y1, left + x1)
+    return bbox, np.ascontiguousarray(crop[slices(box)])
 
 
 def union(masks: Sequence[Mask], **changes: Any) -> Mask:

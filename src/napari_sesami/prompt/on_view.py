@@ -1,4 +1,4 @@
-"""Task: one prompt on one plane, solved on one view or several."""
+"""One prompt on one plane, solved on one view or several."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_sesami.scan import Scan
 
 
-class Task:
+class PromptOnView:
     """One prompt on one plane, to be solved on one or more views."""
 
     def __init__(
@@ -59,10 +59,10 @@ class Task:
         prompt = self.prompt
         return not (len(prompt.points) or prompt.strokes or prompt.box is not None)
 
-    def with_prompt(self, **changes: Any) -> Task:
+    def with_prompt(self, **changes: Any) -> PromptOnView:
         """Ask the same on changed prompts."""
         prompt = replace(self.prompt, **changes)
-        return Task(
+        return PromptOnView(
             self.predictor,
             self.scan,
             self.plane,
@@ -128,7 +128,7 @@ class Task:
         return 0.5 * float(np.mean(said != (labels == 1)))
 
 
-def solve_together(tasks: list[Task], view: View) -> list[Mask]:
+def solve_together(tasks: list[PromptOnView], view: View) -> list[Mask]:
     """Best masks of many prompts on one view."""
     first = tasks[0]
     model = first.predictor.model
@@ -142,7 +142,7 @@ def solve_together(tasks: list[Task], view: View) -> list[Mask]:
 
 
 def tensors(
-    tasks: list[Task], view: View, emb: Embedding, tile: int
+    tasks: list[PromptOnView], view: View, emb: Embedding, tile: int
 ) -> dict[str, torch.Tensor | None]:
     """Prompts of one kind as the model takes them, in view pixels."""
     clicks = [task.prompt.clicks for task in tasks]

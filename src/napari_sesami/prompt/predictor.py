@@ -10,8 +10,8 @@ import torch
 from napari_sesami.common.cancel import cancellable, check_cancelled
 from napari_sesami.prompt.embeddings import EmbeddingKey, EmbeddingStore, rounded
 from napari_sesami.prompt.errors import PromptError
-from napari_sesami.prompt.large_objects import Reach
-from napari_sesami.prompt.on_view import Task, solve_together
+from napari_sesami.prompt.large_objects import LargeObjectSolver
+from napari_sesami.prompt.on_view import PromptOnView, solve_together
 from napari_sesami.prompt.prompts import Prompt
 from napari_sesami.prompt.render import read_view
 from napari_sesami.prompt.view import View, Views
@@ -116,8 +116,12 @@ class Predictor:
             scan.plane_shape, points, labels, box, strokes, mask, lasso
         )
         with cancellable(cancel):
-            task = Task(self, scan, plane, prompt, multimask, connected)
-            return Reach(task).solve() if reach else task.solve(task.first_view())[0]
+            task = PromptOnView(self, scan, plane, prompt, multimask, connected)
+            return (
+                LargeObjectSolver(task).solve()
+                if reach
+                else task.solve(task.first_view())[0]
+            )
 
     def candidates(
         self,
@@ -139,7 +143,7 @@ class Predictor:
             scan.plane_shape, points, labels, box, strokes, mask, lasso
         )
         with cancellable(cancel):
-            task = Task(self, scan, plane, prompt, True, connected)
+            task = PromptOnView(self, scan, plane, prompt, True, connected)
             return tuple(task.solve(task.first_view()))
 
     def predict_many(
@@ -188,7 +192,9 @@ class Predictor:
         connected: bool,
         progress: Callable[[int, int], None] | None,
     ) -> list[Mask]:
-        tasks = [Task(self, scan, plane, p, multimask, connected) for p in prompts]
+        tasks = [
+            PromptOnView(self, scan, plane, p, multimask, connected) for p in prompts
+        ]
         by_view: dict[View, list[int]] = {}
         for i, task in enumerate(tasks):
             by_view.setdefault(task.first_view(), []).append(i)

@@ -9,7 +9,8 @@ import torch
 from scipy import ndimage
 from torch.nn import functional as F
 
-from napari_sesami.prompt.mask import Mask, intersect, tighten
+from napari_sesami.common.box import intersect
+from napari_sesami.prompt.mask import Mask, tighten
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from napari_sesami.common.box import box_of, grown, slices
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -56,8 +58,6 @@ def snap_to_edges(
 
 
 def _widened(mask: NDArray[np.bool_], by: int) -> tuple[slice, slice]:
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return (
-        slice(max(0, int(rows[0]) - by), int(rows[-1]) + 1 + by),
-        slice(max(0, int(columns[0]) - by), int(columns[-1]) + 1 + by),
-    )
+    box = box_of(mask)
+    assert box is not None
+    return slices(grown(box, by, mask.shape))

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from napari_sesami.retrieve.explain import Reason, choose_zoom, why, worth
     from napari_sesami.retrieve.methods import WAYS, Settings, Way
     from napari_sesami.retrieve.overlap import Overlapping, overlapping
+    from napari_sesami.retrieve.painted import PaintedPixels
     from napari_sesami.retrieve.pixel_forest import PixelSamples
     from napari_sesami.retrieve.plane_labels import Labelled
     from napari_sesami.retrieve.published import retrieve, to_pixels
     from napari_sesami.retrieve.repeats import Repeats, find_repeats, transfer_labels
     from napari_sesami.retrieve.retriever import Retriever
     from napari_sesami.retrieve.token_store import PartialStore, TokenStore
-    from napari_sesami.retrieve.voting import Temper
+    from napari_sesami.retrieve.voting import VoteTemperature
 
 _HOMES = {
     "Bank": "bank",
@@ -41,6 +42,7 @@ _HOMES = {
     "fitting_zoom": "bank_file",
     "load_bank": "bank_file",
     "save_bank": "bank_file",
+    "PaintedPixels": "painted",
     "PixelSamples": "pixel_forest",
     "Reason": "explain",
     "choose_zoom": "explain",
@@ -58,7 +60,7 @@ _HOMES = {
     "PartialStore": "token_store",
     "TokenStore": "token_store",
     "Settings": "methods",
-    "Temper": "voting",
+    "VoteTemperature": "voting",
     "WAYS": "methods",
     "Way": "methods",
 }
@@ -71,6 +73,7 @@ __all__ = [
     "BankFile",
     "Labelled",
     "Overlapping",
+    "PaintedPixels",
     "PartialStore",
     "PixelSamples",
     "Reason",
@@ -79,8 +82,8 @@ __all__ = [
     "Retriever",
     "Rows",
     "Settings",
-    "Temper",
     "TokenStore",
+    "VoteTemperature",
     "Way",
     "choose_zoom",
     "combine",

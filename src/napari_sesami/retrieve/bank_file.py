@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.common.disk import write_atomic
+from napari_sesami.models import weights_key
 from napari_sesami.retrieve.bank import UNLABELLED, RetrieveError, Rows
 from napari_sesami.retrieve.pixel_features import N_LOOKS
 from napari_sesami.retrieve.pixel_forest import PixelSamples
 from napari_sesami.scan import LENGTHS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from napari_sesami.models import TokenEncoder
@@ -46,7 +47,7 @@ class BankCard:
     Attributes
     ----------
     encoder, encoder_key
-        Name and content key of the token encoder.
+        Name of the token encoder, and key of its weights in whatever precision.
     patch_size, unit
         Side of a token's patch in length units; None if the pixel size was unknown.
     patch
@@ -73,7 +74,7 @@ class BankCard:
         size, unit = pixel_size(scan)
         return BankCard(
             encoder=encoder.name,
-            encoder_key=encoder.key,
+            encoder_key=weights_key(encoder),
             patch=patch,
             patch_size=None if size is None else size * patch,
             unit=unit,
@@ -118,15 +119,7 @@ def save_bank(path: Path, bank: BankFile) -> None:
         tensors["pixel_stroke"] = bank.pixels.stroke
     content = save(tensors, metadata={"card": json.dumps(asdict(bank.card))})
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    write_atomic(path, content)
 
 
 def load_bank(path: Path) -> BankFile:
@@ -177,7 +170,7 @@ def fitting_zoom(card: BankCard, scan: Scan, encoder: TokenEncoder) -> float:
         If the encoder differs, or a length is unknown on one side only, or the pixel
         sizes are too far apart to resample.
     """
-    if card.encoder_key != encoder.key:
+    if card.encoder_key not in (weights_key(encoder), encoder.key):
         raise RetrieveError(
             f"This bank was made with the encoder {card.encoder}, not with "
             f"{encoder.name} as loaded now: load that model, or paint again."

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sesami.retrieve.bank import even_quotas
+from napari_sesami.retrieve.exact import kernels
 from napari_sesami.retrieve.upsample import nothing
-from napari_sesami.retrieve.voting import Temper, shares
+from napari_sesami.retrieve.voting import VoteTemperature, shares
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from napari_sesami.retrieve.upsample import Check
 
 CAP = 10_000
-CHUNK = 500
+CHUNK = 250
 POOL = 30_000  # of more rows a selection is taken first: all pairs are compared
 ASKED = 4_000  # rows that tell the accuracy
 
@@ -51,7 +52,7 @@ class Condensed:
 def condense(
     rows: Rows,
     n_classes: int,
-    temper: Temper | None = None,
+    temper: VoteTemperature | None = None,
     cap: int = CAP,
     seed: int = 0,
     check: Check = nothing,
@@ -63,7 +64,7 @@ def condense(
     the others do not, and the rest is drawn at random so that the middle stays.
     `check` is called now and then; what it raises ends the work.
     """
-    temper = temper or Temper()
+    temper = temper or VoteTemperature()
     if len(rows) <= cap:
         asked = rows.thinned(ASKED, n_classes)
         score = accuracy(asked, rows, n_classes, temper)
@@ -92,10 +93,13 @@ def own_probability(
     asked: Rows,
     bank: Rows,
     n_classes: int,
-    temper: Temper,
+    temper: VoteTemperature,
     check: Check = nothing,
 ) -> NDArray[np.float64]:
-    """Probability of each row's own class, by the bank's rows of other strokes."""
+    """Probability of each row's own class, by the bank's rows of other strokes.
+
+    Made of exact votes: the same rows are kept on every processor.
+    """
     said = shares(bank, n_classes, temper)
     scale = np.maximum(said.sum(0), 1e-12) ** -temper.gamma
     truth = asked.counts(n_classes).argmax(1)
@@ -103,9 +107,9 @@ def own_probability(
     for start in range(0, len(asked), CHUNK):
         check()
         part = asked.take(slice(start, start + CHUNK))
-        kernel = np.exp((part.tokens @ bank.tokens.T - 1) / temper.tau)
+        kernel = kernels(part.tokens, bank.tokens, temper.tau)
         kernel *= part.stroke[:, None] != bank.stroke[None, :]
-        votes = (kernel @ said.astype(np.float32)) * scale
+        votes = (kernel @ said) * scale
         own = votes[np.arange(len(part)), truth[start : start + CHUNK]]
         out[start : start + CHUNK] = own / np.maximum(votes.sum(1), 1e-300)
     return out
@@ -115,7 +119,7 @@ def accuracy(
     asked: Rows,
     bank: Rows,
     n_classes: int,
-    temper: Temper,
+    temper: VoteTemperature,
     check: Check = nothing,
 ) -> float:
     """Class-balanced share of rows whose own class has more than half of the votes."""

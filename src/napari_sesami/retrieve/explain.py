@@ -7,20 +7,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
-from napari_sesami.retrieve.bank import UNLABELLED, RetrieveError, Rows, touched_rows
+from napari_sesami.retrieve.bank import UNLABELLED, RetrieveError, Rows, rows_by_stroke
+from napari_sesami.retrieve.exact import kernel, kernels, similarities
 from napari_sesami.retrieve.upsample import nothing
-from napari_sesami.retrieve.voting import shares, tune
+from napari_sesami.retrieve.voting import likelihood, shares, tune
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
+    from napari_sesami.retrieve.painted import PaintedPixels
     from napari_sesami.retrieve.retriever import Retriever
     from napari_sesami.retrieve.token_store import TokenStore
     from napari_sesami.retrieve.upsample import Check
-    from napari_sesami.retrieve.voting import Temper
+    from napari_sesami.retrieve.voting import VoteTemperature
 
 ZOOMS = (1.0, 0.5, 2.0)
 PART = 1000  # rows whose similarities to all others are in memory at a time
@@ -58,9 +61,9 @@ def why(
         min(int(y) // patch, tokens.shape[0] - 1),
         min(int(x) // patch, tokens.shape[1] - 1),
     ]
-    similarity = rows.tokens @ cell
-    temper = retriever.temper
-    weight = np.exp((similarity - 1) / temper.tau) * rows.coverage**temper.alpha
+    near = similarities(torch.from_numpy(rows.tokens), torch.from_numpy(cell[None]))
+    temper, similarity = retriever.temper, near[:, 0].numpy()
+    weight = kernel(near, temper.tau)[:, 0].numpy() * rows.coverage**temper.alpha
     weight /= max(float(weight.sum()), 1e-300)
     best = np.argsort(-weight, kind="stable")[:n]
     return [_reason(rows, int(i), similarity, weight, patch) for i in best]
@@ -107,10 +110,12 @@ def worth(retriever: Retriever, check: Check = nothing) -> dict[int, float]:
 class _Judge:
     """Left-out scores with and without a stroke; nothing is counted twice.
 
-    Votes are sums: without a stroke they are what they were, less its own.
+    Votes are exact sums: without a stroke they are what they were, less its own.
     """
 
-    def __init__(self, rows: Rows, n: int, temper: Temper, check: Check) -> None:
+    def __init__(
+        self, rows: Rows, n: int, temper: VoteTemperature, check: Check
+    ) -> None:
         self._rows, self._temper = rows, temper
         self._said = shares(rows, n, temper)
         self._truth = rows.counts(n).argmax(1)
@@ -127,9 +132,9 @@ class _Judge:
         for start in range(0, len(rows), PART):
             check()
             part = slice(start, start + PART)
-            kernel = self._kernel(rows.tokens[part], rows.tokens)
-            kernel *= rows.stroke[part, None] != rows.stroke
-            self._votes[part] = kernel @ self._said
+            others = kernels(rows.tokens[part], rows.tokens, temper.tau)
+            others *= rows.stroke[part, None] != rows.stroke
+            self._votes[part] = others @ self._said
 
     def strokes(self) -> list[tuple[int, NDArray[np.int64]]]:
         """Each stroke with the places of its rows."""
@@ -141,18 +146,12 @@ class _Judge:
             return math.nan
         others = np.ones(len(self._rows), bool)
         others[own] = False
-        delta = self._kernel(self._rows.tokens, self._rows.tokens[own])
-        votes = np.maximum(self._votes - delta @ self._said[own], 0)
+        tokens = self._rows.tokens
+        delta = kernels(tokens, tokens[own], self._temper.tau)
+        votes = self._votes - delta @ self._said[own]
         mass = self._mass - self._said[own].sum(0)
-        mass[mass < 1e-9] = 0
         with_it = self._score(self._votes, self._mass, others)
         return with_it - self._score(votes, mass, others)
-
-    def _kernel(
-        self, a: NDArray[np.float32], b: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        kernel: NDArray[np.float32] = np.exp((a @ b.T - 1) / self._temper.tau)
-        return kernel
 
     def _score(
         self,
@@ -165,18 +164,13 @@ class _Judge:
         asked = asked & (mass[at, self._truth] > 0)
         if not asked.any():
             return math.nan
-        weight = np.where(mass > 0, np.maximum(mass, 1e-12) ** -self._temper.gamma, 0)
-        scaled = votes * weight
-        p = scaled[at, self._truth] / np.maximum(scaled.sum(1), 1e-300)
-        said, groups = np.log(np.clip(p, 1e-3, 1))[asked], self._truth[asked]
-        sums = np.bincount(groups, said)
-        counts = np.bincount(groups)
-        return float(np.exp((sums[counts > 0] / counts[counts > 0]).mean()))
+        truth = self._truth[asked]
+        return likelihood(votes[asked], mass[asked], truth, self._temper)
 
 
 def choose_zoom(
     make_store: Callable[[float], TokenStore],
-    strokes: Sequence[tuple[int, NDArray[np.uint8], NDArray[np.int64]]],
+    strokes: Sequence[tuple[int, PaintedPixels]],
     zooms: Sequence[float] = ZOOMS,
 ) -> tuple[float, dict[float, float]]:
     """The scale at which left-out strokes are told apart best.
@@ -186,7 +180,7 @@ def choose_zoom(
     make_store
         Gives a token store for a zoom.
     strokes
-        (plane, classes (H, W), owners (H, W)) for each painted plane.
+        What is painted, for each painted plane.
     zooms
         Candidates; the first is kept unless another wins clearly.
 
@@ -195,7 +189,7 @@ def choose_zoom(
     tuple
         The zoom, and the left-out score of each candidate (NaN: cannot be judged).
     """
-    n_classes = max((int(s.max(initial=0)) for _, s, _ in strokes), default=0)
+    n_classes = max((int(p.classes.max(initial=0)) for _, p in strokes), default=0)
     scores: dict[float, float] = {}
     for zoom in zooms:
         store = make_store(zoom)
@@ -209,17 +203,10 @@ def choose_zoom(
     return best, scores
 
 
-def _rows_of(
-    store: TokenStore,
-    plane: int,
-    strokes: NDArray[np.uint8],
-    owners: NDArray[np.int64],
-) -> Rows:
+def _rows_of(store: TokenStore, plane: int, painted: PaintedPixels) -> Rows:
     tokens = store.plane(plane)
     if tokens is None:
         raise RetrieveError("The tokens of this plane are not computed yet.")
-    parts = [
-        touched_rows(np.where(owners == s, strokes, 0), tokens, plane, int(s))
-        for s in np.unique(owners[strokes > 0])
-    ]
+    found = rows_by_stroke(painted, store.scan.plane_shape, tokens, plane)
+    parts = [found[name] for name in sorted(found)]
     return Rows.join(parts) if parts else Rows.empty(store.encoder.dim, store.patch)

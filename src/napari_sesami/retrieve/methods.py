@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from napari_sesami.retrieve.bank import RetrieveError
+from napari_sesami.retrieve.exact import similarities
 from napari_sesami.retrieve.published import (
     DEFAULT_K,
     Method,
@@ -92,10 +93,10 @@ def _left_out(
     strokes = [set(np.unique(rows.stroke[main == c])) for c in range(n_classes)]
     fit = np.array([len(strokes[c]) > 1 for c in truth], bool)
     asked, truth = asked.take(fit), truth[fit]
-    similarity = torch.from_numpy(asked.tokens @ rows.tokens.T)
+    similarity = similarities(*map(torch.from_numpy, (asked.tokens, rows.tokens)))
     same = torch.from_numpy(asked.stroke[:, None] == rows.stroke[None, :])
     similarity[same] = -math.inf
-    near, index = similarity.topk(min(k, len(rows)), dim=1)
+    near, index = similarity.float().topk(min(k, len(rows)), dim=1)
     return near, index, asked, truth
 
 

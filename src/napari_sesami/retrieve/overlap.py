@@ -3,6 +3,8 @@
 A labelled pixel carries the class painted on top and the one that was kept below it.
 The votes for a class stand against the votes of all labelled pixels that do not carry
 it, and a threshold per class, chosen by leaving out one stroke at a time, decides.
+Similarities count from the best one of each token, for temperatures are low here; the
+votes are exact (see `voting`), and with them the settings and thresholds chosen.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import numpy as np
 import torch
 
 from napari_sesami.retrieve.bank import UNLABELLED, RetrieveError, Rows
+from napari_sesami.retrieve.exact import PAIRS, kernel, similarities
 from napari_sesami.retrieve.methods import (
     GRID_BETA,
     GRID_K,
@@ -24,6 +27,7 @@ from napari_sesami.retrieve.methods import (
 )
 from napari_sesami.retrieve.published import DEFAULT_K, weights
 from napari_sesami.retrieve.upsample import Guide, nothing, upsample
+from napari_sesami.retrieve.voting import BETTER, SCORE_STEPS, SHARE_STEPS, in_steps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,10 +36,9 @@ if TYPE_CHECKING:
     from napari_sesami.retrieve.published import Method
     from napari_sesami.retrieve.retriever import Retriever
     from napari_sesami.retrieve.upsample import Check
-    from napari_sesami.retrieve.voting import Temper
+    from napari_sesami.retrieve.voting import VoteTemperature
 
 ASKED = 1000  # rows that are left out in turn
-PAIRS = 1 << 23  # similarities in memory at a time
 EVEN = 0.5  # the threshold of a class that cannot be judged
 GRID_TAU = (0.002, 0.005, 0.01, 0.02, 0.04, 0.07, 0.12, 0.2)
 NO = Settings(0, 0.0, math.nan)
@@ -127,7 +130,7 @@ def choice(
 
 
 def choose_overlapping(
-    rows: Rows, carried: NDArray[np.bool_], way: Way, temper: Temper
+    rows: Rows, carried: NDArray[np.bool_], way: Way, temper: VoteTemperature
 ) -> Choice:
     """The settings with the best left-out likelihood, and thresholds of best F1."""
     left = _LeftOut(rows, carried)
@@ -142,7 +145,7 @@ def choose_overlapping(
     for now, how in tries:
         p = left.votes(now) if way == "ours" else left.published(way, how)
         score = left.score(p)
-        if not math.isnan(score) and not score <= best.score + 1e-6:
+        if not math.isnan(score) and not score <= best.score + BETTER:
             best = Choice(now.tau, how, left.thresholds(p), score)
     # no better than a coin: each stroke is the only one of its kind
     return best if best.score > EVEN else even
@@ -155,29 +158,29 @@ class _LeftOut:
         self._rows, self._said = rows, _shares(rows, carried)
         asked = _asked(rows, carried.shape[1])
         places = _places(rows)
-        self._similarity = rows.tokens[asked] @ rows.tokens.T
+        tokens = torch.from_numpy(rows.tokens)
         same = rows.stroke[asked, None] == rows.stroke
         same |= places[asked, None] == places
-        self._similarity[same] = -np.inf
+        self._same = torch.from_numpy(same)
+        self._similarity = similarities(tokens[asked], tokens)
+        self._similarity[self._same] = -math.inf
         self._truth = self._said[asked] >= 0.5
         # judged: another stroke carries the class, and another does not
         with_it = ~same @ (self._said >= 0.5)
         self._judged = (with_it > 0) & (~same @ (self._said < 0.5) > 0)
         self._near: tuple[torch.Tensor, torch.Tensor] | None = None
 
-    def votes(self, temper: Temper) -> NDArray[np.float64]:
+    def votes(self, temper: VoteTemperature) -> NDArray[np.float64]:
         """Probabilities of each class on the rows asked, by votes."""
-        loud = self._rows.coverage**temper.alpha
-        kernel = np.exp((self._similarity - 1) / temper.tau)
-        said = self._said * loud[:, None]
-        p = _balanced(kernel @ said, kernel @ loud, self._said, loud, temper.gamma)
-        return p
+        columns = _columns(self._rows, self._said, temper)
+        near = _from_best(self._similarity, temper.tau).masked_fill_(self._same, 0)
+        return _balanced(near.numpy() @ columns, columns, temper.gamma)
 
     def published(self, way: Method, how: Settings) -> NDArray[np.float64]:
         """The same in one of the published ways."""
         if self._near is None:
             most = min(max(GRID_K[way]), len(self._rows))
-            self._near = torch.from_numpy(self._similarity).topk(most, dim=1)
+            self._near = self._similarity.float().topk(most, dim=1)
         near, index = (part[:, : how.k] for part in self._near)
         weight = weights(near, way, how.beta).nan_to_num().numpy()
         return np.einsum("nk,nkc->nc", weight, self._said[index.numpy()])
@@ -185,6 +188,7 @@ class _LeftOut:
     def score(self, p: NDArray[np.float64]) -> float:
         """Mean likelihood, with and without a class counting alike; NaN: unknown."""
         right = np.log(np.clip(np.where(self._truth, p, 1 - p), 1e-3, 1))
+        right = np.round(right * SCORE_STEPS) / SCORE_STEPS
         parts = []
         for c in range(p.shape[1]):
             for truth in (True, False):
@@ -245,41 +249,47 @@ def _each(
     tokens: NDArray[np.float32],
     rows: Rows,
     said: NDArray[np.float64],
-    temper: Temper,
+    temper: VoteTemperature,
     check: Check,
 ) -> NDArray[np.float32]:
     """Probability of each class by itself on every token, (h, w, C)."""
     h, w, dim = tokens.shape
     flat = tokens.reshape(-1, dim)
-    loud = rows.coverage**temper.alpha
-    columns = torch.from_numpy(np.c_[said * loud[:, None], loud]).float()
-    keys = torch.from_numpy(rows.tokens.T.copy())
-    found = np.empty((len(flat), columns.shape[1]), np.float64)
+    columns = _columns(rows, said, temper)
+    keys = torch.from_numpy(rows.tokens)
+    found = np.empty((len(flat), columns.shape[1]))
     step = max(1, PAIRS // len(rows))
     for start in range(0, len(flat), step):
         check()
-        part = torch.from_numpy(flat[start : start + step])
-        kernel = (part @ keys).sub_(1).div_(temper.tau).exp_()
-        found[start : start + step] = (kernel @ columns).numpy()
-    p = _balanced(found[:, :-1], found[:, -1], said, loud, temper.gamma)
+        part = similarities(torch.from_numpy(flat[start : start + step]), keys)
+        near = _from_best(part, temper.tau)
+        found[start : start + step] = (near @ torch.from_numpy(columns)).numpy()
+    p = _balanced(found, columns, temper.gamma)
     return p.reshape(h, w, -1).astype(np.float32)
 
 
+def _from_best(similarity: torch.Tensor, tau: float) -> torch.Tensor:
+    """The kernel of similarities (N, M), in which the best of a token counts as 1."""
+    top = similarity.amax(1, keepdim=True).clamp_(min=-1)
+    return kernel(similarity - top + 1, tau)
+
+
+def _columns(
+    rows: Rows, said: NDArray[np.float64], temper: VoteTemperature
+) -> NDArray[np.float64]:
+    """What each row says for each class, and last in all, in steps of 2⁻¹²."""
+    loud = np.maximum(in_steps(rows.coverage**temper.alpha), 1 / SHARE_STEPS)[:, None]
+    return np.c_[in_steps(said * loud), loud]
+
+
 def _balanced(
-    positive: NDArray[np.float64],
-    total: NDArray[np.float64],
-    said: NDArray[np.float64],
-    loud: NDArray[np.float64],
-    gamma: float,
+    votes: NDArray[np.float64], columns: NDArray[np.float64], gamma: float
 ) -> NDArray[np.float64]:
     """Votes for a class against those without it, each side by its own number."""
-    mass = (said * loud[:, None]).sum(0)
-    other = loud.sum() - mass
-    scale = [
-        np.where(m > 1e-9, np.maximum(m, 1e-9) ** -gamma, 0) for m in (mass, other)
-    ]
+    mass, positive = columns.sum(0), votes[:, :-1]
+    scale = [_scale(m, gamma) for m in (mass[:-1], mass[-1] - mass[:-1])]
     for_it = positive * scale[0]
-    against = np.maximum(total[:, None] - positive, 0) * scale[1]
+    against = (votes[:, -1:] - positive) * scale[1]
     return np.asarray(for_it / np.maximum(for_it + against, 1e-300))
 
 

@@ -31,7 +31,7 @@ TILE, MARGIN = 1024, 64  # pixels, multiples of the largest reduction
 KEPT = 4  # tiles: a plane of 2048² stays
 
 
-class Looks:
+class PixelFeatures:
     """Features of the pixels of one plane, computed where they are asked for.
 
     Parameters

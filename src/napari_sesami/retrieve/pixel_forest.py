@@ -4,7 +4,8 @@ Votes know what a patch resembles; they cannot see where in the patch a border r
 they weigh all of a token's channels alike. Some dozens of extremely randomised trees
 (Geurts, Ernst and Wehenkel, 2006) on the looks of stroked pixels and the tokens around
 them add both. They are fitted anew, in a tenth of a second, from the strokes as they
-are: nothing of an erased stroke stays.
+are: nothing of an erased stroke stays. Features are float32 and depend on the
+processor within 1e-5; of single pixels, not of votes, another class may win there.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 
 from napari_sesami.retrieve.pixel_features import (
     N_LOOKS,
-    Looks,
+    PixelFeatures,
     at_pixels,
     priority,
     spaced,
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sesami.retrieve.painted import PaintedPixels
     from napari_sesami.retrieve.token_store import TokenStore
     from napari_sesami.retrieve.upsample import Check
 
-    StrokeLayer = tuple[NDArray[Any], NDArray[np.int64]]
-    Painted = Mapping[tuple[int, int], StrokeLayer]
+    Painted = Mapping[tuple[int, int], PaintedPixels]
 
 PER_CLASS = 1500  # pixels that are learned from; more bring nothing but time
 TREES, LEAF = 20, 2
@@ -80,7 +81,7 @@ class PixelSamples:
         )
 
 
-class Evidence:
+class PixelForest:
     """Learns from stroked pixels and decides pixels of any plane of the scan.
 
     Parameters
@@ -92,7 +93,7 @@ class Evidence:
     def __init__(self, store: TokenStore) -> None:
         self.store = store
         self._foreign: PixelSamples | None = None
-        self._looks: OrderedDict[int, tuple[Looks, list[NDArray[np.float16]]]]
+        self._looks: OrderedDict[int, tuple[PixelFeatures, list[NDArray[np.float16]]]]
         self._looks = OrderedDict()
         self._known: dict[int, tuple[NDArray[np.intp], NDArray[np.float16]]] = {}
         self._fitted: tuple[Any, Any] | None = None
@@ -165,9 +166,9 @@ class Evidence:
             out[start : start + band, :, seen] = said.reshape(grid)
         return out
 
-    def _plane(self, plane: int) -> tuple[Looks, list[NDArray[np.float16]]]:
+    def _plane(self, plane: int) -> tuple[PixelFeatures, list[NDArray[np.float16]]]:
         if plane not in self._looks:
-            self._looks[plane] = (Looks(self.store.scan.grey(plane)), [])
+            self._looks[plane] = (PixelFeatures(self.store.scan.grey(plane)), [])
             while len(self._looks) > KEPT:
                 self._looks.popitem(last=False)
         self._looks.move_to_end(plane)
@@ -200,7 +201,7 @@ class Evidence:
     def _features(
         self, plane: int, pixels: NDArray[np.intp], check: Check
     ) -> NDArray[np.float16]:
-        """Looks and tokens of single pixels; those that were asked before are known."""
+        """Features and tokens of single pixels; those asked before are kept."""
         width = N_LOOKS + self.store.encoder.dim
         empty = (np.zeros(0, np.intp), np.zeros((0, width), np.float16))
         known, values = self._known.get(plane, empty)
@@ -240,14 +241,11 @@ def _stroked(
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Plane, pixel, class and owner of all that is painted and not silent."""
     parts = []
-    for (plane, _), (strokes, owners) in sorted(painted.items(), key=lambda p: p[0]):
-        pixels = np.flatnonzero(strokes)
-        names = owners.ravel()[pixels]
-        if off:
-            heard = ~np.isin(names, sorted(off))
-            pixels, names = pixels[heard], names[heard]
-        classes = strokes.ravel()[pixels].astype(np.uint8)
-        parts.append((np.full(len(pixels), plane), pixels, classes, names))
+    for (plane, _), here in sorted(painted.items(), key=lambda p: p[0]):
+        silent = np.isin(here.owners, sorted(off))
+        said = here.take(~silent) if off else here
+        classes = said.classes.astype(np.uint8)
+        parts.append((np.full(len(said), plane), said.pixels, classes, said.owners))
     if not parts:
         none = np.zeros(0, np.int64)
         return none, none, none.astype(np.uint8), none

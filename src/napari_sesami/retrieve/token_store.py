@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sesami.retrieve.exact import TOKEN_STEPS, on_grid
 from napari_sesami.scan import TilePlan
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class TokenStore:
             self.scan.content_hash,
             self.scan.normalisation.key,
             self.encoder.key,
-            f"{self.zoom:g}/{self.encoder.tile}/{OVERLAP}{rounding}",
+            f"{self.zoom:g}/{self.encoder.tile}/{OVERLAP}{rounding}/{TOKEN_STEPS:g}",
         )
         return blake2b("|".join(parts).encode(), digest_size=12).hexdigest()
 
@@ -154,14 +155,16 @@ class TokenStore:
         return TilePlan.of(shape, tile=tile, overlap=overlap, align=stride)
 
     def _encode_tile(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Tokens of one tile, rounded as on disk: the same before and after a crash."""
+        """Tokens of one tile, rounded as on disk: the same before and after a crash.
+
+        An encoder's last bits depend on the processor; from here on nothing does.
+        """
         import torch
 
         view = torch.from_numpy(np.ascontiguousarray(pixels))[None, None]
         with torch.inference_mode():
             found = self.encoder.encode(view.to(self.encoder.device), normalise=True)
-        tokens = found[0].permute(1, 2, 0).half().float().cpu()
-        return np.asarray(tokens.numpy())
+        return on_grid(found[0].permute(1, 2, 0).float().cpu().numpy())
 
     def _remember(self, index: int, tokens: NDArray[np.float32]) -> None:
         self._planes[index] = tokens

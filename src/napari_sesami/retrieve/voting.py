@@ -2,9 +2,12 @@
 
 A row with token r, labelled shares h (over its labelled pixels) and coverage v gives
 the token q the vote ``v^α · h · exp((q·r − 1) / τ)``. Because q·r ≤ 1 no running
-maximum is needed and votes are plain sums. The two factors are rounded to multiples
-of 2⁻²⁴ and 2⁻¹², so products and sums are exact in float64: adding and removing rows
-in any order gives the same bits as a fresh start.
+maximum is needed and votes are plain sums. The kernel is known exactly (`exact` tells
+why) as a multiple of 2⁻²⁴, the share of a class is rounded to one of 2⁻¹². So products
+are multiples of 2⁻³⁶, and float64 holds their sums over 131 072 rows: adding and
+removing rows in any order, any number at a time, gives the same bits as a fresh start,
+on every processor. Exact, too, is the best similarity. What is made of the votes for
+the eye (`with_area`, pixels between tokens) is float32 and agrees within 1e-5.
 """
 
 from __future__ import annotations
@@ -16,24 +19,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from napari_sesami.retrieve.exact import PAIRS, kernel, kernels, similarities
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from napari_sesami.retrieve.bank import Rows
 
-SIMILARITY_STEPS = 2.0**24
 SHARE_STEPS = 2.0**12
-CHUNK = 1 << 15  # tokens × rows kept in float64 at a time stay below about 100 MB
-
-
+SCORE_STEPS = 2.0**20  # of a logarithm: sums of them do not depend on the order
 AREA_POWER = 0.25  # what fresh synthetic scenes liked best
 AREA_STEPS = 10
 AREA_SAMPLE = 1 << 14  # tokens are enough to know how much of a plane a class covers
+ROWS = 512  # that are asked at a time
 JUDGED = 2000  # rows are enough to choose a temperature; all pairs of more take long
+BETTER = 1e-6  # another setting must win by more than the last bits of a logarithm
 
 
 @dataclass(frozen=True)
-class Temper:
+class VoteTemperature:
     """How votes are counted: what `tune` chooses from the strokes.
 
     Attributes
@@ -51,51 +57,63 @@ class Temper:
     gamma: float = 1.0
 
 
-def shares(rows: Rows, n_classes: int, temper: Temper) -> NDArray[np.float64]:
+def shares(rows: Rows, n_classes: int, temper: VoteTemperature) -> NDArray[np.float64]:
     """What each row says, (M, n_classes): coverage-weighted class shares."""
     counts = rows.counts(n_classes)
     weight = rows.coverage**temper.alpha
     said = counts / np.maximum(counts.sum(1, keepdims=True), 1) * weight[:, None]
-    return np.maximum(np.round(said * SHARE_STEPS), counts > 0) / SHARE_STEPS
+    return np.maximum(in_steps(said), (counts > 0) / SHARE_STEPS)
+
+
+def in_steps(said: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Round shares to multiples of 2⁻¹², so that sums of votes are exact."""
+    return np.round(said * SHARE_STEPS) / SHARE_STEPS
 
 
 def count_votes(
-    tokens: torch.Tensor, rows: Rows, n_classes: int, temper: Temper
+    tokens: torch.Tensor, rows: Rows, n_classes: int, temper: VoteTemperature
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """Votes (N, n_classes) of some rows on tokens (N, D), and the best similarity (N,).
 
-    The tokens must have length one.
+    The tokens must have length one and be `on_grid`, as those of a store are.
     """
     n = len(tokens)
     if len(rows) == 0 or n == 0:
         return np.zeros((n, n_classes)), np.full(n, -1, np.float32)
-    keys = torch.from_numpy(rows.tokens).to(tokens)
     said = torch.from_numpy(shares(rows, n_classes, temper)).to(tokens.device)
-    votes = np.empty((n, n_classes))
-    best = np.empty(n, np.float32)
-    step = max(1, CHUNK * 256 // max(len(rows), 1))
-    for start in range(0, n, step):
-        similarity = tokens[start : start + step] @ keys.T
-        best[start : start + step] = similarity.amax(1).float().cpu().numpy()
-        kernel = similarity.float().sub_(1).div_(temper.tau).exp_()
-        kernel = kernel.mul_(SIMILARITY_STEPS).round_().double().div_(SIMILARITY_STEPS)
-        votes[start : start + step] = (kernel @ said).cpu().numpy()
+    votes = np.zeros((n, n_classes))
+    best = np.full(n, -1, np.float32)
+    for part, keys, similarity in _blocks(tokens, rows):
+        top = similarity.amax(1).cpu().numpy()
+        np.maximum(best[part], top, out=best[part])
+        votes[part] += (kernel(similarity, temper.tau) @ said[keys]).cpu().numpy()
     return votes, best
 
 
 def best_similarity(tokens: torch.Tensor, rows: Rows) -> NDArray[np.float32]:
     """The best similarity (N,) of tokens (N, D) to any row; −1 if there is none."""
     best = np.full(len(tokens), -1, np.float32)
-    keys = torch.from_numpy(rows.tokens).to(tokens)
-    step = max(1, CHUNK * 256 // max(len(rows), 1))
-    for start in range(0, len(tokens) if len(rows) else 0, step):
-        similarity = tokens[start : start + step] @ keys.T
-        best[start : start + step] = similarity.amax(1).float().cpu().numpy()
+    for part, _, similarity in _blocks(tokens, rows):
+        top = similarity.amax(1).cpu().numpy()
+        np.maximum(best[part], top, out=best[part])
     return best
 
 
+def _blocks(
+    tokens: torch.Tensor, rows: Rows
+) -> Iterator[tuple[slice, slice, torch.Tensor]]:
+    """Similarities of some tokens to some rows at a time: they stay in the cache."""
+    keys = torch.from_numpy(rows.tokens).to(tokens.device)
+    step = PAIRS // max(1, min(len(rows), ROWS))
+    for start in range(0, len(tokens), step):
+        part = slice(start, start + step)
+        for first in range(0, len(rows), ROWS):
+            some = slice(first, first + ROWS)
+            yield part, some, similarities(tokens[part], keys[some])
+
+
 def balanced(
-    votes: NDArray[np.float64], mass: NDArray[np.float64], temper: Temper
+    votes: NDArray[np.float64], mass: NDArray[np.float64], temper: VoteTemperature
 ) -> NDArray[np.float32]:
     """Probabilities (…, C) of summed votes, each class divided by its own mass^γ.
 
@@ -148,47 +166,58 @@ def with_area(p: NDArray[np.float32], power: float = AREA_POWER) -> NDArray[np.f
 
 def tune(
     rows: Rows, n_classes: int, grid: tuple[float, ...] = (0.02, 0.04, 0.07, 0.12, 0.2)
-) -> tuple[Temper, float]:
+) -> tuple[VoteTemperature, float]:
     """Choose the temperature by leaving out one stroke at a time.
 
     Returns the choice and its left-out score; with fewer than two strokes of a class
     there is nothing to learn from, the default stands and the score is NaN.
     """
-    best, top = Temper(), math.nan
+    best, top = VoteTemperature(), math.nan
     rows = rows.thinned(JUDGED, n_classes)
     for tau in grid:
-        score = left_out_score(rows, n_classes, Temper(tau=tau))
-        if not math.isnan(score) and not score <= top + 1e-9:
-            best, top = Temper(tau=tau), score
+        score = left_out_score(rows, n_classes, VoteTemperature(tau=tau))
+        if not math.isnan(score) and not score <= top + BETTER:
+            best, top = VoteTemperature(tau=tau), score
     return best, top
 
 
 def left_out_score(
     rows: Rows,
     n_classes: int,
-    temper: Temper,
+    temper: VoteTemperature,
     judged: NDArray[np.bool_] | None = None,
 ) -> float:
     """How well each stroke is labelled by the others, in (0, 1]; NaN: nothing to judge.
 
     The geometric mean probability of the true class, first over the rows of a class,
     then over the classes, so that a rare class counts as much as a common one.
-    `judged` narrows down the rows that are asked; all others still vote.
+    `judged` narrows down the rows that are asked; all others still vote. Votes are
+    exact, and logarithms are rounded: processors differ in the last bit at most.
     """
     if len(rows) == 0:
         return math.nan
     said = shares(rows, n_classes, temper)
     truth = rows.counts(n_classes).argmax(1)
     other = rows.stroke[:, None] != rows.stroke[None, :]
-    kernel = np.exp((rows.tokens @ rows.tokens.T - 1) / temper.tau) * other
-    votes = kernel @ said
+    votes = (kernels(rows.tokens, rows.tokens, temper.tau) * other) @ said
     mass = other @ said  # what the other strokes say of each class, per row
     at = np.arange(len(rows))
     asked = (mass[at, truth] > 0) & (True if judged is None else judged)
     if not asked.any():
         return math.nan
+    return likelihood(votes[asked], mass[asked], truth[asked], temper)
+
+
+def likelihood(
+    votes: NDArray[np.float64],
+    mass: NDArray[np.float64],
+    truth: NDArray[np.int64],
+    temper: VoteTemperature,
+) -> float:
+    """Geometric mean share of the true class in votes (M, C), all classes alike."""
     scaled = votes * np.where(mass > 0, np.maximum(mass, 1e-12) ** -temper.gamma, 0)
-    p = scaled[at, truth] / np.maximum(scaled.sum(1), 1e-300)
-    own = np.log(np.clip(p, 1e-3, 1))[asked]
-    groups = truth[asked]
-    return float(np.exp(np.mean([own[groups == c].mean() for c in np.unique(groups)])))
+    p = scaled[np.arange(len(truth)), truth] / np.maximum(scaled.sum(1), 1e-300)
+    own = np.round(np.log(np.clip(p, 1e-3, 1)) * SCORE_STEPS) / SCORE_STEPS
+    counts = np.bincount(truth)
+    there = counts > 0
+    return float(np.exp((np.bincount(truth, own)[there] / counts[there]).mean()))

@@ -13,7 +13,7 @@ import numpy as np
 from napari_sesami.retrieve.bank import Rows
 from napari_sesami.retrieve.condense import CAP, Condensed, condense
 from napari_sesami.retrieve.upsample import nothing
-from napari_sesami.retrieve.voting import Temper, shares
+from napari_sesami.retrieve.voting import VoteTemperature, shares
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 KEPT = 8_000  # of more than CAP rows: new strokes then fit without condensing anew
 
 
-class Voters:
+class VotingRows:
     """Follows a bank.
 
     Attributes
@@ -37,7 +37,7 @@ class Voters:
         self._bank, self._cap, self._kept = bank, cap, kept
         self._chosen: dict[int, Rows] = {}
         self._rows: Rows | None = None
-        self._mass: tuple[int, Temper, NDArray[np.float64]] | None = None
+        self._mass: tuple[int, VoteTemperature, NDArray[np.float64]] | None = None
         self._looked_at = -1
         self._changes = 0
         self.condensed: Condensed | None = None
@@ -70,7 +70,7 @@ class Voters:
             self._rows = Rows.join(parts) if parts else empty
         return self._rows
 
-    def mass(self, n_classes: int, temper: Temper) -> NDArray[np.float64]:
+    def mass(self, n_classes: int, temper: VoteTemperature) -> NDArray[np.float64]:
         """What all of them together say of each class, (n_classes,)."""
         known = self._mass
         if known is None or known[:2] != (n_classes, temper):
@@ -78,7 +78,9 @@ class Voters:
             known = self._mass = (n_classes, temper, said)
         return known[2]
 
-    def condense(self, n_classes: int, temper: Temper, check: Check = nothing) -> bool:
+    def condense(
+        self, n_classes: int, temper: VoteTemperature, check: Check = nothing
+    ) -> bool:
         """Choose who votes if there are too many; True if the choice is another one.
 
         A choice stands while the strokes after it fit beside it: choosing takes

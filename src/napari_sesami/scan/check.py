@@ -13,12 +13,12 @@ from napari_sesami.scan.units import LENGTHS, parse_unit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_sesami.scan.scan import Scan
+    from napari_sesami.scan.planes import HasPlanes
 
 _PER_AXIS = (list, tuple, np.ndarray)
 
 
-def check(scan: Scan) -> None:
+def check(scan: HasPlanes) -> None:
     """Refuse a scan whose parts do not fit together, in one sentence."""
     shape = scan.shape
     _check_axes(scan.name, scan.axes, shape)

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sesami.scan.scan import Scan
+    from napari_sesami.scan.planes import HasPlanes
 
 MOST_BYTES = 32 * 2**20  # read from a big scan; smaller ones are read whole
 WINDOWS = 24
 SIDE = 512  # of a window, pixels
 
 
-def content_hash(scan: Scan) -> str:
+def content_hash(scan: HasPlanes) -> str:
     """Hash shape, dtype and pixels; of a big scan a fixed sample of its pixels.
 
     The sample depends on the shape alone, so that chunking, compression and place
@@ -34,7 +34,7 @@ def content_hash(scan: Scan) -> str:
     return digest.hexdigest()
 
 
-def _windows(scan: Scan) -> Iterator[NDArray[Any]]:
+def _windows(scan: HasPlanes) -> Iterator[NDArray[Any]]:
     """All planes of a small scan, windows spread over a big one."""
     size = np.dtype(scan.data.dtype).itemsize
     if size * np.prod(scan.shape, dtype=np.float64) <= MOST_BYTES:

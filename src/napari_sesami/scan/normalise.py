@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sesami.scan.scan import Scan
+    from napari_sesami.scan.planes import HasPlanes
 
 LOW, HIGH = 0.5, 99.5  # percentiles: rarer values are hot and dead pixels
 MAX_PLANES = 12
@@ -81,7 +81,7 @@ def luminance(plane: NDArray[Any]) -> NDArray[np.float32]:
     return plane.astype(np.float32) @ _LUMINANCE
 
 
-def normalisation_of(scan: Scan) -> Normalisation:
+def normalisation_of(scan: HasPlanes) -> Normalisation:
     """Find robust black and white levels of a scan from a sample of its planes."""
     parts = list(_samples(scan))
     values = np.concatenate(parts) if parts else np.zeros(0)
@@ -101,7 +101,7 @@ def sample_planes(n_planes: int, most: int = MAX_PLANES) -> list[int]:
     return sorted({round(i) for i in np.linspace(0, n_planes - 1, count)})
 
 
-def _samples(scan: Scan) -> Iterable[NDArray[np.float64]]:
+def _samples(scan: HasPlanes) -> Iterable[NDArray[np.float64]]:
     """Finite specimen pixels of some planes, thinned out evenly."""
     height, width = scan.plane_shape
     step = max(1, math.isqrt(height * width // PIXELS_PER_PLANE))

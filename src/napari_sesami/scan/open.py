@@ -7,8 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from napari_sesami.scan.errors import ScanError
-from napari_sesami.scan.readers.base import BROKEN_FILE, ImageInfo, Reader
+from napari_sesami.scan.errors import BROKEN_FILE, ScanError
+from napari_sesami.scan.readers.base import ImageInfo, Reader
 
 if TYPE_CHECKING:
     import os

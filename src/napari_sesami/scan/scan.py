@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sesami.scan.check import check, fit_pixel_size, guess_axes, usable_array
-from napari_sesami.scan.errors import ScanError
+from napari_sesami.scan.errors import BROKEN_FILE, ScanError
 from napari_sesami.scan.hash import content_hash
 from napari_sesami.scan.normalise import luminance, normalisation_of, real
-from napari_sesami.scan.readers.base import BROKEN_FILE
 from napari_sesami.scan.units import LENGTHS
 
 if TYPE_CHECKING:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from napari_sesami.project import MAX_CLASSES, box_of
+from napari_sesami.common.box import box_of
+from napari_sesami.project import MAX_CLASSES
 from napari_sesami.session.errors import SessionError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_sesami.project import BBox, ClassTable
+    from napari_sesami.common.box import BBox
+    from napari_sesami.project import ClassTable
     from napari_sesami.scan import Scan
 
 Plane: TypeAlias = "int | tuple[int, ...] | None"

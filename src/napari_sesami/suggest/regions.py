@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sesami.common.box import BBox
     from napari_sesami.suggest.scores import Scores
-
-    BBox = tuple[int, int, int, int]
 
 Kind = Literal["superpixel", "patch", "slice", "mask"]
 
@@ -314,14 +313,17 @@ def _fill(taken: list[Query], more: Iterable[Query], until: int) -> None:
 def near_duplicates(
     signatures: NDArray[np.float32], least: float = 0.995
 ) -> NDArray[np.bool_]:
-    """Which slices look like an earlier kept one (cosine of mean tokens ≥ `least`)."""
+    """Which slices look like an earlier kept one (cosine of mean tokens ≥ `least`).
+
+    Cosines are rounded to 1e-5: their last bits depend on the processor.
+    """
     unit = signatures / np.maximum(
         np.linalg.norm(signatures, axis=1, keepdims=True), 1e-12
     )
     duplicate = np.zeros(len(unit), bool)
     kept: list[int] = []
     for i in range(len(unit)):
-        if kept and float((unit[kept] @ unit[i]).max()) >= least:
+        if kept and round(float((unit[kept] @ unit[i]).max()), 5) >= least:
             duplicate[i] = True
         else:
             kept.append(i)

@@ -165,7 +165,11 @@ def bvsb_rare(
 
 
 def coreset(pool: Candidates, n: int, state: State, rng: np.random.Generator) -> Chosen:
-    """Greedy k-centre: always the region least like anything labelled or chosen."""
+    """Greedy k-centre: always the region least like anything labelled or chosen.
+
+    Mean tokens are compared in float32: of regions that are level within 1e-6 another
+    processor may choose another.
+    """
     if pool.tokens.shape[1] == 0:
         raise SuggestError(
             "Coreset compares tokens and was given none: compute the tokens first."
@@ -260,11 +264,11 @@ STRATEGIES: dict[str, Strategy] = {
             rare,
             needs_maps=False,
         ),
-        Strategy("random", "random", "any region, by lot", random, needs_maps=False),
+        Strategy("random", "random", "any region, at random", random, needs_maps=False),
         Strategy(
             "foreground",
             "foreground-aware random",
-            "by lot, two thirds where something else than the commonest class is seen",
+            "at random, two thirds where more than the commonest class is seen",
             foreground,
         ),
         Strategy("entropy", "entropy", "where all classes are level", by_entropy),

@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader as lazy
 
 if TYPE_CHECKING:
     from napari_sesami.train.config import RunConfig
+    from napari_sesami.train.engine.checkpoints import Checkpoints
+    from napari_sesami.train.engine.recorder import Stop
     from napari_sesami.train.errors import TrainError
     from napari_sesami.train.recipe import RECIPES, Recipe, recipe_class
+    from napari_sesami.train.run.cluster import batch_script, submit
+    from napari_sesami.train.run.folder import RunFolder
+    from napari_sesami.train.run.launch import worker_command
+    from napari_sesami.train.run.run import Run
     from napari_sesami.train.run.runs import (
         Estimate,
-        Run,
         Runs,
-        Status,
         estimate,
+        make_run,
         start_run,
     )
-    from napari_sesami.train.sesami.gate import Verdict, judge
+    from napari_sesami.train.run.state import OVER, State, Status
+    from napari_sesami.train.sesami.clicks import (
+        THIN,
+        Score,
+        click_through,
+        deepest,
+        overlap,
+    )
+    from napari_sesami.train.sesami.gate import (
+        Target,
+        Verdict,
+        examine,
+        judge,
+        targets,
+    )
     from napari_sesami.train.sesami.holdout import assemble
+    from napari_sesami.train.sesami.losses import prompt_losses
     from napari_sesami.train.sesami.pictures import (
         LabelledSet,
         Picture,
@@ -26,54 +47,45 @@ if TYPE_CHECKING:
         read_set,
         write_set,
     )
+    from napari_sesami.train.sesami.recipe import ADAPTER, SesamiConfig
+    from napari_sesami.train.sesami.simulated import (
+        first_click,
+        loose_box,
+        pick_object,
+        random_tone,
+    )
 
-__all__ = [
-    "RECIPES",
-    "Estimate",
-    "LabelledSet",
-    "Picture",
-    "Recipe",
-    "Run",
-    "RunConfig",
-    "Runs",
-    "Status",
-    "TrainError",
-    "Verdict",
-    "assemble",
-    "cut_picture",
-    "estimate",
-    "judge",
-    "read_set",
-    "recipe_class",
-    "start_run",
-    "write_set",
-]
-
-_HOMES = {
-    "LabelledSet": "sesami.pictures",
-    "Picture": "sesami.pictures",
-    "cut_picture": "sesami.pictures",
-    "read_set": "sesami.pictures",
-    "write_set": "sesami.pictures",
-    "assemble": "sesami.holdout",
-    "Verdict": "sesami.gate",
-    "judge": "sesami.gate",
-    "estimate": "run.runs",
-    "recipe_class": "recipe",
-    "Recipe": "recipe",
-    "RECIPES": "recipe",
-    "RunConfig": "config",
-    "TrainError": "errors",
-    "Estimate": "run.runs",
-    "Run": "run.runs",
-    "Runs": "run.runs",
-    "Status": "run.runs",
-    "start_run": "run.runs",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name on first use, so that the room itself loads at once."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "config": ["RunConfig"],
+        "engine.checkpoints": ["Checkpoints"],
+        "engine.recorder": ["Stop"],
+        "errors": ["TrainError"],
+        "recipe": ["RECIPES", "Recipe", "recipe_class"],
+        "run.cluster": ["batch_script", "submit"],
+        "run.folder": ["RunFolder"],
+        "run.launch": ["worker_command"],
+        "run.run": ["Run"],
+        "run.runs": ["Estimate", "Runs", "estimate", "make_run", "start_run"],
+        "run.state": ["OVER", "State", "Status"],
+        "sesami.clicks": ["THIN", "Score", "click_through", "deepest", "overlap"],
+        "sesami.gate": ["Target", "Verdict", "examine", "judge", "targets"],
+        "sesami.holdout": ["assemble"],
+        "sesami.losses": ["prompt_losses"],
+        "sesami.pictures": [
+            "LabelledSet",
+            "Picture",
+            "cut_picture",
+            "read_set",
+            "write_set",
+        ],
+        "sesami.recipe": ["ADAPTER", "SesamiConfig"],
+        "sesami.simulated": [
+            "first_click",
+            "loose_box",
+            "pick_object",
+            "random_tone",
+        ],
+    },
+)

@@ -3,24 +3,82 @@
 from __future__ import annotations
 
 import json
-import math
+import re
 import tomllib
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import fields
 from difflib import get_close_matches
+from functools import wraps
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tomli_w
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticSerializationError
 
 from napari_sesami.train.errors import TrainError
 from napari_sesami.train.recipe import recipe_class
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 __all__ = ["RunConfig", "TrainError"]
 
 FILE = "run.toml"
-_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+_WORDS = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "string": "text",
+    "list": "a list […]",
+    "tuple": "a list […]",
+    "finite_number": "a number above 0",
+    "greater_than": "a number above {gt}",
+    "greater_than_equal": "{ge} or more",
+}
+"""Type of a pydantic error, or its first word → what is needed."""
+
+Count = Annotated[int, Field(ge=0)]
+Number = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-@dataclass(frozen=True)
+def sentence(error: ValidationError) -> str:
+    """Say in one sentence what the first value was that does not fit."""
+    first = error.errors(include_url=False)[0]
+    kind, context = first["type"], first.get("ctx", {})
+    if kind == "value_error":  # a sentence of the dataclass itself
+        return str(context["error"])
+    key = first["loc"][0] if first["loc"] else "?"
+    if kind == "missing" and len(first["loc"]) == 1:
+        return f"the key “{key}” is missing."
+    needed = _WORDS.get(kind) or _WORDS.get(kind.partition("_")[0], "")
+    needed = needed.format(**context)
+    if kind == "literal_error":
+        needed = re.sub(r"'([^']*)'", r"“\1”", context["expected"])
+    given = f"“{key}” is {first['input']!r}"
+    if not needed:
+        return f"{given}, which does not fit ({first['msg'].lower()})."
+    return f"{given}, but must be {needed}."
+
+
+def in_a_sentence(kind: Any) -> Any:
+    """Let a pydantic dataclass refuse values with a `TrainError`."""
+    check = kind.__init__
+
+    @wraps(check)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            check(self, *args, **kwargs)
+        except ValidationError as error:
+            raise TrainError(sentence(error)) from error
+
+    kind.__init__ = __init__
+    return kind
+
+
+@in_a_sentence
+@dataclass(frozen=True, config={"extra": "forbid"})
 class RunConfig:
     """What a run does; the same config, data and device give the same weights.
 
@@ -52,31 +110,23 @@ class RunConfig:
 
     recipe: str
     name: str = ""
-    seed: int = 0
-    steps: int = 200
-    batch: int = 4
-    micro_batch: int | None = None
-    rate: float = 1e-4
+    seed: Count = 0
+    steps: Number = 200
+    batch: Number = 4
+    micro_batch: Number | None = None
+    rate: Positive = 1e-4
     device: str = "auto"
     precision: Literal["full", "bf16", "fp16"] = "full"
-    clip: float = 1.0
-    checkpoint_minutes: float = 5.0
-    evaluate_every: int = 0
-    picture_every: int = 0
+    clip: Positive = 1.0
+    checkpoint_minutes: Positive = 5.0
+    evaluate_every: Count = 0
+    picture_every: Count = 0
     take: Literal["last", "best"] = "last"
-    workers: int = 0
-    processes: int = 1
+    workers: Count = 0
+    processes: Number = 1
     recipe_options: Any = None
 
     def __post_init__(self) -> None:
-        for key, least in _LEAST.items():
-            value = getattr(self, key)
-            if value is not None and value < least:
-                raise TrainError(f"“{key}” is {value}, but must be {least} or more.")
-        for key in ("rate", "clip", "checkpoint_minutes"):
-            value = getattr(self, key)
-            if not (math.isfinite(value) and value > 0):
-                raise TrainError(f"“{key}” is {value}, but must be a number above 0.")
         if self.batch < self.processes:
             raise TrainError(
                 f"A batch of {self.batch} cannot be shared by {self.processes} "
@@ -97,132 +147,69 @@ class RunConfig:
             raise TrainError(f"There is no file {source}.") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise TrainError(f"{name} is no valid TOML: {error}.") from error
-        return _from_tables(tables, name)
+        run = tables.get("run")
+        if not isinstance(run, dict) or not isinstance(run.get("recipe"), str):
+            raise TrainError(f'{name} needs a table [run] with a key recipe = "…".')
+        recipe = recipe_class(run["recipe"])
+        _known(tables, ["run", recipe.name], f"{name}: there is no table", "[{}]")
+        own = tables.get(recipe.name, {})
+        if not isinstance(own, dict):
+            raise TrainError(
+                f"{name}: “{recipe.name}” must be a table [{recipe.name}]."
+            )
+        mine = [f.name for f in fields(cls) if f.name != "recipe_options"]
+        theirs = [f.name for f in fields(recipe.Config)]
+        where = f"{name}, [{recipe.name}]"
+        _known(run, mine, f"{name}, [run]: there is no key", "{}")
+        _known(own, theirs, f"{where}: there is no key", "{}")
+        options = _read_table(recipe.Config, own, where)
+        run = run | {"recipe_options": ""}  # None would ask for their defaults
+        config: RunConfig = _read_table(cls, run, f"{name}, [run]")
+        object.__setattr__(config, "recipe_options", options)
+        return config
 
     def to_toml(self) -> str:
         """Write the config as text that :meth:`from_toml` reads."""
-        table = recipe_class(self.recipe).name
         mine = {f.name: getattr(self, f.name) for f in fields(self)}
         options = mine.pop("recipe_options")
         own = {f.name: getattr(options, f.name) for f in fields(options)}
-        return f"[run]\n{_lines(mine)}\n[{table}]\n{_lines(own)}"
+        tables = {"run": mine, recipe_class(self.recipe).name: own}
+        return tomli_w.dumps({name: _plain(table) for name, table in tables.items()})
 
 
-_LEAST = {
-    "seed": 0,
-    "steps": 1,
-    "batch": 1,
-    "micro_batch": 1,
-    "evaluate_every": 0,
-    "picture_every": 0,
-    "workers": 0,
-    "processes": 1,
-}
-
-
-def _from_tables(tables: dict[str, Any], name: str) -> RunConfig:
-    run = tables.get("run")
-    if not isinstance(run, dict) or not isinstance(run.get("recipe"), str):
-        raise TrainError(f'{name} needs a table [run] with a key recipe = "…".')
-    recipe = recipe_class(run["recipe"])
-    _known(tables, ["run", recipe.name], f"{name}: there is no table", "[{}]")
-    keys = [f.name for f in fields(RunConfig) if f.name != "recipe_options"]
-    mine = _typed(RunConfig, run, keys, f"{name}, [run]")
-    own = tables.get(recipe.name, {})
-    if not isinstance(own, dict):
-        raise TrainError(f"{name}: “{recipe.name}” must be a table [{recipe.name}].")
-    where = f"{name}, [{recipe.name}]"
-    theirs = _typed(recipe.Config, own, [f.name for f in fields(recipe.Config)], where)
+def _read_table(kind: type, table: dict[str, Any], where: str) -> Any:
+    """Make a dataclass from a table; nothing is taken for what it is not."""
     try:
-        return RunConfig(**mine, recipe_options=recipe.Config(**theirs))
-    except TrainError as error:
-        raise TrainError(f"{name}: {error}") from error
+        # as JSON, in which lists may be tuples and text may be paths, yet 2.5 is no int
+        text = json.dumps(table, default=str)
+        return TypeAdapter(kind).validate_json(text, strict=True)
+    except ValidationError as error:
+        raise TrainError(f"{where}: {sentence(error)}") from error
 
 
-def _known(given: dict[str, Any], keys: list[str], where: str, mark: str) -> None:
-    """Refuse a key that does not exist, and name the nearest one that does."""
+def _known(given: Iterable[str], names: list[str], where: str, mark: str) -> None:
+    """Refuse a name that does not exist, and tell the nearest one that does."""
     for key in given:
-        if key not in keys:
-            near = get_close_matches(key, keys, 1, 0.4)
-            hint = f"did you mean “{mark.format(near[0])}”?" if near else (
-                "it may have: " + ", ".join(mark.format(k) for k in keys) + "."
-            )  # fmt: skip
-            raise TrainError(f"{where} “{mark.format(key)}”; {hint}")
+        if key in names:
+            continue
+        near = get_close_matches(key, names, 1, 0.4)
+        hint = f"did you mean “{mark.format(near[0])}”?" if near else (
+            "it may have: " + ", ".join(mark.format(name) for name in names) + "."
+        )  # fmt: skip
+        raise TrainError(f"{where} “{mark.format(key)}”; {hint}")
 
 
-def _typed(
-    kind: type, given: dict[str, Any], keys: list[str], where: str
-) -> dict[str, Any]:
-    """Check the keys and types of one table against a dataclass."""
-    _known(given, keys, f"{where}: there is no key", "{}")
-    hints = get_type_hints(kind)
-    for field in fields(kind):
-        needed = field.default is MISSING and field.default_factory is MISSING
-        if field.name in keys and needed and field.name not in given:
-            raise TrainError(f"{where}: the key “{field.name}” is missing.")
-    return {
-        key: _fit(value, hints[key], f"{where}: “{key}”")
-        for key, value in given.items()
-    }
-
-
-def _fit(value: Any, hint: Any, where: str) -> Any:
-    """Give `value` the type of the hint, or say which one it needs."""
-    origin, inner = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return value
-    if origin is Literal:
-        if value in inner:
-            return value
-        raise TrainError(f"{where} is {value!r}, but must be {_or(inner)}.")
-    if origin in (Union, UnionType):
-        # TOML knows no None: a key that is absent means it
-        kinds = [kind for kind in inner if kind is not NoneType]
-        return _fit_any(value, kinds, where)
-    if origin in (tuple, list):
-        if not isinstance(value, list):
-            raise TrainError(f"{where} is {value!r}, but must be a list […].")
-        each = (inner[i] if len(inner) > i and inner[-1] is not ... else inner[0]
-                for i in range(len(value)))  # fmt: skip
-        return origin(_fit(v, k, where) for v, k in zip(value, each, strict=True))
-    if hint is Path and isinstance(value, str):
-        return Path(value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not hint:
-        words = _WORDS.get(hint, f"a {getattr(hint, '__name__', hint)}")
-        raise TrainError(f"{where} is {value!r}, but must be {words}.")
-    return value
-
-
-def _fit_any(value: Any, kinds: list[Any], where: str) -> Any:
-    problem = TrainError(f"{where} is {value!r}, which fits nothing that it may be.")
-    for kind in kinds:
+def _plain(table: dict[str, Any]) -> dict[str, Any]:
+    """Turn paths, tuples and the like into what TOML holds; it knows no None."""
+    plain = {}
+    for key, value in table.items():
+        if value is None:
+            continue
         try:
-            return _fit(value, kind, where)
-        except TrainError as error:
-            problem = error
-    raise problem
-
-
-def _or(choices: tuple[Any, ...]) -> str:
-    return " or ".join(f"“{choice}”" for choice in choices)
-
-
-def _lines(values: dict[str, Any]) -> str:
-    rows = (f"{k} = {_toml(v, k)}\n" for k, v in values.items() if v is not None)
-    return "".join(rows)
-
-
-def _toml(value: Any, key: str) -> str:
-    """One value as TOML."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)  # also inf and nan, which TOML spells like Python
-    if isinstance(value, str | Path):
-        return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, tuple | list):
-        return "[" + ", ".join(_toml(v, key) for v in value) + "]"
-    kind = "dataclass" if is_dataclass(value) else type(value).__name__
-    raise TrainError(f"“{key}” is a {kind}, which {FILE} cannot hold.")
+            plain[key] = TypeAdapter(Any).dump_python(value, mode="json")
+        except PydanticSerializationError as error:
+            kind = type(value).__name__
+            raise TrainError(
+                f"“{key}” is a {kind}, which {FILE} cannot hold."
+            ) from error
+    return plain

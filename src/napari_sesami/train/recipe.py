@@ -92,6 +92,14 @@ class Recipe(ABC):
     def after_step(self, step: int) -> None:  # noqa: B027
         """Do what follows each update, such as an average of the weights."""
 
+    def enough(self, step: int) -> bool:
+        """Whether the run ends after this step, before its last one.
+
+        All processes of a run must answer alike. One that should stop here, to be
+        resumed, raises ``Stop("cancelled")``.
+        """
+        return False
+
     def state(self) -> dict[str, Any]:
         """Give tensors and numbers beyond the module that a resumed run needs."""
         return {}

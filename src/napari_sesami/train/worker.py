@@ -1,8 +1,9 @@
 """The process of one run: ``python -m napari_sesami.train.worker RUN``.
 
-JSON lines go to stdout and into the run folder; commands come by stdin, one a line:
-pause, resume, stop, checkpoint, evaluate. When stdin ends, whoever started the run is
-gone: a checkpoint is written and the process ends, unless it was told to ``--detach``.
+What it has to tell goes into the files of the run folder: events.jsonl, and status.json
+as heartbeat. Orders come by the file `commands`, one a line: pause, resume, stop,
+checkpoint, evaluate. When stdin ends, whoever started the run is gone: a checkpoint is
+written and the process ends, unless it was told to ``--detach``.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ import traceback
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from napari_sesami.train.engine.fallback import ATTEMPT, Ladder, attempt
-from napari_sesami.train.run import process
+from napari_sesami.common.errors import SesamiError
+from napari_sesami.common.process import cores, step_back
+from napari_sesami.train.engine.fallback import ATTEMPT, Fallback, attempt
 from napari_sesami.train.run.folder import RunFolder
+from napari_sesami.train.run.launch import REFUSED, WORKER
 from napari_sesami.train.run.orders import Control
 from napari_sesami.train.run.report import Report
-from napari_sesami.train.run.story import ENDINGS, Ending
+from napari_sesami.train.run.state import ENDINGS, Ending
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +38,12 @@ _DIED = "A process of the run died; its log may say why, and it can be resumed."
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Work on the run in a folder; return 0 unless it failed."""
-    args = _parser().parse_args(argv)
+    ap = argparse.ArgumentParser(prog="napari_sesami.train.worker", description=__doc__)
+    ap.add_argument("folder", type=Path, help="a run folder")
+    ap.add_argument("--detach", action="store_true", help="outlive who started it")
+    ap.add_argument("--dry", action="store_true", help="try a few steps, keep nothing")
+    ap.add_argument("--micro", type=int, help=argparse.SUPPRESS)
+    args = ap.parse_args(argv)
     rank = int(os.environ.get("RANK", "0"))
     try:
         folder = RunFolder.open(args.folder)
@@ -43,10 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _try(folder, args)
         if not rank:
             folder.acquire()
-    except (ValueError, OSError) as error:
-        print(json.dumps({"event": "refused", "sentence": str(error)}), flush=True)
+    except (SesamiError, OSError) as error:
         print(error, file=sys.stderr)
-        return 1
+        return REFUSED
     try:
         return _work(folder, rank, detached=args.detach)
     finally:
@@ -54,52 +61,43 @@ def main(argv: Sequence[str] | None = None) -> int:
             folder.release()
 
 
-def _parser() -> argparse.ArgumentParser:
-    ap = argparse.ArgumentParser(prog="napari_sesami.train.worker", description=__doc__)
-    ap.add_argument("folder", type=Path, help="a run folder")
-    ap.add_argument("--detach", action="store_true", help="read no commands from stdin")
-    ap.add_argument("--dry", action="store_true", help="try a few steps, keep nothing")
-    ap.add_argument("--micro", type=int, help=argparse.SUPPRESS)
-    return ap
-
-
 def _work(folder: RunFolder, rank: int, *, detached: bool) -> int:
     """Train, and say how it ended."""
     report = Report(folder, first=not rank)
-    if attempt() > 0 and Ladder.read(folder.ladder).again != attempt():
+    if attempt() > 0 and Fallback.read(folder.fallback).again != attempt():
         # torchrun starts anew after any failure, but this one was final
         if report["ended"] is None:
             _end(report, Ending("error", _trouble(folder) or _DIED))
         report.close()
         return 0
     if not rank and attempt() == 0:
-        _fresh(folder, report)
+        # forget how the run ended last time, and what was ordered then
+        if report["state"] != "starting":  # else who starts it has done so
+            folder.forget_orders()
+        report.status(state="starting", sentence="", ended=None, facts=None)
+        folder.trouble.unlink(missing_ok=True)
+        fallback = Fallback.read(folder.fallback)
+        if fallback.again:
+            replace(fallback, again=0).write(folder.fallback)
     control = Control()
     control.on_signals()
     if not rank:
         if not detached and not sys.stdin.isatty():
-            control.listen()
+            control.end_with_parent()
         control.watch(folder, report.beat)
     _be_modest(folder, keep=not rank)
     ending = _train(folder, report, control)
     control.close()
     if ending is not None:
         if rank and ending.reason == "error":
-            _leave(folder, ending.sentence)
+            # the first process only sees a lost connection
+            with suppress(OSError):
+                folder.trouble.write_text(ending.sentence, "utf-8")
         _end(report, ending)
     report.close()
     if ending is None:
         return _again(folder, [])
     return 0 if ending.reason in ENDINGS else 1
-
-
-def _fresh(folder: RunFolder, report: Report) -> None:
-    """Forget how the run ended last time."""
-    report.status(state="starting", sentence="", ended=None, facts=None)
-    folder.trouble.unlink(missing_ok=True)
-    ladder = Ladder.read(folder.ladder)
-    if ladder.again:
-        replace(ladder, again=0).write(folder.ladder)
 
 
 def _end(report: Report, ending: Ending) -> None:
@@ -109,13 +107,8 @@ def _end(report: Report, ending: Ending) -> None:
     report.say("ended", reason=ending.reason, sentence=ending.sentence, facts=facts)
 
 
-def _leave(folder: RunFolder, sentence: str) -> None:
-    """Tell the first process why this one fails; it only sees a lost connection."""
-    with suppress(OSError):
-        folder.trouble.write_text(sentence, "utf-8")
-
-
 def _trouble(folder: RunFolder) -> str:
+    """Read why another process failed."""
     with suppress(OSError):
         return folder.trouble.read_text("utf-8")
     return ""
@@ -132,9 +125,9 @@ def _train(folder: RunFolder, report: Report, control: Control) -> Ending | None
         return None
     except Exception as error:  # the last line of defence: the run ends, with a word
         traceback.print_exc()
-        if Ladder.read(folder.ladder).again == attempt() + 1:
+        if Fallback.read(folder.fallback).again == attempt() + 1:
             return None  # another process of this run asked to start again
-        if _for_people(error):
+        if isinstance(error, SesamiError):
             return Ending("error", str(error))
         what = f"{type(error).__name__}: {error}"
         return Ending(
@@ -145,19 +138,13 @@ def _train(folder: RunFolder, report: Report, control: Control) -> Ending | None
         )
 
 
-def _for_people(error: Exception) -> bool:
-    """Whether its text is a sentence of ours: TrainError, ScanError, ModelError, …."""
-    ours = type(error).__module__.startswith("napari_sesami.")
-    return ours and isinstance(error, ValueError)
-
-
 def _again(folder: RunFolder, options: list[str]) -> int:
     """Go on in a fresh process: only its end gives all memory back."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return AGAIN
     os.environ[ATTEMPT] = str(attempt() + 1)
     given = [a for a in sys.argv[1:] if a in ("--detach", "--dry")]
-    command = [sys.executable, "-m", "napari_sesami.train.worker", str(folder.path)]
+    command = [sys.executable, "-m", WORKER, str(folder.path)]
     command += [*given, *options]
     sys.stdout.flush()
     sys.stderr.flush()
@@ -170,32 +157,28 @@ def _be_modest(folder: RunFolder, *, keep: bool) -> None:
     """Leave a core and the right of way to windows."""
     import torch
 
-    process.step_back()
+    step_back()
     if folder.config.device != "cpu" and torch.cuda.is_available():
         return
-    ladder = Ladder.read(folder.ladder)
+    fallback = Fallback.read(folder.fallback)
     given = int(os.environ.get("OMP_NUM_THREADS", "0") or 0)
-    threads = ladder.threads or given or max(1, process.cores() - 1)
+    threads = fallback.threads or given or max(1, cores() - 1)
     torch.set_num_threads(threads)
-    if keep and ladder.threads is None:
+    if keep and fallback.threads is None:
         with suppress(OSError):  # a full disk; the last digit is not worth the run
-            replace(ladder, threads=threads).write(folder.ladder)
+            replace(fallback, threads=threads).write(folder.fallback)
 
 
 def _try(folder: RunFolder, args: argparse.Namespace) -> int:
     """Take a few steps at the real shapes, print what they cost, keep nothing."""
-    report = Report(folder, first=True, keep=False)
     _be_modest(folder, keep=False)
     from napari_sesami.train.run.dry import trial
 
-    facts: dict[str, Any] | None = trial(folder, report, args.micro)
-    if facts is not None and "smaller" in facts:
-        report.close()
-        return _again(folder, ["--micro", str(facts["smaller"])])
-    if facts is not None:
-        report.say("dry", **facts)
-    report.close()
-    return 0 if facts is not None else 1
+    answer = trial(folder, args.micro)
+    if "smaller" in answer:
+        return _again(folder, ["--micro", str(answer["smaller"])])
+    print(json.dumps(answer), flush=True)
+    return 1 if "refused" in answer else 0
 
 
 if __name__ == "__main__":

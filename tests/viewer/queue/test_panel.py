@@ -12,7 +12,7 @@ from tests.fakes.texture import Texture
 
 from napari_sesami import Session
 from napari_sesami.scan import Scan
-from napari_sesami.session.answering import core
+from napari_sesami.session import core
 from napari_sesami.viewer import attach
 from napari_sesami.viewer.app.workspace import workspace_of
 from napari_sesami.viewer.layers.spatial import SPATIAL
@@ -361,7 +361,7 @@ def test_cancel_stops_the_ranking_and_it_can_begin_again(make_napari_viewer, qtb
     assert dock.options.rank.text() == "Stop"
     dock.status.cancel_button.click()
     qtbot.waitUntil(lambda: not dock.controller.ranker.running, timeout=SOON)
-    assert dock.options.rank.text() == "Find places"
+    assert dock.options.rank.text() == "Find queries"
     find(qtbot, dock)
 
 

@@ -1,82 +1,72 @@
-"""Training batches of the bundled model: crops, objects to prompt, strokes.
+"""Examples of the bundled model: sister crops, objects to prompt, strokes.
 
-Batch number `step` is a function of the seed, the step and the shards alone, so that a
-resumed run sees what an uninterrupted one would have seen.
+An example is a function of its random numbers and the shards alone, so that a resumed
+run sees what an uninterrupted one would have seen.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from scipy import ndimage as ndi
-from torch.utils.data import Dataset
 
 from napari_sesami.lab.pretrain.shards import open_shards
-from napari_sesami.train.sesami.simulated import (
-    first_click,
-    loose_box,
-    pick_object,
-    random_tone,
-)
+from napari_sesami.train import first_click, loose_box, pick_object, random_tone
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     Rng = np.random.Generator
 
 SIDE = 256
 STROKE_TOKENS = 160
-MOST_DOCUMENTED = (
-    0.3  # share of scenes from the documented families, once there are many
-)
 
 
-class Batches(Dataset[dict[str, torch.Tensor]]):
-    """Batches by step: `pairs` scenes give two sister crops each."""
+class SisterCrops:
+    """Draws two crops of one scene, with objects and strokes, as often as asked.
+
+    Parameters
+    ----------
+    folder
+        Of the shards; those that are finished meanwhile are taken in.
+    objects
+        To prompt, on each crop.
+    documented_share
+        Most crops that come from shards of the documented families; the share grows by
+        0.02 with each such shard.
+    """
 
     def __init__(
-        self,
-        folder: Path,
-        pairs: int = 4,
-        objects: int = 4,
-        seed: int = 0,
-        steps: int = 10**6,
+        self, folder: Path, objects: int = 4, documented_share: float = 0.3
     ) -> None:
-        self.folder, self.pairs, self.objects = Path(folder), pairs, objects
-        self.seed, self.steps = seed, steps
+        self.folder, self.objects = folder, objects
+        self.documented_share = documented_share
+        self._seen = -1
         self._shards: list[NDArray[Any]] = []
         self._documented: list[NDArray[Any]] = []
 
-    def __len__(self) -> int:
-        return self.steps
-
-    def refresh(self) -> None:
-        """Take in shards that were finished meanwhile."""
-        self._shards = open_shards(self.folder)
-        self._documented = open_shards(self.folder, families=True)
+    def draw(self, rng: Rng) -> dict[str, torch.Tensor]:
+        """Draw one example; the first axis is that of the sisters."""
+        now = self.folder.stat().st_mtime_ns
+        if now != self._seen:
+            self._shards = open_shards(self.folder)
+            self._documented = open_shards(self.folder, families=True)
+            self._seen = now
         if not self._shards:
             raise FileNotFoundError(f"{self.folder} holds no scenes; draw some first.")
-
-    def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
-        """Draw one batch; every 50th looks for new shards."""
-        if not self._shards or step % 50 == 0:
-            self.refresh()
-        rng = np.random.default_rng([self.seed, step])
-        rows = [row for _ in range(self.pairs) for row in self._pair(rng)]
-        return {k: torch.from_numpy(np.stack([r[k] for r in rows])) for k in rows[0]}
-
-    def _pair(self, rng: Rng) -> list[dict[str, NDArray[Any]]]:
-        share = min(MOST_DOCUMENTED, len(self._documented) * 0.02)
+        share = min(self.documented_share, len(self._documented) * 0.02)
         among = self._documented if rng.random() < share else self._shards
         shard = among[rng.integers(len(among))]
         scene = np.asarray(shard[rng.integers(len(shard))])
         regions = scene[2].astype(np.int32) + 256 * scene[3].astype(np.int32)
         crops = sister_crops(rng, scene[0], scene[1], regions)
         tone = random_tone(rng)
-        return [self._row(rng, _touch(rng, tone(i)), c, r) for i, c, r in crops]
+        rows = [self._row(rng, _touch(rng, tone(i)), c, r) for i, c, r in crops]
+        return {k: torch.from_numpy(np.stack([r[k] for r in rows])) for k in rows[0]}
 
     def _row(
         self,
@@ -153,7 +143,7 @@ def stroke_tokens(rng: Rng, classes: NDArray[Any]) -> tuple[NDArray[Any], NDArra
     present = [k for k in np.unique(classes) if (classes == k).sum() >= 60]
     each = STROKE_TOKENS // max(1, len(present))
     for k in present:
-        at = _walks(rng, classes == k, strokes=int(rng.integers(1, 4)))
+        at = walks(rng, classes == k, strokes=int(rng.integers(1, 4)))
         touched = np.unique((at[:, 0] // 4) * grid + at[:, 1] // 4)
         touched = rng.permutation(touched)[:each]
         cells.append(touched)
@@ -168,7 +158,7 @@ def stroke_tokens(rng: Rng, classes: NDArray[Any]) -> tuple[NDArray[Any], NDArra
     return flat, kind
 
 
-def _walks(
+def walks(
     rng: Rng, region: NDArray[Any], strokes: int, length: int = 60
 ) -> NDArray[Any]:
     """Pixels under smooth random walks that stay inside a region."""

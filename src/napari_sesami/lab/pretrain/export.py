@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 from collections import defaultdict
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ import numpy as np
 import torch
 
 from napari_sesami.models import NAME, NanoNet, save_nano
+from napari_sesami.train import Checkpoints, RunConfig, TrainError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,30 +22,49 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CURVES = {
-    "IoU on training scenes": ("click1", "click3", "click5", "box"),
+    "IoU on training scenes": ("click1", "click3", "click5", "corrected", "box"),
     "loss": ("loss", "vote"),
     "share of right votes": ("right",),
 }
 
 
-def average_net(checkpoint: Path) -> tuple[NanoNet, dict[str, Any]]:
-    """The averaged weights of a checkpoint, and what is known of the run."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    net = NanoNet(state["settings"]["dim"])
-    net.load_state_dict(state["average"])
-    return net, {
-        "steps": state["step"],
-        **state["settings"],
-        "steps run": state["step"],
-    }
+def average_net(run: Path) -> tuple[NanoNet, dict[str, Any]]:
+    """The averaged weights of a run so far, and what is known of it.
+
+    `run` is its folder, or a file `state.pt` of the trainer before the one engine.
+    """
+    state = run / "state.pt" if run.is_dir() else run
+    if state.is_file():
+        old = torch.load(state, map_location="cpu", weights_only=True)
+        net = NanoNet(old["settings"]["dim"])
+        net.load_state_dict(old["average"])
+        return net, {**old["settings"], "steps run": old["step"]}
+    found = Checkpoints(run / "checkpoints").newest(print)
+    if found is None:
+        raise TrainError(f"{run} has no checkpoint; give the folder of a run.")
+    step, parts = found
+    file = io.BytesIO(parts["optimiser.pt"])
+    kept = torch.load(file, map_location="cpu", weights_only=True)["recipe"]
+    net = NanoNet(**kept["net"])
+    net.load_state_dict(kept["average"])
+    config = RunConfig.from_toml(run / "run.toml")
+    return net, run_facts(config, step)
 
 
-def export(
-    checkpoint: Path, folder: Path, numbers: dict[str, Any] | None = None
+def run_facts(config: RunConfig, step: int) -> dict[str, Any]:
+    """What the card tells of a run."""
+    own = {k: getattr(config, k) for k in ("steps", "batch", "rate", "seed")}
+    return {**own, **asdict(config.recipe_options), "steps run": step}
+
+
+def write_bundle(
+    net: NanoNet,
+    run: dict[str, Any],
+    folder: Path,
+    numbers: dict[str, Any] | None = None,
 ) -> Path:
     """Write `sesami-nano.safetensors` and its JSON card."""
     folder.mkdir(parents=True, exist_ok=True)
-    net, run = average_net(checkpoint)
     path = folder / f"{NAME}.safetensors"
     save_nano(net, path)
     card = {
@@ -60,12 +82,13 @@ def export(
     return path
 
 
-def read_events(log: Path) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
+def read_curves(log: Path) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
     """Curves of a run: (steps, values) by name; steps done twice count once."""
     lines = {}
     for text in log.read_text().splitlines():
         line = json.loads(text)
-        lines[line["step"]] = line
+        if line.pop("event", "step") == "step":
+            lines[line["step"]] = line
     found: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for step in sorted(lines):
         for name, value in lines[step].items():
@@ -86,7 +109,7 @@ def draw_curves(log: Path, path: Path) -> None:
     """Draw the curves of a run for the model card."""
     from matplotlib.figure import Figure
 
-    curves = read_events(log)
+    curves = read_curves(log)
     figure = Figure(figsize=(11, 3.2), layout="constrained")
     for axis, (title, names) in zip(figure.subplots(1, 3), CURVES.items(), strict=True):
         for name in names:
@@ -108,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     ap.add_argument("--numbers", type=Path, help="JSON of `sesami evaluate`")
     args = ap.parse_args(argv)
     numbers = json.loads(args.numbers.read_text()) if args.numbers else None
-    export(args.run / "state.pt", args.folder, numbers)
+    write_bundle(*average_net(args.run), args.folder, numbers)
     if args.curves:
         draw_curves(args.run / "events.jsonl", args.curves)
 

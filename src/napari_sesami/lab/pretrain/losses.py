@@ -1,4 +1,4 @@
-"""Losses of the bundled model: masks from prompts, and votes from strokes."""
+"""What the bundled model learns from: first prompts, and votes from strokes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,20 @@ import torch
 import torch.nn.functional as F
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import Tensor
 
-    Answer = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor]]
+
+def first_prompts(
+    clicks: Tensor, boxes: Tensor, box_share: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Start some prompts with a box (corners 2 and 3), the others with a click."""
+    boxed = torch.rand(len(clicks), generator=generator).to(clicks.device) < box_share
+    points = torch.stack([clicks, boxes[:, :2] - 0.5, boxes[:, 2:] - 0.5], 1)
+    labels = torch.where(
+        boxed[:, None], torch.tensor([-1, 2, 3], device=clicks.device),
+        torch.tensor([1, -1, -1], device=clicks.device),
+    )  # fmt: skip
+    return points, labels, boxed
 
 
 def vote_loss(

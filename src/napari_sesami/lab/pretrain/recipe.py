@@ -1,55 +1,276 @@
-"""Recipe `foundation`: train sesami-nano from scratch on endless random scenes.
+"""Recipe `foundation`: train sesami-nano on endless random scenes.
 
-One command, `python -m napari_sesami.lab.pretrain.recipe RUN`, draws the scenes in
-processes of its own, trains, logs JSON lines, keeps the newest state and resumes from
-it. It computes in bfloat16, on a GPU or a CPU; torchrun gives it more processes, which
-on a busy CPU waits less than threads do.
+The scenes are drawn by processes of their own while the training runs. Prompts and
+strokes are learnt together: masks of objects from simulated clicks and boxes, and
+tokens that vote as `retrieve` lets them.
 """
 
 from __future__ import annotations
 
-import argparse
+import copy
 import ctypes
-import json
+import math
 import os
-import subprocess
 import sys
 import time
-from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 import torch.distributed as dist
-from torch.utils.data import DataLoader, Subset
+from torch import nn
 
-from napari_sesami.lab.pretrain.batches import Batches
-from napari_sesami.lab.pretrain.shards import write_shard
-from napari_sesami.lab.pretrain.trainer import Settings, Trainer, rank
+from napari_sesami.lab.pretrain.batches import SisterCrops
+from napari_sesami.lab.pretrain.export import run_facts, write_bundle
+from napari_sesami.lab.pretrain.losses import first_prompts, vote_loss
+from napari_sesami.lab.pretrain.shards import PER_SHARD, draw_in_background, write_shard
+from napari_sesami.models import Nano, NanoNet
+from napari_sesami.train import Recipe, Stop, TrainError, prompt_losses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from torch import Tensor
+
+    from napari_sesami.train import RunConfig
 
 
-def same_for_all(seconds: float) -> float:
-    """The clock of the first process, so that all stop together."""
-    if not dist.is_initialized():
-        return seconds
-    clock = torch.tensor([seconds], dtype=torch.float64)
-    dist.broadcast(clock, 0)
-    return float(clock)
+@dataclass(frozen=True)
+class FoundationConfig:
+    """Options of the recipe.
+
+    Attributes
+    ----------
+    weights
+        What to begin with: a file, "bundled", or nothing for random numbers.
+    minutes
+        Of computing, after which the run ends and the rate has fallen; 0: as long as
+        the steps take.
+    objects
+        Prompted in each crop.
+    warmup
+        Steps in which the rate grows.
+    weight_decay, ema
+        Of the optimiser; of the average weights, which are the result.
+    vote_weight, iou_weight
+        Of the votes, and of the error in the predicted overlap.
+    box_share, most_clicks
+        How many prompts begin with a box; most clicks on one object.
+    dim
+        Width of the net; given weights have their own.
+    shards, drawers
+        Of scenes, drawn meanwhile by so many processes.
+    documented_share
+        Most crops that come from shards of the documented families.
+    stop_at
+        A step after which the run stops and can be resumed; 0: none.
+    """
+
+    weights: str = ""
+    minutes: float = 0.0
+    objects: int = 4
+    warmup: int = 150
+    weight_decay: float = 0.03
+    ema: float = 0.998
+    vote_weight: float = 1.0
+    iou_weight: float = 0.5
+    box_share: float = 0.3
+    most_clicks: int = 5
+    dim: int = 128
+    shards: int = 600
+    drawers: int = 1
+    documented_share: float = 0.3
+    stop_at: int = 0
+
+    def __post_init__(self) -> None:
+        for key in ("minutes", "drawers", "stop_at"):
+            if getattr(self, key) < 0:
+                raise TrainError(f"“{key}” must be 0 or more.")
+        for key in ("objects", "warmup", "dim", "shards"):
+            if getattr(self, key) < 1:
+                raise TrainError(f"“{key}” must be 1 or more.")
+        if self.most_clicks < 2:
+            raise TrainError("“most_clicks” must be 2 or more: one is corrective.")
+        for key in ("box_share", "documented_share", "ema"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise TrainError(f"“{key}” is a share, from 0 to 1.")
 
 
-def save_atomic(state: Any, path: Path) -> None:
-    """Write a checkpoint so that a crash leaves the old one or the new one."""
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    part.replace(path)
+class Pretraining(nn.Module):
+    """All that is trained: the net, and the temperature of the votes."""
+
+    def __init__(self, net: NanoNet) -> None:
+        super().__init__()
+        self.net = net
+        self.log_tau = nn.Parameter(torch.tensor(math.log(0.08)))
 
 
-def keep_memory() -> None:
+class Foundation(Recipe):
+    """Trains the net of the bundled model and writes the average of its weights.
+
+    An example is two crops of one scene; the batch counts scenes.
+    """
+
+    name: ClassVar[str] = "foundation"
+    Config: ClassVar[type] = FoundationConfig
+
+    def __init__(self, config: RunConfig, folder: Path) -> None:
+        super().__init__(config, folder)
+        self.options: FoundationConfig = config.recipe_options
+        self.scenes = folder / "scenes"
+        self.crops = SisterCrops(
+            self.scenes, self.options.objects, self.options.documented_share
+        )
+        self.seconds = 0.0
+        self._steps, self._began = 0, None  # type: tuple[int, float | None]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Let processes that prepare examples have what these need."""
+        keys = ("config", "folder", "data", "options", "scenes", "crops")
+        return {key: self.__dict__[key] for key in keys}
+
+    def prepare(self, device: torch.device) -> nn.Module:
+        """Draw the first scenes, let others draw more, make or load the net."""
+        _keep_memory()
+        o = self.options
+        self.scenes.mkdir(parents=True, exist_ok=True)
+        write_shard(self.scenes, 0)
+        if os.environ.get("RANK", "0") == "0":
+            self._drawers = draw_in_background(self.scenes, o.shards, o.drawers)
+        if o.weights:
+            given = Nano.bundled if o.weights == "bundled" else Nano.from_file
+            args = () if o.weights == "bundled" else (o.weights,)
+            net = given(*args, device="cpu").net.train()
+        else:
+            net = NanoNet(o.dim)
+        self.module = Pretraining(net).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net: NanoNet = self.module.net
+        self.average = copy.deepcopy(self.net).requires_grad_(False)
+        return self.module
+
+    @property
+    def n_examples(self) -> int:
+        """One for each scene, also those that are still to be drawn."""
+        return self.options.shards * PER_SHARD
+
+    def example(self, index: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        """Two crops of any scene that is drawn already."""
+        return self.crops.draw(rng)
+
+    def collate(self, examples: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+        """Put crops in one row; sisters stay neighbours."""
+        return {k: torch.cat([e[k] for e in examples]) for k in examples[0]}
+
+    def optimiser(self, module: nn.Module) -> torch.optim.Optimizer:
+        """AdamW that lets matrices and kernels decay, but neither biases nor norms."""
+        decay = [p for p in module.parameters() if p.ndim > 1]
+        plain = [p for p in module.parameters() if p.ndim <= 1]
+        groups = [
+            {"params": decay, "weight_decay": self.options.weight_decay},
+            {"params": plain, "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=self.config.rate, betas=(0.9, 0.98))
+
+    def rate(self, step: int) -> float:
+        """Linear warm-up, then half a cosine down to 0.02, over steps or minutes."""
+        o = self.options
+        late = self.seconds / (60 * o.minutes) if o.minutes else 0.0
+        done = min(1.0, max(step / self.config.steps, late))
+        fall = 0.02 + 0.49 * (1 + math.cos(math.pi * done))
+        return min(1.0, (step + 1) / o.warmup) * fall
+
+    def loss(
+        self, batch: dict[str, Tensor], generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """What prompts and votes cost; only the net itself computes in half."""
+        if self._began is None:
+            self._began = time.perf_counter()
+        o, on = self.options, batch["image"].device.type
+        half, kind = torch.is_autocast_enabled(on), torch.get_autocast_dtype(on)
+
+        def answer(
+            points: Tensor, labels: Tensor, last: Tensor | None
+        ) -> tuple[Tensor, Tensor]:
+            # no cache: some versions of torch keep copies made without gradients
+            with torch.autocast(on, kind, enabled=half, cache_enabled=False):
+                masks, score = self.net(image, tokens, points, labels, last)
+            return masks, score
+
+        image, tokens = self.net.image_encoder(batch["image"])
+        with torch.autocast(on, enabled=False):
+            tau = self.module.log_tau.exp()
+            vote, right = vote_loss(
+                tokens, batch["classes"].long(), batch["stroke_tokens"],
+                batch["stroke_kinds"], tau.clamp(0.03, 0.3), generator,
+            )  # fmt: skip
+            points, labels, boxed = first_prompts(
+                batch["clicks"].flatten(0, 1), batch["boxes"].flatten(0, 1),
+                o.box_share, generator,
+            )  # fmt: skip
+            rounds = int(torch.randint(1, o.most_clicks, (1,), generator=generator))
+            prompts, log = prompt_losses(
+                answer, points, labels, boxed, batch["masks"].flatten(0, 1), generator,
+                rounds=rounds, iou_weight=o.iou_weight,
+            )  # fmt: skip
+        # the same keys at every step; a mean over nothing is NaN, which is not logged
+        last_click = log[f"click{rounds + 1}"]
+        told = {"click1": log["click1"], "box": log["box"], "corrected": last_click}
+        return {
+            "loss": prompts + o.vote_weight * vote,
+            "vote": vote,
+            "right": right,
+            "tau": tau,
+            **{k: torch.tensor(v, device=vote.device) for k, v in told.items()},
+        }
+
+    def after_step(self, step: int) -> None:
+        """Let the average weights follow, and count the time."""
+        keep = min(self.options.ema, (1 + step) / (10 + step))
+        with torch.no_grad():
+            mine: list[Tensor] = list(self.net.parameters())
+            average: list[Tensor] = list(self.average.parameters())
+            torch._foreach_lerp_(average, mine, 1 - keep)
+        self._steps = step + 1
+        if self._began is not None:
+            self.seconds += time.perf_counter() - self._began
+            self._began = None
+        if self.options.minutes and dist.is_initialized():
+            # the clock of the first process, so that all fall and end together
+            device = self.module.log_tau.device
+            clock = torch.tensor([self.seconds], dtype=torch.float64, device=device)
+            dist.broadcast(clock, 0)
+            self.seconds = float(clock)
+
+    def enough(self, step: int) -> bool:
+        """Whether the minutes are used up; stop where that was asked for."""
+        o = self.options
+        if step == o.stop_at:
+            raise Stop("cancelled")
+        return bool(o.minutes) and self.seconds >= 60 * o.minutes
+
+    def state(self) -> dict[str, Any]:
+        """The average weights, what net they fit, and the time."""
+        return {
+            "average": self.average.state_dict(),
+            "net": self.net.config,
+            "seconds": self.seconds,
+            "steps": self._steps,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`state` gave."""
+        self.average.load_state_dict(state["average"])
+        self.seconds, self._steps = float(state["seconds"]), int(state["steps"])
+
+    def finish(self, folder: Path) -> dict[str, Any]:
+        """Write the average weights and their card, as they are bundled."""
+        facts = run_facts(self.config, self._steps)
+        path = write_bundle(self.average, facts, folder)
+        return {"weights": path.name, "minutes": self.seconds / 60}
+
+
+def _keep_memory() -> None:
     """Stop glibc from handing every big tensor back to the system (twice as fast)."""
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
@@ -57,129 +278,3 @@ def keep_memory() -> None:
             libc.mallopt(-3, 32 << 20)
             libc.mallopt(-1, 2**31 - 1)
             libc.mallopt(-2, 64 << 20)
-
-
-def batches(
-    folder: Path, settings: Settings, start: int, workers: int
-) -> Iterator[Any]:
-    """Batches from `start` on, drawn ahead by worker processes."""
-    data = Batches(
-        folder,
-        settings.pairs,
-        settings.objects,
-        settings.seed + 100_000 * rank(),
-        settings.steps,
-    )
-    rest = Subset(data, range(start, settings.steps))
-    ahead = 4 if workers else None
-    yield from DataLoader(
-        rest, batch_size=None, num_workers=workers, prefetch_factor=ahead
-    )
-
-
-def draw_scenes(
-    folder: Path, shards: int, processes: int
-) -> list[subprocess.Popen[bytes]]:
-    """Draw the first shard here, the others in the background with low priority."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_shard(folder, 0)
-    command = [
-        sys.executable,
-        "-m",
-        "napari_sesami.lab.pretrain.shards",
-        str(folder),
-    ]
-    nice = ["nice", "-n", "10"] if os.name == "posix" else []
-    last = ["--last", str(shards), "--step", str(processes)]
-    return [
-        subprocess.Popen([*nice, *command, "--first", str(1 + i), *last])
-        for i in range(processes if shards > 1 else 0)
-    ]
-
-
-def run(
-    folder: Path, settings: Settings, *, device: str, shards: int, processes: int,
-    workers: int = 1, save_every: int = 50, stop_at: int | None = None,
-) -> Trainer:  # fmt: skip
-    """Train in a run folder, from where it stopped if it was begun before."""
-    keep_memory()
-    trainer, checkpoint = Trainer(settings, device), folder / "state.pt"
-    helpers = draw_scenes(folder / "scenes", shards, 0 if rank() else processes)
-    if checkpoint.exists():
-        trainer.load(torch.load(checkpoint, map_location=device, weights_only=True))
-    (folder / "settings.json").write_text(json.dumps(asdict(settings), indent=1))
-    try:
-        with (folder / "events.jsonl").open("a") as log:
-            for batch in batches(folder / "scenes", settings, trainer.step, workers):
-                line = _timed_step(trainer, batch)
-                if not rank():
-                    log.write(json.dumps(line) + "\n")
-                    log.flush()
-                    if trainer.step % save_every == 0:
-                        save_atomic(trainer.state(), checkpoint)
-                if trainer.step == stop_at or trainer.finished:
-                    break
-    finally:
-        for helper in helpers:
-            helper.terminate()
-    if not rank():
-        save_atomic(trainer.state(), checkpoint)
-    return trainer
-
-
-def _timed_step(trainer: Trainer, batch: Any) -> dict[str, float]:
-    """One step; its log line."""
-    began = time.perf_counter()
-    line = trainer.train_step(batch)
-    took = time.perf_counter() - began
-    trainer.spent = same_for_all(trainer.spent + took)
-    line |= {"step": trainer.step, "seconds": took, "time": time.time()}
-    return {k: round(v, 6) for k, v in line.items()}
-
-
-def train_command(arguments: argparse.Namespace) -> int:
-    """Run `sesami train foundation RUN …`."""
-    if arguments.recipe != "foundation":
-        print(f"There is no recipe “{arguments.recipe}” here; take foundation.")
-        return 2
-    main(arguments.options)
-    return 0
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the recipe from the command line."""
-    ap = argparse.ArgumentParser(prog="sesami train foundation", description=__doc__)
-    ap.add_argument("folder", type=Path, help="run folder; resumed if it exists")
-    ap.add_argument("--steps", type=int, default=Settings.steps)
-    ap.add_argument("--minutes", type=float, default=0.0)
-    ap.add_argument("--pairs", type=int, default=Settings.pairs)
-    ap.add_argument("--objects", type=int, default=Settings.objects)
-    ap.add_argument("--lr", type=float, default=Settings.lr)
-    ap.add_argument("--vote-weight", type=float, default=Settings.vote_weight)
-    ap.add_argument("--seed", type=int, default=0)
-    ap.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    ap.add_argument("--threads", type=int, default=0)
-    ap.add_argument("--shards", type=int, default=600, help="of 32 scenes each")
-    ap.add_argument("--processes", type=int, default=max(1, (os.cpu_count() or 2) // 2))
-    ap.add_argument("--stop-at", type=int, default=None)
-    args = ap.parse_args(argv)
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    args.folder.mkdir(parents=True, exist_ok=True)
-    if "RANK" in os.environ:
-        dist.init_process_group("nccl" if args.device == "cuda" else "gloo")
-    settings = Settings(
-        steps=args.steps,
-        minutes=args.minutes,
-        pairs=args.pairs,
-        objects=args.objects,
-        lr=args.lr,
-        vote_weight=args.vote_weight,
-        seed=args.seed,
-    )
-    run(args.folder, settings, device=args.device, shards=args.shards,
-        processes=args.processes, stop_at=args.stop_at)  # fmt: skip
-
-
-if __name__ == "__main__":
-    main()

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +109,28 @@ def _is_family(path: Path) -> bool:
     return int(path.stem.split("_")[1]) >= FAMILY_SHARDS
 
 
+def draw_in_background(
+    folder: Path, shards: int, processes: int
+) -> list[subprocess.Popen[bytes]]:
+    """Draw all shards but the first in processes of low priority, which end with us."""
+    command = [sys.executable, "-m", __name__, str(folder), "--attended"]
+    nice = ["nice", "-n", "10"] if os.name == "posix" else []
+    last = ["--last", str(shards), "--step", str(processes)]
+    return [
+        subprocess.Popen(
+            [*nice, *command, "--first", str(1 + i), *last], stdin=subprocess.PIPE
+        )
+        for i in range(processes if shards > 1 else 0)
+    ]
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of stdin: whoever started this process is gone."""
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os._exit(0)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Write shards number `first`, `first + step`, … up to `last`."""
     ap = argparse.ArgumentParser(description="Draw training scenes into a folder.")
@@ -115,7 +140,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     ap.add_argument("--step", type=int, default=1)
     ap.add_argument("--seed", type=int, default=0)
     ap.add_argument("--families", action="store_true", help="the documented families")
+    ap.add_argument("--attended", action="store_true", help="end with stdin")
     args = ap.parse_args(argv)
+    if args.attended:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
     args.folder.mkdir(parents=True, exist_ok=True)
     for number in range(args.first, args.last, args.step):
         if args.families:

@@ -36,7 +36,8 @@ class _Recipe:
 def make_samples(folder: str | Path) -> list[Path]:
     """Draw all samples into a folder and give the files written.
 
-    The same version of this package writes the same pixels.
+    The same version of this package writes the same truth; grey values of another
+    processor may differ by one level here and there.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

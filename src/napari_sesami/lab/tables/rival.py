@@ -9,19 +9,18 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from napari_sesami.models.nano.model import _made_for_half as made_for_half
-from napari_sesami.train.errors import TrainError
+from napari_sesami.models import choose_precision
+from napari_sesami.train import TrainError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from napari_sesami.train.sesami.pictures import Picture
+    from napari_sesami.train import Picture
 
 ENCODER = "resnet18"
 SIDE = 256
-CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,8 @@ class Rival:
 
     def _half(self) -> torch.autocast:
         """Use bfloat16 where the processor is made for it."""
-        return torch.autocast("cpu", torch.bfloat16, enabled=made_for_half(CPU))
+        half = choose_precision("cpu").half
+        return torch.autocast("cpu", torch.bfloat16, enabled=half)
 
     @torch.no_grad()
     def classes_of(self, picture: Picture) -> NDArray[np.intp]:

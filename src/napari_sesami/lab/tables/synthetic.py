@@ -1,4 +1,4 @@
-"""The numbers of the model card: `sesami evaluate nano` prints them.
+"""The numbers of the model card on scans that no training saw.
 
 Objects are clicked as an annotator would: each click lands at the deepest point of the
 larger error. The model answers through the same `Predictor` that the viewer uses.
@@ -6,7 +6,6 @@ larger error. The model answers through the same `Predictor` that the viewer use
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +16,9 @@ from napari_sesami.lab.scenes import FAMILIES
 from napari_sesami.lab.scenes.random_scenes.scenes import PATTERNS, random_scene
 from napari_sesami.prompt import Predictor
 from napari_sesami.scan import Scan
-from napari_sesami.train.sesami.clicks import THIN, Score, click_through
+from napari_sesami.train import THIN, Score, click_through
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
@@ -104,35 +102,3 @@ def table(scores: Sequence[Score]) -> dict[str, dict[str, float]]:
         groups[s.group].append(s)
     order += sorted(set(groups) - set(order))
     return {name: summary(groups[name]) for name in order}
-
-
-def evaluate_command(arguments: argparse.Namespace) -> int:
-    """Run `sesami evaluate MODEL [--protocols F --data F] [-n SCANS]`."""
-    from napari_sesami.models import Nano
-
-    wish = str(arguments.model)
-    if wish == "adapters":
-        from napari_sesami.lab.tables.table1 import command
-
-        return command(arguments)
-    bundled = wish in ("nano", "sesami-nano")
-    nano = Nano.bundled() if bundled else Nano.from_file(wish)
-    report: dict[str, Any] = {"model": nano.name, "key": nano.key}
-    if arguments.n > 0:
-        scores = synthetic_scores(nano, arguments.n, tell=print)
-        report["synthetic"] = table(scores)
-        _print("Fresh synthetic scans", report["synthetic"])
-    if arguments.protocols and arguments.data:
-        from napari_sesami.lab.tables.real import real_report
-
-        report["real"] = real_report(nano, arguments.protocols, arguments.data)
-        _print("Real images (semiconductor-like proxies)", report["real"])
-    print(json.dumps(report))
-    return 0
-
-
-def _print(title: str, rows: dict[str, dict[str, float]]) -> None:
-    print(f"\n{title}")
-    for name, row in rows.items():
-        cells = "  ".join(f"{k} {v:g}" for k, v in row.items())
-        print(f"  {name:<28} {cells}")

@@ -11,35 +11,37 @@ import json
 import re
 import time
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.common.disk import write_json
 from napari_sesami.lab.tables.rival import Rival, RivalSettings
 from napari_sesami.lab.tables.synthetic import FRESH
 from napari_sesami.models import load_prompt_model, use_adapter
-from napari_sesami.models.weights import write_json
-from napari_sesami.train.config import RunConfig
-from napari_sesami.train.errors import TrainError
-from napari_sesami.train.sesami.clicks import deepest, overlap
-from napari_sesami.train.sesami.gate import examine, targets
-from napari_sesami.train.sesami.pictures import (
+from napari_sesami.train import (
+    ADAPTER,
     LabelledSet,
     Picture,
+    RunConfig,
+    SesamiConfig,
+    TrainError,
     cut_picture,
+    deepest,
+    examine,
+    overlap,
+    start_run,
+    targets,
     write_set,
 )
-from napari_sesami.train.sesami.recipe import ADAPTER, SesamiConfig
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from napari_sesami.train.sesami.gate import Target
+    from napari_sesami.train import Target
 
 SETS = {
     "nasa_superalloy": {1: "secondary precipitate", 2: "tertiary precipitate"},
@@ -151,23 +153,17 @@ def _adapted(
     fold: Fold, labelled: LabelledSet, work: Path, options: dict[str, Any]
 ) -> tuple[Any, float]:
     """Train in a process of its own, as a session would."""
-    from napari_sesami.train.run.runs import start_run
-
     own = dict(options)
     steps, rate = int(own.pop("steps")), float(own.pop("rate"))
     recipe = SesamiConfig(**own, measured=1, gate_clicks=1)
     config = RunConfig("sesami", steps=steps, rate=rate, batch=2, device="auto",
                        checkpoint_minutes=60.0, recipe_options=recipe)  # fmt: skip
     folder = work / f"{fold.name}-{time.strftime('%H%M%S')}"
-    run = start_run(config, folder, data=partial(_write, labelled))
+    run = start_run(config, folder, data=lambda to: write_set(to, labelled))
     status = run.wait()
     if status.state != "finished":
         raise TrainError(f"The training of {fold.name} ended early: {status.sentence}")
     return run, float(run.facts["share"])
-
-
-def _write(labelled: LabelledSet, folder: Path) -> None:
-    write_set(folder, labelled)
 
 
 def _answered(classes: NDArray[Any], picture: Picture, target: Target) -> float:
@@ -255,37 +251,48 @@ def lines(rows: Sequence[dict[str, Any]], title: str) -> str:
     return "\n".join(out)
 
 
-def command(arguments: argparse.Namespace) -> int:
-    """Run `sesami evaluate adapters --data F --out FOLDER`."""
-    out = Path(arguments.out)
+def compare_adapters(
+    out: Path,
+    data: Path | None,
+    *,
+    folds: int = 3,
+    each: int = 6,
+    steps: int = 100,
+    rate: float = 1e-2,
+    decoder: bool = False,
+) -> None:
+    """Train and measure every fold that has no numbers in `out` yet; write the tables.
+
+    Parameters
+    ----------
+    out
+        Folder of the numbers, the tables and the runs.
+    data
+        Folder of labelled real images; None: procedural scans alone.
+    folds, each
+        Trainings for each real set; objects from each image.
+    steps, rate, decoder
+        Options of each training.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    options = {"steps": arguments.steps, "rate": arguments.rate,
-               "decoder": arguments.decoder}  # fmt: skip
-    folds: list[tuple[str, Any]] = []
-    if arguments.data:
+    options = {"steps": steps, "rate": rate, "decoder": decoder}
+    given: dict[str, Fold | None] = {}
+    if data is not None:
         for name in SETS:
-            for i, fold in enumerate(real_folds(arguments.data, name, arguments.folds)):
-                folds.append((f"{name}-{i}", partial(_given, fold)))
-    folds.append(("synthetic", synthetic_fold))
+            given |= {fold.name: fold for fold in real_folds(data, name, folds)}
+    given["synthetic"] = None  # drawn only if it is not measured yet
     everything: list[dict[str, Any]] = []
-    for name, make in folds:
+    for name, fold in given.items():
         done = out / f"{name}.json"
         if not done.is_file():
             began = time.monotonic()
-            rows = measure(
-                make(), out / "runs", options, arguments.each, arguments.steps
-            )
+            rows = measure(fold or synthetic_fold(), out / "runs", options, each, steps)
             facts = {"options": options, "seconds": time.monotonic() - began}
             write_json(done, {**facts, "rows": rows})
         found = json.loads(done.read_text(encoding="utf-8"))["rows"]
         everything += found
         print(lines(found, name), flush=True)
     report(everything, out)
-    return 0
-
-
-def _given(fold: Fold) -> Fold:
-    return fold
 
 
 def report(rows: Sequence[dict[str, Any]], out: Path) -> None:

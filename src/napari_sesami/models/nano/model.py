@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional as F
 
-from napari_sesami.models.device import choose_device
+from napari_sesami.models.device import choose_device, choose_precision
 from napari_sesami.models.nano.encoder import sides
 from napari_sesami.models.nano.net import NanoNet
 from napari_sesami.models.types import Embedding, ModelError
@@ -42,7 +42,7 @@ class Nano:
     device
         `"auto"`, `"cpu"`, `"cuda"` …
     half
-        Compute in bfloat16; None does so where the processor is made for it.
+        Compute in bfloat16; None does so where `choose_precision` finds it faster.
     """
 
     tile = 256
@@ -64,7 +64,7 @@ class Nano:
         self.device = torch.device(choice.name)
         self.net = net.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.name = name
-        self.half = _made_for_half(self.device) if half is None else half
+        self.half = choose_precision(choice.name).half if half is None else half
         self.rekey()
 
     @classmethod
@@ -101,21 +101,28 @@ class Nano:
         return cls(net, **options)
 
     def rekey(self) -> None:
-        """Name the weights by their content; caches are keyed by it."""
-        digest = blake2b(f"nano {self.half}".encode(), digest_size=12)
+        """Name the weights by their content; caches are keyed by it.
+
+        `weights_key` leaves the precision out: a bank fits whatever processor.
+        """
+        self.key = self._digest(self.half)
+        self.weights_key = self._digest(False) if self.half else self.key
+
+    def _digest(self, half: bool) -> str:
+        digest = blake2b(f"nano {half}".encode(), digest_size=12)
         if self.lora is not None:
             digest.update(f"scale {self.lora.alpha / self.lora.rank}".encode())
         for key, value in self.net.state_dict().items():
             digest.update(key.encode())
             plain = value.detach().cpu().contiguous()
             digest.update(plain.view(-1).view(torch.uint8).numpy().data)
-        self.key = digest.hexdigest()
+        return digest.hexdigest()
 
     def to(self, device: str) -> Nano:
         """Move to another device, e.g. to the CPU when the GPU is out of memory."""
         self.device = torch.device(device)
         self.net.to(self.device)
-        self.half = _made_for_half(self.device)
+        self.half = choose_precision(device).half
         self.rekey()
         return self
 
@@ -238,6 +245,11 @@ class NanoTokens:
         return self.nano.key
 
     @property
+    def weights_key(self) -> str:
+        """The same in any precision."""
+        return self.nano.weights_key
+
+    @property
     def dim(self) -> int:
         """Numbers per token."""
         return int(self.nano.net.config["token_dim"])
@@ -258,10 +270,3 @@ def save_nano(net: NanoNet, path: Path, facts: Mapping[str, str] | None = None) 
     """Write weights in half precision with what is needed to build the net again."""
     state = {k: v.detach().cpu().half() for k, v in net.state_dict().items()}
     write_weights(path, state, {"nano": json.dumps(net.config), **(facts or {})})
-
-
-def _made_for_half(device: torch.device) -> bool:
-    """Whether bfloat16 is faster: GPUs from Ampere on, processors with AMX."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and bool(torch.cpu._is_amx_tile_supported())

@@ -115,20 +115,26 @@ class SamModel:
         return cls.from_state(state, name or path.stem, **options)
 
     def rekey(self) -> None:
-        """Name the weights by their content; caches are keyed by it."""
+        """Name the weights by their content; caches are keyed by it.
+
+        `weights_key` leaves the precision out: a bank fits whatever device.
+        """
+        half = self.encoder.half
+        self.key = self._digest(half)
+        self.weights_key = self._digest(False) if half else self.key
+        grid = self.sam.prompt_encoder.get_dense_pe()
+        self._grid_positions = grid.detach()
+
+    def _digest(self, half: bool) -> str:
         digest = blake2b(digest_size=12)
-        digest.update(
-            f"sam {self.tile} {self.encoder.half} {self.encoder.mean}".encode()
-        )
+        digest.update(f"sam {self.tile} {half} {self.encoder.mean}".encode())
         if self.lora is not None:
             digest.update(f"scale {self.lora.alpha / self.lora.rank}".encode())
         for key, value in self.sam.state_dict().items():
             digest.update(key.encode())
             plain = value.detach().cpu().contiguous()
             digest.update(plain.view(-1).view(torch.uint8).numpy().data)
-        self.key = digest.hexdigest()
-        grid = self.sam.prompt_encoder.get_dense_pe()
-        self._grid_positions = grid.detach()
+        return digest.hexdigest()
 
     def to(self, device: str) -> SamModel:
         """Move to another device, e.g. to the CPU when the GPU is out of memory."""

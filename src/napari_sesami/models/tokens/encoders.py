@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from napari_sesami.common.cancel import check_cancelled
 from napari_sesami.models.device import choose_device
 from napari_sesami.models.tokens.vit import build_vit, fold_grey
+from napari_sesami.models.types import weights_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,6 +52,11 @@ class SamTokens:
     def key(self) -> str:
         """Changes with the weights and with the layer."""
         return f"{self.model.key}-{'neck' if self.layer is None else self.layer}"
+
+    @property
+    def weights_key(self) -> str:
+        """The same in any precision."""
+        return self.key.replace(self.model.key, self.model.weights_key)
 
     @property
     def device(self) -> torch.device:
@@ -132,6 +138,11 @@ class VitTokens:
         layers = "-".join(map(str, self.layers))
         return f"{self._digest}-{layers}{'h' if self.half else ''}"
 
+    @property
+    def weights_key(self) -> str:
+        """The same in any precision."""
+        return self.key.removesuffix("h")
+
     @torch.no_grad()
     def encode(self, view: Tensor, normalise: bool = False) -> Tensor:
         """See `TokenEncoder.encode`."""
@@ -185,6 +196,11 @@ class Debiased:
     def key(self) -> str:
         """Not that of the encoder itself: the tokens differ."""
         return f"{self.encoder.key}-debiased-{self.share:g}-{self.most}"
+
+    @property
+    def weights_key(self) -> str:
+        """The same in any precision."""
+        return self.key.replace(self.encoder.key, weights_key(self.encoder))
 
     @property
     def device(self) -> torch.device:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,21 +10,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_sesami.scan.scan import Scan
-
-BROKEN_FILE: tuple[type[Exception], ...] = (
-    OSError,  # missing, unreadable, truncated
-    EOFError,
-    ValueError,  # includes UnicodeDecodeError and json.JSONDecodeError
-    LookupError,  # KeyError and IndexError: a part of the file is not there
-    TypeError,
-    ArithmeticError,
-    AttributeError,  # libraries find None where a header should be
-    RuntimeError,  # imagecodecs, numcodecs and HDF5 on damaged data
-    MemoryError,  # a broken header asks for absurd sizes
-    struct.error,
-    zlib.error,
-)
-"""What the libraries under the readers raise when a file is not what it should be."""
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sesami.scan.errors import ScanError
+from napari_sesami.scan.errors import BROKEN_FILE, ScanError
 from napari_sesami.scan.lazy import plane_array, unique_names
-from napari_sesami.scan.readers.base import BROKEN_FILE, ImageInfo, Reader
+from napari_sesami.scan.readers.base import ImageInfo, Reader
 from napari_sesami.scan.readers.dicom_geometry import (
     even_step,
     frame_distance,

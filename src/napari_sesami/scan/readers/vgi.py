@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sesami.scan.errors import ScanError
+from napari_sesami.scan.errors import BROKEN_FILE, ScanError
 from napari_sesami.scan.lazy import raw_array
-from napari_sesami.scan.readers.base import BROKEN_FILE, ImageInfo, Reader
+from napari_sesami.scan.readers.base import ImageInfo, Reader
 from napari_sesami.scan.scan import Scan
 from napari_sesami.scan.units import clean_axes
 

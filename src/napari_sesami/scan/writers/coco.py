@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from napari_sesami.common.box import box_of, slices
 from napari_sesami.scan.atomic import whole
 from napari_sesami.scan.errors import ScanError
 
@@ -207,11 +208,9 @@ def _of_labels(labels: NDArray[Any]) -> tuple[list[CocoMask], tuple[int, int]]:
 
 
 def _cropped(mask: NDArray[np.bool_], class_id: int, image: int) -> CocoMask:
-    rows = np.flatnonzero(mask.any(axis=1))
-    columns = np.flatnonzero(mask.any(axis=0))
-    y, x = int(rows[0]), int(columns[0])
-    crop = mask[y : rows[-1] + 1, x : columns[-1] + 1]
-    return CocoMask(crop, class_id, image, (y, x))
+    box = box_of(mask)
+    assert box is not None  # the class is somewhere in the plane
+    return CocoMask(mask[slices(box)], class_id, image, box[:2])
 
 
 def _images(
@@ -259,11 +258,8 @@ def _annotation(number: int, mask: CocoMask, picture: CocoImage) -> dict[str, An
     full = np.zeros((picture.height, picture.width), dtype=bool)
     y, x = mask.origin
     full[y : y + mask.mask.shape[0], x : x + mask.mask.shape[1]] = mask.mask
-    rows, columns = np.flatnonzero(full.any(axis=1)), np.flatnonzero(full.any(axis=0))
-    box = [0, 0, 0, 0]
-    if rows.size:
-        left, top = int(columns[0]), int(rows[0])
-        box = [left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top]
+    top, left, bottom, right = box_of(full) or (0, 0, 0, 0)
+    box = [left, top, right - left, bottom - top]
     entry = {
         "id": number,
         "image_id": mask.image + 1,

@@ -20,11 +20,11 @@ from napari_sesami.train.engine.accelerate import (
     sum_gradients,
     summed,
 )
-from napari_sesami.train.engine.fallback import Ladder, attempt, out_of_memory
-from napari_sesami.train.engine.recorder import Keeper, Stop
+from napari_sesami.train.engine.fallback import Fallback, attempt, out_of_memory
+from napari_sesami.train.engine.recorder import RunRecorder, Stop
 from napari_sesami.train.errors import TrainError
 from napari_sesami.train.recipe import recipe_class
-from napari_sesami.train.run.story import Ending
+from napari_sesami.train.run.state import Ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,7 @@ class Engine:
     def __init__(self, folder: RunFolder, report: Report, control: Control) -> None:
         self.folder, self.report, self.control = folder, report, control
         self.config = config = folder.config
-        self.ladder = Ladder.read(folder.ladder)
+        self.fallback = Fallback.read(folder.fallback)
         self.accelerator = make_accelerator(config)
         self.rank = self.accelerator.process_index
         self.ranks = self.accelerator.num_processes
@@ -69,15 +69,17 @@ class Engine:
         optimiser = self.recipe.optimiser(self.module)
         self._rates = [group["lr"] for group in optimiser.param_groups]
         self.optimiser = self.accelerator.prepare_optimizer(optimiser)
-        self.keeper = Keeper(
+        self.recorder = RunRecorder(
             folder, report, control,
             recipe=self.recipe, module=self.module, optimiser=self.optimiser,
         )  # fmt: skip
         share = math.ceil(config.batch / self.ranks)
-        self.micro = min(self.ladder.micro_batch or config.micro_batch or share, share)
+        self.micro = min(
+            self.fallback.micro_batch or config.micro_batch or share, share
+        )
         self.step, self.spent = 0, 0.0
         self._pace, self._check_every = 0.0, 1
-        self._moving = self._slowed = False
+        self._moving = self._slowed = self._enough = False
 
     def _check(self) -> None:
         if not self.trained:
@@ -93,14 +95,20 @@ class Engine:
         """Train until the last step, or an order to stop."""
         try:
             self._begin()
-            while self.step < self.config.steps:
+            while self._more:
                 self._walk()
             if not self.rank:
-                self.keeper.conclude(self.step, self.spent)
+                self.recorder.conclude(self.step, self.spent)
             self._together()
         except Stop as stop:
             return self._stopped(stop)
+        if self._enough:
+            return Ending("finished", f"It had enough after {self.step} steps.")
         return Ending("finished", f"All {self.config.steps} steps are done.")
+
+    @property
+    def _more(self) -> bool:
+        return self.step < self.config.steps and not self._enough
 
     def _begin(self) -> None:
         self._restore()
@@ -113,12 +121,12 @@ class Engine:
             total=sum(p.numel() for p in self.module.parameters()),
         )  # fmt: skip
         if not (self.rank or self.step) and self.report["before"] is None:
-            self.keeper.measure(0, "before", 0.0)
+            self.recorder.measure(0, "before", 0.0)
 
     def _walk(self) -> None:
         """Take steps until the run ends, or goes back to an earlier checkpoint."""
         batches = self.batches()
-        while self.step < self.config.steps and self.advance(batches):
+        while self._more and self.advance(batches):
             pass
 
     def batches(self) -> Iterator[dict[str, Tensor]]:
@@ -138,6 +146,7 @@ class Engine:
         self._note_step(log, time.monotonic() - began)
         if not self.rank:
             self._between()
+        self._enough = self.recipe.enough(self.step)
         return True
 
     def _note_step(self, log: dict[str, float], seconds: float) -> None:
@@ -157,28 +166,28 @@ class Engine:
     def _between(self) -> None:
         """Do what is due after a step."""
         step, control, config = self.step, self.control, self.config
-        if control.checkpoint or self.keeper.due:
+        if control.checkpoint or self.recorder.due:
             control.checkpoint = False
-            self.keeper.checkpoint(step, self.spent)
+            self.recorder.checkpoint(step, self.spent)
         if step >= config.steps:
             return  # all of it is done at the end anyway
         every, pictures = config.evaluate_every, config.picture_every
         if control.evaluate or (every and step % every == 0):
             control.evaluate = False
-            self.keeper.measure(step, "during", self.spent)
+            self.recorder.measure(step, "during", self.spent)
         if pictures and step % pictures == 0:
-            self.keeper.draw(step)
+            self.recorder.draw(step)
 
     def _stopped(self, stop: Stop) -> Ending:
         asked = stop.reason in ("cancelled", "orphan")
         if asked and not self.rank:
-            self.keeper.checkpoint(self.step, self.spent)
+            self.recorder.checkpoint(self.step, self.spent)
         self._together()
         why = (
             "Stopped as asked" if stop.reason == "cancelled"
             else "The program that started the run is gone"
         )  # fmt: skip
-        kept = max(self.keeper.saved, 0)
+        kept = max(self.recorder.saved, 0)
         words = f"{why}; the run can be resumed from step {kept}."
         return Ending(stop.reason, stop.sentence or words)
 
@@ -233,7 +242,7 @@ class Engine:
         return log | {"rate": self._scale() * self.config.rate}
 
     def _scale(self) -> float:
-        return self.recipe.rate(self.step) * self.ladder.rate_scale
+        return self.recipe.rate(self.step) * self.fallback.rate_scale
 
     def _move(self) -> None:
         groups = self.optimiser.param_groups
@@ -247,7 +256,7 @@ class Engine:
     # ------------------------------------------------------------- when it goes wrong
     def _step_down(self) -> None:
         """Halve the portions and let a fresh process go on."""
-        lower = self.ladder.fewer(self.micro)
+        lower = self.fallback.fewer(self.micro)
         if lower is None:
             raise Stop(
                 "oom",
@@ -256,20 +265,20 @@ class Engine:
             )
         self.optimiser.zero_grad(set_to_none=True)
         halfway = self._moving  # weights that are partly moved are no step's weights
-        if not (self.rank or halfway) and self.step > max(self.keeper.saved, 0):
-            self.keeper.checkpoint(self.step, self.spent)
+        if not (self.rank or halfway) and self.step > max(self.recorder.saved, 0):
+            self.recorder.checkpoint(self.step, self.spent)
         self.report.say(
             "oom", step=self.step, micro_batch=lower.micro_batch,
             sentence=f"The memory was too small for {self.micro} examples at a time; "
             f"the run goes on with {lower.micro_batch}, and equal updates.",
         )  # fmt: skip
-        replace(lower, again=attempt() + 1).write(self.folder.ladder)
+        replace(lower, again=attempt() + 1).write(self.folder.fallback)
         raise Again
 
     def _go_back(self) -> None:
         """Return to the last checkpoint with half the rate, once."""
         at = self.step
-        mine = 0 if self.rank else self.keeper.saved
+        mine = 0 if self.rank else self.recorder.saved
         kept = mine if self.ranks == 1 else int(summed(self.accelerator, [mine])[0])
         if self._slowed or kept < 0:
             again = " again" if self._slowed else ""
@@ -279,18 +288,18 @@ class Engine:
                 "or labels in the data, or take a lower rate.",
             )
         self._slowed = True
-        self.ladder = self.ladder.slower()
+        self.fallback = self.fallback.slower()
         if not self.rank:
-            self.ladder.write(self.folder.ladder)
+            self.fallback.write(self.folder.fallback)
         self._restore()
         self.report.say(
-            "nan", step=at, back_to=self.step, rate_scale=self.ladder.rate_scale,
+            "nan", step=at, back_to=self.step, rate_scale=self.fallback.rate_scale,
             sentence=f"The loss was no number at step {at}; the run went back to step "
             f"{self.step} with half the learning rate.",
         )  # fmt: skip
 
     def _restore(self) -> None:
-        self.step, self.spent = self.keeper.restore()
+        self.step, self.spent = self.recorder.restore()
         self._together()  # nobody writes while another still reads
 
     # ------------------------------------------------------------------------ orders
@@ -299,7 +308,7 @@ class Engine:
         stop, paused = self._orders()
         if paused and not stop:
             if not self.rank:
-                self.keeper.checkpoint(self.step, self.spent)
+                self.recorder.checkpoint(self.step, self.spent)
             self.report.status(state="paused")
             self.report.say("paused", step=self.step)
             while paused and not stop:

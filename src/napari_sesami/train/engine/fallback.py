@@ -25,7 +25,7 @@ _SIGNS = (
 
 
 @dataclass(frozen=True)
-class Ladder:
+class Fallback:
     """How far a run has stepped down; kept in its folder for the next process.
 
     Attributes
@@ -46,7 +46,7 @@ class Ladder:
     again: int = 0
 
     @classmethod
-    def read(cls, path: Path) -> Ladder:
+    def read(cls, path: Path) -> Fallback:
         """Read how far a run has stepped down; not at all if it never did."""
         try:
             found = json.loads(path.read_bytes())
@@ -58,11 +58,11 @@ class Ladder:
         """Keep it."""
         write_atomic(path, json.dumps(asdict(self)).encode())
 
-    def fewer(self, micro: int) -> Ladder | None:
+    def fewer(self, micro: int) -> Fallback | None:
         """Half as many examples at a time; None if it was one."""
         return replace(self, micro_batch=micro // 2) if micro > 1 else None
 
-    def slower(self) -> Ladder:
+    def slower(self) -> Fallback:
         """Half the learning rate."""
         return replace(self, rate_scale=self.rate_scale / 2)
 

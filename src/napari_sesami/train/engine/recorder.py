@@ -13,8 +13,8 @@ import torch
 from napari_sesami.common.cancel import Cancelled, cancellable
 from napari_sesami.common.disk import FULL
 from napari_sesami.train.engine.checkpoints import Checkpoints, why_not
+from napari_sesami.train.engine.snapshot import fingerprint, pack, restore
 from napari_sesami.train.errors import TrainError
-from napari_sesami.train.run.state import fingerprint, pack, restore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ class Stop(Exception):
         self.reason, self.sentence = reason, sentence
 
 
-class Keeper:
+class RunRecorder:
     """Keeps what a run has learnt; only the first process of a run writes.
 
     Attributes

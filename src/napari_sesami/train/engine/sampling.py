@@ -61,7 +61,7 @@ def _number(*key: int) -> int:
     return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
 
 
-class Examples(Dataset[dict[str, "Tensor"]]):
+class RecipeDataset(Dataset[dict[str, "Tensor"]]):
     """The batches of a recipe, by the positions of their examples."""
 
     def __init__(self, recipe: Recipe, seed: int) -> None:
@@ -88,7 +88,7 @@ def batches(
         for positions in chunks(step, config.batch, micro, rank, ranks)
     )
     loader: DataLoader[dict[str, Tensor]] = DataLoader(
-        Examples(recipe, config.seed),
+        RecipeDataset(recipe, config.seed),
         sampler=walk,
         batch_size=None,
         num_workers=config.workers,

@@ -1,4 +1,4 @@
-"""Runs on other machines: the command of torchrun, and SLURM through submitit.
+"""Runs on other machines: SLURM through submitit, or a script for sbatch.
 
 A run folder on a disk that all machines see is all that they need. A job that the
 cluster takes back or that reaches its time limit writes a checkpoint, and is queued
@@ -15,24 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sesami.train.errors import TrainError
 from napari_sesami.train.run.folder import RunFolder
-from napari_sesami.train.run.launch import WORKER, python, worker_command
+from napari_sesami.train.run.launch import worker_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-def torchrun_command(
-    folder: Path, processes: int, *, nodes: int = 1, master: str = "localhost:29500"
-) -> list[str]:
-    """Tell the command that trains with so many processes on each of the machines."""
-    if nodes == 1:
-        return worker_command(folder, max(processes, 2), detach=True)
-    return [
-        python(), "-m", "torch.distributed.run",
-        f"--nnodes={nodes}", f"--nproc-per-node={processes}", "--max-restarts=8",
-        "--rdzv-backend=c10d", f"--rdzv-endpoint={master}", f"--rdzv-id={folder.name}",
-        "-m", WORKER, str(folder), "--detach",
-    ]  # fmt: skip
 
 
 class Job:
@@ -91,7 +77,13 @@ def submit(
     more
         More options of submitit, such as ``{"slurm_partition": "gpu"}``.
     """
-    submitit = _submitit()
+    try:
+        import submitit
+    except ImportError as error:
+        raise TrainError(
+            "Clusters need submitit; install it with: "
+            f"{Path(sys.executable).name} -m pip install 'napari-sesami[cluster]'."
+        ) from error
     home = RunFolder.open(folder)
     if home.owner() is not None:
         raise TrainError(f"{home.path} is at work already; stop it first.")
@@ -125,14 +117,3 @@ def batch_script(
         f"srun {command}",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _submitit() -> Any:
-    try:
-        import submitit
-    except ImportError as error:
-        raise TrainError(
-            "Clusters need submitit; install it with: "
-            f"{Path(sys.executable).name} -m pip install 'napari-sesami[cluster]'."
-        ) from error
-    return submitit

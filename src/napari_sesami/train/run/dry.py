@@ -9,53 +9,49 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from napari_sesami.common.errors import SesamiError
 from napari_sesami.train.engine.engine import Engine
 from napari_sesami.train.engine.fallback import out_of_memory
 from napari_sesami.train.run.orders import Control
+from napari_sesami.train.run.report import Report
 
 if TYPE_CHECKING:
     from napari_sesami.train.run.folder import RunFolder
-    from napari_sesami.train.run.report import Report
 
 STEPS = 3
 
 
-def trial(
-    folder: RunFolder, report: Report, micro: int | None
-) -> dict[str, Any] | None:
-    """Take a few steps and tell their cost; None after saying why it cannot be.
+def trial(folder: RunFolder, micro: int | None) -> dict[str, Any]:
+    """Take a few steps and tell their cost.
 
     If memory gives out, the answer is ``{"smaller": …}``: a fresh process may try
-    with so many examples at a time.
+    with so many examples at a time. If it cannot be, it is ``{"refused": why}``.
     """
-    full = 0
     try:
-        engine = Engine(folder, report, Control())
-        engine.micro = micro or engine.micro
-        steps = min(STEPS, engine.config.steps)
-        full = engine.micro
-        return _steps(engine, steps)
-    except ValueError as error:
-        report.say("refused", sentence=str(error))
-        return None
+        engine = Engine(folder, Report(folder, first=False), Control())
+    except SesamiError as error:
+        return {"refused": str(error)}
     except Exception as error:
-        if not out_of_memory(error) or not full:
-            traceback.print_exc()
-            report.say("refused", sentence=f"{type(error).__name__}: {error}")
-            return None
-    if full > 1:
-        return {"smaller": full // 2}
-    report.say("refused", sentence="The memory does not hold one example at a time.")
-    return None
-
-
-def _steps(engine: Engine, steps: int) -> dict[str, Any]:
+        traceback.print_exc()
+        return {"refused": f"{type(error).__name__}: {error}"}
+    engine.micro = micro or engine.micro
     batches = engine.batches()
     seconds = []
-    for engine.step in range(steps):
-        began = time.monotonic()
-        engine.update(batches)
-        seconds.append(time.monotonic() - began)
+    try:
+        for step in range(min(STEPS, engine.config.steps)):
+            engine.step = step
+            began = time.monotonic()
+            engine.update(batches)
+            seconds.append(time.monotonic() - began)
+    except Exception as error:
+        if isinstance(error, SesamiError):
+            return {"refused": str(error)}
+        if not out_of_memory(error):
+            traceback.print_exc()
+            return {"refused": f"{type(error).__name__}: {error}"}
+        if engine.micro > 1:
+            return {"smaller": engine.micro // 2}
+        return {"refused": "The memory does not hold one example at a time."}
     return {
         "seconds_per_step": min(seconds[1:] or seconds),
         "memory_bytes": _memory(engine.accelerator.device),

@@ -8,10 +8,10 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from napari_sesami.common import process
 from napari_sesami.common.disk import write_all, write_atomic
 from napari_sesami.train.config import FILE, RunConfig
 from napari_sesami.train.errors import TrainError
-from napari_sesami.train.run import process
 from napari_sesami.train.run.events import plain
 
 if TYPE_CHECKING:
@@ -23,14 +23,14 @@ _SILENT = 60.0
 
 
 class RunFolder:
-    """Names in a run folder, its config, its status and its lock."""
+    """Names in a run folder, its config, its heartbeat and its lock."""
 
     def __init__(self, path: Path, config: RunConfig) -> None:
         self.path, self.config = path, config
         self.data = path / "data"
         self.events = path / "events.jsonl"
         self.status_file = path / "status.json"
-        self.ladder = path / "ladder.json"
+        self.fallback = path / "ladder.json"
         self.checkpoints = path / "checkpoints"
         self.pictures = path / "pictures"
         self.adapter = path / "adapter"
@@ -80,6 +80,15 @@ class RunFolder:
         """Replace status.json in one step."""
         write_atomic(self.status_file, json.dumps(status, default=plain).encode())
 
+    def log_tail(self, n: int) -> list[str]:
+        """Last lines of what the worker printed."""
+        try:
+            with self.log.open("rb") as file:
+                file.seek(max(0, self.log.stat().st_size - 400 * n))
+                return file.read().decode(errors="replace").splitlines()[-n:]
+        except OSError:
+            return []
+
     def owner(self) -> dict[str, Any] | None:
         """The process that works in this folder, if it lives."""
         owner = _read(self._lock)
@@ -111,9 +120,13 @@ class RunFolder:
             self._lock.unlink(missing_ok=True)
 
     def order(self, command: str) -> None:
-        """Leave a command for a worker whose stdin is not ours."""
+        """Leave an order for the worker; it reads them in turn."""
         with self.commands.open("a") as file:
             file.write(f"{command}\n")
+
+    def forget_orders(self) -> None:
+        """Remove orders that an earlier worker got."""
+        self.commands.unlink(missing_ok=True)
 
     def _make_room(self) -> None:
         """Remove the lock of a dead process, or refuse for a living one."""

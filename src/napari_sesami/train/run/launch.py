@@ -8,28 +8,25 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_sesami.train.run import process
+from napari_sesami.common.process import cores
 
 if TYPE_CHECKING:
     from napari_sesami.train.run.folder import RunFolder
 
 WORKER = "napari_sesami.train.worker"
+REFUSED = 76
+"""Exit code of a worker that cannot begin; the last line of its log says why."""
 _RESTARTS = 8  # more halvings than any batch survives
-
-
-def python() -> str:
-    """Path of an interpreter that has a standard output, which pythonw has not."""
-    path = Path(sys.executable)
-    if path.name.lower() == "pythonw.exe":
-        return str(path.with_name("python.exe"))
-    return str(path)
 
 
 def worker_command(
     folder: Path, processes: int = 1, *, detach: bool = False
 ) -> list[str]:
     """Tell the command that works on a run, with torchrun if it takes several."""
-    command = [python(), "-m", WORKER, str(folder)]
+    python = Path(sys.executable)
+    if python.name.lower() == "pythonw.exe":  # it has no standard output
+        python = python.with_name("python.exe")
+    command = [str(python), "-m", WORKER, str(folder)]
     if processes > 1:
         torchrun = ["torch.distributed.run", "--standalone"]
         torchrun += [f"--nproc-per-node={processes}", f"--max-restarts={_RESTARTS}"]
@@ -39,20 +36,25 @@ def worker_command(
 
 def environment() -> dict[str, str]:
     """Tell a worker's environment: one core is left to windows."""
-    threads = str(max(1, process.cores() - 1))
+    threads = str(max(1, cores() - 1))
     return {"OMP_NUM_THREADS": threads, **os.environ, "PYTHONUNBUFFERED": "1"}
 
 
-def launch(folder: RunFolder) -> subprocess.Popen[bytes]:
-    """Start a worker that hears us by stdin and ends when we do."""
+def launch(folder: RunFolder, *, detach: bool = False) -> subprocess.Popen[bytes]:
+    """Start a worker that ends when we do, unless it is to `detach`.
+
+    All that it has to tell goes into the folder; only the end of its stdin, when our
+    process is gone, is a message beside the files.
+    """
     flags = 0
     if sys.platform == "win32":
         flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
+    processes = folder.config.processes
     with folder.log.open("ab") as log:
         return subprocess.Popen(
-            worker_command(folder.path, folder.config.processes),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            worker_command(folder.path, processes, detach=detach),
+            stdin=subprocess.DEVNULL if detach else subprocess.PIPE,
+            stdout=log,
             stderr=log,
             env=environment(),
             start_new_session=True,  # Ctrl+C in our terminal is not meant for it

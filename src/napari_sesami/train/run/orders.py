@@ -1,7 +1,7 @@
-"""Orders to a worker: by stdin, by a file in its folder, by signals; and its heartbeat.
+"""Orders to a worker: by a file in its folder, and by signals; and its heartbeat.
 
-A thread listens, so that orders arrive while a step is computed; the engine looks at
-them between steps.
+A thread looks for them, so that orders arrive while a step is computed; the engine
+obeys between steps.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import signal
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from napari_sesami.train.run.folder import RunFolder
 
@@ -47,9 +49,9 @@ class Control:
                 self.paused = True
             case "resume":
                 self.paused = False
-            case "checkpoint" | "checkpoint_now":
+            case "checkpoint":
                 self.checkpoint = True
-            case "evaluate" | "eval_now":
+            case "evaluate":
                 self.evaluate = True
 
     def stopping(self) -> bool:
@@ -65,63 +67,41 @@ class Control:
         """Take a friendly signal to end as an order to stop."""
         for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
             if hasattr(signal, name):
-                signal.signal(getattr(signal, name), self._signalled)
+                signal.signal(getattr(signal, name), lambda *_: self.order("stop"))
 
-    def _signalled(self, *_: Any) -> None:
-        self.order("stop")
+    def end_with_parent(self) -> None:
+        """Stop when stdin ends: then the process that started us is gone."""
+        threading.Thread(target=self._wait_for_parent, daemon=True).start()
 
-    def listen(self) -> None:
-        """Take commands from stdin; its end means that who started us is gone."""
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def _listen(self) -> None:
+    def _wait_for_parent(self) -> None:
         # not sys.stdin: its lock, held here, would trouble the interpreter's end
-        rest = b""
-        while data := _read(sys.stdin.fileno()):
-            *lines, rest = (rest + data).split(b"\n")
-            for line in lines:
-                self.order(line.decode(errors="replace"))
+        with suppress(OSError):
+            while os.read(sys.stdin.fileno(), 4096):
+                pass
         self.stop = self.stop or "orphan"
 
     def watch(self, folder: RunFolder, beat: Callable[[], None]) -> None:
-        """Take commands from the folder, and beat."""
-        offset = _size(folder)
-        args = (folder, offset, beat)
+        """Take orders from the folder, those that wait there first, and beat."""
+        args = (folder.commands, beat)
         threading.Thread(target=self._watch, args=args, daemon=True).start()
 
-    def _watch(self, folder: RunFolder, offset: int, beat: Callable[[], None]) -> None:
-        last = float("-inf")
-        while not self._closed.wait(_POLL):
-            offset += self._follow(folder, offset)
+    def _watch(self, commands: Path, beat: Callable[[], None]) -> None:
+        offset, last = 0, float("-inf")
+        while True:
+            try:
+                data = commands.read_bytes()[offset:]
+            except OSError:
+                data = b""  # nobody has left one yet
+            whole = data.rfind(b"\n") + 1
+            for line in data[:whole].splitlines():
+                self.order(line.decode(errors="replace"))
+            offset += whole
             if time.monotonic() - last >= BEAT:
                 last = time.monotonic()
                 beat()
-
-    def _follow(self, folder: RunFolder, offset: int) -> int:
-        """Take the commands that are new; tell how long they were."""
-        try:
-            data = folder.commands.read_bytes()[offset:]
-        except OSError:
-            return 0  # nobody has left one yet
-        whole = data.rfind(b"\n") + 1
-        for line in data[:whole].splitlines():
-            self.order(line.decode(errors="replace"))
-        return whole
+            if self._closed.wait(_POLL):
+                return
 
     def close(self) -> None:
         """Beat no more."""
         self._closed.set()
-
-
-def _read(fd: int) -> bytes:
-    try:
-        return os.read(fd, 4096)
-    except OSError:
-        return b""
-
-
-def _size(folder: RunFolder) -> int:
-    try:
-        return folder.commands.stat().st_size
-    except OSError:
-        return 0

@@ -22,13 +22,11 @@ class Report:
         The run.
     first
         Whether this is the process that speaks; the others of torchrun are silent.
-    keep
-        Whether anything is written into the folder, or only printed.
     """
 
-    def __init__(self, folder: RunFolder, *, first: bool, keep: bool = True) -> None:
-        self._folder, self._first, self._keep = folder, first, keep
-        self._log = EventLog(folder.events if keep else None) if first else None
+    def __init__(self, folder: RunFolder, *, first: bool) -> None:
+        self._folder = folder
+        self._log = EventLog(folder.events) if first else None
         self._lock = threading.Lock()
         self._status: dict[str, Any] = folder.status()
         self._beats = 0
@@ -47,9 +45,7 @@ class Report:
     def beat(self) -> None:
         """Show that the worker lives."""
         self._beats += 1
-        if self._log is not None:
-            self._log.tell("beat", n=self._beats)
-            self._write()
+        self._write()
 
     def step(self, step: int, seconds: float) -> None:
         """Note the step for the next beat."""
@@ -67,7 +63,7 @@ class Report:
             self._log.close()
 
     def _write(self) -> None:
-        if not (self._first and self._keep):
+        if self._log is None:
             return
         with self._lock:
             facts = {"updated": time.time(), "beats": self._beats}

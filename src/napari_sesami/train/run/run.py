@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-import threading
+import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from psygnal import EmitLoopError, Signal
+
 from napari_sesami.train.errors import TrainError
-from napari_sesami.train.run.monitor import Watch
+from napari_sesami.train.run.folder import RunFolder
+from napari_sesami.train.run.launch import launch
+from napari_sesami.train.run.monitor import RunMonitor
+from napari_sesami.train.run.state import RunState, Status
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from napari_sesami.train.run.events import Event
-    from napari_sesami.train.run.runs import Estimate
+
+_log = logging.getLogger(__name__)
 
 
-class Run(Watch):
-    """One training in its folder; `changed` is emitted from a background thread.
+class Run:
+    """One training: its folder, its state, and a monitor that follows the folder.
+
+    Parameters
+    ----------
+    folder
+        A run folder.
 
     Attributes
     ----------
@@ -24,95 +37,125 @@ class Run(Watch):
         Where it is, what it does, what to call it.
     status
         State, step, a sentence for people, and the time that is left.
-    patience
-        Seconds given to a run that is to stop: until it is asked by the system, and
-        until it is ended by force.
+    monitor
+        Starts and follows its worker.
+    starter
+        What `resume` calls; a queue puts itself here.
     """
+
+    changed = Signal(object)
+    """its Status; emitted from a background thread"""
+
+    def __init__(self, folder: Path | RunFolder) -> None:
+        home = folder if isinstance(folder, RunFolder) else RunFolder.open(folder)
+        self.folder, self.config = home.path, home.config
+        self.name = self.config.name or self.folder.name
+        self._home, self._state = home, RunState(self.config.steps)
+        self.monitor = RunMonitor(home, self._state, self._on_news)
+        self.starter: Callable[[], None] = self.monitor.launch
+        self.monitor.watch()
 
     def __repr__(self) -> str:
         status = self.status
         return f"<Run {self.name}: {status.state}, step {status.step}/{status.steps}>"
 
+    def _on_news(self) -> None:
+        try:
+            self.changed.emit(self.status)
+        except EmitLoopError:  # must not end the thread that follows
+            _log.exception("A listener of the run %s failed", self.name)
+
     # ------------------------------------------------------------------- how it stands
+    @property
+    def status(self) -> Status:
+        """How it stands now."""
+        with self.monitor.lock:
+            status = self._state.status()
+        silence = self.monitor.silence
+        return replace(status, sentence=silence) if silence else status
+
+    @property
+    def alive(self) -> bool:
+        """Whether a process works on it."""
+        return self.monitor.alive
+
+    @property
+    def responding(self) -> bool:
+        """Whether its heart beats, as far as it should."""
+        return not self.monitor.silence
+
     @property
     def events(self) -> list[Event]:
         """All that happened, except heartbeats."""
-        with self._lock:
-            return list(self._story.events)
+        with self.monitor.lock:
+            return list(self._state.events)
 
     @property
     def before(self) -> dict[str, Any]:
         """Metrics before the first step."""
-        return dict(self._story.before)
+        return dict(self._state.before)
 
     @property
     def metrics(self) -> dict[str, Any]:
         """The newest metrics; after the end, those of the result."""
-        return dict(self._story.newest)
+        return dict(self._state.newest)
 
     @property
     def facts(self) -> dict[str, Any]:
         """What the recipe says of its result, when it is finished."""
-        return dict(self._story.facts)
+        return dict(self._state.facts)
 
     @property
     def pictures(self) -> list[Path]:
         """Pictures of what it predicts, the oldest first."""
-        with self._lock:
-            return [self.folder / path for path in self._story.pictures]
+        with self.monitor.lock:
+            return [self.folder / path for path in self._state.pictures]
 
     @property
     def logged(self) -> list[str]:
         """Keys that `curve` knows."""
-        with self._lock:
-            return self._story.keys
+        with self.monitor.lock:
+            return list(self._state.curves)
 
     def curve(self, key: str = "loss") -> tuple[list[int], list[float]]:
         """Steps and values of one logged number."""
-        with self._lock:
-            return self._story.curve(key)
+        with self.monitor.lock:
+            points = self._state.curves.get(key, {})
+            return list(points), list(points.values())
 
     def log_tail(self, n: int = 40) -> list[str]:
-        """Last lines of what the worker complained about."""
-        try:
-            with self._home.log.open("rb") as file:
-                file.seek(max(0, self._home.log.stat().st_size - 400 * n))
-                return file.read().decode(errors="replace").splitlines()[-n:]
-        except OSError:
-            return []
+        """Last lines of what the worker printed."""
+        return self._home.log_tail(n)
+
+    def wait(self, timeout: float | None = None) -> Status:
+        """Wait until it is over, or for so many seconds; tell how it stands."""
+        self.monitor.over.wait(timeout)
+        return self.status
 
     # ------------------------------------------------------------------------- orders
     def pause(self) -> None:
         """Let it wait after a checkpoint, until `go_on`."""
-        self._tell("pause")
+        self.monitor.order("pause")
 
     def go_on(self) -> None:
         """Let a paused run continue."""
-        self._tell("resume")
+        self.monitor.order("resume")
 
     def checkpoint_now(self) -> None:
         """Let it write a checkpoint."""
-        self._tell("checkpoint")
-
-    def evaluate_now(self) -> None:
-        """Let it measure."""
-        self._tell("evaluate")
+        self.monitor.order("checkpoint")
 
     def stop(self) -> None:
         """End it after a checkpoint; a run that does not answer is ended by force.
 
         It returns at once; `wait` waits for the end.
         """
-        if self._story.state == "queued" and not self.alive:
-            self._settle("cancelled", "It was taken out of the queue.")
-            return
         if self.alive:
-            self._tell("stop")
-            threading.Thread(target=self._insist, daemon=True).start()
+            self.monitor.stop()
+        elif self._state.state == "queued":
+            self.monitor.settle("cancelled", "It was taken out of the queue.")
 
-    def cancel(self) -> None:
-        """End it after a checkpoint, as `stop` does."""
-        self.stop()
+    cancel = stop
 
     def resume(self) -> None:
         """Go on with a run that was stopped, failed or crashed, where it stood."""
@@ -120,12 +163,10 @@ class Run(Watch):
             raise TrainError(
                 f"{self.name} is still running; there is nothing to resume."
             )
-        if self._story.state == "finished":
+        if self._state.state == "finished":
             raise TrainError(f"{self.name} is finished; start a new run to train more.")
-        self._starter(self)
+        self.starter()
 
-    def dry_step(self) -> Estimate:
-        """Try a few steps and tell what they cost; it takes seconds."""
-        from napari_sesami.train.run.runs import dry_step
-
-        return dry_step(self._home)
+    def detach(self) -> None:
+        """Start a worker that outlives us."""
+        launch(self._home, detach=True).returncode = 0  # it is not ours to wait for

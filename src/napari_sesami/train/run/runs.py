@@ -9,10 +9,9 @@ import tempfile
 import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from psygnal import Signal
 
 from napari_sesami.common.cancel import Cancelled, check_cancelled
 from napari_sesami.models import choose_device
@@ -21,25 +20,12 @@ from napari_sesami.train.errors import TrainError
 from napari_sesami.train.recipe import recipe_class
 from napari_sesami.train.run.folder import RunFolder
 from napari_sesami.train.run.launch import environment, worker_command
-from napari_sesami.train.run.monitor import tell
 from napari_sesami.train.run.run import Run
-from napari_sesami.train.run.story import OVER, State, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     Data = Callable[[Path], Any]
-
-__all__ = [
-    "OVER",
-    "Estimate",
-    "Run",
-    "Runs",
-    "State",
-    "Status",
-    "estimate",
-    "start_run",
-]
 
 
 @dataclass(frozen=True)
@@ -74,18 +60,22 @@ def start_run(
     """
     run = make_run(config, folder, data)
     if wait_for is None or wait_for.status.over:
-        run._launch()
+        run.monitor.launch()
         return run
-    run._queue()
+    run.monitor.queue()
+    waiting = wait_for.monitor.when_over
 
-    def go(first: Run) -> None:
-        first._when_over.remove(go)
+    def go() -> None:
+        try:
+            waiting.remove(go)
+        except ValueError:
+            return  # it has gone already
         if not run.status.over:
-            run._launch()
+            run.monitor.launch()
 
-    wait_for._when_over.append(go)
-    if wait_for.status.over and go in wait_for._when_over:
-        go(wait_for)
+    waiting.append(go)
+    if wait_for.status.over:
+        go()
     return run
 
 
@@ -98,7 +88,7 @@ def make_run(config: RunConfig, folder: Path, data: Data | None = None) -> Run:
         except BaseException:
             shutil.rmtree(home.path, ignore_errors=True)
             raise
-    return Run(home.path)
+    return Run(home)
 
 
 class Runs:
@@ -111,8 +101,6 @@ class Runs:
     unreadable
         Folders that `list` could not open, with the sentence that says why.
     """
-
-    changed = Signal(object)  # Run
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root).expanduser().resolve()
@@ -130,20 +118,18 @@ class Runs:
                 del self._runs[gone]
             for folder in found:
                 if folder not in self._runs:
-                    self._open(folder)
+                    try:
+                        self._adopt(Run(folder))
+                    except TrainError as error:
+                        self.unreadable[folder] = str(error)
+                elif self._runs[folder].status.over and self._runs[folder].alive:
+                    self._runs[folder].monitor.watch()  # somebody else resumed it
             return [self._runs[folder] for folder in found if folder in self._runs]
 
-    def _open(self, folder: Path) -> None:
-        try:
-            self._adopt(Run(folder))
-        except TrainError as error:
-            self.unreadable[folder] = str(error)
-
-    def _adopt(self, run: Run) -> Run:
-        run._starter = self._enter
-        run._when_over.append(self._next)
+    def _adopt(self, run: Run) -> None:
+        run.starter = partial(self._enter, run)
+        run.monitor.when_over.append(partial(self._next, run))
         self._runs[run.folder] = run
-        return run
 
     def start(self, config: RunConfig, data: Data | None = None) -> Run:
         """Start a run, or queue it behind those on the same device."""
@@ -176,10 +162,10 @@ class Runs:
         """Launch a run if its device is free, else queue it."""
         with self._lock:
             if not self._busy(run):
-                run._launch()
+                run.monitor.launch()
                 return
             self._waiting.append(run)
-            run._queue()
+            run.monitor.queue()
 
     def _busy(self, run: Run) -> bool:
         device = _device(run.config)
@@ -196,13 +182,14 @@ class Runs:
             if over in self._waiting:
                 self._waiting.remove(over)
             for run in tuple(self._waiting):
-                if not self._busy(run):
-                    self._waiting.remove(run)
-                    if not run._withdrawn:
-                        run._launch()
-                        continue
-                    run._settle("cancelled", "It was taken out of the queue.")
-        tell(self.changed, over, over.name)
+                if run not in self._waiting or self._busy(run):
+                    continue
+                self._waiting.remove(run)
+                home = run.monitor.home
+                if home.exists() and home.status().get("state") != "cancelled":
+                    run.monitor.launch()
+                else:  # somebody else has deleted or cancelled it
+                    run.stop()
 
 
 def _device(config: RunConfig) -> str:
@@ -214,56 +201,45 @@ def _device(config: RunConfig) -> str:
 def estimate(config: RunConfig, data: Data | None = None) -> Estimate:
     """Try a few steps at the real shapes, in a process of its own; keep nothing.
 
-    It takes seconds; within `napari_sesami.models` `cancellable` it can be stopped.
+    It takes seconds; within `cancellable` it can be stopped.
     """
     with tempfile.TemporaryDirectory(prefix="sesami-trial-") as folder:
         home = RunFolder.create(Path(folder) / "run", config)
         if data is not None:
             data(home.data)
-        return dry_step(home)
-
-
-def dry_step(home: RunFolder) -> Estimate:
-    """Try a few steps of a run, without a trace in its folder."""
-    command = [*worker_command(home.path, detach=True), "--dry"]
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment(),
-    )
-    try:
+        command = [*worker_command(home.path, detach=True), "--dry"]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(),
+        )
         out, err = _communicate(process)
-    except Cancelled:
-        process.kill()
-        process.communicate()
-        raise
     for line in reversed(out.splitlines()):
-        event = json.loads(line)
-        if event["event"] == "dry":
-            return _estimate(event, home.config.steps)
-        if event["event"] == "refused":
-            raise TrainError(event["sentence"])
+        answer = json.loads(line)
+        if "refused" in answer:
+            raise TrainError(answer["refused"])
+        minutes = config.steps * answer["seconds_per_step"] / 60
+        length = f"{minutes:.0f} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
+        sentence = (
+            f"{config.steps} steps take about {length} on {answer.pop('device')} and "
+            f"{answer['memory_bytes'] / 2**30:.1f} GB of memory."
+        )
+        return Estimate(**answer, sentence=sentence)
     last = (err.decode(errors="replace").strip().splitlines() or ["no word"])[-1]
     raise TrainError(f"The trial of a few steps failed ({last}).")
 
 
 def _communicate(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+    """Wait for what a process prints; end it when the user cancels."""
     while True:
-        check_cancelled()
         try:
+            check_cancelled()
             return process.communicate(timeout=0.2)
         except subprocess.TimeoutExpired:
             continue
-
-
-def _estimate(event: dict[str, Any], steps: int) -> Estimate:
-    seconds, memory = event["seconds_per_step"], event["memory_bytes"]
-    minutes = steps * seconds / 60
-    length = f"{minutes:.0f} min" if minutes >= 1 else f"{60 * minutes:.0f} s"
-    sentence = (
-        f"{steps} steps take about {length} on {event['device']} and "
-        f"{memory / 2**30:.1f} GB of memory."
-    )
-    return Estimate(seconds, memory, event["micro_batch"], sentence)
+        except Cancelled:
+            process.kill()
+            process.communicate()
+            raise

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage as ndi
 
+from napari_sesami.common.box import box_of
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -72,8 +74,6 @@ def click_through(
         last = predictor.predict(scan, points=points, labels=labels, mask=last)
         found = last.full
         by_click[i] = overlap(found, truth)
-    ys, xs = np.nonzero(truth)
-    box = (ys.min(), xs.min(), ys.max() + 1, xs.max() + 1)
-    boxed = predictor.predict(scan, box=box).full
+    boxed = predictor.predict(scan, box=box_of(truth)).full
     thin = 2 * deepest(truth)[1] < THIN
     return Score(group, thin, by_click, overlap(boxed, truth))

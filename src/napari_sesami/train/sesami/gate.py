@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.common.disk import write_json
 from napari_sesami.models import use_adapter
-from napari_sesami.models.weights import write_json
 from napari_sesami.prompt import EmbeddingStore, Predictor
 from napari_sesami.train.errors import TrainError
 from napari_sesami.train.sesami.clicks import click_through

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import ndimage as ndi
 from skimage.measure import label
 
+from napari_sesami.common.box import box_of, grown, slices
 from napari_sesami.scan import Normalisation, Scan
 from napari_sesami.train.errors import TrainError
 
@@ -132,23 +133,17 @@ def cut_picture(
     name
         What the scan is called here, if its own name may come twice.
     """
-    rows, columns = (np.flatnonzero(classes.any(1 - axis)) for axis in (0, 1))
-    if not rows.size:
+    labelled = box_of(classes)
+    if labelled is None:
         return None
-    height, width = classes.shape
-    box = (
-        max(0, int(rows[0]) - MARGIN),
-        max(0, int(columns[0]) - MARGIN),
-        min(height, int(rows[-1]) + 1 + MARGIN),
-        min(width, int(columns[-1]) + 1 + MARGIN),
-    )
+    box = grown(labelled, MARGIN, classes.shape)
     if (box[2] - box[0]) * (box[3] - box[1]) > LARGEST:
         raise TrainError(
             f"The labels of {scan.name}, plane {plane}, reach over "
             f"{box[2] - box[0]} × {box[3] - box[1]} pixels; label a smaller part, or "
             "crop the scan."
         )
-    cut = (slice(box[0], box[2]), slice(box[1], box[3]))
+    cut = slices(box)
     grey = np.rint(scan.grey(plane, box) * LEVELS).astype(np.uint16)
     own = np.ascontiguousarray(classes[cut]).astype(np.uint8)
     regions = regions_of(own, None if objects is None else objects[cut])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.app.keys import Action
+from napari_sesami.viewer.app.panels import show_panel
 from napari_sesami.viewer.prompt.actions import prompt_act
 from napari_sesami.viewer.queue.actions import queue_act
 from napari_sesami.viewer.strokes.controller import StrokesController
@@ -35,12 +36,16 @@ def act(workspace: Workspace, action: Action, argument: int = 0) -> None:
             _pick(workspace, argument)
         case Action.NEW_CLASS:
             _binding(workspace)
+            show_panel(
+                workspace.viewer, "scan"
+            )  # never type into a page that is hidden
             workspace.name_wanted.emit()
         case Action.TOGGLE_LABELS:
             _binding(workspace).toggle_visible()
         case Action.SAVE:
             _save(workspace)
         case Action.SHOW_KEYS:
+            show_panel(workspace.viewer, "scan")
             workspace.keys_wanted.emit()
         case Action.WHY:
             _why(workspace)
@@ -83,6 +88,7 @@ def _why(workspace: Workspace) -> None:
     _binding(workspace)
     if workspace.find(StrokesController) is None:
         raise ViewerError("Open the panel Strokes to labels first: it explains.")
+    show_panel(workspace.viewer, "strokes")
     workspace.why_wanted.emit()
 
 

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_sesami.session import Ask, Draft
-from napari_sesami.session.draft import snapped
+from napari_sesami.session import Draft, PromptStep, snapped
 from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.app.keys import KEYS, bind
-from napari_sesami.viewer.layers.mouse import DRAWN, Tool, ask_of, listen, outline
-from napari_sesami.viewer.layers.preview import (
+from napari_sesami.viewer.layers.mouse import DRAWN, Tool, ask_of, hear, outline
+from napari_sesami.viewer.layers.overlay import (
     HOVER,
     LINE,
     MASK,
-    Preview,
+    MaskOverlay,
     of_mask,
     path,
 )
@@ -26,8 +25,8 @@ from napari_sesami.viewer.prompt.commits import chosen_class, commit_draft
 from napari_sesami.viewer.prompt.cursor import Cursor
 from napari_sesami.viewer.prompt.engine import PromptEngine
 from napari_sesami.viewer.prompt.history import PromptHistory
+from napari_sesami.viewer.prompt.layers import PromptLayers, follow_move, follow_press
 from napari_sesami.viewer.prompt.options import PromptOptions
-from napari_sesami.viewer.prompt.screen import PromptScreen
 from napari_sesami.viewer.prompt.search import Search
 from napari_sesami.viewer.prompt.slices import SliceFollower
 
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
     from napari_sesami.project import ClassEntry
     from napari_sesami.prompt import Mask
-    from napari_sesami.session import Asked, Session
+    from napari_sesami.session import PromptChain, Session
     from napari_sesami.viewer.app.workspace import Workspace
     from napari_sesami.viewer.prompt.engine import PromptAnswer
 
@@ -74,13 +73,13 @@ class PromptController(Controller):
         self.draft = Draft()
         self.options = PromptOptions()
         self.engine = PromptEngine(workspace.jobs)
-        self.screen: PromptScreen | None = None
+        self.screen: PromptLayers | None = None
         self.last_object: int | None = None
         self.times: dict[str, float] = {}
         self.extra: list[Any] = []  # masks of a search, drawn below
         self._session: Session | None = None
-        self.shown: dict[Asked, Mask] = {}  # with the border snapped
-        self._waiting: set[Asked] = set()  # asked, and not answered yet
+        self.shown: dict[PromptChain, Mask] = {}  # with the border snapped
+        self._waiting: set[PromptChain] = set()  # asked, and not answered yet
         self.history = PromptHistory(self)
         self.cursor = Cursor(self)
         self._planes = Debounced(self._on_plane, 0)
@@ -151,7 +150,7 @@ class PromptController(Controller):
         if tool is Tool.CORRECT:
             self.history.correct(at)
         else:
-            self.add(Ask("point", at, self._label(off)))
+            self.add(PromptStep("point", at, self._label(off)))
 
     def drawn(self, tool: Tool, points: Sequence[Any], off: bool) -> None:
         """Take a line that was drawn, in pixel centres."""
@@ -165,7 +164,7 @@ class PromptController(Controller):
         shape, width = self.binding.session.scan.plane_shape, screen.pixels(2)
         self.draw([path(line, width, LINE, shape, tool is not Tool.STROKE)])
 
-    def add(self, ask: Ask) -> None:
+    def add(self, ask: PromptStep) -> None:
         """Put a prompt to those of the plane on screen, and ask."""
         fresh = not self.draft.heads
         node = self.draft.add(self.plane, ask)
@@ -177,14 +176,14 @@ class PromptController(Controller):
         node = self.draft.heads.get(self.plane)
         if node is None:
             raise ViewerError("Point at the object first; then there are candidates.")
-        taken = int(node.ask.where) if node.ask.kind == "candidate" else 0
-        self.add(Ask("candidate", (taken + 1) % 3))
+        taken = int(node.step.where) if node.step.kind == "candidate" else 0
+        self.add(PromptStep("candidate", (taken + 1) % 3))
 
     @property
     def candidate(self) -> int:
         """Which reading is shown, 0 to 2."""
         node = self.draft.heads.get(self.plane) if self.workspace.binding else None
-        return int(node.ask.where) if node and node.ask.kind == "candidate" else 0
+        return int(node.step.where) if node and node.step.kind == "candidate" else 0
 
     def clear(self) -> None:
         """Forget the object at work; what is committed stays."""
@@ -251,16 +250,19 @@ class PromptController(Controller):
     def _label(self, off: bool) -> int:
         return int(off == self.options.negative)
 
-    def _screen(self) -> PromptScreen:
+    def _screen(self) -> PromptLayers:
         if self.screen is None:
             binding = self.binding
-            preview = Preview(
+            preview = MaskOverlay(
                 self.workspace.viewer, binding.image, binding.strokes.data.shape
             )
             keys = [key for key in KEYS if key.ours_only]
             layer = preview.layer
-            undo = [listen(layer, self), bind(layer, self.workspace.dispatch, keys)]
-            self.screen = PromptScreen(self.workspace.viewer, preview, undo)
+            undo = [
+                hear(layer, self, follow_press, follow_move),
+                bind(layer, self.workspace.dispatch, keys),
+            ]
+            self.screen = PromptLayers(self.workspace.viewer, preview, undo)
             self.screen.left.connect(self._on_left)
             self.screen.moved.connect(self._planes.soon)
         return self.screen
@@ -271,7 +273,7 @@ class PromptController(Controller):
             self.screen.release()
         self.refresh()
 
-    def _ask(self, plane: int, node: Asked, same: bool) -> None:
+    def _ask(self, plane: int, node: PromptChain, same: bool) -> None:
         self._waiting.add(node)
         session = self.binding.session
         self.engine.ask(session, plane, node, self.options.snap, same)
@@ -308,7 +310,7 @@ class PromptController(Controller):
             if mask is not None and not mask.empty:
                 pieces.append(of_mask(mask, value))
         head = self.draft.heads.get(plane)
-        marks = self.screen.marks(head.chain if head else (), shape)
+        marks = self.screen.marks(head.steps if head else (), shape)
         self.screen.show(plane, [*pieces, *marks, *sketch])
 
     def _visible(self, plane: int) -> Mask | None:
@@ -350,7 +352,7 @@ class PromptController(Controller):
             self._waiting.clear()
             self.changed.emit()
 
-    def _on_refused(self, node: Asked, text: str) -> None:
+    def _on_refused(self, node: PromptChain, text: str) -> None:
         self._waiting.clear()
         self.draft.drop(node)
         self.draw()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_sesami.session.draft import stored_mask
-from napari_sesami.session.reopen import reopen
 from napari_sesami.viewer.app.errors import ViewerError
 
 if TYPE_CHECKING:
@@ -74,7 +72,7 @@ class PromptHistory:
         """Go on with a committed object: its prompts come back with its masks."""
         controller = self._controller
         session, options = controller.binding.session, controller.options
-        target, draft = session.objects[object_id], reopen(session, object_id)
+        target, draft = session.objects[object_id], session.objects.reopen(object_id)
         controller.new_draft(draft)
         options.class_id, options.instance = target.class_id, target.instance
         name = session.classes[target.class_id].name
@@ -91,9 +89,7 @@ class PromptHistory:
         session = controller.binding.session
         for plane, node in controller.draft.heads.items():
             if node.answer is None:
-                box, crop = session.object_mask(target.id, plane)
-                shape = session.scan.plane_shape
-                controller.shown[node] = stored_mask(box, crop, shape, plane)
+                controller.shown[node] = session.objects.mask(target.id, plane)
 
     def _arrive(self, text: str) -> None:
         controller = self._controller

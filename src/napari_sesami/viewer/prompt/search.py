@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_sesami.session import Ask, Draft, SessionError
-from napari_sesami.session.draft import stored_mask
+from napari_sesami.session import Draft, PromptStep, SessionError
 from napari_sesami.viewer.app.errors import ViewerError
-from napari_sesami.viewer.layers.preview import FOUND, MASK, of_mask
+from napari_sesami.viewer.layers.overlay import FOUND, MASK, of_mask
 
 if TYPE_CHECKING:
     from napari_sesami.prompt import Filters, Mask, Predictor
@@ -198,9 +197,7 @@ class Search:
         session, last = controller.binding.session, controller.last_object
         if last is None or last not in session.objects:
             raise ViewerError("Click the object that the others should look like.")
-        plane = session.objects[last].plane
-        box, crop = session.object_mask(last)
-        return stored_mask(box, crop, session.scan.plane_shape, plane)
+        return session.objects.mask(last)
 
     def _begin(self, kind: str, plane: int) -> list[Mask]:
         self.clear()
@@ -256,7 +253,7 @@ class Search:
         """Commit one; False if all its pixels belong to others already."""
         options, session = self._controller.options, self._controller.binding.session
         draft = Draft()
-        draft.add(self.plane, Ask("mask", mask))
+        draft.add(self.plane, PromptStep("mask", mask))
         try:
             target = session.commit(
                 mask,

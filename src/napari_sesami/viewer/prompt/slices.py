@@ -6,11 +6,11 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from psygnal import Signal
 
 from napari_sesami.session import Filled
 from napari_sesami.viewer.app.errors import ViewerError
+from napari_sesami.viewer.layers.camera import show_plane
 
 if TYPE_CHECKING:
     from napari_sesami.prompt import Mask, Predictor
@@ -73,7 +73,7 @@ class SliceFollower:
         scan, found, ends = controller.binding.session.scan, self._begin(), self._ends
         total = sum(abs(goal - plane) for goal in goals)
         head = controller.draft.heads.get(plane)
-        count = 0 if head is None else len(head.chain)
+        count = 0 if head is None else head.depth
 
         def task(job: Job, predictor: Predictor) -> None:
             for goal in goals:
@@ -105,7 +105,7 @@ class SliceFollower:
                 first, last = masks[a], masks[b]
                 assert first is not None
                 assert last is not None
-                made = [len(draft.heads[p].chain) for p in (a, b)]
+                made = [draft.heads[p].depth for p in (a, b)]
                 found.update(_filled_in(first, last, made))
                 job.report((n + 1) / len(gaps), "Filling in …")
 
@@ -116,14 +116,8 @@ class SliceFollower:
 
     def jump(self, plane: int) -> None:
         """Show a slice."""
-        binding = self._controller.binding
-        viewer, layer = self._controller.workspace.viewer, binding.strokes
-        leading = binding.session.scan.leading_shape
-        index = np.unravel_index(plane, leading)
-        world = layer.data_to_world([*(int(i) for i in index), 0, 0])
-        offset = viewer.dims.ndim - layer.ndim
-        for axis in range(len(leading)):
-            viewer.dims.set_point(offset + axis, world[axis])
+        controller = self._controller
+        show_plane(controller.workspace.viewer, controller.binding.strokes, plane)
 
     def jump_to_worst(self) -> None:
         """Show the slice that is least sure."""

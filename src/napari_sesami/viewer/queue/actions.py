@@ -18,10 +18,10 @@ def queue_act(workspace: Workspace, action: Action, argument: int) -> bool:
     W paints in it and S skips it. While the brush is on, numbers pick its class.
     """
     if action is Action.QUEUE_NEXT:
-        from napari_sesami.viewer.queue.commands import show_queue_dock
+        from napari_sesami.viewer.app.panels import show_panel
 
-        show_queue_dock(
-            workspace.viewer
+        show_panel(
+            workspace.viewer, "next"
         ).controller.next()  # the panel says what keys mean
         return True
     from napari_sesami.viewer.queue.controller import QueueController

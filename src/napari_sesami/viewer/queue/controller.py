@@ -11,10 +11,10 @@ from psygnal import Signal
 from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.app.jobs import Debounced, Priority
-from napari_sesami.viewer.layers.heat_map import Heat
 from napari_sesami.viewer.queue import jobs
+from napari_sesami.viewer.queue.heat import HeatMaps
+from napari_sesami.viewer.queue.layers import QueueLayers
 from napari_sesami.viewer.queue.ranker import QueueRanker
-from napari_sesami.viewer.queue.screen import QueueScreen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_sesami.session import Entry, Queue, Session
+    from napari_sesami.session import Queue, QueuedQuery, Session
     from napari_sesami.viewer.app.binding import LayerBinding
     from napari_sesami.viewer.app.workspace import Workspace
 
@@ -55,14 +55,14 @@ class QueueController(Controller):
         self.current: int | None = None
         self.paused = False
         self.pictures: jobs.Pictures = {}
-        self.screen: QueueScreen | None = None
+        self.screen: QueueLayers | None = None
         self._session: Session | None = None
         self._binding: LayerBinding | None = None
         self._labels: NDArray[np.uint8] | None = None
         self._begun = 0.0
         self._there = 0  # strokes in the region when it was asked about
         self.ranker = QueueRanker(self)
-        self.heat = Heat(self)
+        self.heat = HeatMaps(self)
         self._told = Debounced(self._on_told, 0)
         workspace.session_changed.connect(self._on_session)
         self._on_session()
@@ -75,12 +75,12 @@ class QueueController(Controller):
         return None if self._session is None else self._session.queue
 
     @property
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[QueuedQuery]:
         """Open queries, best first."""
         return [] if self.queue is None else self.queue.open
 
     @property
-    def asked(self) -> Entry | None:
+    def asked(self) -> QueuedQuery | None:
         """The query that is being asked."""
         return next((e for e in self.entries if e.id == self.current), None)
 
@@ -108,7 +108,7 @@ class QueueController(Controller):
         entries = self.entries
         if not entries:
             self.ranker.begin()
-            self.workspace.say("Looking for places that are worth a label …")
+            self.workspace.say("Looking for what is worth a label …")
             return
         asked = self.asked
         if asked is not None and not self.paused and self._painted_in(asked):
@@ -137,7 +137,7 @@ class QueueController(Controller):
         if not 1 <= number <= len(entries):
             raise ViewerError(
                 f"There is no class {number}; there are {len(entries)}. Type a new "
-                "name in the Sesami panel."
+                "name in the panel Label."
             )
         self.change(entries[number - 1].id)
 
@@ -186,14 +186,14 @@ class QueueController(Controller):
             raise ViewerError("There is no queue without a scan: open one.")
         return queue
 
-    def _asked(self) -> Entry:
+    def _asked(self) -> QueuedQuery:
         _ = self._queue()
         entry = self.asked
         if entry is None:
             raise ViewerError("Choose a query in the list first, or press N.")
         return entry
 
-    def _painted_in(self, entry: Entry) -> bool:
+    def _painted_in(self, entry: QueuedQuery) -> bool:
         self.binding.flush()
         return not entry.control and self._queue().strokes_in(entry) > self._there
 
@@ -230,7 +230,7 @@ class QueueController(Controller):
         if self.binding.painting:
             self.binding.toggle_brush()
 
-    def _show(self, entry: Entry) -> None:
+    def _show(self, entry: QueuedQuery) -> None:
         if self.screen is None:
             return
         self.screen.go(entry.query)
@@ -289,7 +289,7 @@ class QueueController(Controller):
         self._session = session = None if binding is None else binding.session
         if binding is None or session is None:
             return
-        self.screen = QueueScreen(self.workspace, binding)
+        self.screen = QueueLayers(self.workspace, binding)
         session.events.queries.connect(self._on_queries)
         session.events.classes.connect(self._on_classes)
         session.events.changed.connect(self._on_changed)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sesami.session import Entry, Judging, Ranking, Session
+    from napari_sesami.session import QueuedQuery, QueueJudge, Ranking, Session
     from napari_sesami.viewer.app.jobs import Job
 
     Pictures = dict[int, NDArray[np.uint8]]
@@ -47,7 +47,7 @@ def tried(ranking: Ranking, job: Job) -> Ranking:
     return ranking
 
 
-def judged(judging: Judging, number: int, job: Job) -> Judging:
+def judged(judging: QueueJudge, number: int, job: Job) -> QueueJudge:
     """Learn one more stage of the answers again."""
     judging.take(judging.steps[number], lambda: job.cancelled)
     return judging
@@ -59,7 +59,7 @@ def heat(
     """Heat maps of a plane."""
     found = session.score_maps(
         plane,
-        tuple(names),  # type: ignore[arg-type]
+        tuple(names),
         zoom=zoom,
         cancelled=lambda: job.cancelled,
     )
@@ -67,13 +67,13 @@ def heat(
 
 
 def proposed(
-    session: Session, entry: Entry, zoom: float, job: Job
+    session: Session, entry: QueuedQuery, zoom: float, job: Job
 ) -> tuple[int, NDArray[np.uint8]]:
     """What the pixels of a patch or slice look like."""
     return entry.id, session.queue.proposed(entry, zoom)
 
 
-def pictures(session: Session, entries: Sequence[Entry], job: Job) -> Pictures:
+def pictures(session: Session, entries: Sequence[QueuedQuery], job: Job) -> Pictures:
     """Thumbnails (SIDE, SIDE, 3) with the region outlined."""
     out = {}
     for entry in sorted(entries, key=lambda e: e.query.plane):
@@ -82,7 +82,7 @@ def pictures(session: Session, entries: Sequence[Entry], job: Job) -> Pictures:
     return out
 
 
-def picture(session: Session, entry: Entry) -> NDArray[np.uint8]:
+def picture(session: Session, entry: QueuedQuery) -> NDArray[np.uint8]:
     """One thumbnail: the region in its surroundings."""
     from scipy.ndimage import binary_dilation
     from skimage.transform import resize

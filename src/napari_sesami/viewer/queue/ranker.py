@@ -12,7 +12,7 @@ from napari_sesami.viewer.strokes.controller import StrokesController
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_sesami.session import Judging, Ranking
+    from napari_sesami.session import QueueJudge, Ranking
     from napari_sesami.viewer.app.jobs import Job
     from napari_sesami.viewer.queue.controller import QueueController
 
@@ -173,15 +173,16 @@ class QueueRanker:
         self.rounds += 1
         if queue is None:
             return
-        if ranking.wish.kind == queue.wish.kind:
+        if ranking.settings.kind == queue.settings.kind:
             queue.take_over(ranking, keep=controller.current)
         controller.want_pictures()
         if self._again:
             self._again = False
             self._later.soon()
         else:
+            count = len(queue.open)
             controller.workspace.say(
-                f"{len(queue.open)} places are worth a label; N goes there."
+                f"{count} queries are worth a label; N goes there."
             )
             self._judge()
         controller.changed.emit()
@@ -205,7 +206,7 @@ class QueueRanker:
         if judging.steps:
             self._judge_step(judging)
 
-    def _judge_step(self, judging: Judging) -> None:
+    def _judge_step(self, judging: QueueJudge) -> None:
         controller = self._controller
         queue = controller.queue
         if queue is None:

@@ -38,7 +38,7 @@ def held_points(run: Run | None) -> Points:
 
 def score_key(run: Run) -> str:
     """The metric by which the recipe tells the best."""
-    from napari_sesami.train.recipe import recipe_class
+    from napari_sesami.train import recipe_class
 
     return recipe_class(run.config.recipe).score
 

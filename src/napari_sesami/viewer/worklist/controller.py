@@ -22,12 +22,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_sesami.project import Project
+    from napari_sesami.prompt import Mask
     from napari_sesami.session import Session
     from napari_sesami.viewer.app.jobs import Job
     from napari_sesami.viewer.app.workspace import Workspace
-    from napari_sesami.worklist import DataEngine
-    from napari_sesami.worklist.proposals import Proposed
-    from napari_sesami.worklist.review import Source
+    from napari_sesami.worklist import Source, WorklistEngine
 
 OPEN, PROPOSE = "open", "propose"
 ACTIVE = 1000  # ms; the clock hears of the moving cursor no more often
@@ -57,7 +56,7 @@ class WorklistController(Controller):
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__(workspace)
-        self.engine: DataEngine | None = None
+        self.engine: WorklistEngine | None = None
         self.at_once = True
         self._opening = ""
         self._open: Job | None = None
@@ -83,7 +82,7 @@ class WorklistController(Controller):
         engine, session = self.engine, self.workspace.session
         return engine is not None and session is not None and engine.session is session
 
-    def working(self) -> DataEngine:
+    def working(self) -> WorklistEngine:
         """The engine while its scan is shown, or a sentence."""
         if self.engine is None:
             raise ViewerError("There is no work list yet: choose a folder of scans.")
@@ -207,9 +206,9 @@ class WorklistController(Controller):
     # --- inside
 
     def _begin(self, project: Project, folder: Path | None) -> None:
-        from napari_sesami.worklist import DataEngine
+        from napari_sesami.worklist import WorklistEngine
 
-        engine = DataEngine(project, folder)
+        engine = WorklistEngine(project, folder)
         self._leave()
         self.engine = engine
         engine.worklist.changed.connect(self._on_list)
@@ -282,7 +281,7 @@ class WorklistController(Controller):
         self._welcome(engine, opened.session)
         self.changed.emit()
 
-    def _welcome(self, engine: DataEngine, session: Session) -> None:
+    def _welcome(self, engine: WorklistEngine, session: Session) -> None:
         self.reviewer.show()
         if engine.notice:
             self.workspace.say(engine.notice)
@@ -296,7 +295,7 @@ class WorklistController(Controller):
                 "Done; the model proposes for the next."
             )
 
-    def _can_propose(self, engine: DataEngine) -> bool:
+    def _can_propose(self, engine: WorklistEngine) -> bool:
         fresh = engine.item.state == "new"
         return self.at_once and fresh and bool(engine.sources(but=engine.item.name))
 
@@ -310,7 +309,7 @@ class WorklistController(Controller):
         self._opening = ""
         self.changed.emit()
 
-    def _on_proposed(self, found: tuple[list[Proposed], Source]) -> None:
+    def _on_proposed(self, found: tuple[list[Mask], Source]) -> None:
         if not self.at_work or self.engine is None:
             return
         try:

@@ -1,0 +1,69 @@
+"""`sesami evaluate`: the numbers of a model's card, or of adapters."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command and its options."""
+    evaluate = commands.add_parser(
+        "evaluate", help="print the numbers of a model's card, or of adapters"
+    )
+    add = evaluate.add_argument
+    add("model", help="e.g. nano; adapters compares tuned models with their base")
+    add("--protocols", type=Path, help="folder of click/stroke protocols")
+    add("--data", type=Path, help="folder of labelled real images")
+    add("-n", type=int, default=40, help="synthetic scans per family")
+    add = evaluate.add_argument_group("adapters").add_argument
+    add("--out", type=Path, default=Path("sesami-table1"))
+    add("--steps", type=int, default=100, help="of each training")
+    add("--rate", type=float, default=1e-2, help="of learning")
+    add("--folds", type=int, default=3, help="trainings per real set")
+    add("--each", type=int, default=6, help="objects per image")
+    add("--decoder", action="store_true", help="train the mask decoder too")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure a model on fresh scans and real images, or the training of adapters."""
+    if arguments.model == "adapters":
+        from napari_sesami.lab.tables import compare_adapters
+
+        compare_adapters(
+            arguments.out,
+            arguments.data,
+            folds=arguments.folds,
+            each=arguments.each,
+            steps=arguments.steps,
+            rate=arguments.rate,
+            decoder=arguments.decoder,
+        )
+        return 0
+    from napari_sesami.lab.tables import real_report, synthetic_scores, table
+    from napari_sesami.models import Nano
+
+    wish = str(arguments.model)
+    bundled = wish in ("nano", "sesami-nano")
+    nano = Nano.bundled() if bundled else Nano.from_file(wish)
+    report: dict[str, Any] = {"model": nano.name, "key": nano.key}
+    if arguments.n > 0:
+        scores = synthetic_scores(nano, arguments.n, tell=print)
+        report["synthetic"] = table(scores)
+        _print("Fresh synthetic scans", report["synthetic"])
+    if arguments.protocols and arguments.data:
+        report["real"] = real_report(nano, arguments.protocols, arguments.data)
+        _print("Real images (semiconductor-like proxies)", report["real"])
+    print(json.dumps(report))
+    return 0
+
+
+def _print(title: str, rows: dict[str, dict[str, float]]) -> None:
+    print(f"\n{title}")
+    for name, row in rows.items():
+        cells = "  ".join(f"{k} {v:g}" for k, v in row.items())
+        print(f"  {name:<28} {cells}")
