@@ -13,7 +13,7 @@ from napari_sesami import Session
 from napari_sesami.scan import Scan
 from napari_sesami.viewer import workspace_of
 from napari_sesami.viewer.layers.mouse import Tool
-from napari_sesami.viewer.prompt.controller import prompts_of
+from napari_sesami.viewer.prompt.controller import prompter_of
 from tests.fakes.grey_model import GreyModel
 from tests.fakes.hops import Hops, tell
 
@@ -55,12 +55,12 @@ def test_a_click_becomes_a_mask_in_few_calls(qtbot):
         session = Session(Scan.from_array(block()))
         session.model = GreyModel(tile=128)
         workspace.take(session)
-        controller = prompts_of(workspace)
+        controller = prompter_of(workspace)
         controller.use(Tool.CLICK)
         preview = viewer.layers.selection.active
 
         def shown() -> bool:
-            return np.asarray(preview.data)[20, 20] != 0 and not workspace.work.busy
+            return np.asarray(preview.data)[20, 20] != 0 and not workspace.jobs.busy
 
         try:
             click(preview, 28, 40)  # the embedding is made for the first click

@@ -249,7 +249,7 @@ def test_commands_go_to_the_page_if_the_workbench_is_open(opened, qtbot):
 
     viewer, workbench = opened
     workspace_of(viewer).session.classes.add("oxide")
-    get_app_model().commands.execute_command("napari-sesami.prompt_click").result()
+    get_app_model().commands.execute_command("napari-sesami.prompt_sign").result()
     assert workbench.page.name == "click"
     assert show_dock(viewer) is panels_of(workspace_of(viewer)).find("scan")
     assert workbench.page.name == "scan"

@@ -132,7 +132,7 @@ class Workspace:
         """The napari viewer."""
         viewer = self._viewer()
         if viewer is None:
-            raise ViewerError("The napari window of this desk is closed.")
+            raise ViewerError("The napari window is closed.")
         return viewer
 
     @property
