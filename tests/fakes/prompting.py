@@ -42,7 +42,7 @@ def begin(make_napari_viewer, qtbot, image, *, model=None, classes=("void",), **
     desk.session.model = model or GreyModel(tile=128)
     for name in classes:
         desk.session.classes.add(name)
-    _, dock = viewer.window.add_plugin_dock_widget("napari-sesami", "SeSAMI")
+    _, dock = viewer.window.add_plugin_dock_widget("napari-sesami", "Click prompts")
     qtbot.waitUntil(lambda: dock._docked)
     viewer.reset_view()
     settle(qtbot, 50)

@@ -34,7 +34,7 @@ from napari_sesami.lab.tables.synthetic import objects, table
 from napari_sesami.models import Nano, NanoNet
 from napari_sesami.scan import Scan
 from napari_sesami.train import Checkpoints, Run, RunConfig, RunFolder, TrainError
-from napari_sesami.train.engine.sampling import Examples
+from napari_sesami.train.engine.sampling import RecipeDataset
 from napari_sesami.train.sesami.clicks import Score, click_through, deepest
 from napari_sesami.train.sesami.losses import (
     corrective_click,
@@ -82,7 +82,7 @@ def config(more: str = "", own: str = "") -> RunConfig:
 
 def test_batch_is_a_function_of_its_place(tmp_path: Path, scenes: Path) -> None:
     (tmp_path / "scenes").symlink_to(scenes)
-    made = [Examples(recipe(tmp_path), seed=5) for _ in range(2)]
+    made = [RecipeDataset(recipe(tmp_path), seed=5) for _ in range(2)]
     one, two = (examples[(3, 4)] for examples in made)
     assert all(torch.equal(one[k], two[k]) for k in one)
     assert not torch.equal(one["image"], made[0][(4, 5)]["image"])
@@ -354,6 +354,10 @@ def test_the_command_line_stops_where_it_should_and_goes_on(
     assert "All 2 steps are done." in capsys.readouterr().out
     assert main(train) == 1
     assert "is finished; start a new run" in capsys.readouterr().err
+    before = (folder / "run.toml").read_text()
+    assert main([*train, "--steps", "9"]) == 1
+    assert "is finished; begin a new one" in capsys.readouterr().err
+    assert (folder / "run.toml").read_text() == before
 
 
 class Perfect:

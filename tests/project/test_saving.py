@@ -118,7 +118,7 @@ def test_a_damaged_journal_brings_back_what_it_can_and_says_so(tmp_path: Path) -
         assert not s.strokes_plane(2).any()
         assert "could not be brought back" in heard[0]
         s.paint(stroke(6), 2)
-        now = s.strokes
+        now = s.strokes.array
     with Session(SCAN, tmp_path / "p.sesami") as s:
         np.testing.assert_array_equal(s.strokes, now)
 

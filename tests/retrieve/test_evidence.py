@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_sesami.retrieve import PixelSamples, Retriever, TokenStore, pixel_features
+from napari_sesami.retrieve import (
+    PaintedPixels,
+    PixelSamples,
+    Retriever,
+    TokenStore,
+    pixel_features,
+)
 from napari_sesami.retrieve.pixel_features import N_LOOKS, PixelFeatures, sample, spaced
 from napari_sesami.retrieve.pixel_forest import PER_CLASS, PixelForest, joined
 from napari_sesami.scan import Scan
@@ -22,7 +28,7 @@ def noise(shape: tuple[int, int]) -> np.ndarray:
 
 
 def painted(strokes: np.ndarray, owners: np.ndarray) -> dict:
-    return {(0, 0): (strokes, owners)}
+    return {(0, 0): PaintedPixels.of(strokes, owners)}
 
 
 @pytest.fixture

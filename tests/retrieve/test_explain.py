@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from napari_sesami.retrieve import (
+    PaintedPixels,
     RetrieveError,
     Retriever,
     TokenStore,
@@ -81,7 +82,9 @@ def test_coarse_textures_are_read_at_a_coarse_scale():
     for i, (y, x, c) in enumerate([(20, 9, 1), (80, 9, 1), (20, 150, 2), (80, 150, 2)]):
         strokes[y, x : x + 100], owners[y, x : x + 100] = c, i + 1
     stores = {z: TokenStore(scan, Texture(), zoom=z) for z in (1.0, 0.5, 2.0)}
-    zoom, scores = choose_zoom(stores.__getitem__, [(0, strokes, owners)])
+    zoom, scores = choose_zoom(
+        stores.__getitem__, [(0, PaintedPixels.of(strokes, owners))]
+    )
     assert scores[zoom] >= max(scores.values()) - 0.02
     assert len(scores) == 3
 
@@ -91,7 +94,8 @@ def test_one_stroke_only_keeps_native_pixels():
     strokes, owners = two_strokes_a_class()
     strokes[owners != 1] = 0
     zoom, scores = choose_zoom(
-        lambda z: TokenStore(scan, Texture(), zoom=z), [(0, strokes, owners)]
+        lambda z: TokenStore(scan, Texture(), zoom=z),
+        [(0, PaintedPixels.of(strokes, owners))],
     )
     assert zoom == 1.0
     assert all(math.isnan(s) for s in scores.values())

@@ -168,7 +168,7 @@ def test_a_silent_stroke_leaves_the_selection_and_comes_back(retriever):
 def test_a_new_stroke_votes_beside_the_selection_and_leaves_no_trace(retriever):
     small_cap(retriever, 30, 24).condense()
     before = retriever.segment(0, refine=False).votes
-    strokes = retriever._strokes[0, 0][0].copy()
+    strokes = retriever._strokes[0, 0].dense((130, 118))[0]
     more, owners = strokes.copy(), np.where(strokes > 0, 0, 0).astype(np.int64)
     owners[strokes > 0] = three_and_three()[strokes > 0]
     more[90:93, 10:40], owners[90:93, 10:40] = 1, 9
@@ -197,7 +197,7 @@ def test_thinning_keeps_rare_classes_and_is_always_the_same(retriever):
 def test_a_selection_stands_while_new_strokes_fit_beside_it(retriever):
     small_cap(retriever, 30, 24).condense()
     first = retriever.voters.condensed
-    strokes, owners = retriever._strokes[0, 0]
+    strokes, owners = retriever._strokes[0, 0].dense((130, 118))
     for name, y in ((8, 90), (9, 94)):
         strokes, owners = strokes.copy(), owners.copy()
         strokes[y : y + 2, 10:26], owners[y : y + 2, 10:26] = 3, name

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_sesami.session import Proposal
+    from napari_sesami.prompt import Mask
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +27,7 @@ class BySession:
 
     def start(self, image: NDArray[np.float32]) -> None:
         self.session = Session(Scan.from_array(image))
-        self.last: Proposal | None = None
+        self.last: Mask | None = None
 
     def predict(
         self, points: list[Any], labels: list[int], box: Any

@@ -12,9 +12,7 @@ from tests.fakes.grey_model import GreyModel
 
 from napari_sesami.prompt import Predictor, PromptError
 from napari_sesami.scan import Scan
-from napari_sesami.session import Ask, Draft, Session
-from napari_sesami.session.draft import chain_of
-from napari_sesami.session.reopen import reopen
+from napari_sesami.session import Draft, PromptStep, Session, chain_of
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +29,14 @@ def predictor():
 
 
 ASKS = (
-    Ask("point", (30.0, 40.0)),
-    Ask("point", (65.0, 40.0), 0),
-    Ask("box", (18, 18, 42, 62)),
-    Ask("stroke", np.array([(30.0, 24.0), (30.0, 56.0)])),
-    Ask("lasso", np.array([(15.0, 15.0), (15.0, 65.0), (45.0, 65.0), (45.0, 15.0)])),
-    Ask("candidate", 1),
+    PromptStep("point", (30.0, 40.0)),
+    PromptStep("point", (65.0, 40.0), 0),
+    PromptStep("box", (18, 18, 42, 62)),
+    PromptStep("stroke", np.array([(30.0, 24.0), (30.0, 56.0)])),
+    PromptStep(
+        "lasso", np.array([(15.0, 15.0), (15.0, 65.0), (45.0, 65.0), (45.0, 15.0)])
+    ),
+    PromptStep("candidate", 1),
 )
 
 
@@ -70,14 +70,14 @@ def test_a_lasso_off_the_object_cuts_a_piece(scan, predictor):
     draft = Draft()
     draft.add(0, ASKS[0]).solve(predictor, scan, 0)
     cut = np.array([(15.0, 41.0), (15.0, 65.0), (45.0, 65.0), (45.0, 41.0)])
-    mask = draft.add(0, Ask("lasso", cut, 0)).solve(predictor, scan, 0)
+    mask = draft.add(0, PromptStep("lasso", cut, 0)).solve(predictor, scan, 0)
     assert mask.full[30, 30]
     assert not mask.full[30, 50]
 
 
 def test_a_prompt_that_cannot_be_answered_is_dropped(scan, predictor):
     draft = Draft()
-    node = draft.add(0, Ask("point", (30.0, 40.0), 0))
+    node = draft.add(0, PromptStep("point", (30.0, 40.0), 0))
     with pytest.raises(PromptError, match="Nothing says where"):
         node.solve(predictor, scan, 0)
     draft.drop(node)
@@ -111,8 +111,8 @@ def test_a_committed_object_comes_back_with_its_prompts(scan, predictor):
     draft = Draft()
     mask = draft.add(0, ASKS[0]).solve(predictor, scan, 0)
     committed = session.commit(mask, "void", prompts=draft.stored(0))
-    back = reopen(session, committed.id)
-    assert [a.kind for a in back.heads[0].chain] == ["point"]
+    back = session.objects.reopen(committed.id)
+    assert [a.kind for a in back.heads[0].steps] == ["point"]
     again = back.heads[0].solve(predictor, scan, 0)
     np.testing.assert_array_equal(again.full, mask.full)
     assert back.changed_planes == []
@@ -125,6 +125,6 @@ def test_what_a_script_prompted_comes_back_too(scan, predictor):
     session.classes.add("void")
     session.predictor = predictor
     m = session.prompt(points=[(30, 40), (65, 40)], labels=[1, 0])
-    back = reopen(session, session.commit(m, "void").id)
+    back = session.objects.reopen(session.commit(m, "void").id)
     again = back.heads[0].solve(predictor, scan, 0)
     np.testing.assert_array_equal(again.full, m.full)

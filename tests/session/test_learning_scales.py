@@ -8,7 +8,7 @@ from tests.fakes.texture import Texture, stripes
 
 from napari_sesami import Session
 from napari_sesami.scan import Scan
-from napari_sesami.session.learning import stroke_owners
+from napari_sesami.session.owners import stroke_owners
 
 
 def session_of(size: float) -> Session:
@@ -43,7 +43,8 @@ def test_a_bank_of_another_pixel_size_and_new_strokes_go_together(size, tmp_path
 def test_a_stroke_is_found_again_by_its_name():
     session = session_of(1.0)
     session.paint(three_lines())
-    (_, _, owners) = session._stroke_planes()[0]
+    _, painted = session.retrieval.painted()[0]
+    owners = painted.dense(session.scan.plane_shape)[1]
     plane, box, pixels = session.stroke_pixels(int(owners[60, 30]))
     assert (plane, box) == (0, (60, 20, 61, 60))
     assert pixels.all()

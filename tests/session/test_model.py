@@ -83,7 +83,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.last_object = 0
         self.past: list[Picture] = []
         self.future: list[Picture] = []
-        self.session._history.clear()
+        self.session.history.clear()
         self.save()
 
     def teardown(self) -> None:
@@ -248,8 +248,8 @@ class SessionMachine(RuleBasedStateMachine):
         self.session = Session(SCAN, self.folder)
         # steps since the last save come back; those before it are done for good
         done, undone = self.journaled
-        assert len(self.session._history.done) == done
-        assert len(self.session._history.undone) == undone
+        assert len(self.session.history.done) == done
+        assert len(self.session.history.undone) == undone
         self.past = self.past[len(self.past) - done :]
         self.future = self.future[len(self.future) - undone :]
 

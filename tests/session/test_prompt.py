@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from napari_sesami.models import build_tiny_sam
-from napari_sesami.session import Session, SessionError, recall
+from napari_sesami.session import Session, SessionError, chain_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_sesami.session import Proposal
+    from napari_sesami.prompt import Mask
 
 VOLUME = np.random.default_rng(0).integers(0, 255, (2, 60, 90), dtype=np.uint8)
 
@@ -23,7 +23,7 @@ def model():
     return build_tiny_sam()
 
 
-def asked(session: Session) -> Proposal:
+def asked(session: Session) -> Mask:
     """An answer that is not empty, whatever the random weights say."""
     for y in range(5, 60, 10):
         answer = session.prompt(points=[(y, 40.5)], labels=[1], plane=1)
@@ -46,7 +46,9 @@ def test_a_prompt_changes_nothing_until_it_is_committed(model, tmp_path: Path) -
     with Session(VOLUME, tmp_path / "p.sesami", model=model) as s:
         prompts = s.objects[found.id].parts[1].prompts
         assert prompts is not None
-        again = s.prompt(**recall(prompts), plane=1)
+        chain = chain_of(prompts, (60, 90), 1)
+        assert chain is not None
+        again = chain.solve(s.predictor, s.scan, 1)
         np.testing.assert_array_equal(again.full, answer.full)
 
 
@@ -56,7 +58,9 @@ def test_an_earlier_answer_can_be_refined_in_its_plane(model) -> None:
     better = s.prompt(points=[(20, 30)], labels=[0], mask=first)
     assert better.plane == 1
     json.dumps(better.prompts)
-    np.testing.assert_array_equal(recall(better.prompts)["mask"], first.full)
+    chain = chain_of(better.prompts, (60, 90), 1)
+    assert chain is not None
+    np.testing.assert_array_equal(chain.steps[0].where.full, first.full)
 
 
 @pytest.mark.parametrize("plane", [2, -1, (2,), None, 0.5])
@@ -64,7 +68,7 @@ def test_a_prompt_in_a_slice_that_does_not_exist_is_one_sentence(plane) -> None:
     s = Session(VOLUME)  # no model is loaded for a question that cannot be asked
     with pytest.raises(SessionError, match=r"(?i)plane"):
         s.prompt(points=[(20, 30)], labels=[1], plane=plane)
-    assert s._predictor is None
+    assert s.prompts.loaded is None
 
 
 def test_a_slice_beyond_the_end_says_which_there_are() -> None:

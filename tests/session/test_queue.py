@@ -10,8 +10,7 @@ from tests.fakes.texture import Texture, stripes
 
 from napari_sesami.project import ClassError
 from napari_sesami.scan import Scan
-from napari_sesami.session import SCORES, Session, SessionError
-from napari_sesami.session.answering import core
+from napari_sesami.session import SCORES, Session, SessionError, core
 from napari_sesami.suggest import SuggestError
 
 
@@ -229,12 +228,12 @@ def test_queue_and_answers_survive_a_restart_without_saving(tmp_path):
     first.queue.change(entries[0].id, "void", seconds=3)
     first.queue.skip(entries[1].id)
     kept = [(e.id, e.query.bbox, first.queue.reason(e)) for e in first.queue.open]
-    spent, wish = first.queue.spent, first.queue.wish
+    spent, wish = first.queue.spent, first.queue.settings
     first.close()
     again = Session(scan_of(), project=folder)
     queue = again.queue
     assert [(e.id, e.query.bbox, queue.reason(e)) for e in queue.open] == kept
-    assert (queue.spent, queue.wish, queue.budget.clicks) == (spent, wish, 30)
+    assert (queue.spent, queue.settings, queue.budget.clicks) == (spent, wish, 30)
     assert again.undo() == "query skipped"
     assert queue.open[0].id == entries[1].id
     again.close()

@@ -12,8 +12,7 @@ from napari_sesami.cli.replay import replay
 from napari_sesami.models import build_tiny_sam
 from napari_sesami.prompt import between, propagate
 from napari_sesami.scan import Scan
-from napari_sesami.session import Ask, Draft, Filled, Session
-from napari_sesami.session.draft import snapped
+from napari_sesami.session import Draft, Filled, PromptStep, Session, snapped
 
 
 def block(shape=(96, 128)):
@@ -45,8 +44,12 @@ def worked():
     session.classes.add("layer")
     session.classes.remove("gone")
     for asks, class_, snap in (
-        ([Ask("point", (28.0, 36.0)), Ask("point", (60.0, 20.0), 0)], "void", 0),
-        ([Ask("stroke", np.array([(60.0, 9.0), (60.0, 99.0)]))], "layer", 2),
+        (
+            [PromptStep("point", (28.0, 36.0)), PromptStep("point", (60.0, 20.0), 0)],
+            "void",
+            0,
+        ),
+        ([PromptStep("stroke", np.array([(60.0, 9.0), (60.0, 99.0)]))], "layer", 2),
     ):
         draft = Draft()
         for ask in asks:
@@ -76,7 +79,9 @@ def test_followed_and_filled_slices_are_repeated(tmp_path):
     session = Session(Scan.from_array(volume), model=GreyModel(tile=128))
     session.classes.add("void")
     draft = Draft()
-    draft.add(1, Ask("point", (28.0, 36.0))).solve(session.predictor, session.scan, 1)
+    draft.add(1, PromptStep("point", (28.0, 36.0))).solve(
+        session.predictor, session.scan, 1
+    )
     steps = propagate(session.predictor, session.scan, draft.mask(1), 3)
     draft.fill(
         {
@@ -89,8 +94,12 @@ def test_followed_and_filled_slices_are_repeated(tmp_path):
         }
     )
     # a slice is corrected after the next one had followed it
-    draft.add(2, Ask("point", (60.0, 20.0))).solve(session.predictor, session.scan, 2)
-    draft.add(6, Ask("point", (28.0, 36.0))).solve(session.predictor, session.scan, 6)
+    draft.add(2, PromptStep("point", (60.0, 20.0))).solve(
+        session.predictor, session.scan, 2
+    )
+    draft.add(6, PromptStep("point", (28.0, 36.0))).solve(
+        session.predictor, session.scan, 6
+    )
     made = [
         Filled(m, m.score, {"between": [1, 6], "prompts": [1, 1]})
         for m in between(draft.mask(1), draft.mask(6))

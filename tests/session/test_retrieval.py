@@ -8,7 +8,7 @@ from tests.fakes.texture import Texture, stripes
 
 from napari_sesami.scan import Scan
 from napari_sesami.session import Session, SessionError
-from napari_sesami.session.learning import stroke_owners
+from napari_sesami.session.owners import stroke_owners
 
 
 @pytest.fixture

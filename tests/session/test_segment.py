@@ -103,7 +103,7 @@ def test_undo_brings_back_what_was_alone():
 
 
 def below_of(session: Session) -> np.ndarray:
-    return session._work.layers["below"].read(0)
+    return session.document.work.layers["below"].read(0)
 
 
 def test_without_overlap_a_later_stroke_replaces_the_earlier_one():

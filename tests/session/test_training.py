@@ -159,16 +159,16 @@ def test_switching_and_rolling_back_changes_the_answers(tmp_path):
     model = tiny_file("nano", tmp_path)
     path = an_adapter(tmp_path, model, "a")
     s = Session(draw(0)[0], model=model)
-    bare = s.prompt(points=[(20, 20)]).source.logits
+    bare = s.prompt(points=[(20, 20)]).logits
     key = s.predictor.model.key
     s.use_adapter(path)
     assert s.adapter == path and s.adapter_name == "a"
     assert s.predictor.model.key != key
-    assert not np.array_equal(s.prompt(points=[(20, 20)]).source.logits, bare)
+    assert not np.array_equal(s.prompt(points=[(20, 20)]).logits, bare)
     assert s.can_roll_back
     s.roll_back()
     assert s.adapter is None and s.predictor.model.key == key
-    assert np.array_equal(s.prompt(points=[(20, 20)]).source.logits, bare)
+    assert np.array_equal(s.prompt(points=[(20, 20)]).logits, bare)
     with pytest.raises(SessionError, match="no earlier adapter"):
         s.roll_back()
 

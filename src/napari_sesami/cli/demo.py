@@ -106,15 +106,6 @@ def targets(sample: SampleData, plane: int) -> list[tuple[int, NDArray[np.bool_]
     return found
 
 
-def deepest(mask: NDArray[np.bool_]) -> tuple[int, int]:
-    """The pixel farthest from the border of a mask: where a person would click."""
-    from scipy import ndimage
-
-    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-    y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-    return int(y), int(x)
-
-
 def _truth_plane(sample: SampleData, plane: int) -> NDArray[Any]:
     labels = np.asarray(sample.labels)
     return labels.reshape(-1, *labels.shape[-2:])[plane]
@@ -124,15 +115,17 @@ def _click(
     session: Session, sample: SampleData, plane: int, identity: int, truth: NDArray[Any]
 ) -> Clicked:
     """Click the deepest point of an object and, once, that of the first error."""
+    from napari_sesami.train import deepest
+
     name = next(c.name for c in sample.classes if c.id == identity)
-    first = deepest(truth)
+    first, _ = deepest(truth)
     points: list[tuple[float, float]] = [(float(first[0]), float(first[1]))]
     labels = [1]
     start = time.perf_counter()
     mask = session.prompt(points=points, labels=labels, plane=plane)
     wrong = mask.full ^ truth
     if wrong.any():
-        y, x = deepest(wrong)
+        (y, x), _ = deepest(wrong)
         points.append((float(y), float(x)))
         labels.append(int(truth[y, x]))
         mask = session.prompt(points=points, labels=labels, plane=plane)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import argparse
 
     from napari_sesami.prompt import Mask
-    from napari_sesami.session import Asked, CommittedObject, Session
+    from napari_sesami.session import CommittedObject, PromptChain, Session
 
 
 @dataclass(frozen=True)
@@ -130,10 +130,8 @@ def _repeat(old: Session, new: Session, target: CommittedObject) -> None:
 
 def _rank(target: CommittedObject, plane: int) -> tuple[int, int]:
     """Prompted planes, then followed ones from near to far, then those between."""
-    from napari_sesami.session import is_filled
-
     part = target.parts[plane]
-    if not is_filled(part):
+    if not part.filled:
         return 0, plane
     if "between" in (part.prompts or {}):
         return 2, plane
@@ -149,7 +147,7 @@ class _Again:
     def __init__(self, old: Session, new: Session, target: CommittedObject) -> None:
         self.old, self.new, self.target = old, new, target
         self.masks: dict[int, Mask] = {}
-        self.heads: dict[int, Asked] = {}
+        self.heads: dict[int, PromptChain] = {}
 
     def make(self, plane: int) -> Mask | None:
         """Make the mask of a plane; None if the object is not found there."""
@@ -160,7 +158,7 @@ class _Again:
 
     def _make(self, plane: int) -> Mask | None:
         from napari_sesami.prompt import between
-        from napari_sesami.session import asked_of, snapped, stored_mask
+        from napari_sesami.session import snapped
 
         part, scan = self.target.parts[plane], self.new.scan
         how = dict(part.prompts or {})
@@ -174,11 +172,9 @@ class _Again:
             if first is None or last is None:
                 return None
             return between(first, last)[plane - first.plane - 1]
-        box, crop = self.old.object_mask(self.target.id, plane)
-        stored = stored_mask(box, crop, scan.plane_shape, plane, part.score or 0.0)
-        head = self.heads[plane] = asked_of(part, stored)
+        head = self.heads[plane] = self.old.objects.chain(self.target.id, plane)
         if head.answer is not None:  # no model made it
-            return stored
+            return self.old.objects.mask(self.target.id, plane)
         mask = head.solve(self.new.predictor, scan, plane)
         return snapped(mask, scan, int(how.get("snap", 0)))
 
@@ -187,15 +183,15 @@ class _Again:
         from napari_sesami.session import snapped
 
         head, final = self.heads.get(plane), self.masks.get(plane)
-        count = 0 if head is None else len(head.chain)
+        count = 0 if head is None else head.depth
         if head is None or prompts in (-1, count):
             return final
         if prompts == 0:
-            first = head.chain[0]
+            first = head.steps[0]
             return first.where if first.kind == "mask" else final
         for _ in range(count - prompts):
-            assert head.before is not None
-            head = head.before
+            assert head.earlier is not None
+            head = head.earlier
         snap = int((self.target.parts[plane].prompts or {}).get("snap", 0))
         return (
             final if head.answer is None else snapped(head.answer, self.new.scan, snap)

@@ -25,11 +25,10 @@ from napari_sesami.project.errors import (
     ScanMoved,
 )
 from napari_sesami.project.journal import Record
-from napari_sesami.project.peek import peek
 from napari_sesami.project.planes import PlaneArray, PlaneStore
 from napari_sesami.project.project import Project
 from napari_sesami.project.scan_entries import ScanEntry
-from napari_sesami.project.scan_labels import Work
+from napari_sesami.project.scan_labels import ScanLabels
 
 __all__ = [
     "LAYERS",
@@ -50,10 +49,9 @@ __all__ = [
     "Record",
     "SaveError",
     "ScanEntry",
+    "ScanLabels",
     "ScanMoved",
     "SizeChange",
     "Step",
-    "Work",
     "default_color",
-    "peek",
 ]

@@ -17,7 +17,7 @@ from napari_sesami.project.autosave import Ticker
 from napari_sesami.project.classes import ClassChange, ClassTable
 from napari_sesami.project.errors import ProjectError, SaveError
 from napari_sesami.project.lock import Lock
-from napari_sesami.project.scan_labels import Work
+from napari_sesami.project.scan_labels import ScanLabels
 from napari_sesami.project.scans import ScanList
 from napari_sesami.project.store import ScanStore
 
@@ -66,7 +66,7 @@ class Project:
         self._more = {k: v for k, v in index.items() if k not in _index.OWN_KEYS}
         self.take_classes(ClassTable.from_dict(index["classes"]))
         self._scans = ScanList(path, index["scans"], self._index_changed)
-        self._works: dict[str, Work] = {}
+        self._works: dict[str, ScanLabels] = {}
         self._guard = threading.RLock()
         self._saved_at = time.monotonic()
         self._locate: Locate = None
@@ -207,7 +207,7 @@ class Project:
         """Remember the pixel size that the user gave a scan."""
         self._scans.set_size(key, size)
 
-    def work_on(self, entry: ScanEntry, work: Work | None = None) -> Work:
+    def work_on(self, entry: ScanEntry, work: ScanLabels | None = None) -> ScanLabels:
         """Open the labels of a scan; whoever had them before can no longer write.
 
         A given `work` goes on here instead, with all that it holds in memory.
@@ -231,6 +231,26 @@ class Project:
             self._works[entry.key] = work
             return work
 
+    def labels_of(self, key: str) -> ScanLabels:
+        """Look at the labels of a scan as they are now; they are not to be edited.
+
+        Where a session has the scan open, these are its own; else what was saved, with
+        what a journal holds since.
+        """
+        entry = self.entry(key)
+        live = self._works.get(entry.key)
+        if live is not None:
+            return live
+        store = ScanStore(self._scan_folder(entry), read_only=True)
+        found = _fresh_work(entry, self.classes, store)
+        found.replay()
+        return found
+
+    def saved_labels(self, key: str) -> ScanStore | None:
+        """Look at the labels of a scan as they were saved last; None before a save."""
+        folder = self._scan_folder(self.entry(key))
+        return ScanStore(folder, read_only=True) if folder.is_dir() else None
+
     def take_classes(self, table: ClassTable) -> None:
         """Start with the classes of another table."""
         self.classes = ClassTable.from_dict(table.to_dict())
@@ -241,7 +261,7 @@ class Project:
         """Whether any scan's work is open."""
         return bool(self._works)
 
-    def release(self, work: Work) -> None:
+    def release(self, work: ScanLabels) -> None:
         """Hear that a session has done with its work."""
         with self._guard:
             kept = {k: w for k, w in self._works.items() if w is not work}
@@ -359,7 +379,7 @@ class Project:
         except OSError as error:
             self._tell(disk.sentence(error, self.path))
 
-    def _class_edited(self, source: Work | None, change: ClassChange) -> None:
+    def _class_edited(self, source: ScanLabels | None, change: ClassChange) -> None:
         """Carry a class edit over to the other scans and to the disk."""
         if self._mirroring or (source and source not in self._works.values()):
             return
@@ -388,9 +408,9 @@ class Project:
         self.trouble.emit(text)
 
 
-def _fresh_work(entry: ScanEntry, classes: ClassTable, store: ScanStore) -> Work:
+def _fresh_work(entry: ScanEntry, classes: ClassTable, store: ScanStore) -> ScanLabels:
     """Open what the store has, under a class table of its own."""
     shape = entry.shape[:-1] if entry.axes[-1] == "c" else entry.shape
     height, width = shape[-2:]
     own = ClassTable.from_dict(classes.to_dict())
-    return Work(shape[:-2], (height, width), own, store)
+    return ScanLabels(shape[:-2], (height, width), own, store)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari_sesami.project.store import ScanStore
 
 
-class Work:
+class ScanLabels:
     """What a session edits. With a store, every edit is journaled as it happens.
 
     Attributes

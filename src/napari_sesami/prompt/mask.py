@@ -11,7 +11,7 @@ from napari_sesami.common.box import BBox, box_of, intersect, slices
 from napari_sesami.prompt.errors import PromptError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -40,6 +40,12 @@ class Mask:
         Low-resolution answer on `view`, handed back to the model at the next click.
     view
         The window of the plane that the model looked at.
+    class_id
+        The class that it is thought to be; 0 where none was given.
+    certainty
+        How sure that class is, 0 to 1.
+    prompts
+        What it was made from, as JSON values.
     """
 
     bbox: BBox
@@ -50,6 +56,9 @@ class Mask:
     stability: float = 1.0
     logits: NDArray[np.float32] | None = field(default=None, repr=False)
     view: View | None = None
+    class_id: int = 0
+    certainty: float = 0.0
+    prompts: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_array(cls, array: ArrayLike, score: float = 1.0, plane: int = 0) -> Mask:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_sesami.retrieve.explain import Reason, choose_zoom, why, worth
     from napari_sesami.retrieve.methods import WAYS, Settings, Way
     from napari_sesami.retrieve.overlap import Overlapping, overlapping
+    from napari_sesami.retrieve.painted import PaintedPixels
     from napari_sesami.retrieve.pixel_forest import PixelSamples
     from napari_sesami.retrieve.plane_labels import Labelled
     from napari_sesami.retrieve.published import retrieve, to_pixels
@@ -41,6 +42,7 @@ _HOMES = {
     "fitting_zoom": "bank_file",
     "load_bank": "bank_file",
     "save_bank": "bank_file",
+    "PaintedPixels": "painted",
     "PixelSamples": "pixel_forest",
     "Reason": "explain",
     "choose_zoom": "explain",
@@ -71,6 +73,7 @@ __all__ = [
     "BankFile",
     "Labelled",
     "Overlapping",
+    "PaintedPixels",
     "PartialStore",
     "PixelSamples",
     "Reason",

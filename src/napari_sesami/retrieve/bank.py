@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sesami.common.errors import SesamiError
 from napari_sesami.retrieve.exact import on_grid
+from napari_sesami.retrieve.painted import PaintedPixels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 UNLABELLED = 255
 MAX_CLASSES = 255
-StrokeLayer: TypeAlias = "tuple[NDArray[Any], NDArray[np.int64]]"
-"""Strokes (H, W) of a plane and the stroke that each pixel belongs to."""
 
 
 class RetrieveError(SesamiError):
@@ -130,19 +129,21 @@ def touched_rows(
     plane, stroke
         Stored with the rows.
     """
-    painted = np.full(strokes.shape, stroke, np.int64)
-    found = rows_by_stroke(strokes, painted, tokens, plane)
+    painted = PaintedPixels.of(strokes, np.full(strokes.shape, stroke, np.int64))
+    shape = (strokes.shape[0], strokes.shape[1])
+    found = rows_by_stroke(painted, shape, tokens, plane)
     patch = -(-strokes.shape[0] // len(tokens))
     return found.get(stroke, Rows.empty(tokens.shape[2], patch))
 
 
 def rows_by_stroke(
-    strokes: NDArray[Any],
-    owners: NDArray[np.int64],
+    painted: PaintedPixels,
+    shape: tuple[int, int],
     tokens: NDArray[np.float32],
     plane: int,
 ) -> dict[int, Rows]:
-    """Rows of every stroke of a plane, in one pass over the painted pixels."""
+    """Rows of every stroke of a plane (H, W), in one pass over the painted pixels."""
+    strokes = painted.classes
     if strokes.size and int(strokes.max()) >= MAX_CLASSES:
         raise RetrieveError(
             f"Retrieval knows classes 1 to {MAX_CLASSES - 1}; class "
@@ -150,15 +151,15 @@ def rows_by_stroke(
             " was painted. Use a smaller class id."
         )
     h, w = tokens.shape[:2]
-    p = -(-strokes.shape[0] // h)
-    ys, xs = np.divmod(np.flatnonzero(strokes), strokes.shape[1])
+    p = -(-shape[0] // h)
+    ys, xs = np.divmod(painted.pixels, shape[1])
     if len(ys) == 0:
         return {}
-    names, who = np.unique(owners[ys, xs], return_inverse=True)
+    names, who = np.unique(painted.owners, return_inverse=True)
     cells = who.astype(np.int64) * (h * w) + (ys // p) * w + xs // p
     cells, inverse = np.unique(cells, return_inverse=True)
     patches = np.full((len(cells), p, p), UNLABELLED, np.uint8)
-    patches[inverse, ys % p, xs % p] = strokes[ys, xs]
+    patches[inverse, ys % p, xs % p] = strokes
     who, place = np.divmod(cells, h * w)
     rows, columns = np.divmod(place, w)
     where = np.stack([np.full_like(rows, plane), rows, columns], 1).astype(np.int32)
@@ -190,31 +191,6 @@ def same(a: Rows, b: Rows) -> bool:
         and np.array_equal(a.where, b.where)
         and np.array_equal(a.patches, b.patches)
     )
-
-
-def only_strokes(layer: StrokeLayer, names: NDArray[np.int64]) -> NDArray[Any]:
-    """The strokes (H, W) of a layer without all others."""
-    strokes, owners = layer
-    painted = np.flatnonzero(strokes)
-    own = painted[np.isin(owners.ravel()[painted], names)]
-    out = np.zeros_like(strokes)
-    out.ravel()[own] = strokes.ravel()[own]
-    return out
-
-
-def differing_strokes(
-    before: StrokeLayer | None, now: StrokeLayer
-) -> NDArray[np.int64]:
-    """Names of the strokes that differ in any pixel between two layers."""
-    if before is None:
-        names = now[1][now[0] > 0]
-    elif before[0] is now[0] and before[1] is now[1]:
-        return np.zeros(0, np.int64)
-    else:
-        differ = np.flatnonzero((before[0] != now[0]) | (before[1] != now[1]))
-        names = np.concatenate([side[1].ravel()[differ] for side in (before, now)])
-    found = np.unique(names)
-    return found[found != 0]
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_sesami.retrieve.bank import UNLABELLED, RetrieveError, Rows, touched_rows
+from napari_sesami.retrieve.bank import UNLABELLED, RetrieveError, Rows, rows_by_stroke
 from napari_sesami.retrieve.exact import kernel, kernels, similarities
 from napari_sesami.retrieve.upsample import nothing
 from napari_sesami.retrieve.voting import likelihood, shares, tune
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sesami.retrieve.painted import PaintedPixels
     from napari_sesami.retrieve.retriever import Retriever
     from napari_sesami.retrieve.token_store import TokenStore
     from napari_sesami.retrieve.upsample import Check
@@ -169,7 +170,7 @@ class _Judge:
 
 def choose_zoom(
     make_store: Callable[[float], TokenStore],
-    strokes: Sequence[tuple[int, NDArray[np.uint8], NDArray[np.int64]]],
+    strokes: Sequence[tuple[int, PaintedPixels]],
     zooms: Sequence[float] = ZOOMS,
 ) -> tuple[float, dict[float, float]]:
     """The scale at which left-out strokes are told apart best.
@@ -179,7 +180,7 @@ def choose_zoom(
     make_store
         Gives a token store for a zoom.
     strokes
-        (plane, classes (H, W), owners (H, W)) for each painted plane.
+        What is painted, for each painted plane.
     zooms
         Candidates; the first is kept unless another wins clearly.
 
@@ -188,7 +189,7 @@ def choose_zoom(
     tuple
         The zoom, and the left-out score of each candidate (NaN: cannot be judged).
     """
-    n_classes = max((int(s.max(initial=0)) for _, s, _ in strokes), default=0)
+    n_classes = max((int(p.classes.max(initial=0)) for _, p in strokes), default=0)
     scores: dict[float, float] = {}
     for zoom in zooms:
         store = make_store(zoom)
@@ -202,17 +203,10 @@ def choose_zoom(
     return best, scores
 
 
-def _rows_of(
-    store: TokenStore,
-    plane: int,
-    strokes: NDArray[np.uint8],
-    owners: NDArray[np.int64],
-) -> Rows:
+def _rows_of(store: TokenStore, plane: int, painted: PaintedPixels) -> Rows:
     tokens = store.plane(plane)
     if tokens is None:
         raise RetrieveError("The tokens of this plane are not computed yet.")
-    parts = [
-        touched_rows(np.where(owners == s, strokes, 0), tokens, plane, int(s))
-        for s in np.unique(owners[strokes > 0])
-    ]
+    found = rows_by_stroke(painted, store.scan.plane_shape, tokens, plane)
+    parts = [found[name] for name in sorted(found)]
     return Rows.join(parts) if parts else Rows.empty(store.encoder.dim, store.patch)

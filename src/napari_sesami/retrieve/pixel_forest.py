@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sesami.retrieve.painted import PaintedPixels
     from napari_sesami.retrieve.token_store import TokenStore
     from napari_sesami.retrieve.upsample import Check
 
-    StrokeLayer = tuple[NDArray[Any], NDArray[np.int64]]
-    Painted = Mapping[tuple[int, int], StrokeLayer]
+    Painted = Mapping[tuple[int, int], PaintedPixels]
 
 PER_CLASS = 1500  # pixels that are learned from; more bring nothing but time
 TREES, LEAF = 20, 2
@@ -241,14 +241,11 @@ def _stroked(
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Plane, pixel, class and owner of all that is painted and not silent."""
     parts = []
-    for (plane, _), (strokes, owners) in sorted(painted.items(), key=lambda p: p[0]):
-        pixels = np.flatnonzero(strokes)
-        names = owners.ravel()[pixels]
-        if off:
-            heard = ~np.isin(names, sorted(off))
-            pixels, names = pixels[heard], names[heard]
-        classes = strokes.ravel()[pixels].astype(np.uint8)
-        parts.append((np.full(len(pixels), plane), pixels, classes, names))
+    for (plane, _), here in sorted(painted.items(), key=lambda p: p[0]):
+        silent = np.isin(here.owners, sorted(off))
+        said = here.take(~silent) if off else here
+        classes = said.classes.astype(np.uint8)
+        parts.append((np.full(len(said), plane), said.pixels, classes, said.owners))
     if not parts:
         none = np.zeros(0, np.int64)
         return none, none, none.astype(np.uint8), none

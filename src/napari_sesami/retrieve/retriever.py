@@ -12,10 +12,7 @@ from napari_sesami.retrieve.bank import (
     Bank,
     RetrieveError,
     Rows,
-    StrokeLayer,
-    differing_strokes,
     fitted,
-    only_strokes,
     rows_by_stroke,
     same,
 )
@@ -27,6 +24,7 @@ from napari_sesami.retrieve.methods import (
     pixel_shares,
     token_shares,
 )
+from napari_sesami.retrieve.painted import PaintedPixels, differing
 from napari_sesami.retrieve.pixel_features import at_pixels, spaced
 from napari_sesami.retrieve.pixel_forest import PixelForest, joined
 from napari_sesami.retrieve.plane_labels import Labelled
@@ -47,6 +45,8 @@ from napari_sesami.retrieve.voting import (
 from napari_sesami.retrieve.voting_rows import VotingRows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -96,7 +96,7 @@ class Retriever:
         self._sums: OrderedDict[int, _Sum] = OrderedDict()
         self.evidence = PixelForest(store)
         self._guide: tuple[int, Guide] | None = None
-        self._strokes: dict[tuple[int, int], StrokeLayer] = {}
+        self._strokes: dict[tuple[int, int], PaintedPixels] = {}
 
     @property
     def n_classes(self) -> int:
@@ -133,27 +133,52 @@ class Retriever:
         list of int
             The strokes that were learned, changed or forgotten.
         """
-        tokens = self.tokens(plane)
-        nothing = Rows.empty(tokens.shape[2], self.store.patch)
-        changed = []
+        changed: list[int] = []
         for level, layer in enumerate(((strokes, owners), below)):
-            before = self._strokes.get((plane, level))
-            if layer is None and before is None:
-                continue
-            now = layer or (np.zeros_like(strokes), np.zeros_like(owners))
-            names = differing_strokes(before, now)
-            self._strokes[plane, level] = now
-            if not now[0].any():
-                del self._strokes[plane, level]
-            self._n_classes = max(self._n_classes, int(now[0].max(initial=0)))
-            mine = only_strokes(now, names) if before else now[0]
-            found = rows_by_stroke(mine, now[1], tokens, plane) if len(names) else {}
-            changed += [
-                int(name)
-                for name in names
-                if self._replace(int(name), plane, found.get(int(name), nothing))
-            ]
+            before = self._strokes.get((plane, level), PaintedPixels.none())
+            now = PaintedPixels.none() if layer is None else PaintedPixels.of(*layer)
+            changed += self.set_painted(plane, now, differing(before, now), level)
         return changed
+
+    def set_painted(
+        self,
+        plane: int,
+        painted: PaintedPixels,
+        names: Iterable[int],
+        level: int = 0,
+    ) -> list[int]:
+        """Take over a plane's strokes of which only those in `names` may differ.
+
+        Parameters
+        ----------
+        plane
+            Number of the plane.
+        painted
+            All that is painted there.
+        names
+            Strokes that came, changed or went.
+        level
+            0 for strokes on top, 1 for those that others were painted over.
+
+        Returns
+        -------
+        list of int
+            The strokes that were learned, changed or forgotten.
+        """
+        tokens = self.tokens(plane)
+        self._strokes.pop((plane, level), None)
+        if len(painted):
+            self._strokes[plane, level] = painted
+            self._n_classes = max(self._n_classes, int(painted.classes.max()))
+        asked = np.array(sorted(names), np.int64)
+        mine = painted.take(np.isin(painted.owners, asked))
+        found = rows_by_stroke(mine, self.store.scan.plane_shape, tokens, plane)
+        nothing = Rows.empty(tokens.shape[2], self.store.patch)
+        return [
+            name
+            for name in asked.tolist()
+            if self._replace(name, plane, found.get(name, nothing))
+        ]
 
     def _replace(self, stroke: int, plane: int, rows: Rows) -> bool:
         """Put a stroke's rows of one plane; add and subtract their votes."""

@@ -1,49 +1,75 @@
-"""Session: one scan at work, the one object that everything drives."""
+"""Session: one scan at work, the object that scripts, docks and commands drive."""
 
+from napari_sesami.session.adapters import Adapter, Adapters
 from napari_sesami.session.cleanup import Cleaned, clean_plane
-from napari_sesami.session.control import Judging
+from napari_sesami.session.committed import CommittedObject, Part
+from napari_sesami.session.control import QueueJudge
+from napari_sesami.session.document import Document
 from napari_sesami.session.draft import (
-    Ask,
-    Asked,
     Draft,
     Filled,
+    PromptChain,
+    PromptStep,
+    chain_of,
     snapped,
-    stored_mask,
 )
 from napari_sesami.session.errors import SessionError
 from napari_sesami.session.events import SessionEvents
-from napari_sesami.session.objects import CommittedObject, Part
-from napari_sesami.session.proposal import Proposal, recall
-from napari_sesami.session.queries import Answer, Budget, Entry
+from napari_sesami.session.history import History
+from napari_sesami.session.labels import Labels
+from napari_sesami.session.objects import Objects
+from napari_sesami.session.prompts import Prompts, Solved
+from napari_sesami.session.queries import (
+    Answer,
+    Budget,
+    QuerySettings,
+    QueuedQuery,
+    core,
+)
 from napari_sesami.session.queue import Queue
-from napari_sesami.session.ranking import SCORES, Ranking, Wish
-from napari_sesami.session.reopen import asked_of, is_filled
+from napari_sesami.session.ranking import SCORES, Ranking
+from napari_sesami.session.retrieval import Retrieval
+from napari_sesami.session.runs import SessionRuns
+from napari_sesami.session.segmentation import Segmentation
 from napari_sesami.session.session import Session
+from napari_sesami.session.strokes import Strokes
+from napari_sesami.session.superpixels import Superpixels, touched
 
 __all__ = [
     "SCORES",
+    "Adapter",
+    "Adapters",
     "Answer",
-    "Ask",
-    "Asked",
     "Budget",
     "Cleaned",
     "CommittedObject",
+    "Document",
     "Draft",
-    "Entry",
     "Filled",
-    "Judging",
+    "History",
+    "Labels",
+    "Objects",
     "Part",
-    "Proposal",
+    "PromptChain",
+    "PromptStep",
+    "Prompts",
+    "QuerySettings",
     "Queue",
+    "QueueJudge",
+    "QueuedQuery",
     "Ranking",
+    "Retrieval",
+    "Segmentation",
     "Session",
     "SessionError",
     "SessionEvents",
-    "Wish",
-    "asked_of",
+    "SessionRuns",
+    "Solved",
+    "Strokes",
+    "Superpixels",
+    "chain_of",
     "clean_plane",
-    "is_filled",
-    "recall",
+    "core",
     "snapped",
-    "stored_mask",
+    "touched",
 ]

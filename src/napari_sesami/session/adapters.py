@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_sesami.session.document import SessionCore
 from napari_sesami.session.errors import SessionError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_sesami.models import AdapterCard
     from napari_sesami.project import Project
+    from napari_sesami.session.document import Document
 
 MEMORY = "active.json"
 BASE = "sesami-nano"  # the model of a session that names none
@@ -42,18 +44,33 @@ def is_file_name(model: str | Path) -> bool:
     return Path(model).suffix in (".safetensors", ".pth", ".pt")
 
 
-class SessionAdapters(SessionCore):
-    """Switches adapters of the prompt model; the base's weights are never changed."""
+class Adapters:
+    """Switches adapters of the prompt model; the base's weights are never changed.
 
-    _model: Any
-    _predictor: Any
-    _adapter_memory: dict[str, dict[str, Any]] | None = None
-    _adapter_project: Project | None = None
+    Parameters
+    ----------
+    document
+        Whose project remembers what is in use.
+
+    Attributes
+    ----------
+    base
+        The prompt model, by name, path or itself; None is the bundled one.
+    loaded
+        The model as it was loaded, or None.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self.base: Any = None
+        self.loaded: Any = None
+        self._memory: dict[str, dict[str, Any]] | None = None
+        self._project: Project | None = None
 
     @property
     def model_name(self) -> str:
         """What the prompt model is called; adapters are remembered for each."""
-        model = self._model
+        model = self.base
         if model is None:
             return BASE
         if isinstance(model, str | Path):
@@ -61,15 +78,15 @@ class SessionAdapters(SessionCore):
         return str(model.name)
 
     @property
-    def adapter(self) -> Path | None:
+    def active(self) -> Path | None:
         """The file of the adapter that answers prompts; None for the base alone."""
         name = self._remembered()["active"]
         return None if name is None else self._place(name)
 
     @property
-    def adapter_name(self) -> str:
+    def active_name(self) -> str:
         """Its name, empty for the base alone."""
-        path = self.adapter
+        path = self.active
         return "" if path is None else path.stem
 
     @property
@@ -77,15 +94,15 @@ class SessionAdapters(SessionCore):
         """Whether another adapter, or none, was in use before."""
         return bool(self._remembered()["before"])
 
-    def adapters(self) -> list[Adapter]:
+    def list(self) -> list[Adapter]:
         """Adapters of the prompt model: those of the project, then the user's own.
 
         Files that cannot be read, and adapters of other models, are passed over.
         """
         from napari_sesami.models import ModelError, read_card
 
-        active, found = self.adapter, []
-        for folder in self._adapter_folders():
+        active, found = self.active, []
+        for folder in self.folders():
             for path in sorted(folder.glob("*.safetensors")):
                 try:
                     card = read_card(path)
@@ -95,13 +112,13 @@ class SessionAdapters(SessionCore):
                     found.append(Adapter(path.stem, path, card, path == active))
         return found
 
-    def use_adapter(self, adapter: str | Path | None) -> None:
+    def use(self, adapter: str | Path | None) -> None:
         """Answer prompts with an adapter from now on, or with the base alone (None).
 
         Parameters
         ----------
         adapter
-            A name among `adapters()`, or a file.
+            A name in `list`, or a file.
 
         Raises
         ------
@@ -110,7 +127,7 @@ class SessionAdapters(SessionCore):
         """
         path = None if adapter is None else self._found(adapter)
         told = self._remembered()
-        if path == self.adapter:
+        if path == self.active:
             return
         self._switch(path)
         before = [*told["before"], told["active"]]
@@ -125,29 +142,39 @@ class SessionAdapters(SessionCore):
         self._switch(None if last is None else self._place(last))
         self._remember({"active": last, "before": before})
 
-    # --- inside
+    def __call__(self) -> Sequence[Adapter]:
+        """The same as `list`."""
+        return self.list()
 
-    def _dressed(self, model: Any) -> Any:
-        """Give a model that was just loaded the adapter that is remembered for it."""
-        from napari_sesami.models import ModelError, use_adapter
+    def with_adapter(self, model: Any, *, afresh: bool = False) -> Any:
+        """Let a loaded model answer with the adapter that is remembered for it.
 
-        path = self.adapter
+        `afresh` takes off first what another session may have left on the model.
+        """
+        from napari_sesami.models import ModelError, remove_lora, use_adapter
+
+        if afresh:
+            remove_lora(model)
+        self.loaded = model
+        path = self.active
         if path is not None:
             try:
                 use_adapter(model, path)
             except ModelError as error:
                 self._remember({**self._remembered(), "active": None})
-                self.events.trouble.emit(
+                self._document.events.trouble.emit(
                     f"Prompts are answered by the base model alone: {error}"
                 )
         return model
+
+    # --- inside
 
     def _switch(self, path: Path | None) -> None:
         """Change the model that is loaded; one that is not yet is checked later."""
         from napari_sesami.models import read_card, use_adapter
 
-        if self._predictor is not None:
-            use_adapter(self._predictor.model, path)
+        if self.loaded is not None:
+            use_adapter(self.loaded, path)
         elif path is not None:
             read_card(path)
 
@@ -155,7 +182,7 @@ class SessionAdapters(SessionCore):
         path = Path(adapter)
         if path.suffix == ".safetensors":
             return path.expanduser().absolute()
-        known = {entry.name: entry.path for entry in self.adapters()}
+        known = {entry.name: entry.path for entry in self.list()}
         if str(adapter) not in known:
             names = ", ".join(known) or "none yet"
             raise SessionError(
@@ -164,17 +191,20 @@ class SessionAdapters(SessionCore):
             )
         return known[str(adapter)]
 
-    def _adapter_folders(self) -> list[Path]:
+    def folders(self) -> Sequence[Path]:
+        """Where adapters are looked for: in the project, then in the user's own."""
         from napari_sesami.common.home import home
 
-        own = [] if self.project is None else [self.project.path / "adapters"]
+        project = self._document.project
+        own = [] if project is None else [project.path / "adapters"]
         return [*own, home() / "adapters"]
 
-    def _adapter_folder(self) -> Path:
+    def folder(self) -> Path:
         """Where adapters of this session are kept."""
-        if self.project is not None and not self.project.read_only:
-            return self.project.folder("adapters")
-        folder = self._adapter_folders()[-1]
+        project = self._document.project
+        if project is not None and not project.read_only:
+            return project.folder("adapters")
+        folder = self.folders()[-1]
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -182,34 +212,34 @@ class SessionAdapters(SessionCore):
         """A path as it is remembered: by name inside the project."""
         if path is None:
             return None
-        inside = self.project is not None and path.parent == self._adapter_folders()[0]
+        inside = self._document.project is not None and path.parent == self.folders()[0]
         return path.name if inside else str(path)
 
     def _place(self, name: str) -> Path:
-        return self._adapter_folders()[0] / name  # a whole path stands for itself
+        return self.folders()[0] / name  # a whole path stands for itself
 
     def _remembered(self) -> dict[str, Any]:
         """What is in use with this model, and what was before."""
-        if self._adapter_memory is None or self._adapter_project is not self.project:
+        if self._memory is None or self._project is not self._document.project:
             read = None
-            if self.project is not None:
-                read = self.project.read_json("adapters", MEMORY)
+            if self._document.project is not None:
+                read = self._document.project.read_json("adapters", MEMORY)
             # work that was only in memory moves into the project with all it uses
-            self._adapter_memory = dict(read or self._adapter_memory or {})
-            self._adapter_project = self.project
-            if read is None and self._adapter_memory:
+            self._memory = dict(read or self._memory or {})
+            self._project = self._document.project
+            if read is None and self._memory:
                 self._write_memory()
         nothing: dict[str, Any] = {"active": None, "before": []}
-        return {**nothing, **self._adapter_memory.get(self.model_name, {})}
+        return {**nothing, **self._memory.get(self.model_name, {})}
 
     def _remember(self, told: dict[str, Any]) -> None:
         self._remembered()
-        memory = self._adapter_memory or {}
+        memory = self._memory or {}
         memory[self.model_name] = told
-        self._adapter_memory = memory
+        self._memory = memory
         self._write_memory()
 
     def _write_memory(self) -> None:
-        if self.project is not None and not self.project.read_only:
-            memory = self._adapter_memory or {}
-            self.project.write_json("adapters", MEMORY, memory)
+        if self._document.project is not None and not self._document.project.read_only:
+            memory = self._memory or {}
+            self._document.project.write_json("adapters", MEMORY, memory)

@@ -6,26 +6,26 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from napari_sesami.session.answering import core
-from napari_sesami.session.learning import stroke_owners
-from napari_sesami.session.regions import never
+from napari_sesami.common.cancel import not_cancelled
+from napari_sesami.session.owners import stroke_owners
+from napari_sesami.session.queries import core
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
+    from napari_sesami.common.cancel import IsCancelled
+    from napari_sesami.session.document import Document
     from napari_sesami.session.queries import Answer
-    from napari_sesami.session.session import Session
+    from napari_sesami.session.retrieval import Retrieval
     from napari_sesami.suggest import Point
-
-    Cancelled = Callable[[], bool]
 
 RUNS, LEVELS = 3, 5  # random orders; stretches of a curve
 LEAST_CHOSEN, LEAST_CONTROL = 8, 5  # answers before anything can be said
 
 
-class Step(NamedTuple):
+class Stage(NamedTuple):
     """One point of a curve: the first `known` answers of an order."""
 
     chosen: bool
@@ -33,12 +33,12 @@ class Step(NamedTuple):
     known: int
 
 
-class Judging:
+class QueueJudge:
     """Learns the answers again, as they came and by lot, and judges each stage.
 
     Parameters
     ----------
-    session
+    document, retrieval
         Scan, strokes and tokens.
     answers
         Of the queue, in the order in which they came.
@@ -50,12 +50,13 @@ class Judging:
 
     def __init__(
         self,
-        session: Session,
+        document: Document,
+        retrieval: Retrieval,
         answers: Iterable[Answer],
         zoom: float | None = None,
         seed: int = 0,
     ) -> None:
-        self.session, self.zoom = session, zoom
+        self._document, self._retrieval, self.zoom = document, retrieval, zoom
         said = [a for a in answers if a.entry.query.kind != "slice"]
         self.control = [a for a in said if a.entry.control and a.class_id]
         self.chosen = [a for a in said if not a.entry.control and a.how != "skipped"]
@@ -67,7 +68,7 @@ class Judging:
     @property
     def missing(self) -> str:
         """What is still needed before anything can be said, or ""."""
-        if self.session.scan.n_planes == 1:
+        if self._document.scan.n_planes == 1:
             return "Clicks saved: can be told in a volume, whose spare slices judge."
         chosen = max(0, LEAST_CHOSEN - len(self.chosen))
         control = max(0, LEAST_CONTROL - len(self.control))
@@ -81,15 +82,15 @@ class Judging:
         return ""
 
     @property
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[Stage]:
         """What is to be learned again, in order."""
         if self.missing:
             return []
         n = len(self.chosen)
         counts = sorted({round(k) for k in np.linspace(1, n, LEVELS + 1)})
-        return [Step(run == 0, run, k) for run in range(RUNS + 1) for k in counts]
+        return [Stage(run == 0, run, k) for run in range(RUNS + 1) for k in counts]
 
-    def take(self, step: Step, cancelled: Cancelled = never) -> None:
+    def take(self, step: Stage, cancelled: IsCancelled = not_cancelled) -> None:
         """Learn one stage and judge it."""
         from napari_sesami.suggest import Point
 
@@ -102,19 +103,21 @@ class Judging:
 
     # --- inside
 
-    def _accuracy(self, known: Sequence[Answer], cancelled: Cancelled) -> float | None:
+    def _accuracy(
+        self, known: Sequence[Answer], cancelled: IsCancelled
+    ) -> float | None:
         """Mean IoU on the control regions; None where nothing is learned yet."""
         from napari_sesami.retrieve import RetrieveError, Retriever
 
-        whole = self.session.retriever(self.zoom, cancelled)
-        learner = Retriever(whole.store, self.session._top_class())
+        whole = self._retrieval.retriever(self.zoom, cancelled)
+        learner = Retriever(whole.store, self._retrieval.top_class)
         learner.temper = whole.temper
         for plane, strokes in self._strokes(known).items():
-            self.session._tokens(whole.store, plane, cancelled)
+            self._retrieval.read_tokens(whole.store, plane, cancelled)
             learner.set_strokes(plane, strokes, stroke_owners(strokes, plane))
         truth, said = [], []
         for plane in sorted({a.entry.query.plane for a in self.control}):
-            self.session._tokens(whole.store, plane, cancelled)
+            self._retrieval.read_tokens(whole.store, plane, cancelled)
             try:
                 labels = learner.quick(plane)
             except RetrieveError:
@@ -130,7 +133,8 @@ class Judging:
 
     def _strokes(self, known: Sequence[Answer]) -> dict[int, NDArray[np.uint8]]:
         """Strokes without those of answers that are not known yet."""
-        out = {p: s.copy() for p, s, _ in self.session._stroke_planes()}
+        shape = self._document.scan.plane_shape
+        out = {p: s.dense(shape)[0] for p, s in self._retrieval.painted()}
         names = {a.entry.id for a in known}
         for answer in self.chosen:
             query = answer.entry.query

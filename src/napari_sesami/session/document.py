@@ -1,14 +1,13 @@
-"""The part of a session that opens, remembers, undoes and saves."""
+"""Document: what was drawn on one scan, with its history, its journal and events."""
 
 from __future__ import annotations
 
-import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sesami.common.box import around
 from napari_sesami.project import (
     AnswerChange,
     Change,
@@ -18,90 +17,104 @@ from napari_sesami.project import (
     PixelChange,
     Project,
     Record,
+    ScanLabels,
     SizeChange,
-    Work,
 )
-from napari_sesami.session import edits
+from napari_sesami.session import checks, edits
 from napari_sesami.session.errors import SessionError
 from napari_sesami.session.events import SessionEvents
 from napari_sesami.session.history import History
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from typing import Self
+    from collections.abc import Sequence
+    from typing import Any
+
+    from numpy.typing import ArrayLike, NDArray
 
     from napari_sesami.common.box import BBox
     from napari_sesami.project import ScanEntry
     from napari_sesami.project.scan_entries import Sizes
     from napari_sesami.scan import Scan
+    from napari_sesami.session.checks import Plane
 
 
-class SessionCore:
-    """Carries out changes, keeps their history, and keeps both on disk."""
+class Document:
+    """Carries out changes, keeps their history, and keeps both on disk.
+
+    Parameters
+    ----------
+    scan
+        What is drawn on.
+    project
+        An open project, its folder, or None to keep all in memory.
+
+    Attributes
+    ----------
+    work
+        Labels, strokes, objects and answers, as they are now.
+    history
+        Undo and redo.
+    events
+        What listeners are told.
+    recovered
+        How many steps after the last save a journal brought back.
+    """
 
     def __init__(self, scan: Scan, project: Project | str | Path | None) -> None:
         self.events = SessionEvents()
         self.scan = scan
         self.project: Project | None = None
         self.recovered = 0
-        self._history = History()
-        self._group: tuple[int, str] | None = None
+        self.history = History(self.check_writable, self._note)
         self._quiet = False  # while a change comes from us, not from the table
-        self._owns_project = not isinstance(project, Project)
+        self.owns_project = not isinstance(project, Project)
         if project is None:
-            work = Work(scan.leading_shape, scan.plane_shape, ClassTable())
+            work = ScanLabels(scan.leading_shape, scan.plane_shape, ClassTable())
             self._take(work)
         elif isinstance(project, Project):
             self._open(project)
         else:
             self._open(Project.open_or_create(project))
 
+    def plane_number(self, plane: Plane) -> int:
+        """Give the flat number of a plane, however it was named."""
+        return checks.plane_number(self.scan, plane)
+
+    def read(self, layer: str, plane: Plane) -> NDArray[Any]:
+        """Look at a plane of a layer; a read-only view, good until the next edit."""
+        return self.work.layers[layer].read(self.plane_number(plane))
+
+    def piece(
+        self, values: ArrayLike, plane: Plane, at: Any, what: str
+    ) -> tuple[int, tuple[int, int], NDArray[Any]]:
+        """Check a whole plane, or with `at` a piece of it: number, corner, values."""
+        number = self.plane_number(plane)
+        array = np.asarray(values)
+        if at is None:
+            checks.same_shape(array, self.scan.plane_shape, what)
+            return number, (0, 0), array
+        corner = (int(at[0]), int(at[1]))
+        checks.inside(corner, array.shape, self.scan)
+        return number, corner, array
+
+    def ids(
+        self, values: ArrayLike, plane: Plane, at: Any, what: str
+    ) -> tuple[int, tuple[int, int], NDArray[np.uint8]]:
+        """Check class ids of a plane, or of a piece of it."""
+        number, corner, array = self.piece(values, plane, at, what)
+        return number, corner, checks.class_ids(array, self.classes, what)
+
     @property
     def classes(self) -> ClassTable:
         """The class table: ``add``, ``rename``, ``recolor``, ``remove``, undoable."""
-        return self._work.classes
-
-    # --- history
-
-    @property
-    def can_undo(self) -> bool:
-        """Whether there is a step to take back."""
-        return bool(self._history.done)
-
-    @property
-    def can_redo(self) -> bool:
-        """Whether there is a step to do again."""
-        return bool(self._history.undone)
-
-    def undo(self) -> str | None:
-        """Take the last step back and give its name; None if there is none."""
-        return self._travel("undo")
-
-    def redo(self) -> str | None:
-        """Do the step undone last again and give its name; None if there is none."""
-        return self._travel("redo")
-
-    @contextmanager
-    def group(self, name: str, key: int | None = None) -> Iterator[None]:
-        """Make one step of all edits within; each is journaled as it happens.
-
-        Groups of the same `key` become one step, too, unless something came between.
-        """
-        if self._group is not None:  # the outer group goes on
-            yield
-            return
-        self._group = (time.time_ns() if key is None else key, name)
-        try:
-            yield
-        finally:
-            self._group = None
+        return self.work.classes
 
     # --- on disk
 
     @property
     def dirty(self) -> bool:
         """Whether anything has changed since the last save."""
-        return self._work.dirty
+        return self.work.dirty
 
     def save(self, path: str | Path | None = None) -> None:
         """Write everything into the project, or into a new one at `path`.
@@ -120,7 +133,7 @@ class SessionCore:
                 "This session has no project folder yet; give save one, for example "
                 "save('wafer12.sesami')."
             )
-        self._work.check_writable()
+        self.check_writable()
         self.project.save()
 
     def tick(self) -> None:
@@ -132,59 +145,49 @@ class SessionCore:
         """Let go of the project. Unsaved steps come back at the next opening."""
         if self.project is None:
             return
-        self._work.retire("This session is closed; open the project again.")
-        self.project.release(self._work)
-        if self._owns_project and not self.project.in_use:
+        self.work.retire("This session is closed; open the project again.")
+        self.project.release(self.work)
+        if self.owns_project and not self.project.in_use:
             self.project.close()
 
-    def __enter__(self) -> Self:
-        return self
+    # --- editing
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def check_writable(self) -> None:
+        """Refuse edits once another session has taken this scan over."""
+        self.work.check_writable()
 
-    # --- inside
-
-    def _do(self, name: str, changes: Sequence[Change]) -> BBox | None:
+    def do(self, name: str, changes: Sequence[Change]) -> BBox | None:
         """Carry a new step out, journal it, tell; gives the box that changed."""
-        self._work.check_writable()
+        self.check_writable()
         if not changes:
             return None
-        self._note("do", name, tuple(changes), tuple(changes))
+        self._note("do", name, tuple(changes))
         boxes = [c.bbox for c in changes if isinstance(c, PixelChange)]
-        return _around(boxes) if boxes else None
+        return around(boxes) if boxes else None
 
-    def _travel(self, kind: str) -> str | None:
-        if self._group is not None:
-            raise SessionError(f"Finish the group {self._group[1]!r} before {kind}.")
-        self._work.check_writable()
-        step = self._history.undo() if kind == "undo" else self._history.redo()
-        if step is None:
-            return None
-        changes = step.inverse() if kind == "undo" else step.changes
-        self._note(kind, step.name, changes, changes)
-        return step.name
+    # --- inside
 
     def _note(
         self,
         kind: str,
         name: str,
         changes: tuple[Change, ...],
-        to_apply: tuple[Change, ...],
+        to_apply: tuple[Change, ...] | None = None,
     ) -> None:
         """Apply, journal and tell. Some changes may have been applied already."""
-        group, name = self._group or (None, name)
-        with self._work.lock:
+        group, name = self.history.open_group or (None, name)
+        to_apply = changes if to_apply is None else to_apply
+        with self.work.lock:
             self._quiet = True
             try:
-                self._work.apply(to_apply)
+                self.work.apply(to_apply)
             finally:
                 self._quiet = False
-            self._work.note(Record(kind, name, changes, group))
+            self.work.note(Record(kind, name, changes, group))
         if kind == "do":
-            self._history.push(name, changes, group)
+            self.history.push(name, changes, group)
         elif kind == "forget":
-            self._history.clear()
+            self.history.clear()
         self._tell(changes)
 
     def _tell(self, changes: tuple[Change, ...]) -> None:
@@ -209,8 +212,8 @@ class SessionCore:
         if self._quiet:
             return
         gone = [change.id] if change.after is None else []
-        if not self._work.adopting:
-            pixels = tuple(edits.clear_classes(self._work, gone)) if gone else ()
+        if not self.work.adopting:
+            pixels = tuple(edits.clear_classes(self.work, gone)) if gone else ()
             what = "add" if change.before is None else "remove" if gone else "edit"
             entry = change.after or change.before
             name = f"{what} class {entry.name if entry else ''}"
@@ -222,18 +225,18 @@ class SessionCore:
 
     def _forget(self, gone: set[int]) -> None:
         """Clear classes that were removed elsewhere; no step can bring them back."""
-        pixels = tuple(edits.clear_classes(self._work, gone))
+        pixels = tuple(edits.clear_classes(self.work, gone))
         marks = tuple(ClassChange(id_, None, None) for id_ in sorted(gone))
         self._note("forget", "class removed", (*marks, *pixels), pixels)
 
     def _set_size(self, size: Sizes) -> None:
         self.scan = self.scan.with_pixel_size(*size)
         if self.project is not None:
-            self.project.set_pixel_size(self._entry.key, size)
+            self.project.set_pixel_size(self.entry.key, size)
         self.events.scan.emit(self.scan)
 
-    def _take(self, work: Work) -> None:
-        self._work = work
+    def _take(self, work: ScanLabels) -> None:
+        self.work = work
         work.classes.changed.connect(self._on_class)
 
     def _open(self, project: Project) -> None:
@@ -247,14 +250,14 @@ class SessionCore:
             project.set_pixel_size(entry.key, size)
         self._quiet = True
         try:
-            records = self._work.replay()
+            records = self.work.replay()
         finally:
             self._quiet = False
-        self._history.relive(records)
+        self.history.relive(records)
         self.recovered = len({r.group or -i for i, r in enumerate(records, 1)})
-        if self._work.size is not None:
-            self._set_size(self._work.size.after)
-        self._settle_classes(self._work.vanished())
+        if self.work.size is not None:
+            self._set_size(self.work.size.after)
+        self._settle_classes(self.work.vanished())
 
     def _settle_classes(self, missing: set[int]) -> None:
         """Clear what was removed elsewhere; keep what an old index does not know."""
@@ -269,7 +272,7 @@ class SessionCore:
             self._forget(missing - unknown)
 
     def _settle(self, project: Project, entry: ScanEntry) -> None:
-        self.project, self._entry = project, entry
+        self.project, self.entry = project, entry
         project.trouble.connect(self._on_trouble)
         project.saved.connect(self._on_saved)
 
@@ -290,18 +293,12 @@ class SessionCore:
             entry = new.add_scan(self.scan)
         else:
             new = old.copy_to(folder)
-            entry = new.entry(self._entry.key)
-            old.release(self._work)
+            entry = new.entry(self.entry.key)
+            old.release(self.work)
             old.trouble.disconnect(self._on_trouble)
             old.saved.disconnect(self._on_saved)
-        new.work_on(entry, self._work)
+        new.work_on(entry, self.work)
         self._settle(new, entry)
-        if old is not None and self._owns_project and not old.in_use:
+        if old is not None and self.owns_project and not old.in_use:
             old.close()
-        self._owns_project = True
-
-
-def _around(boxes: Sequence[BBox]) -> BBox:
-    """Give the box around boxes."""
-    lows, highs = np.array(boxes)[:, :2].min(0), np.array(boxes)[:, 2:].max(0)
-    return int(lows[0]), int(lows[1]), int(highs[0]), int(highs[1])
+        self.owns_project = True

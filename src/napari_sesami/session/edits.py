@@ -9,8 +9,8 @@ import numpy as np
 
 from napari_sesami.common.box import box_of
 from napari_sesami.project import Change, ObjectChange, PixelChange
+from napari_sesami.session.committed import CommittedObject, Part
 from napari_sesami.session.errors import SessionError
-from napari_sesami.session.objects import CommittedObject, Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sesami.common.box import BBox
-    from napari_sesami.project import Work
+    from napari_sesami.project import ScanLabels
 
 OVERLAPS = ("overwrite", "keep", "free")
 
 
 def paint_strokes(
-    work: Work,
+    work: ScanLabels,
     plane: int,
     corner: tuple[int, int],
     ids: NDArray[np.uint8],
@@ -45,7 +45,7 @@ def paint_strokes(
 
 
 def erase_strokes(
-    work: Work, plane: int, corner: tuple[int, int], where: NDArray[np.bool_]
+    work: ScanLabels, plane: int, corner: tuple[int, int], where: NDArray[np.bool_]
 ) -> list[Change]:
     """Take strokes away."""
     before = _crop(work, "strokes", plane, _box(corner, where.shape))
@@ -56,7 +56,7 @@ def erase_strokes(
 
 
 def write_strokes(
-    work: Work, plane: int, corner: tuple[int, int], ids: NDArray[np.uint8]
+    work: ScanLabels, plane: int, corner: tuple[int, int], ids: NDArray[np.uint8]
 ) -> list[Change]:
     """Set strokes; 0 clears them."""
     before = _crop(work, "strokes", plane, _box(corner, ids.shape))
@@ -67,7 +67,7 @@ def write_strokes(
 
 
 def write_labels(
-    work: Work, plane: int, corner: tuple[int, int], ids: NDArray[np.uint8]
+    work: ScanLabels, plane: int, corner: tuple[int, int], ids: NDArray[np.uint8]
 ) -> list[Change]:
     """Set labels by hand; objects lose the pixels that get another class."""
     box = _box(corner, ids.shape)
@@ -80,7 +80,7 @@ def write_labels(
 
 
 def commit(
-    work: Work,
+    work: ScanLabels,
     plane: int,
     box: BBox,
     mask: NDArray[np.bool_],
@@ -110,7 +110,7 @@ def commit(
     return [*changes, ObjectChange(target.id, state, after.to_dict())]
 
 
-def remove_object(work: Work, target: CommittedObject) -> list[Change]:
+def remove_object(work: ScanLabels, target: CommittedObject) -> list[Change]:
     """Make all pixels of an object nothing."""
     changes: list[Change] = []
     for plane, part in target.parts.items():
@@ -124,7 +124,7 @@ def remove_object(work: Work, target: CommittedObject) -> list[Change]:
     return [*changes, ObjectChange(target.id, state, None)]
 
 
-def clear_classes(work: Work, ids: Iterable[int]) -> list[Change]:
+def clear_classes(work: ScanLabels, ids: Iterable[int]) -> list[Change]:
     """Make all pixels and objects of some classes nothing, in every plane."""
     gone = sorted(ids)
     changes: list[Change] = []
@@ -139,7 +139,7 @@ def clear_classes(work: Work, ids: Iterable[int]) -> list[Change]:
     return changes + [ObjectChange(k, work.objects[k], None) for k in sorted(lost)]
 
 
-def _clear_strokes(work: Work, gone: list[int]) -> list[Change]:
+def _clear_strokes(work: ScanLabels, gone: list[int]) -> list[Change]:
     """Take strokes of some classes away; what was kept below them comes up."""
     changes: list[Change] = []
     for plane in work.layers["strokes"].planes if gone else ():
@@ -181,7 +181,7 @@ def _allowed(
 
 
 def _objects_lost(
-    work: Work,
+    work: ScanLabels,
     plane: int,
     box: BBox,
     before: NDArray[Any],
@@ -219,7 +219,7 @@ def _paste(target: NDArray[Any], at: BBox, source: NDArray[Any], box: BBox) -> N
         ]
 
 
-def _recolor(work: Work, target: CommittedObject, plane: int) -> list[Change]:
+def _recolor(work: ScanLabels, target: CommittedObject, plane: int) -> list[Change]:
     """Carry a new class over to the other planes of an object."""
     state = work.objects.get(target.id)
     if state is None or state["class"] == target.class_id:
@@ -250,10 +250,10 @@ def _box(corner: tuple[int, int], shape: tuple[int, ...]) -> BBox:
     return corner[0], corner[1], corner[0] + shape[0], corner[1] + shape[1]
 
 
-def _crop(work: Work, layer: str, plane: int, box: BBox) -> NDArray[Any]:
+def _crop(work: ScanLabels, layer: str, plane: int, box: BBox) -> NDArray[Any]:
     y0, x0, y1, x1 = box
     return work.layers[layer].read(plane)[y0:y1, x0:x1]
 
 
-def _objects(work: Work, plane: int, box: BBox) -> NDArray[Any]:
+def _objects(work: ScanLabels, plane: int, box: BBox) -> NDArray[Any]:
     return _crop(work, "objects", plane, box)

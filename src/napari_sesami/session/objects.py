@@ -1,116 +1,195 @@
-"""Committed objects: a click finds one again, with the prompts that made it."""
+"""Objects: committed masks, found again by a click, with what made them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, SupportsIndex
+
+from napari_sesami.common.packing import pack
+from napari_sesami.prompt import Mask
+from napari_sesami.session import checks, edits
+from napari_sesami.session.committed import CommittedObject, Part
+from napari_sesami.session.draft import Draft, Filled, PromptChain, PromptStep, chain_of
+from napari_sesami.session.errors import SessionError
 
 if TYPE_CHECKING:
-    from napari_sesami.common.box import BBox
+    from collections.abc import Iterator
 
+    import numpy as np
+    from numpy.typing import NDArray
 
-@dataclass(frozen=True)
-class Part:
-    """What an object is in one plane, and how it came about.
-
-    Attributes
-    ----------
-    bbox
-        (y0, x0, y1, x1) of its pixels, the ends excluded.
-    score
-        The model's own guess of its quality, if a model made it.
-    overlap
-        The policy it was committed with.
-    prompts
-        The clicks, boxes and strokes that made it, as JSON values.
-    """
-
-    bbox: BBox
-    score: float | None = None
-    overlap: str = "overwrite"
-    prompts: Mapping[str, Any] | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the part as plain JSON values."""
-        values = {"bbox": list(self.bbox), "score": self.score}
-        return {**values, "overlap": self.overlap, "prompts": self.prompts}
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Part:
-        """Read what `to_dict` wrote."""
-        y0, x0, y1, x1 = (int(v) for v in data["bbox"])
-        return cls((y0, x0, y1, x1), data["score"], data["overlap"], data["prompts"])
-
-
-@dataclass(frozen=True)
-class CommittedObject:
-    """One committed object; in a volume it may span several planes.
-
-    Attributes
-    ----------
-    id
-        Its value in the session's ``object_ids``.
-    class_id
-        Its class.
-    instance
-        Whether it counts as one thing ("a void"), not just as some of a material.
-    order
-        Grows with every commit, so that they can be repeated in the same order.
-    parts
-        What it is in each plane.
-    """
-
-    id: int
-    class_id: int
-    instance: bool = True
-    order: int = 0
-    parts: Mapping[int, Part] = field(default_factory=dict)
-
-    @property
-    def plane(self) -> int:
-        """The first plane it appears in."""
-        return min(self.parts)
-
-    @property
-    def bbox(self) -> BBox:
-        """Its box in that plane."""
-        return self.parts[self.plane].bbox
-
-    def with_part(self, plane: int, part: Part | None) -> CommittedObject:
-        """Give it another part in a plane, or none there."""
-        parts = {p: old for p, old in self.parts.items() if p != plane}
-        if part is not None:
-            parts[plane] = part
-        return replace(self, parts=dict(sorted(parts.items())))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the object as plain JSON values."""
-        return {
-            "class": self.class_id,
-            "instance": self.instance,
-            "order": self.order,
-            "parts": {str(p): part.to_dict() for p, part in self.parts.items()},
-        }
-
-    @classmethod
-    def from_dict(cls, id_: int, data: Mapping[str, Any]) -> CommittedObject:
-        """Read what `to_dict` wrote."""
-        parts = {int(p): Part.from_dict(part) for p, part in data["parts"].items()}
-        return cls(id_, int(data["class"]), data["instance"], data["order"], parts)
+    from napari_sesami.project import ClassEntry
+    from napari_sesami.session.checks import Plane
+    from napari_sesami.session.document import Document
 
 
 class Objects(Mapping[int, CommittedObject]):
-    """Read-only view of the committed objects, by id."""
+    """The committed objects of a scan by id, and what can be done with them.
 
-    def __init__(self, states: Mapping[int, Mapping[str, Any]]) -> None:
-        self._states = states
+    Parameters
+    ----------
+    document
+        Where they are kept.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
 
     def __getitem__(self, key: int) -> CommittedObject:
-        return CommittedObject.from_dict(key, self._states[key])
+        return CommittedObject.from_dict(key, self._document.work.objects[key])
 
-    def __iter__(self) -> Any:
-        return iter(sorted(self._states))
+    def __iter__(self) -> Iterator[int]:
+        return iter(sorted(self._document.work.objects))
 
     def __len__(self) -> int:
-        return len(self._states)
+        return len(self._document.work.objects)
+
+    # --- looking
+
+    @property
+    def ids(self) -> Any:
+        """Ids of objects per pixel, with the scan's shape; a lazy view if large."""
+        return self._document.work.layers["objects"].array
+
+    @property
+    def planes(self) -> list[int]:
+        """The planes in which there may be objects."""
+        return self._document.work.layers["objects"].planes
+
+    def plane(self, plane: Plane = None) -> NDArray[np.uint32]:
+        """Ids of one plane (y, x); a read-only view, good until the next edit."""
+        return self._document.read("objects", plane)
+
+    def at(self, y: float, x: float, plane: Plane = None) -> CommittedObject | None:
+        """Give the object under a point in data pixels, or None."""
+        ids = self.plane(plane)
+        row, column = round(float(y)), round(float(x))
+        if not (0 <= row < ids.shape[0] and 0 <= column < ids.shape[1]):
+            return None
+        return self.get(int(ids[row, column]))
+
+    def mask(self, object_id: int, plane: Plane = None) -> Mask:
+        """Give an object's mask in a plane; by default its first."""
+        target = self._known(object_id)
+        number = target.plane if plane is None else self._document.plane_number(plane)
+        if number not in target.parts:
+            raise SessionError(f"Object {object_id} has no part in plane {number}.")
+        part = target.parts[number]
+        y0, x0, y1, x1 = part.bbox
+        return Mask(
+            part.bbox,
+            self.plane(number)[y0:y1, x0:x1] == target.id,
+            part.score or 0.0,
+            self._document.scan.plane_shape,
+            number,
+            class_id=target.class_id,
+            prompts=part.prompts or {},
+        )
+
+    def reopen(self, object_id: int) -> Draft:
+        """Begin a draft with a committed object; its prompts wait to be answered.
+
+        A part that no prompts made begins with its pixels.
+        """
+        heads: dict[int, PromptChain] = {}
+        filled: dict[int, Filled] = {}
+        for plane, part in self._known(object_id).parts.items():
+            mask = self.mask(object_id, plane)
+            if part.filled:
+                how = dict(part.prompts or {})
+                filled[plane] = Filled(mask, part.score or 0.0, how)
+            else:
+                heads[plane] = self.chain(object_id, plane)
+        draft = Draft(object_id)
+        draft.take_up(heads, filled)
+        return draft
+
+    def chain(self, object_id: int, plane: int) -> PromptChain:
+        """Read the prompts that made a part; its pixels where none did."""
+        mask = self.mask(object_id, plane)
+        node = chain_of(mask.prompts, mask.shape, plane)
+        if node is None:
+            node = PromptChain(PromptStep("mask", mask))
+            node.answer = mask
+        return node
+
+    # --- editing
+
+    def commit(
+        self,
+        mask: Any,
+        class_: str | SupportsIndex,
+        plane: Plane = None,
+        *,
+        overlap: str = "overwrite",
+        instance: bool = True,
+        object_id: int | None = None,
+        prompts: Mapping[str, Any] | None = None,
+    ) -> CommittedObject:
+        """Make a mask an object of a class.
+
+        Parameters
+        ----------
+        mask
+            What `prompts.ask` returned, or a bool array (y, x) of the plane.
+        class_
+            Id, name or entry.
+        plane
+            Number of the plane; a `Mask` knows its own.
+        overlap
+            "overwrite" takes every pixel; "keep" leaves other objects theirs; "free"
+            takes only pixels without any label.
+        instance
+            False for a material, of which there is just some.
+        object_id
+            Commit under the id of an object that exists: its part in this plane is
+            replaced, or begun.
+        prompts
+            What the mask was made from, as JSON values or arrays; a `Mask` knows its
+            own.
+        """
+        document = self._document
+        entry = document.classes[class_]
+        if overlap not in edits.OVERLAPS:
+            raise SessionError(
+                f"overlap is one of {', '.join(edits.OVERLAPS)}; {overlap!r} was given."
+            )
+        number = document.plane_number(
+            getattr(mask, "plane", None) if plane is None else plane
+        )
+        box, crop = checks.mask_crop(mask, document.scan)
+        target = self._target(object_id, entry, instance)
+        known = getattr(mask, "prompts", None) if prompts is None else prompts
+        score = checks.finite(getattr(mask, "score", None))
+        part = Part(box, score, overlap, pack(dict(known)) if known else None)
+        changes = edits.commit(document.work, number, box, crop, target, part)
+        document.do(f"commit {entry.name}", changes)
+        return self[target.id]
+
+    def remove(self, object_id: int) -> None:
+        """Take a committed object and its pixels away."""
+        target = self._known(object_id)
+        document = self._document
+        document.do("remove object", edits.remove_object(document.work, target))
+
+    # --- inside
+
+    def _known(self, object_id: int) -> CommittedObject:
+        if object_id not in self:
+            raise SessionError(
+                f"There is no object {object_id}; there are {len(self)}, see "
+                "session.objects."
+            )
+        return self[object_id]
+
+    def _target(
+        self, object_id: int | None, entry: ClassEntry, instance: bool
+    ) -> CommittedObject:
+        """Give the object to commit to: a new one, or one that exists."""
+        order = 1 + max((o.order for o in self.values()), default=0)
+        if object_id is None:
+            id_ = self._document.work.last_object + 1
+            return CommittedObject(id_, entry.id, instance, order)
+        old = self._known(object_id)
+        return replace(old, class_id=entry.id, instance=instance, order=order)

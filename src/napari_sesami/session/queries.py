@@ -12,16 +12,52 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
     from napari_sesami.project import ClassTable
-    from napari_sesami.suggest import Query
+    from napari_sesami.suggest import Kind, Query
 
 How = Literal["accepted", "changed", "painted", "skipped"]
+WHOLE = ("superpixel", "mask")  # kinds of regions that have one class
+RIM = 12  # the rim of a region is this part of its side
+LEAST_CORE = 0.4  # of its pixels
 NEW = 0.2  # from which a reason says so
 MEASURES = {
     "margin": "margin {0:.2f}",
     "entropy": "entropy {1:.2f}",
     "bvsb": "second ÷ best {1:.2f}",
 }
+
+
+@dataclass(frozen=True)
+class QuerySettings:
+    """What is asked for.
+
+    Attributes
+    ----------
+    kind
+        "superpixel", "patch" (128 pixels), "slice", or "mask" of the prompt model.
+    strategy
+        Name in `suggest.STRATEGIES`.
+    stratified
+        Share the list out over the classes, with noise that falls (ClaSP PE).
+    n
+        Length of the list.
+    planes
+        Where to look; None takes up to 16 planes spread over the scan.
+    zoom
+        Scale at which the scan is read; None chooses it from the strokes.
+    seed
+        Of everything that is drawn.
+    """
+
+    kind: Kind = "superpixel"
+    strategy: str = "rare"
+    stratified: bool = False
+    n: int = 24
+    planes: tuple[int, ...] | None = None
+    zoom: float | None = None
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -33,7 +69,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Entry:
+class QueuedQuery:
     """One query of the queue.
 
     Attributes
@@ -103,7 +139,7 @@ class Entry:
         return {"id": self.id, **more, **values}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Entry:
+    def from_dict(cls, data: Mapping[str, Any]) -> QueuedQuery:
         """Read what `to_dict` wrote."""
         from napari_sesami.suggest import Query
 
@@ -152,7 +188,7 @@ class Answer:
         What it cost.
     """
 
-    entry: Entry
+    entry: QueuedQuery
     how: How
     class_id: int
     clicks: float
@@ -167,6 +203,24 @@ class Answer:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Answer:
         """Read what `to_dict` wrote."""
-        entry = Entry.from_dict(data["entry"])
+        entry = QueuedQuery.from_dict(data["entry"])
         cost = float(data["clicks"]), float(data["seconds"])
         return cls(entry, data["how"], int(data["class"]), *cost)
+
+
+def core(query: Query) -> NDArray[np.bool_]:
+    """The region without its rim, whose pixels may belong to the neighbours (h, w).
+
+    Borders of superpixels are right to a pixel or two. Small and thin regions, patches
+    and slices are taken whole.
+    """
+    mask = query.mask
+    if query.kind not in WHOLE:
+        return mask
+    from scipy.ndimage import binary_erosion
+
+    steps = round(float(np.sqrt(mask.sum())) / RIM)
+    if steps < 1:
+        return mask
+    inner = binary_erosion(np.pad(mask, 1), iterations=steps)[1:-1, 1:-1]
+    return inner if inner.sum() >= LEAST_CORE * mask.sum() else mask

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from napari_sesami.common.cancel import not_cancelled
 from napari_sesami.session.errors import SessionError
-from napari_sesami.session.regions import Pool, make_regions, never
+from napari_sesami.session.regions import RegionPool, make_regions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_sesami.session.queries import Entry
-    from napari_sesami.session.session import Session
+    from napari_sesami.common.cancel import IsCancelled
+    from napari_sesami.session.document import Document
+    from napari_sesami.session.prompts import Prompts
+    from napari_sesami.session.queries import QuerySettings, QueuedQuery
+    from napari_sesami.session.retrieval import Retrieval
     from napari_sesami.suggest import Candidates, Kind, Query, Strategy
 
-    Cancelled = Callable[[], bool]
     Maps = tuple[NDArray[np.float32], NDArray[np.float32] | None]
     Source = Callable[[int], Maps]
     Heat = dict[str, NDArray[np.float32]]
@@ -43,45 +46,18 @@ PERHAPS = 0.15  # probability from which a reason names it
 MORE = 4  # times the wanted number is ranked before it is shared over the classes
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What is asked for.
-
-    Attributes
-    ----------
-    kind
-        "superpixel", "patch" (128 pixels), "slice", or "mask" of the prompt model.
-    strategy
-        Name in `suggest.STRATEGIES`.
-    stratified
-        Share the list out over the classes, with noise that falls (ClaSP PE).
-    n
-        Length of the list.
-    planes
-        Where to look; None takes up to 16 planes spread over the scan.
-    zoom
-        Scale at which the scan is read; None chooses it from the strokes.
-    seed
-        Of everything that is drawn.
-    """
-
-    kind: Kind = "superpixel"
-    strategy: str = "rare"
-    stratified: bool = False
-    n: int = 24
-    planes: tuple[int, ...] | None = None
-    zoom: float | None = None
-    seed: int = 0
-
-
 class Ranking:
     """Scores a pool of planes, in steps that may be taken one by one.
 
     Parameters
     ----------
-    session
-        Scan, strokes, labels and classes.
-    wish
+    document
+        The scan and what is drawn on it.
+    prompts
+        The model whose masks are asked about.
+    retrieval
+        What votes.
+    settings
         What is asked for.
     taken
         Queries that were answered: their places are left out.
@@ -98,19 +74,22 @@ class Ranking:
 
     def __init__(
         self,
-        session: Session,
-        wish: Wish,
+        document: Document,
+        prompts: Prompts,
+        retrieval: Retrieval,
+        settings: QuerySettings,
         *,
-        taken: Sequence[Entry] = (),
+        taken: Sequence[QueuedQuery] = (),
         source: Source | None = None,
         here: int | None = None,
         control: Sequence[int] = (),
         round_: int = 0,
-        pool: Pool | None = None,
+        pool: RegionPool | None = None,
     ) -> None:
-        self.session, self.wish = session, wish
+        self._document, self._prompts = document, prompts
+        self._retrieval, self.settings = retrieval, settings
         self._taken, self._source, self._round = taken, source, round_
-        self._pool = pool or Pool()
+        self._pool = pool or RegionPool()
         self._tables: dict[int, Candidates] = {}
         self.queries: list[Query] = []
         self.control_queries: list[Query] = []
@@ -123,25 +102,25 @@ class Ranking:
         """How regions are chosen."""
         from napari_sesami.suggest import STRATEGIES
 
-        return STRATEGIES[self.wish.strategy]
+        return STRATEGIES[self.settings.strategy]
 
     @property
     def kind(self) -> Kind:
         """What is asked about; a strategy may have been made for one kind only."""
-        return self.strategy.kind or self.wish.kind
+        return self.strategy.kind or self.settings.kind
 
-    def take(self, plane: int, cancelled: Cancelled = never) -> None:
+    def take(self, plane: int, cancelled: IsCancelled = not_cancelled) -> None:
         """Score one plane."""
         from napari_sesami import suggest as room
 
         votes, novelty = self.maps(plane, cancelled)
         tokens = None
-        read = self.session._retriever if self._source is None else None
-        if read is not None and self.wish.strategy == "rare":
+        read = self._retrieval.current if self._source is None else None
+        if read is not None and self.settings.strategy == "rare":
             tokens = read.store.plane(plane)  # those that have just voted
-        elif self.wish.strategy == "coreset":
-            store = self.session.token_store(self._zoom)
-            self.session._tokens(store, plane, cancelled)
+        elif self.settings.strategy == "coreset":
+            store = self._retrieval.token_store(self._zoom)
+            self._retrieval.read_tokens(store, plane, cancelled)
             tokens = store.plane(plane)
         maps = room.PlaneMaps(
             plane,
@@ -151,7 +130,7 @@ class Ranking:
             tokens,
             self._labelled(plane),
         )
-        self._tables[plane] = room.gather([maps], self.kind, seed=self.wish.seed)
+        self._tables[plane] = room.gather([maps], self.kind, seed=self.settings.seed)
 
     def finish(self, controls: int = 0) -> list[Query]:
         """Find the best queries of all planes scored so far, none on another.
@@ -170,50 +149,51 @@ class Ranking:
     def _drawn(self, table: Candidates, n: int) -> list[Query]:
         if not len(table):
             return []
-        rng = np.random.default_rng([self.wish.seed, 5, len(self._taken)])
+        rng = np.random.default_rng([self.settings.seed, 5, len(self._taken)])
         rows = rng.permutation(len(table))[:n]
         return table.queries(rows, np.zeros(len(rows)), self._regions)
 
     def _best(self, table: Candidates) -> list[Query]:
         from napari_sesami import suggest as room
 
-        n, seed = self.wish.n, [self.wish.seed, self._round]
-        labelled = self.session._painted(table.n_classes)
+        n, seed = self.settings.n, [self.settings.seed, self._round]
+        labelled = self._retrieval.painted_pixels(table.n_classes)
         state = room.State(
             labelled=labelled,
-            tokens=self._bank() if self.wish.strategy == "coreset" else None,
+            tokens=self._bank() if self.settings.strategy == "coreset" else None,
             round=min(self._round, 9),
             apart=self._apart(),
         )
-        wanted = n * MORE if self.wish.stratified else n
+        wanted = n * MORE if self.settings.stratified else n
         rng = np.random.default_rng(seed)
         rows, scores = self.strategy.choose(table, wanted, state, rng)
         weights = room.class_weights(table.predicted)
         self.rare = _rare(table, rows, weights)
         queries = table.queries(rows, scores, self._regions, weights)
-        measured = getattr(table, measure_of(self.wish.strategy) or "margin")
+        measured = getattr(table, measure_of(self.settings.strategy) or "margin")
         queries = [
             replace(q, uncertainty=float(measured[row]))
             for q, row in zip(queries, rows, strict=True)
         ]
-        if self.wish.stratified:
-            return room.stratified(queries, n, min(self._round, 9), seed=self.wish.seed)
+        if self.settings.stratified:
+            return room.stratified(
+                queries, n, min(self._round, 9), seed=self.settings.seed
+            )
         return queries
 
-    def maps(self, plane: int, cancelled: Cancelled = never) -> Maps:
+    def maps(self, plane: int, cancelled: IsCancelled = not_cancelled) -> Maps:
         """Probabilities and novelty of a plane, checked."""
         from napari_sesami import suggest as room
 
-        session = self.session
         if self._source is not None:
             votes, novelty = self._source(plane)
         else:
-            retriever = session.retriever(self.wish.zoom, cancelled)
-            session._tokens(retriever.store, plane, cancelled)
+            retriever = self._retrieval.retriever(self.settings.zoom, cancelled)
+            self._retrieval.read_tokens(retriever.store, plane, cancelled)
             found = retriever.segment(plane, refine=False)
             votes, novelty = found.votes, np.minimum(found.novelty, 1)
         votes = np.asarray(votes, np.float32)
-        room.check_maps(votes, session.scan.plane_shape)
+        room.check_maps(votes, self._document.scan.plane_shape)
         if self._one_class(votes.shape[-1]):
             raise SessionError(
                 "There is one class only, so nothing is doubtful: paint a stroke of a "
@@ -224,7 +204,7 @@ class Ranking:
         return votes, novelty
 
     def scores(
-        self, plane: int, names: Sequence[Score], cancelled: Cancelled = never
+        self, plane: int, names: Sequence[Score], cancelled: IsCancelled = not_cancelled
     ) -> Heat:
         """Maps of single scores (y, x) in [0, 1]; high means "ask here"."""
         from napari_sesami import suggest as room
@@ -248,7 +228,7 @@ class Ranking:
                 votes,
                 novelty,
                 predicted=self._pool.shares(classes),
-                labelled=self.session._painted(classes),
+                labelled=self._retrieval.painted_pixels(classes),
             )
             out["combined"], out["rareness"] = mixed.total, mixed.rareness
             out["novelty"] = mixed.novelty
@@ -258,22 +238,24 @@ class Ranking:
 
     @property
     def _zoom(self) -> float:
-        zoom = self.wish.zoom
-        return self.session.best_zoom() if zoom is None else zoom
+        zoom = self.settings.zoom
+        return self._retrieval.best_zoom() if zoom is None else zoom
 
     def _one_class(self, classes: int) -> bool:
         if classes < 2 or self._source is not None:
             return classes < 2
-        taught = self.session._taught is not None
-        return not taught and int((self.session._painted(classes) > 0).sum()) < 2
+        taught = self._retrieval.taught
+        return (
+            not taught and int((self._retrieval.painted_pixels(classes) > 0).sum()) < 2
+        )
 
     def _planes(self, here: int | None) -> list[int]:
         control = self._control
-        if self.wish.planes is not None:
-            asked = self.session._planes_asked(self.wish.planes)
+        if self.settings.planes is not None:
+            asked = self._retrieval.planes_asked(self.settings.planes)
             self._control = control - set(asked)
             return asked
-        kept = [p for p in range(self.session.scan.n_planes) if p not in control]
+        kept = [p for p in range(self._document.scan.n_planes) if p not in control]
         most = MASK_POOL if self.kind == "mask" else POOL
         at = np.linspace(0, len(kept) - 1, min(len(kept), most))
         spread = {kept[round(i)] for i in at}
@@ -285,7 +267,7 @@ class Ranking:
 
     def _apart(self) -> int:
         """Neighbours in the pool count as the same place: they look alike."""
-        n = self.session.scan.n_planes
+        n = self._document.scan.n_planes
         return 0 if n == 1 else max(1, round(n / max(len(self.planes), 1)))
 
     def _free(self, table: Candidates) -> Candidates:
@@ -307,21 +289,22 @@ class Ranking:
         return table.take(open_)
 
     def _labelled(self, plane: int) -> NDArray[np.bool_]:
-        session = self.session
-        with session._work.lock:
-            painted = session._work.layers["strokes"].read(plane) > 0
-            return painted | (session._work.layers["labels"].read(plane) > 0)
+        work = self._document.work
+        with work.lock:
+            painted = work.layers["strokes"].read(plane) > 0
+            return painted | (work.layers["labels"].read(plane) > 0)
 
     def _bank(self) -> NDArray[np.float32] | None:
-        retriever = self.session.retriever(self.wish.zoom)
-        tokens = np.asarray(retriever.bank.rows().tokens, np.float32)
-        step = max(1, len(tokens) // BANK)
-        return tokens[::step]
+        return self._retrieval.painted_tokens(self.settings.zoom, BANK)
 
-    def _regions(self, plane: int, cancelled: Cancelled = never) -> NDArray[np.int32]:
+    def _regions(
+        self, plane: int, cancelled: IsCancelled = not_cancelled
+    ) -> NDArray[np.int32]:
         known = self._pool.known(plane, self.kind)
         if known is None:
-            known = make_regions(self.session, plane, self.kind, cancelled)
+            known = make_regions(
+                self._document.scan, self._prompts, plane, self.kind, cancelled
+            )
             self._pool.put(plane, self.kind, known)
         return known
 

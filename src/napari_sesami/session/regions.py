@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sesami.common.cancel import not_cancelled
 from napari_sesami.session.errors import SessionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
-    from napari_sesami.session.session import Session
+    from napari_sesami.common.cancel import IsCancelled
+    from napari_sesami.scan import Scan
+    from napari_sesami.session.prompts import Prompts
     from napari_sesami.suggest import Kind
-
-    Cancelled = Callable[[], bool]
 
 CLICKS = 400  # of "everything", on a plane
 SURE, STEADY = 0.4, 0.3  # least; a poor mask costs one key
@@ -27,13 +26,8 @@ FULL, SMALL = 0.95, 1024  # part of its box; pixels
 REMEMBERED = 1 << 25  # pixels of regions
 
 
-def never() -> bool:
-    """Nobody cancels."""
-    return False
-
-
 @dataclass
-class Pool:
+class RegionPool:
     """What is remembered from one ranking to the next.
 
     Attributes
@@ -71,12 +65,15 @@ class Pool:
 
 
 def make_regions(
-    session: Session, plane: int, kind: Kind, cancelled: Cancelled = never
+    scan: Scan,
+    prompts: Prompts,
+    plane: int,
+    kind: Kind,
+    cancelled: IsCancelled = not_cancelled,
 ) -> NDArray[np.int32]:
     """Cut a plane into regions to ask about, numbered from 1; 0 is not asked."""
     from napari_sesami import suggest as room
 
-    scan = session.scan
     shape = scan.plane_shape
     if kind == "patch":
         return room.patches(shape, min(128, max(8, min(shape) // 2)))
@@ -89,7 +86,7 @@ def make_regions(
 
     spacing = max(16, round(float(np.sqrt(np.prod(shape) / CLICKS))))
     found = find_everything(
-        session.predictor, scan, plane, spacing=spacing, cancel=cancelled
+        prompts.predictor, scan, plane, spacing=spacing, cancel=cancelled
     ).select(Filters(score=SURE, stability=STEADY, largest=LARGEST))
     # a mask that fills its large box is the model's view, not an object
     found = [m for m in found if m.area < FULL * m.mask.size or m.area < SMALL]

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sesami.project import ProjectError, peek
-from napari_sesami.session.adapters import SessionAdapters, is_file_name
+from napari_sesami.project import ProjectError
+from napari_sesami.session.adapters import is_file_name
 from napari_sesami.session.errors import SessionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, MutableSequence
 
-    from napari_sesami.project import Work
+    from napari_sesami.project import ScanLabels
     from napari_sesami.scan import Scan
+    from napari_sesami.session.adapters import Adapters
+    from napari_sesami.session.document import Document
     from napari_sesami.train import (
         Estimate,
         LabelledSet,
@@ -36,23 +38,58 @@ ADAPTER = "adapter.safetensors"
 MOST_PLANES = 48  # of one scan that are learnt from: neighbours look alike
 
 
-class SessionTraining(SessionAdapters):
-    """Starts runs, judges what they learnt, and puts it to use."""
+class SessionRuns:
+    """Starts runs, judges what they learnt, and puts it to use.
 
-    _runs: Runs | None = None
+    Parameters
+    ----------
+    document
+        What is labelled, and the project that keeps the runs.
+    adapters
+        Where what a run learnt is put to use.
+    """
+
+    def __init__(self, document: Document, adapters: Adapters) -> None:
+        self._document, self._adapters = document, adapters
+        self._folder: Runs | None = None
+
+    # --- the folder of runs
 
     @property
-    def runs(self) -> Runs:
+    def folder(self) -> Runs:
         """The runs of the project; without one, those in the user's own folder."""
         from napari_sesami.common.home import home
         from napari_sesami.train import Runs
 
-        root = home() if self.project is None else self.project.path
-        if self._runs is None or self._runs.root != root / "runs":
-            self._runs = Runs(root / "runs")
-        return self._runs
+        project = self._document.project
+        root = (home() if project is None else project.path) / "runs"
+        if self._folder is None or self._folder.root != root:
+            self._folder = Runs(root)
+        return self._folder
 
-    def train(self, recipe: str = "sesami", *, steps: int = 200, **options: Any) -> Run:
+    @property
+    def root(self) -> Path:
+        """The folder that has the run folders."""
+        return self.folder.root
+
+    @property
+    def unreadable(self) -> dict[Path, str]:
+        """Run folders that `list` could not open, with the sentence that says why."""
+        return self.folder.unreadable
+
+    def list(self) -> list[Run]:
+        """All runs, the newest first; those at work elsewhere are followed."""
+        return self.folder.list()
+
+    def forget(self, run: Run) -> None:
+        """Delete a run that is over, with its folder."""
+        self.folder.forget(run)
+
+    # --- training
+
+    def start(
+        self, recipe: str | RunConfig = "sesami", *, steps: int = 200, **options: Any
+    ) -> Run:
         """Start a run in a process of its own, on everything that is labelled.
 
         Labels of the other scans of the project count too. A part is held out, to
@@ -61,7 +98,8 @@ class SessionTraining(SessionAdapters):
         Parameters
         ----------
         recipe
-            A kind of training; `"sesami"` adapts the prompt model.
+            A kind of training; `"sesami"` adapts the prompt model. A whole `RunConfig`
+            is started as it is, without labels.
         steps
             How many updates.
         **options
@@ -78,31 +116,26 @@ class SessionTraining(SessionAdapters):
         Examples
         --------
         >>> run = s.train("sesami", steps=200)  # doctest: +SKIP
-        >>> run.wait(), s.judge(run).sentence  # doctest: +SKIP
-        >>> s.adopt(run)  # doctest: +SKIP
+        >>> run.wait(), s.runs.judge(run).sentence  # doctest: +SKIP
+        >>> s.runs.adopt(run)  # doctest: +SKIP
         """
-        from napari_sesami.train import write_set
+        if not isinstance(recipe, str):
+            return self.folder.start(recipe)
+        config, data = self._prepared(recipe, steps, options)
+        return self.folder.start(config, data)
 
-        scale = bool(options.pop("common_scale", False))
-        config = self.run_config(recipe, steps=steps, **options)
-        labelled = self.training_set(common_scale=scale)
-        return self.runs.start(config, partial(_write, write_set, labelled))
-
-    def estimate_training(
+    def estimate(
         self, recipe: str = "sesami", *, steps: int = 200, **options: Any
     ) -> Estimate:
-        """Try a step as `train` would take it: its time and memory."""
-        from napari_sesami.train import estimate, write_set
+        """Try a step as `start` would take it: its time and memory."""
+        from napari_sesami.train import estimate
 
-        scale = bool(options.pop("common_scale", False))
-        config = self.run_config(recipe, steps=steps, **options)
-        labelled = self.training_set(common_scale=scale)
-        return estimate(config, partial(_write, write_set, labelled))
+        return estimate(*self._prepared(recipe, steps, options))
 
-    def run_config(
+    def config(
         self, recipe: str = "sesami", *, steps: int = 200, **options: Any
     ) -> RunConfig:
-        """What `train` would write into `run.toml`."""
+        """What `start` would write into `run.toml`."""
         from napari_sesami.train import RunConfig, TrainError, recipe_class
 
         kind = recipe_class(recipe).Config
@@ -116,8 +149,8 @@ class SessionTraining(SessionAdapters):
         mine = {k: v for k, v in options.items() if k in common}
         if recipe == "sesami":
             theirs.setdefault("model", self._trainable_model())
-            theirs.setdefault("rival", str(self.adapter or ""))
-            mine.setdefault("rate", RATES.get(self.model_name, RATE))
+            theirs.setdefault("rival", str(self._adapters.active or ""))
+            mine.setdefault("rate", RATES.get(self._adapters.model_name, RATE))
         mine = {k: v for k, v in mine.items() if v is not None}
         return RunConfig(recipe, steps=steps, recipe_options=kind(**theirs), **mine)
 
@@ -145,7 +178,7 @@ class SessionTraining(SessionAdapters):
                 made = cut_picture(scan, plane, classes, objects, name=name)
                 specks += made is None
                 pictures += [made] if made is not None else []
-        classes_ = {entry.id: entry.name for entry in self.classes}
+        classes_ = {entry.id: entry.name for entry in self._document.classes}
         return assemble(
             pictures, classes_, common_scale=common_scale, specks=specks, notes=notes
         )
@@ -161,7 +194,7 @@ class SessionTraining(SessionAdapters):
 
         adapter = self._result(run)
         options = run.config.recipe_options
-        rival = self.adapter
+        rival = self._adapters.active
         found = Verdict.read(run.folder)
         same = self.uses(run) or str(rival or "") == options.rival
         if found is not None and same:
@@ -181,15 +214,16 @@ class SessionTraining(SessionAdapters):
                     f"{verdict.sentence} To use it all the same: "
                     "adopt(run, insist=True)."
                 )
-        self.use_adapter(self._kept(run))
+        self._adapters.use(self._kept(run))
 
     def uses(self, run: Run) -> bool:
         """Whether prompts are answered with what this run learnt."""
-        return self.adapter is not None and self.adapter.name == _name(run)
+        active = self._adapters.active
+        return active is not None and active.name == _name(run)
 
     def _kept(self, run: Run) -> Path:
         """Copy the adapter of a run to where adapters are kept."""
-        source, target = self._result(run), self._adapter_folder() / _name(run)
+        source, target = self._result(run), self._adapters.folder() / _name(run)
         part = target.with_suffix(".part")
         try:
             shutil.copyfile(source, part)
@@ -209,13 +243,24 @@ class SessionTraining(SessionAdapters):
 
     # --- inside
 
+    def _prepared(
+        self, recipe: str, steps: int, options: dict[str, Any]
+    ) -> tuple[RunConfig, Callable[[Path], None]]:
+        """Give the config of a run, and what writes the labels it learns from."""
+        from napari_sesami.train import write_set
+
+        scale = bool(options.pop("common_scale", False))
+        config = self.config(recipe, steps=steps, **options)
+        labelled = self.training_set(common_scale=scale)
+        return config, partial(_write, write_set, labelled)
+
     def _trainable_model(self) -> str:
         """Name or file of the prompt model, as a worker can load it."""
-        model = self._model
+        model = self._adapters.base
         if isinstance(model, str | Path) and is_file_name(model):
             return str(Path(model).expanduser().absolute())
         if model is None or isinstance(model, str | Path):
-            return self.model_name
+            return self._adapters.model_name
         from napari_sesami.models import ModelError, catalog
 
         try:
@@ -227,20 +272,22 @@ class SessionTraining(SessionAdapters):
                 "model='file of weights'."
             ) from error
 
-    def _labelled_scans(self, notes: list[str]) -> Iterator[tuple[str, Scan, Work]]:
+    def _labelled_scans(
+        self, notes: MutableSequence[str]
+    ) -> Iterator[tuple[str, Scan, ScanLabels]]:
         """Give this scan and the others of the project, with their labels."""
-        yield self.scan.name, self.scan, self._work
-        if self.project is None:
+        document, project = self._document, self._document.project
+        yield document.scan.name, document.scan, document.work
+        if project is None:
             return
-        own = self._entry.key
-        for entry in self.project.scans:
-            if entry.key == own:
+        for entry in project.scans:
+            if entry.key == document.entry.key:
                 continue
-            work = peek(self.project, entry.key)
+            work = project.labels_of(entry.key)
             if not work.layers["labels"].planes:
                 continue
             try:
-                scan = self.project.open_scan(entry.key)
+                scan = project.open_scan(entry.key)
             except (ProjectError, ValueError) as error:
                 notes.append(f"{entry.name} was left out: {error}")
                 continue
@@ -255,7 +302,9 @@ def _some_planes(planes: list[int]) -> list[int]:
     return [planes[i] for i in at]
 
 
-def _labelled_planes(work: Work, planes: list[int]) -> Iterator[tuple[int, Any, Any]]:
+def _labelled_planes(
+    work: ScanLabels, planes: list[int]
+) -> Iterator[tuple[int, Any, Any]]:
     """Planes with labels: number, class ids, and objects that are known one by one."""
     single = [i for i, told in work.objects.items() if told.get("instance", True)]
     for plane in planes:

@@ -1,31 +1,41 @@
-"""Session: one scan at work; scripts, the command line and napari all drive this."""
+"""Session: one scan at work, made of parts; scripts, docks and commands drive these."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-import numpy as np
-
-from napari_sesami.project import ClassEntry, Project, SizeChange
-from napari_sesami.session import checks, edits
-from napari_sesami.session.adapters import BASE
-from napari_sesami.session.errors import SessionError
-from napari_sesami.session.objects import CommittedObject, Objects, Part
-from napari_sesami.session.proposal import Proposal, remember
-from napari_sesami.session.queue import SessionQueue
-from napari_sesami.session.runs import SessionTraining
+from napari_sesami.project import Project, SizeChange
+from napari_sesami.session.adapters import Adapters
+from napari_sesami.session.document import Document
+from napari_sesami.session.labels import Labels
+from napari_sesami.session.objects import Objects
+from napari_sesami.session.prompts import Prompts
+from napari_sesami.session.queue import Queue
+from napari_sesami.session.retrieval import Retrieval
+from napari_sesami.session.runs import SessionRuns
+from napari_sesami.session.strokes import Strokes
+from napari_sesami.session.superpixels import Superpixels
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from numpy.typing import ArrayLike, NDArray
 
     from napari_sesami.common.box import BBox
+    from napari_sesami.project import ClassTable
+    from napari_sesami.prompt import Mask
     from napari_sesami.scan import Scan
     from napari_sesami.session.checks import Plane
+    from napari_sesami.session.committed import CommittedObject
+    from napari_sesami.session.events import SessionEvents
+    from napari_sesami.session.history import History
+    from napari_sesami.session.segmentation import Segmentation
+    from napari_sesami.suggest import Query
+    from napari_sesami.train import Run
 
 
-class Session(SessionQueue, SessionTraining):
+class Session:
     """One scan with its classes, strokes, labels and objects; all of it undoable.
 
     Parameters
@@ -41,9 +51,22 @@ class Session(SessionQueue, SessionTraining):
 
     Attributes
     ----------
-    recovered
-        How many steps (undone ones included) after the last save a journal brought
-        back; `undo` and `redo` walk through them.
+    strokes
+        Painted reference pixels; read like an array of class ids.
+    objects
+        Committed objects by id.
+    prompts
+        The prompt model, and the one way to ask it for a mask.
+    adapters
+        What the prompt model learnt, switched and rolled back.
+    retrieval
+        Labels of every plane from a few strokes.
+    runs
+        Training, and what it gave.
+    history
+        Undo and redo.
+    document
+        What all parts edit, as it lies in the project.
 
     Examples
     --------
@@ -63,8 +86,23 @@ class Session(SessionQueue, SessionTraining):
         *,
         model: Any = None,
     ) -> None:
-        self.model = model
-        super().__init__(_as_scan(scan), project)
+        self.document = document = Document(_as_scan(scan), project)
+        self.history: History = document.history
+        self.strokes = Strokes(document)
+        self.label_planes = Labels(document)
+        self.objects = Objects(document)
+        self.adapters = Adapters(document)
+        self.prompts = Prompts(document, self.adapters)
+        self.runs = SessionRuns(document, self.adapters)
+        self.retrieval = Retrieval(
+            document,
+            self.strokes,
+            self.label_planes,
+            self.prompts,
+            Superpixels(document, self.label_planes),
+        )
+        self._queue: Queue | None = None
+        self.prompts.model = model
 
     @classmethod
     def open(
@@ -86,175 +124,50 @@ class Session(SessionQueue, SessionTraining):
             if not home.in_use:
                 home.close()
             raise
-        session._owns_project = True
+        session.document.owns_project = True
         return session
 
-    # --- looking
+    @property
+    def queue(self) -> Queue:
+        """Queries that are worth an answer, kept with the project."""
+        if self._queue is None:
+            self._queue = Queue(
+                self.document,
+                self.strokes,
+                self.label_planes,
+                self.objects,
+                self.prompts,
+                self.retrieval,
+            )
+        return self._queue
+
+    @property
+    def scan(self) -> Scan:
+        """The scan, with the pixel size that the user gave it."""
+        return self.document.scan
+
+    @property
+    def project(self) -> Project | None:
+        """The project that keeps the work, if there is one."""
+        return self.document.project
+
+    @property
+    def events(self) -> SessionEvents:
+        """What listeners are told."""
+        return self.document.events
+
+    @property
+    def classes(self) -> ClassTable:
+        """The class table: ``add``, ``rename``, ``recolor``, ``remove``, undoable."""
+        return self.document.classes
 
     @property
     def labels(self) -> Any:
         """Class ids as they are now, with the scan's shape; a lazy view if large.
 
-        Read-only; in a loop over planes `labels_plane` is faster.
+        Read-only; in a loop over planes `label_planes.plane` is faster.
         """
-        return self._work.layers["labels"].array
-
-    @property
-    def strokes(self) -> Any:
-        """Painted reference pixels as class ids, like `labels`."""
-        return self._work.layers["strokes"].array
-
-    @property
-    def object_ids(self) -> Any:
-        """Ids of committed objects per pixel, like `labels`."""
-        return self._work.layers["objects"].array
-
-    def labels_plane(self, plane: Plane = None) -> NDArray[np.uint8]:
-        """Class ids of one plane (y, x); a read-only view, good until the next edit."""
-        return self._read("labels", plane)
-
-    def strokes_plane(self, plane: Plane = None) -> NDArray[np.uint8]:
-        """Strokes of one plane (y, x), like `labels_plane`."""
-        return self._read("strokes", plane)
-
-    def objects_plane(self, plane: Plane = None) -> NDArray[np.uint32]:
-        """Object ids of one plane (y, x), like `labels_plane`."""
-        return self._read("objects", plane)
-
-    def planes_with(self, layer: str = "strokes") -> list[int]:
-        """Give the planes in which "strokes", "labels" or "objects" may be found."""
-        return self._work.layers[layer].planes
-
-    @property
-    def objects(self) -> Objects:
-        """The committed objects by id."""
-        return Objects(self._work.objects)
-
-    def object_at(self, y: float, x: float, plane: Plane = None) -> Any:
-        """Give the `CommittedObject` under a point in data pixels, or None."""
-        ids = self.objects_plane(plane)
-        row, column = round(float(y)), round(float(x))
-        if not (0 <= row < ids.shape[0] and 0 <= column < ids.shape[1]):
-            return None
-        return self.objects.get(int(ids[row, column]))
-
-    def object_mask(
-        self, object_id: int, plane: Plane = None
-    ) -> tuple[BBox, NDArray[np.bool_]]:
-        """Give an object's box in a plane and its mask within; by default its first."""
-        target = self._object(object_id)
-        number = target.plane if plane is None else self._plane(plane)
-        if number not in target.parts:
-            raise SessionError(f"Object {object_id} has no part in plane {number}.")
-        y0, x0, y1, x1 = bbox = target.parts[number].bbox
-        return bbox, self.objects_plane(number)[y0:y1, x0:x1] == target.id
-
-    # --- editing
-
-    def paint(
-        self, strokes: ArrayLike, plane: Plane = None, *, at: Any = None
-    ) -> BBox | None:
-        """Add strokes to a plane.
-
-        Parameters
-        ----------
-        strokes
-            Array (y, x): 0 leaves a pixel as it is, k makes it a stroke of class k.
-        plane
-            Number of the plane; may be left out if there is but one.
-        at
-            Upper left pixel, if `strokes` is only a piece of the plane.
-
-        Returns
-        -------
-        tuple or None
-            The box that changed.
-        """
-        number, corner, piece = self._piece(strokes, plane, at, "strokes")
-        corner, piece = checks.shrunk(corner, piece)
-        ids = checks.class_ids(piece, self.classes, "strokes")
-        changes = edits.paint_strokes(
-            self._work, number, corner, ids, overlap=self.overlap
-        )
-        return self._do("paint", changes)
-
-    def erase(
-        self, where: ArrayLike, plane: Plane = None, *, at: Any = None
-    ) -> BBox | None:
-        """Take strokes away where the array (y, x) is not zero."""
-        number, corner, piece = self._piece(where, plane, at, "pixels to erase")
-        corner, piece = checks.shrunk(corner, piece)
-        changes = edits.erase_strokes(self._work, number, corner, piece != 0)
-        return self._do("erase", changes)
-
-    def write_strokes(
-        self, strokes: ArrayLike, plane: Plane = None, *, at: Any = None
-    ) -> BBox | None:
-        """Set the strokes of a plane, or of a piece of it; 0 clears."""
-        number, corner, ids = self._ids(strokes, plane, at, "strokes")
-        changes = edits.write_strokes(self._work, number, corner, ids)
-        return self._do("paint" if ids.any() else "erase", changes)
-
-    def write_labels(
-        self, labels: ArrayLike, plane: Plane = None, *, at: Any = None
-    ) -> BBox | None:
-        """Set the labels of a plane, or of a piece of it, by hand; 0 clears."""
-        number, corner, ids = self._ids(labels, plane, at, "labels")
-        return self._do("labels", edits.write_labels(self._work, number, corner, ids))
-
-    def commit(
-        self,
-        mask: Any,
-        class_: str | SupportsIndex,
-        plane: Plane = None,
-        *,
-        overlap: str = "overwrite",
-        instance: bool = True,
-        object_id: int | None = None,
-        prompts: dict[str, Any] | None = None,
-    ) -> CommittedObject:
-        """Make a mask an object of a class.
-
-        Parameters
-        ----------
-        mask
-            What `prompt` returned, or a bool array (y, x) of the plane.
-        class_
-            Id, name or entry.
-        plane
-            Number of the plane; what `prompt` returned knows its own.
-        overlap
-            "overwrite" takes every pixel; "keep" leaves other objects theirs; "free"
-            takes only pixels without any label.
-        instance
-            False for a material, of which there is just some.
-        object_id
-            Commit under the id of an object that exists: its part in this plane is
-            replaced, or begun.
-        prompts
-            What the mask was made from; what `prompt` returned knows its own.
-        """
-        entry = self.classes[class_]
-        if overlap not in edits.OVERLAPS:
-            raise SessionError(
-                f"overlap is one of {', '.join(edits.OVERLAPS)}; {overlap!r} was given."
-            )
-        number = self._plane(getattr(mask, "plane", None) if plane is None else plane)
-        box, crop = checks.mask_crop(mask, self.scan)
-        target = self._target(object_id, entry, instance)
-        known = (
-            getattr(mask, "prompts", None) if prompts is None else remember(**prompts)
-        )
-        score = checks.finite(getattr(mask, "score", None))
-        part = Part(box, score, overlap, known or None)
-        changes = edits.commit(self._work, number, box, crop, target, part)
-        self._do(f"commit {entry.name}", changes)
-        return self.objects[target.id]
-
-    def remove_object(self, object_id: int) -> None:
-        """Take a committed object and its pixels away."""
-        target = self._object(object_id)
-        self._do("remove object", edits.remove_object(self._work, target))
+        return self.label_planes.array
 
     def set_pixel_size(self, size: Any, unit: Any) -> None:
         """Give the pixel size by hand, as in `Scan.with_pixel_size`; undoable."""
@@ -262,19 +175,9 @@ class Session(SessionQueue, SessionTraining):
         before = (tuple(self.scan.pixel_size), tuple(self.scan.units))
         after = (tuple(sized.pixel_size), tuple(sized.units))
         if before != after:
-            self._do("pixel size", [SizeChange(before, after)])
+            self.document.do("pixel size", [SizeChange(before, after)])
 
-    # --- asking a model
-
-    @property
-    def model(self) -> Any:
-        """The prompt model, by name, path or itself; None is the bundled one."""
-        return self._model
-
-    @model.setter
-    def model(self, model: Any) -> None:
-        self._model = model
-        self._predictor: Any = None
+    # --- the script in short; each line is the method of a part
 
     def prompt(
         self,
@@ -286,108 +189,289 @@ class Session(SessionQueue, SessionTraining):
         plane: Plane = None,
         *,
         lasso: Any = None,
-    ) -> Proposal:
-        """Ask the model for the mask that prompts mean; nothing is changed yet.
+    ) -> Mask:
+        """Ask the model for the mask that prompts mean; see `Prompts.ask`."""
+        return self.prompts.ask(points, labels, box, strokes, mask, plane, lasso=lasso)
 
-        Parameters
-        ----------
-        points, labels
-            Clicks (y, x) in data pixels; 1 means "in", 0 means "not this".
-        box
-            (y0, x0, y1, x1) around the object.
-        strokes
-            Strokes meant for the object.
-        mask
-            A mask to start from, such as an earlier answer.
-        plane
-            Number of the plane; an earlier answer in `mask` knows its own.
-        lasso
-            Corners (y, x) of a line drawn around the object.
-        """
-        if all(p is None for p in (points, box, strokes, mask, lasso)):
-            raise SessionError(
-                "There is no prompt: give points, a box, strokes, a lasso or a mask."
-            )
-        number = self._plane(getattr(mask, "plane", None) if plane is None else plane)
-        asked = {"points": points, "labels": labels, "box": box, "strokes": strokes}
-        asked["lasso"] = lasso
-        earlier = mask.source if isinstance(mask, Proposal) else mask
-        answer = self.predictor.predict(self.scan, number, **asked, mask=earlier)
-        y0, x0, y1, x1 = (int(v) for v in answer.bbox)
-        return Proposal(
-            (y0, x0, y1, x1),
-            np.asarray(answer.mask, bool),
-            float(answer.score),
-            self.scan.plane_shape,
-            number,
-            remember(**asked, mask=mask),
-            answer,
-        )
+    def commit(
+        self,
+        mask: Any,
+        class_: str | SupportsIndex,
+        plane: Plane = None,
+        **options: Any,
+    ) -> CommittedObject:
+        """Make a mask an object of a class; see `Objects.commit`."""
+        return self.objects.commit(mask, class_, plane, **options)
+
+    def paint(
+        self, strokes: ArrayLike, plane: Plane = None, *, at: Any = None
+    ) -> BBox | None:
+        """Add strokes to a plane; see `Strokes.paint`."""
+        return self.strokes.paint(strokes, plane, at=at)
+
+    def segment(self, planes: Any = None, **options: Any) -> Segmentation:
+        """Label planes by what is painted anywhere; see `Retrieval.segment`."""
+        return self.retrieval.segment(planes, **options)
+
+    def suggest(self, n: int = 10, planes: Any = None, **options: Any) -> list[Query]:
+        """Rank the places where a label would teach most; see `Queue.suggest`."""
+        return self.queue.suggest(n, planes, **options)
+
+    def train(self, recipe: str = "sesami", **options: Any) -> Run:
+        """Start a run on everything that is labelled; see `SessionRuns.start`."""
+        return self.runs.start(recipe, **options)
+
+    def undo(self) -> str | None:
+        """Take the last step back and give its name; None if there is none."""
+        return self.history.undo()
+
+    def redo(self) -> str | None:
+        """Do the step undone last again and give its name; None if there is none."""
+        return self.history.redo()
+
+    def save(self, path: str | Path | None = None) -> None:
+        """Write everything into the project, or into a new one at `path`."""
+        self.document.save(path)
+
+    def close(self) -> None:
+        """Let go of the project. Unsaved steps come back at the next opening."""
+        self.document.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- names that the parts have by now; they go once nothing calls them
+
+    def labels_plane(self, *given: Any, **options: Any) -> Any:
+        """See `label_planes.plane`."""
+        return self.label_planes.plane(*given, **options)
+
+    def strokes_plane(self, *given: Any, **options: Any) -> Any:
+        """See `strokes.plane`."""
+        return self.strokes.plane(*given, **options)
+
+    def objects_plane(self, *given: Any, **options: Any) -> Any:
+        """See `objects.plane`."""
+        return self.objects.plane(*given, **options)
+
+    def object_at(self, *given: Any, **options: Any) -> Any:
+        """See `objects.at`."""
+        return self.objects.at(*given, **options)
+
+    def remove_object(self, *given: Any, **options: Any) -> Any:
+        """See `objects.remove`."""
+        return self.objects.remove(*given, **options)
+
+    def erase(self, *given: Any, **options: Any) -> Any:
+        """See `strokes.erase`."""
+        return self.strokes.erase(*given, **options)
+
+    def write_strokes(self, *given: Any, **options: Any) -> Any:
+        """See `strokes.write`."""
+        return self.strokes.write(*given, **options)
+
+    def write_labels(self, *given: Any, **options: Any) -> Any:
+        """See `label_planes.write`."""
+        return self.label_planes.write(*given, **options)
+
+    def score_maps(self, *given: Any, **options: Any) -> Any:
+        """See `queue.score_maps`."""
+        return self.queue.score_maps(*given, **options)
+
+    def preview(self, *given: Any, **options: Any) -> Any:
+        """See `retrieval.preview`."""
+        return self.retrieval.preview(*given, **options)
+
+    def clean(self, *given: Any, **options: Any) -> Any:
+        """See `retrieval.clean`."""
+        return self.retrieval.clean(*given, **options)
+
+    def accept(self, *given: Any, **options: Any) -> Any:
+        """See `retrieval.accept`."""
+        return self.retrieval.accept(*given, **options)
+
+    def accept_plane(self, *given: Any, **options: Any) -> Any:
+        """See `label_planes.accept`."""
+        return self.label_planes.accept(*given, **options)
+
+    def save_overlapping(self, *given: Any, **options: Any) -> Any:
+        """See `retrieval.save_overlapping`."""
+        return self.retrieval.save_overlapping(*given, **options)
+
+    def teach(self, *given: Any, **options: Any) -> Any:
+        """See `retrieval.teach`."""
+        return self.retrieval.teach(*given, **options)
+
+    def export_bank(self, *given: Any, **options: Any) -> Any:
+        """See `retrieval.export_bank`."""
+        return self.retrieval.export_bank(*given, **options)
+
+    def combine_banks(self, *given: Any, **options: Any) -> Any:
+        """See `retrieval.combine_banks`."""
+        return self.retrieval.combine_banks(*given, **options)
+
+    def retriever(self, *given: Any, **options: Any) -> Any:
+        """See `retrieval.retriever`."""
+        return self.retrieval.retriever(*given, **options)
+
+    def best_zoom(self, *given: Any, **options: Any) -> Any:
+        """See `retrieval.best_zoom`."""
+        return self.retrieval.best_zoom(*given, **options)
+
+    def tokens(self, *given: Any, **options: Any) -> Any:
+        """See `retrieval.tokens`."""
+        return self.retrieval.tokens(*given, **options)
+
+    def token_store(self, *given: Any, **options: Any) -> Any:
+        """See `retrieval.token_store`."""
+        return self.retrieval.token_store(*given, **options)
+
+    def stroke_pixels(self, *given: Any, **options: Any) -> Any:
+        """See `retrieval.stroke_pixels`."""
+        return self.retrieval.stroke_pixels(*given, **options)
+
+    def superpixels(self, *given: Any, **options: Any) -> Any:
+        """See `retrieval.superpixels.cut`."""
+        return self.retrieval.superpixels.cut(*given, **options)
+
+    def assign_superpixel(self, *given: Any, **options: Any) -> Any:
+        """See `retrieval.superpixels.assign`."""
+        return self.retrieval.superpixels.assign(*given, **options)
+
+    def estimate_training(self, *given: Any, **options: Any) -> Any:
+        """See `runs.estimate`."""
+        return self.runs.estimate(*given, **options)
+
+    def run_config(self, *given: Any, **options: Any) -> Any:
+        """See `runs.config`."""
+        return self.runs.config(*given, **options)
+
+    def training_set(self, *given: Any, **options: Any) -> Any:
+        """See `runs.training_set`."""
+        return self.runs.training_set(*given, **options)
+
+    def judge(self, *given: Any, **options: Any) -> Any:
+        """See `runs.judge`."""
+        return self.runs.judge(*given, **options)
+
+    def adopt(self, *given: Any, **options: Any) -> Any:
+        """See `runs.adopt`."""
+        return self.runs.adopt(*given, **options)
+
+    def uses(self, *given: Any, **options: Any) -> Any:
+        """See `runs.uses`."""
+        return self.runs.uses(*given, **options)
+
+    def use_adapter(self, *given: Any, **options: Any) -> Any:
+        """See `adapters.use`."""
+        return self.adapters.use(*given, **options)
+
+    def roll_back(self, *given: Any, **options: Any) -> Any:
+        """See `adapters.roll_back`."""
+        return self.adapters.roll_back(*given, **options)
+
+    def group(self, *given: Any, **options: Any) -> Any:
+        """See `history.group`."""
+        return self.history.group(*given, **options)
+
+    def tick(self, *given: Any, **options: Any) -> Any:
+        """See `document.tick`."""
+        return self.document.tick(*given, **options)
+
+    @property
+    def object_ids(self) -> Any:
+        """See `objects.ids`."""
+        return self.objects.ids
+
+    @property
+    def adapter(self) -> Any:
+        """See `adapters.active`."""
+        return self.adapters.active
+
+    @property
+    def adapter_name(self) -> Any:
+        """See `adapters.active_name`."""
+        return self.adapters.active_name
+
+    @property
+    def can_roll_back(self) -> Any:
+        """See `adapters.can_roll_back`."""
+        return self.adapters.can_roll_back
+
+    @property
+    def model_name(self) -> Any:
+        """See `adapters.model_name`."""
+        return self.adapters.model_name
+
+    @property
+    def can_undo(self) -> Any:
+        """See `history.can_undo`."""
+        return self.history.can_undo
+
+    @property
+    def can_redo(self) -> Any:
+        """See `history.can_redo`."""
+        return self.history.can_redo
+
+    @property
+    def dirty(self) -> Any:
+        """See `document.dirty`."""
+        return self.document.dirty
+
+    @property
+    def recovered(self) -> Any:
+        """See `document.recovered`."""
+        return self.document.recovered
+
+    @property
+    def model(self) -> Any:
+        """See `prompts.model`."""
+        return self.prompts.model
+
+    @model.setter
+    def model(self, value: Any) -> None:
+        self.prompts.model = value
 
     @property
     def predictor(self) -> Any:
-        """The model's `prompt.Predictor` with its embeddings, made on first use."""
-        if self._predictor is None:
-            from napari_sesami.models import load_prompt_model
-            from napari_sesami.prompt import EmbeddingStore, Predictor
-
-            model = self._model
-            if model is None or isinstance(model, str | Path):
-                model = load_prompt_model(model or BASE)
-            store = EmbeddingStore.in_user_folder()
-            self._predictor = Predictor(self._dressed(model), store)
-        return self._predictor
+        """See `prompts.predictor`."""
+        return self.prompts.predictor
 
     @predictor.setter
-    def predictor(self, predictor: Any) -> None:
-        self._model, self._predictor = predictor.model, predictor
-        self._dressed(predictor.model)
+    def predictor(self, value: Any) -> None:
+        self.prompts.predictor = value
 
-    # --- inside
+    @property
+    def token_encoder(self) -> Any:
+        """See `retrieval.encoder`."""
+        return self.retrieval.encoder
 
-    def _plane(self, plane: Plane) -> int:
-        return checks.plane_number(self.scan, plane)
+    @token_encoder.setter
+    def token_encoder(self, value: Any) -> None:
+        self.retrieval.encoder = value
 
-    def _read(self, layer: str, plane: Plane) -> NDArray[Any]:
-        return self._work.layers[layer].read(self._plane(plane))
+    @property
+    def overlap(self) -> Any:
+        """See `strokes.overlap`."""
+        return self.strokes.overlap
 
-    def _piece(
-        self, values: Any, plane: Plane, at: Any, what: str
-    ) -> tuple[int, tuple[int, int], NDArray[Any]]:
-        """Check a whole plane, or with `at` a piece of it."""
-        number = self._plane(plane)
-        array = np.asarray(values)
-        if at is None:
-            checks.same_shape(array, self.scan.plane_shape, what)
-            return number, (0, 0), array
-        corner = (int(at[0]), int(at[1]))
-        checks.inside(corner, array.shape, self.scan)
-        return number, corner, array
+    @overlap.setter
+    def overlap(self, value: Any) -> None:
+        self.strokes.overlap = value
 
-    def _ids(
-        self, values: Any, plane: Plane, at: Any, what: str
-    ) -> tuple[int, tuple[int, int], NDArray[np.uint8]]:
-        number, corner, array = self._piece(values, plane, at, what)
-        return number, corner, checks.class_ids(array, self.classes, what)
+    def planes_with(self, layer: str = "strokes") -> list[int]:
+        """Give the planes in which "strokes", "labels" or "objects" may be found."""
+        return self.document.work.layers[layer].planes
 
-    def _object(self, object_id: int) -> CommittedObject:
-        if object_id not in self.objects:
-            raise SessionError(
-                f"There is no object {object_id}; there are {len(self.objects)}, see "
-                "session.objects."
-            )
-        return self.objects[object_id]
-
-    def _target(
-        self, object_id: int | None, entry: ClassEntry, instance: bool
-    ) -> CommittedObject:
-        """Give the object to commit to: a new one, or one that exists."""
-        order = 1 + max((o.order for o in self.objects.values()), default=0)
-        if object_id is None:
-            id_ = self._work.last_object + 1
-            return CommittedObject(id_, entry.id, instance, order)
-        old = self._object(object_id)
-        return replace(old, class_id=entry.id, instance=instance, order=order)
+    def object_mask(
+        self, object_id: int, plane: Plane = None
+    ) -> tuple[BBox, NDArray[Any]]:
+        """See `objects.mask`."""
+        found = self.objects.mask(object_id, plane)
+        return found.bbox, found.mask
 
 
 def _as_scan(scan: Any) -> Scan:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 
-from napari_sesami.session.document import SessionCore
+from napari_sesami.common.box import box_of
 from napari_sesami.session.errors import SessionError
 
 if TYPE_CHECKING:
@@ -16,18 +16,30 @@ if TYPE_CHECKING:
 
     from napari_sesami.common.box import BBox
     from napari_sesami.session.checks import Plane
+    from napari_sesami.session.document import Document
+    from napari_sesami.session.labels import Labels
 
 SCALES = (4, 128)  # pixels; the side of a superpixel
 KEPT = 6  # planes and scales that stay in memory
 
 
-class SessionSuperpixels(SessionCore):
-    """Superpixels of a plane at a scale, kept, and their pixels given to classes."""
+class Superpixels:
+    """Superpixels of a plane at a scale, kept, and their pixels given to classes.
 
-    _pieces: OrderedDict[tuple[int, int], NDArray[np.int32]] | None = None
-    _cutting = threading.Lock()
+    Parameters
+    ----------
+    document
+        The scan that is cut.
+    labels
+        What an assignment writes to.
+    """
 
-    def superpixels(self, plane: Plane = None, *, scale: int = 24) -> NDArray[np.int32]:
+    def __init__(self, document: Document, labels: Labels) -> None:
+        self._document, self._labels = document, labels
+        self._known: OrderedDict[tuple[int, int], NDArray[np.int32]] = OrderedDict()
+        self._cutting = threading.Lock()
+
+    def cut(self, plane: Plane = None, *, scale: int = 24) -> NDArray[np.int32]:
         """Cut a plane into superpixels (SLIC), numbered from 1; 0 is not the specimen.
 
         Parameters
@@ -37,7 +49,6 @@ class SessionSuperpixels(SessionCore):
         scale
             Side of a superpixel in pixels, about; 4 to 128.
         """
-        from napari_sesami.session.checks import plane_number
         from napari_sesami.suggest import superpixels
 
         low, high = SCALES
@@ -45,27 +56,17 @@ class SessionSuperpixels(SessionCore):
             raise SessionError(
                 f"Superpixels are {low} to {high} pixels wide; {scale} was asked for."
             )
-        at = (plane_number(self.scan, plane), int(scale))
+        at = (self._document.plane_number(plane), int(scale))
         with self._cutting:
-            known = self._pieces = (
-                self._pieces if self._pieces is not None else OrderedDict()
-            )
-            if at not in known:
-                image = self.scan.grey(at[0])
-                known[at] = superpixels(image, at[1], self.scan.ignore)
-                while len(known) > KEPT:
-                    known.popitem(last=False)
-            known.move_to_end(at)
-            return known[at]
+            if at not in self._known:
+                scan = self._document.scan
+                self._known[at] = superpixels(scan.grey(at[0]), at[1], scan.ignore)
+                while len(self._known) > KEPT:
+                    self._known.popitem(last=False)
+            self._known.move_to_end(at)
+            return self._known[at]
 
-    def superpixels_ready(self, plane: Plane = None, *, scale: int = 24) -> bool:
-        """Whether `superpixels` would answer at once."""
-        from napari_sesami.session.checks import plane_number
-
-        at = (plane_number(self.scan, plane), int(scale))
-        return self._pieces is not None and at in self._pieces
-
-    def assign_superpixel(
+    def assign(
         self,
         points: ArrayLike,
         class_: str | SupportsIndex,
@@ -85,29 +86,27 @@ class SessionSuperpixels(SessionCore):
         plane
             Number of the plane.
         scale
-            As in `superpixels`.
+            As in `cut`.
 
         Returns
         -------
         tuple or None
             The box that changed.
         """
-        from napari_sesami.session import checks, edits
-
-        number = checks.plane_number(self.scan, plane)
-        class_id = 0 if _is_nothing(class_) else self.classes[class_].id
-        pieces = self.superpixels(number, scale=scale)
-        chosen = touched(pieces, points)
-        if not len(chosen):
+        document = self._document
+        number = document.plane_number(plane)
+        nothing = not isinstance(class_, str) and class_ == 0
+        class_id = 0 if nothing else document.classes[class_].id
+        pieces = self.cut(number, scale=scale)
+        mask = np.isin(pieces, touched(pieces, points))
+        box = box_of(mask)
+        if box is None:
             return None
-        mask = np.isin(pieces, chosen)
-        rows, columns = (np.flatnonzero(mask.any(1 - axis)) for axis in (0, 1))
-        y0, x0 = int(rows[0]), int(columns[0])
-        box = np.s_[y0 : int(rows[-1]) + 1, x0 : int(columns[-1]) + 1]
-        labels = self._work.layers["labels"].read(number)[box]
-        after = np.where(mask[box], np.uint8(class_id), labels)
-        name = f"superpixels {self.classes[class_id].name}" if class_id else "erase"
-        return self._do(name, edits.write_labels(self._work, number, (y0, x0), after))
+        y0, x0, y1, x1 = box
+        labels = self._labels.plane(number)[y0:y1, x0:x1]
+        after = np.where(mask[y0:y1, x0:x1], np.uint8(class_id), labels)
+        name = f"superpixels {document.classes[class_id].name}" if class_id else "erase"
+        return self._labels.write(after, number, at=(y0, x0), name=name)
 
 
 def touched(pieces: NDArray[np.int32], points: ArrayLike) -> NDArray[np.int32]:
@@ -122,7 +121,3 @@ def touched(pieces: NDArray[np.int32], points: ArrayLike) -> NDArray[np.int32]:
     inside = (at >= 0).all(1) & (at[:, 0] < h) & (at[:, 1] < w)
     found = np.unique(pieces[at[inside, 0], at[inside, 1]])
     return found[found > 0]
-
-
-def _is_nothing(class_: Any) -> bool:
-    return not isinstance(class_, str) and class_ == 0

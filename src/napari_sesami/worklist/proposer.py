@@ -64,7 +64,7 @@ class Proposer:
         from napari_sesami.worklist.proposals import propose_masks
 
         begun = time.perf_counter()
-        number = session._plane(plane)
+        number = session.document.plane_number(plane)
         sources = self.sources(but=self.worklist.current)
         if not sources:
             raise SessionError(

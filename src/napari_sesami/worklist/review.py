@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 import numpy as np
 from psygnal import Signal
 
+from napari_sesami.common.packing import pack, unpack
 from napari_sesami.session.errors import SessionError
-from napari_sesami.session.proposal import _plain, _revive
 from napari_sesami.worklist.proposals import Proposed, as_labels, as_mask
 
 if TYPE_CHECKING:
@@ -315,7 +315,7 @@ def _judged(path: Path) -> Path:
 def _to_dict(p: Proposed) -> dict[str, Any]:
     return {
         "bbox": list(p.bbox),
-        "mask": _plain(np.asarray(p.mask, np.uint8)),
+        "mask": pack(np.asarray(p.mask, np.uint8)),
         "shape": list(p.shape),
         "plane": p.plane,
         "class": p.class_id,
@@ -326,7 +326,7 @@ def _to_dict(p: Proposed) -> dict[str, Any]:
 
 def _from_dict(data: Mapping[str, Any]) -> Proposed:
     y0, x0, y1, x1 = (int(v) for v in data["bbox"])
-    pixels = np.asarray(_revive(data["mask"])).astype(bool)
+    pixels = np.asarray(unpack(data["mask"])).astype(bool)
     mask = pixels.reshape(y1 - y0, x1 - x0)
     shape = (int(data["shape"][0]), int(data["shape"][1]))
     return Proposed(

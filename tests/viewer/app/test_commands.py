@@ -20,7 +20,8 @@ def execute(name: str) -> None:
 
 
 def panels(viewer) -> list[SesamiDock]:
-    return [w for w in viewer.window.dock_widgets.values() if isinstance(w, SesamiDock)]
+    """Every such panel of the window, as a dock or as a page of the workbench."""
+    return viewer.window._qt_window.findChildren(SesamiDock)
 
 
 def test_commands_open_one_panel_and_act_on_it(make_napari_viewer, qtbot):

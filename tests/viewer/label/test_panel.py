@@ -54,7 +54,7 @@ def begin(viewer, qtbot) -> SesamiDock:
 
 
 def open_dock(viewer, qtbot) -> SesamiDock:
-    _, dock = viewer.window.add_plugin_dock_widget("napari-sesami", "Sesami")
+    _, dock = viewer.window.add_plugin_dock_widget("napari-sesami", "Scan and classes")
     qtbot.waitUntil(lambda: dock._docked)
     return dock
 

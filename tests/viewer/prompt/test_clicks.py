@@ -66,7 +66,7 @@ def test_shift_and_the_right_button_point_off_the_object(opened, qtbot):
     answered(qtbot, dock)
     click(viewer, image_of(dock), (80, 20), button=Qt.MouseButton.RightButton)
     answered(qtbot, dock)
-    chain = dock.prompter.draft.heads[0].chain
+    chain = dock.prompter.draft.heads[0].steps
     assert [ask.label for ask in chain] == [1, 0, 0]
 
 
@@ -82,7 +82,7 @@ def test_a_box_a_lasso_and_a_stroke_are_dragged(opened, qtbot):
         button(qtbot, dock, tool)
         drag(viewer, image, path)
         answered(qtbot, dock)
-        assert dock.prompter.draft.heads[0].ask.kind == tool.value
+        assert dock.prompter.draft.heads[0].step.kind == tool.value
         assert dock.prompter.mask.full[28, 36], tool
         assert not dock.prompter.mask.full[60, 100], tool
         dock.prompter.clear()
@@ -107,7 +107,7 @@ def test_coordinates_hold_on_a_rotated_layer(make_napari_viewer, qtbot):
     dock.prompter.use(Tool.CLICK)
     click(viewer, dock.prompter.screen.preview.layer, (80, 96))
     answered(qtbot, dock)
-    at = dock.prompter.draft.heads[0].ask.where
+    at = dock.prompter.draft.heads[0].step.where
     np.testing.assert_allclose(at, (80, 96), atol=1)
     assert dock.prompter.mask.full[80, 96]
 
@@ -166,7 +166,7 @@ def test_a_committed_object_is_corrected_under_its_id(opened, qtbot):
     click(viewer, image_of(dock), (28, 36), CONTROL)
     answered(qtbot, dock)
     assert dock.prompter.draft.object_id == first
-    assert [a.kind for a in dock.prompter.draft.heads[0].chain] == ["point"]
+    assert [a.kind for a in dock.prompter.draft.heads[0].steps] == ["point"]
     click(viewer, image_of(dock), (60, 60))
     answered(qtbot, dock)
     press(viewer, Qt.Key.Key_U)

@@ -56,7 +56,7 @@ def test_twenty_rapid_clicks_give_one_answer_and_no_stale_one(gated, qtbot):
     model.gate.set()
     answered(qtbot, dock)
     settle(qtbot, 100)
-    assert [len(a.node.chain) for a in answers] == [20]
+    assert [len(a.node.steps) for a in answers] == [20]
     assert model.encoded == 1
     assert dock.prompter.mask.full[28, 36]
     dock.prompter.engine.answered.disconnect(answers.append)
@@ -278,7 +278,7 @@ def test_colour_time_and_lazy_layers_are_prompted_like_others(
 
 def test_without_a_layer_the_panel_says_what_is_missing(make_napari_viewer, qtbot):
     viewer = make_napari_viewer(show=True)
-    _, dock = viewer.window.add_plugin_dock_widget("napari-sesami", "SeSAMI")
+    _, dock = viewer.window.add_plugin_dock_widget("napari-sesami", "Click prompts")
     qtbot.waitUntil(lambda: dock._docked)
     for action in Action:
         if action.value.startswith("prompt_"):

@@ -12,7 +12,7 @@ from tests.fakes.texture import Texture
 
 from napari_sesami import Session
 from napari_sesami.scan import Scan
-from napari_sesami.session.answering import core
+from napari_sesami.session import core
 from napari_sesami.viewer import attach
 from napari_sesami.viewer.app.workspace import desk_of
 from napari_sesami.viewer.layers.spatial import SPATIAL

@@ -407,7 +407,7 @@ def test_what_does_not_win_is_used_only_by_somebody_who_insists(opened, qtbot):
 def test_adapters_are_switched_in_the_prompt_panel_without_reloading(opened, qtbot):
     viewer, session, dock = opened
     session.adopt(judged_run(session, wins=True))
-    _, prompt = viewer.window.add_plugin_dock_widget("napari-sesami", "SeSAMI")
+    _, prompt = viewer.window.add_plugin_dock_widget("napari-sesami", "Click prompts")
     session.classes.add("pad")
     names = prompt.adapter.names
     qtbot.waitUntil(lambda: names.count() == 2, timeout=SOON)

@@ -265,7 +265,9 @@ def test_classes_that_overlap_are_layers_of_their_own(opened, qtbot):
     paint(viewer, link, 1, 2 * THIRD + THIRD // 2)  # substrate over metal: both
 
     def kept():
-        return session._work.layers["below"].read(0)[session.strokes_plane() == 1]
+        return session.document.work.layers["below"].read(0)[
+            session.strokes_plane() == 1
+        ]
 
     qtbot.waitUntil(lambda: (kept() == 3).any(), timeout=SOON)
 

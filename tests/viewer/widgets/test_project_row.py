@@ -32,7 +32,7 @@ def picture(tmp_path) -> Path:
 @pytest.fixture
 def panel(make_napari_viewer, qtbot):
     viewer = make_napari_viewer(show=True)
-    _, dock = viewer.window.add_plugin_dock_widget("napari-sesami", "Sesami")
+    _, dock = viewer.window.add_plugin_dock_widget("napari-sesami", "Scan and classes")
     qtbot.waitUntil(lambda: dock._docked)
     return viewer, dock
 

@@ -56,6 +56,11 @@ def prepare_run(argv: Sequence[str] | None = None) -> Path:
         return RunFolder.create(folder, config).path
     if old.owner() is not None:
         raise TrainError(f"The run in {folder} is at work; stop it to change it.")
+    if old.status().get("state") == "finished":
+        raise TrainError(
+            f"The run in {folder} is finished; begin a new one with what it has "
+            "learnt: --weights FILE, the safetensors in its folder “adapter”."
+        )
     write_atomic(folder / "run.toml", config.to_toml().encode())
     return folder
 
@@ -91,7 +96,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--minutes", type=float, help="of computing, after which it ends, too")
     add("--pairs", type=int, help="of crops a step and process (default: 4)")
     add("--objects", type=int, help="prompted in each crop (default: 4)")
-    add("--lr", type=float, dest="rate", help="learning rate (default: 8e-4)")
+    add(
+        "--lr",
+        type=float,
+        dest="rate",
+        metavar="LR",
+        help="learning rate (default: 8e-4)",
+    )
     add("--vote-weight", type=float, help="of the votes of strokes (default: 1)")
     add("--seed", type=int)
     add("--weights", type=_weights, help="to begin with: a file, or “bundled”")
@@ -99,7 +110,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--device", help="default: a GPU if there is one")
     add("--threads", type=int, help="of a CPU")
     add("--shards", type=int, help="of 32 scenes each (default: 600)")
-    add("--processes", type=int, dest="drawers", help="that draw scenes meanwhile")
+    add(
+        "--processes",
+        type=int,
+        dest="drawers",
+        metavar="N",
+        help="that draw scenes meanwhile",
+    )
     add("--stop-at", type=int, help="a step to stop at; the run can be resumed")
     return ap
 

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from napari_sesami.prompt import Predictor
-from napari_sesami.retrieve import Retriever, TokenStore, choose_zoom
+from napari_sesami.retrieve import PaintedPixels, Retriever, TokenStore, choose_zoom
 from napari_sesami.scan import Scan
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class VoteMethod:
         def store(zoom: float) -> TokenStore:
             return stores.setdefault(zoom, TokenStore(scan, self.encoder, zoom=zoom))
 
-        zoom, _ = choose_zoom(store, [(0, strokes.astype(np.uint8), owners)])
+        zoom, _ = choose_zoom(store, [(0, PaintedPixels.of(strokes, owners))])
         self.zooms.append(zoom)
         retriever = Retriever(store(zoom), int(strokes.max()))
         retriever.set_strokes(0, strokes, owners)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.app.keys import Action
+from napari_sesami.viewer.app.panels import show_panel
 from napari_sesami.viewer.prompt.actions import prompt_act
 from napari_sesami.viewer.queue.actions import queue_act
 from napari_sesami.viewer.worklist.actions import work_act
@@ -34,12 +35,14 @@ def act(desk: Desk, action: Action, argument: int = 0) -> None:
             _pick(desk, argument)
         case Action.NEW_CLASS:
             _link(desk)
+            show_panel(desk.viewer, "scan")  # never type into a page that is hidden
             desk.name_wanted.emit()
         case Action.TOGGLE_LABELS:
             _link(desk).toggle_visible()
         case Action.SAVE:
             _save(desk)
         case Action.SHOW_KEYS:
+            show_panel(desk.viewer, "scan")
             desk.keys_wanted.emit()
         case Action.WHY:
             _why(desk)
@@ -82,6 +85,7 @@ def _why(desk: Desk) -> None:
     _link(desk)
     if desk.live is None:
         raise ViewerError("Open the panel Strokes to labels first: it explains.")
+    show_panel(desk.viewer, "strokes")
     desk.why_wanted.emit()
 
 

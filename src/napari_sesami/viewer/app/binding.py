@@ -109,7 +109,7 @@ class Link:
         self._label_mirror = Mirror(self.labels, read, self._labels_edited)
         read = session.strokes_plane
         self.strokes = add_labels(
-            viewer, self.image, layer_array(session.strokes, read), STROKES, 0.8
+            viewer, self.image, layer_array(session.strokes.array, read), STROKES, 0.8
         )
         self._stroke_mirror = Mirror(self.strokes, read, self._strokes_edited)
         self._mirrors = {LABELS: self._label_mirror, STROKES: self._stroke_mirror}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_sesami.viewer.app.keys import Action
+from napari_sesami.viewer.app.panels import show_panel
 from napari_sesami.viewer.app.workspace import desk_of
 
 if TYPE_CHECKING:
@@ -12,29 +13,21 @@ if TYPE_CHECKING:
 
     from napari_sesami.viewer.label.panel import SesamiDock
 
-DOCK_NAME = "Sesami (Sesami)"
-"""How napari names the panel when the menu opens it."""
-
 
 def show_dock(viewer: napari.viewer.Viewer) -> SesamiDock:
     """Open the panel, or bring the open one forward."""
-    from napari_sesami.viewer.label.panel import SesamiDock
-
-    for widget in viewer.window.dock_widgets.values():
-        if isinstance(widget, SesamiDock):
-            return widget
-    _, widget = viewer.window.add_plugin_dock_widget("napari-sesami", "Sesami")
-    return widget
+    panel: SesamiDock = show_panel(viewer, "scan", own_dock=True)
+    return panel
 
 
 def open_file(viewer: napari.viewer.Viewer) -> None:
     """Ask for a file and open it as a scan."""
-    show_dock(viewer).picker.file_button.click()
+    show_panel(viewer, "scan").picker.file_button.click()
 
 
 def open_folder(viewer: napari.viewer.Viewer) -> None:
     """Ask for a folder and open it as a scan."""
-    show_dock(viewer).picker.folder_button.click()
+    show_panel(viewer, "scan").picker.folder_button.click()
 
 
 def paint(viewer: napari.viewer.Viewer) -> None:
@@ -46,7 +39,7 @@ def pick_class(viewer: napari.viewer.Viewer) -> None:
     """Ask by name for the class to paint."""
     from qtpy.QtWidgets import QInputDialog
 
-    dock = show_dock(viewer)
+    dock = show_panel(viewer, "scan")
     session = desk_of(viewer).session
     names = list(session.classes.names) if session is not None else []
     if not names:
@@ -90,5 +83,5 @@ def show_keys(viewer: napari.viewer.Viewer) -> None:
 
 
 def _act(viewer: napari.viewer.Viewer, action: Action, argument: int = 0) -> None:
-    show_dock(viewer)
+    show_panel(viewer, "scan")
     desk_of(viewer).act(action, argument)

@@ -1,4 +1,4 @@
-"""`sesami demo` with a screen: napari with a sample and the panels, ready to click."""
+"""`sesami demo` with a screen: a sample and the workbench, ready to click."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def run_demo(key: str) -> None:
 
 
 def open_demo(viewer: Viewer, key: str) -> None:
-    """Put the panels and a sample into a viewer and take up the click tool."""
+    """Put the workbench and a sample into a viewer and take up the click tool."""
     from qtpy.QtCore import QTimer
 
-    from napari_sesami.viewer.app.commands import show_dock
+    from napari_sesami.viewer.app.panels import show_panel
     from napari_sesami.viewer.app.workspace import desk_of
-    from napari_sesami.viewer.prompt.commands import click, show_prompt_dock
+    from napari_sesami.viewer.prompt.commands import click
 
     desk = desk_of(viewer)
 
@@ -34,8 +34,7 @@ def open_demo(viewer: Viewer, key: str) -> None:
             # after the layers that the sample still adds: each takes the selection
             QTimer.singleShot(0, lambda: click(viewer))
 
-    show_dock(viewer)
-    show_prompt_dock(viewer)
+    show_panel(viewer, "click")
     desk.session_changed.connect(start)
     viewer.open_sample("napari-sesami", key)
     viewer.reset_view()

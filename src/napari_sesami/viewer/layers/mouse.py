@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sesami.session import Ask
+from napari_sesami.session import PromptStep
 from napari_sesami.viewer.app.errors import sentence
 
 if TYPE_CHECKING:
@@ -101,16 +101,16 @@ def _drag(prompter: Prompter, layer: Labels, event: Any) -> Iterator[None]:
         prompter.desk.say(sentence(error))
 
 
-def ask_of(tool: Tool, points: Any, label: int, shape: tuple[int, int]) -> Ask:
+def ask_of(tool: Tool, points: Any, label: int, shape: tuple[int, int]) -> PromptStep:
     """Make the prompt that a drawn line means; lines are cut at the plane's edges."""
     line = np.clip(np.asarray(points, float), 0, np.array(shape) - 1)
     if tool is Tool.BOX:
         (y0, x0), (y1, x1) = line[[0, -1]].min(0), line[[0, -1]].max(0)
         # half-open: the pixels at both corners belong to it
-        return Ask("box", (round(y0), round(x0), round(y1) + 1, round(x1) + 1))
+        return PromptStep("box", (round(y0), round(x0), round(y1) + 1, round(x1) + 1))
     moved = np.abs(np.diff(line, axis=0)).max(1, initial=0) > 0
     line = line[np.concatenate([[True], moved])]
-    return Ask("lasso" if tool is Tool.LASSO else "stroke", line, label)
+    return PromptStep("lasso" if tool is Tool.LASSO else "stroke", line, label)
 
 
 def outline(tool: Tool, points: Any) -> NDArray[Any]:

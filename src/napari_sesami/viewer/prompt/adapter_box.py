@@ -13,7 +13,7 @@ from napari_sesami.viewer.runs.controller import board_of
 from napari_sesami.viewer.runs.words import said_adapter
 
 if TYPE_CHECKING:
-    from napari_sesami.session.adapters import Adapter
+    from napari_sesami.session import Adapter
     from napari_sesami.viewer.prompt.controller import Prompter
 
 BASE = "none: the base model"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_sesami.viewer.app.keys import Action
+from napari_sesami.viewer.app.panels import show_panel
 from napari_sesami.viewer.app.workspace import desk_of
 
 if TYPE_CHECKING:
@@ -15,15 +16,8 @@ if TYPE_CHECKING:
 
 def show_prompt_dock(viewer: napari.viewer.Viewer) -> PromptDock:
     """Open the SeSAMI panel, or give the open one."""
-    from napari_sesami.viewer.prompt.panel import PromptDock
-
-    for widget in viewer.window.dock_widgets.values():
-        if isinstance(widget, PromptDock):
-            return widget
-    _, widget = viewer.window.add_plugin_dock_widget(
-        "napari-sesami", "SeSAMI", tabify=True
-    )
-    return widget
+    panel: PromptDock = show_panel(viewer, "click", own_dock=True)
+    return panel
 
 
 def click(viewer: napari.viewer.Viewer) -> None:
@@ -97,5 +91,5 @@ def accept(viewer: napari.viewer.Viewer) -> None:
 
 
 def _act(viewer: napari.viewer.Viewer, action: Action) -> None:
-    show_prompt_dock(viewer)
+    show_panel(viewer, "click")
     desk_of(viewer).act(action)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_sesami.session import Ask, Draft
-from napari_sesami.session.draft import snapped
+from napari_sesami.session import Draft, PromptStep, snapped
 from napari_sesami.viewer.app.debounced import Later
 from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.app.keys import KEYS, bind
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 
     from napari_sesami.project import ClassEntry
     from napari_sesami.prompt import Mask
-    from napari_sesami.session import Asked, Session
+    from napari_sesami.session import PromptChain, Session
     from napari_sesami.viewer.app.binding import Link
     from napari_sesami.viewer.app.workspace import Desk
     from napari_sesami.viewer.prompt.engine import Answer
@@ -75,8 +74,8 @@ class Prompter:
         self.times: dict[str, float] = {}
         self.extra: list[Any] = []  # masks of a search, drawn below
         self._session: Session | None = None
-        self.shown: dict[Asked, Mask] = {}  # with the border snapped
-        self._waiting: set[Asked] = set()  # asked, and not answered yet
+        self.shown: dict[PromptChain, Mask] = {}  # with the border snapped
+        self._waiting: set[PromptChain] = set()  # asked, and not answered yet
         self.travel = Travel(self)
         self.cursor = Cursor(self)
         self._planes = Later(self._on_plane, 0)
@@ -149,7 +148,7 @@ class Prompter:
         if tool is Tool.CORRECT:
             self.travel.correct(at)
         else:
-            self.add(Ask("point", at, self._label(off)))
+            self.add(PromptStep("point", at, self._label(off)))
 
     def drawn(self, tool: Tool, points: Sequence[Any], off: bool) -> None:
         """Take a line that was drawn, in pixel centres."""
@@ -163,7 +162,7 @@ class Prompter:
         shape, width = self.link.session.scan.plane_shape, screen.pixels(2)
         self.draw([path(line, width, LINE, shape, tool is not Tool.STROKE)])
 
-    def add(self, ask: Ask) -> None:
+    def add(self, ask: PromptStep) -> None:
         """Put a prompt to those of the plane on screen, and ask."""
         fresh = not self.draft.heads
         node = self.draft.add(self.plane, ask)
@@ -175,14 +174,14 @@ class Prompter:
         node = self.draft.heads.get(self.plane)
         if node is None:
             raise ViewerError("Point at the object first; then there are candidates.")
-        taken = int(node.ask.where) if node.ask.kind == "candidate" else 0
-        self.add(Ask("candidate", (taken + 1) % 3))
+        taken = int(node.step.where) if node.step.kind == "candidate" else 0
+        self.add(PromptStep("candidate", (taken + 1) % 3))
 
     @property
     def candidate(self) -> int:
         """Which reading is shown, 0 to 2."""
         node = self.draft.heads.get(self.plane) if self.desk.link else None
-        return int(node.ask.where) if node and node.ask.kind == "candidate" else 0
+        return int(node.step.where) if node and node.step.kind == "candidate" else 0
 
     def clear(self) -> None:
         """Forget the object at work; what is committed stays."""
@@ -267,7 +266,7 @@ class Prompter:
             self.screen.release()
         self.refresh()
 
-    def _ask(self, plane: int, node: Asked, same: bool) -> None:
+    def _ask(self, plane: int, node: PromptChain, same: bool) -> None:
         self._waiting.add(node)
         session = self.link.session
         self.engine.ask(session, plane, node, self.options.snap, same)
@@ -304,7 +303,7 @@ class Prompter:
             if mask is not None and not mask.empty:
                 pieces.append(of_mask(mask, value))
         head = self.draft.heads.get(plane)
-        marks = self.screen.marks(head.chain if head else (), shape)
+        marks = self.screen.marks(head.steps if head else (), shape)
         self.screen.show(plane, [*pieces, *marks, *sketch])
 
     def _visible(self, plane: int) -> Mask | None:
@@ -346,7 +345,7 @@ class Prompter:
             self._waiting.clear()
             self.changed.emit()
 
-    def _on_refused(self, node: Asked, text: str) -> None:
+    def _on_refused(self, node: PromptChain, text: str) -> None:
         self._waiting.clear()
         self.draft.drop(node)
         self.draw()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_sesami.session.draft import snapped
+from napari_sesami.session import snapped
 from napari_sesami.viewer.app.jobs import Cancelled, Ticket, Work
 from napari_sesami.viewer.app.settings import read_settings
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_sesami.prompt import EmbeddingStore, Mask, Predictor
-    from napari_sesami.session import Asked, Session
+    from napari_sesami.session import PromptChain, Session
 
 PROMPT, HOVER, PREFETCH = "prompt", "hover", "prefetch"
 # s; an answer that comes as soon is drawn with the click itself: drawing the window
@@ -29,7 +29,7 @@ GRACE = 0.04
 class Answer:
     """What came back for a prompt, and how long it took, in seconds."""
 
-    node: Asked
+    node: PromptChain
     shown: Mask
     times: dict[str, float] = field(default_factory=dict)
 
@@ -64,7 +64,7 @@ class Engine:
         self._view: Any = None  # what is being encoded ahead
 
     def ask(
-        self, session: Session, plane: int, node: Asked, reach: int, same: bool
+        self, session: Session, plane: int, node: PromptChain, reach: int, same: bool
     ) -> None:
         """Answer a prompt; `same` says that it belongs to the object asked for last.
 
@@ -129,18 +129,17 @@ class Engine:
             last = Predictor(model, self._store, self._notices.append)
             self._predictor, self._name = last, str(wish) if named else ""
         if session.model is not last.model:
-            session.predictor = last
-            _dress(session, last.model)
+            session.prompts.share(last)
         return last
 
-    def _encodes_for(self, session: Session, plane: int, node: Asked) -> bool:
+    def _encodes_for(self, session: Session, plane: int, node: PromptChain) -> bool:
         """Whether what is being encoded ahead is what the prompt needs."""
         view = self._view
         if view is None or view[:2] != (id(session), plane):
             return False
         y0, x0, y1, x1 = view[2].box
-        return node.ask.kind == "point" and (
-            y0 <= node.ask.where[0] < y1 and x0 <= node.ask.where[1] < x1
+        return node.step.kind == "point" and (
+            y0 <= node.step.where[0] < y1 and x0 <= node.step.where[1] < x1
         )
 
     def _tell_notices(self) -> None:
@@ -171,7 +170,12 @@ class _Asking:
     """One question; it stops only if its successors do not want it, either."""
 
     def __init__(
-        self, engine: Engine, session: Session, plane: int, node: Asked, reach: int
+        self,
+        engine: Engine,
+        session: Session,
+        plane: int,
+        node: PromptChain,
+        reach: int,
     ) -> None:
         self.engine, self.session, self.plane = engine, session, plane
         self.node, self.reach = node, reach
@@ -202,7 +206,7 @@ class _Asking:
         times["model"] = time.perf_counter() - begin
 
         def solve() -> Mask:
-            scan, stop, first = self.session.scan, self.stopped, self.node.chain[0]
+            scan, stop, first = self.session.scan, self.stopped, self.node.steps[0]
             begin = time.perf_counter()
             if first.kind == "point":
                 if not predictor.is_ready(scan, self.plane, first.where):
@@ -280,14 +284,6 @@ class _Long:
         return guarded(
             predictor, self.engine._notices, lambda: self.job(ticket, predictor)
         )
-
-
-def _dress(session: Session, model: Any) -> None:
-    """Let a model answer with the adapter of this session, not of the one before."""
-    from napari_sesami.models import remove_lora
-
-    remove_lora(model)
-    session._dressed(model)
 
 
 def guarded(predictor: Predictor, notices: list[str], call: Callable[[], Any]) -> Any:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_sesami.session.draft import stored_mask
-from napari_sesami.session.reopen import reopen
 from napari_sesami.viewer.app.errors import ViewerError
 
 if TYPE_CHECKING:
@@ -74,7 +72,7 @@ class Travel:
         """Go on with a committed object: its prompts come back with its masks."""
         prompter = self._prompter
         session, options = prompter.link.session, prompter.options
-        target, draft = session.objects[object_id], reopen(session, object_id)
+        target, draft = session.objects[object_id], session.objects.reopen(object_id)
         prompter.new_draft(draft)
         options.class_id, options.instance = target.class_id, target.instance
         name = session.classes[target.class_id].name
@@ -91,9 +89,7 @@ class Travel:
         session = prompter.link.session
         for plane, node in prompter.draft.heads.items():
             if node.answer is None:
-                box, crop = session.object_mask(target.id, plane)
-                shape = session.scan.plane_shape
-                prompter.shown[node] = stored_mask(box, crop, shape, plane)
+                prompter.shown[node] = session.objects.mask(target.id, plane)
 
     def _arrive(self, text: str) -> None:
         prompter = self._prompter

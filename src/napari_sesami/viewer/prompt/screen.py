@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
 
-    from napari_sesami.session import Ask
+    from napari_sesami.session import PromptStep
     from napari_sesami.viewer.layers.preview import Drawn
 
 _DIMS = ("current_step", "order", "ndisplay")
@@ -101,7 +101,7 @@ class Screen:
         if not self.gone:
             self.preview.show(plane, drawn)
 
-    def marks(self, asks: Iterable[Ask], shape: tuple[int, int]) -> list[Drawn]:
+    def marks(self, asks: Iterable[PromptStep], shape: tuple[int, int]) -> list[Drawn]:
         """Where the user pointed."""
         out: list[Drawn] = []
         width = self.pixels(2)

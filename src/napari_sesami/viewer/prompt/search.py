@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_sesami.session import Ask, Draft, SessionError
-from napari_sesami.session.draft import stored_mask
+from napari_sesami.session import Draft, PromptStep, SessionError
 from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.layers.preview import FOUND, MASK, of_mask
 
@@ -184,9 +183,7 @@ class Search:
         session, last = prompter.link.session, prompter.last_object
         if last is None or last not in session.objects:
             raise ViewerError("Click the object that the others should look like.")
-        plane = session.objects[last].plane
-        box, crop = session.object_mask(last)
-        return stored_mask(box, crop, session.scan.plane_shape, plane)
+        return session.objects.mask(last)
 
     def _begin(self, kind: str, plane: int) -> list[Mask]:
         self.clear()
@@ -239,7 +236,7 @@ class Search:
         """Commit one; False if all its pixels belong to others already."""
         options, session = self._prompter.options, self._prompter.link.session
         draft = Draft()
-        draft.add(self.plane, Ask("mask", mask))
+        draft.add(self.plane, PromptStep("mask", mask))
         try:
             target = session.commit(
                 mask,

@@ -74,7 +74,7 @@ class Slices:
         scan, found, ends = prompter.link.session.scan, self._begin(), self._ends
         total = sum(abs(goal - plane) for goal in goals)
         head = prompter.draft.heads.get(plane)
-        count = 0 if head is None else len(head.chain)
+        count = 0 if head is None else head.depth
 
         def job(ticket: Ticket, predictor: Predictor) -> None:
             for goal in goals:
@@ -104,7 +104,7 @@ class Slices:
                 first, last = masks[a], masks[b]
                 assert first is not None
                 assert last is not None
-                made = [len(draft.heads[p].chain) for p in (a, b)]
+                made = [draft.heads[p].depth for p in (a, b)]
                 found.update(_filled_in(first, last, made))
                 ticket.report((n + 1) / len(gaps), "Filling in …")
 

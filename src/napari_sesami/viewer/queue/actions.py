@@ -18,9 +18,9 @@ def queue_act(desk: Desk, action: Action, argument: int) -> bool:
     W paints in it and S skips it. While the brush is on, numbers pick its class.
     """
     if action is Action.QUEUE_NEXT:
-        from napari_sesami.viewer.queue.commands import show_queue_dock
+        from napari_sesami.viewer.app.panels import show_panel
 
-        show_queue_dock(desk.viewer).asker.next()  # the panel says what keys mean
+        show_panel(desk.viewer, "next").asker.next()  # the panel says what keys mean
         return True
     asker = desk.asker
     if asker is None or not asker.asking or _prompting(desk):

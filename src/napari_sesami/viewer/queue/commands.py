@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_sesami.viewer.app.keys import Action
+from napari_sesami.viewer.app.panels import show_panel
 from napari_sesami.viewer.app.workspace import desk_of
 
 if TYPE_CHECKING:
@@ -15,33 +16,26 @@ if TYPE_CHECKING:
 
 def show_queue_dock(viewer: napari.viewer.Viewer) -> QueueDock:
     """Open the panel, or give the open one."""
-    from napari_sesami.viewer.queue.panel import QueueDock
-
-    for widget in viewer.window.dock_widgets.values():
-        if isinstance(widget, QueueDock):
-            return widget
-    _, widget = viewer.window.add_plugin_dock_widget(
-        "napari-sesami", "What to label next", tabify=True
-    )
-    return widget
+    panel: QueueDock = show_panel(viewer, "next", own_dock=True)
+    return panel
 
 
 def find(viewer: napari.viewer.Viewer) -> None:
     """Rank what to label next."""
-    show_queue_dock(viewer).options.rank.click()
+    show_panel(viewer, "next").options.rank.click()
 
 
 def next_query(viewer: napari.viewer.Viewer) -> None:
     """Go to the next place."""
-    show_queue_dock(viewer)
+    show_panel(viewer, "next")
     desk_of(viewer).act(Action.QUEUE_NEXT)
 
 
 def accept(viewer: napari.viewer.Viewer) -> None:
     """Accept the class that the place looks like."""
-    show_queue_dock(viewer).ask.accept.click()
+    show_panel(viewer, "next").ask.accept.click()
 
 
 def skip(viewer: napari.viewer.Viewer) -> None:
     """Leave the place out."""
-    show_queue_dock(viewer).ask.skip.click()
+    show_panel(viewer, "next").ask.skip.click()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_sesami.session import Entry, Queue, Session
+    from napari_sesami.session import Queue, QueuedQuery, Session
     from napari_sesami.viewer.app.binding import Link
     from napari_sesami.viewer.app.workspace import Desk
 
@@ -84,12 +84,12 @@ class Asker:
         return None if self._session is None else self._session.queue
 
     @property
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[QueuedQuery]:
         """Open queries, best first."""
         return [] if self.queue is None else self.queue.open
 
     @property
-    def asked(self) -> Entry | None:
+    def asked(self) -> QueuedQuery | None:
         """The query that is being asked."""
         return next((e for e in self.entries if e.id == self.current), None)
 
@@ -195,14 +195,14 @@ class Asker:
             raise ViewerError("There is no queue without a scan: open one.")
         return queue
 
-    def _asked(self) -> Entry:
+    def _asked(self) -> QueuedQuery:
         _ = self._queue()
         entry = self.asked
         if entry is None:
             raise ViewerError("Choose a query in the list first, or press N.")
         return entry
 
-    def _painted_in(self, entry: Entry) -> bool:
+    def _painted_in(self, entry: QueuedQuery) -> bool:
         self.link.flush()
         return not entry.control and self._queue().strokes_in(entry) > self._there
 
@@ -239,7 +239,7 @@ class Asker:
         if self.link.painting:
             self.link.toggle_brush()
 
-    def _show(self, entry: Entry) -> None:
+    def _show(self, entry: QueuedQuery) -> None:
         if self.screen is None:
             return
         self.screen.go(entry.query)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sesami.session import Entry, Judging, Ranking, Session
+    from napari_sesami.session import QueuedQuery, QueueJudge, Ranking, Session
     from napari_sesami.viewer.app.jobs import Ticket
 
     Pictures = dict[int, NDArray[np.uint8]]
@@ -63,7 +63,7 @@ def tried(ranking: Ranking, ticket: Ticket) -> Ranking:
     return ranking
 
 
-def judged(judging: Judging, number: int, ticket: Ticket) -> Judging:
+def judged(judging: QueueJudge, number: int, ticket: Ticket) -> QueueJudge:
     """Learn one more stage of the answers again."""
     with stoppable():
         judging.take(judging.steps[number], lambda: ticket.cancelled)
@@ -77,7 +77,7 @@ def heat(
     with stoppable():
         found = session.score_maps(
             plane,
-            tuple(names),  # type: ignore[arg-type]
+            tuple(names),
             zoom=zoom,
             cancelled=lambda: ticket.cancelled,
         )
@@ -85,14 +85,16 @@ def heat(
 
 
 def proposed(
-    session: Session, entry: Entry, zoom: float, ticket: Ticket
+    session: Session, entry: QueuedQuery, zoom: float, ticket: Ticket
 ) -> tuple[int, NDArray[np.uint8]]:
     """What the pixels of a patch or slice look like."""
     with stoppable():
         return entry.id, session.queue.proposed(entry, zoom)
 
 
-def pictures(session: Session, entries: Sequence[Entry], ticket: Ticket) -> Pictures:
+def pictures(
+    session: Session, entries: Sequence[QueuedQuery], ticket: Ticket
+) -> Pictures:
     """Thumbnails (SIDE, SIDE, 3) with the region outlined."""
     out = {}
     for entry in sorted(entries, key=lambda e: e.query.plane):
@@ -101,7 +103,7 @@ def pictures(session: Session, entries: Sequence[Entry], ticket: Ticket) -> Pict
     return out
 
 
-def picture(session: Session, entry: Entry) -> NDArray[np.uint8]:
+def picture(session: Session, entry: QueuedQuery) -> NDArray[np.uint8]:
     """One thumbnail: the region in its surroundings."""
     from scipy.ndimage import binary_dilation
     from skimage.transform import resize

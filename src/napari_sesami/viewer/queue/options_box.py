@@ -71,13 +71,18 @@ class Options(QWidget):
             return
         if self.strategy.count() == 0:
             self._fill_strategies()
-        wish, budget = queue.wish, queue.budget
-        for box, value in ((self.kind, wish.kind), (self.strategy, wish.strategy)):
+        settings, budget = queue.settings, queue.budget
+        for box, value in (
+            (self.kind, settings.kind),
+            (self.strategy, settings.strategy),
+        ):
             with signals_blocked(box):
                 box.setCurrentIndex(box.findData(value))
         with signals_blocked(self.stratified):
-            self.stratified.setChecked(wish.stratified or wish.strategy in ALWAYS)
-        self.stratified.setEnabled(wish.strategy not in ALWAYS)
+            self.stratified.setChecked(
+                settings.stratified or settings.strategy in ALWAYS
+            )
+        self.stratified.setEnabled(settings.strategy not in ALWAYS)
         for spin, number in (
             (self.clicks, budget.clicks),
             (self.minutes, round(budget.seconds / 60)),

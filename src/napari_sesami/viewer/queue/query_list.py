@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_sesami.session import Entry
+    from napari_sesami.session import QueuedQuery
     from napari_sesami.viewer.queue.controller import Asker
 
 _ID = Qt.ItemDataRole.UserRole
@@ -100,14 +100,14 @@ class QueueList(QListWidget):
                 if entry is not None:
                     self._dress(item, entry)
 
-    def _item(self, entry: Entry) -> QListWidgetItem:
+    def _item(self, entry: QueuedQuery) -> QListWidgetItem:
         item = QListWidgetItem()
         item.setData(_ID, entry.id)
         item.setSizeHint(QSize(100, SIDE + 8))
         self._dress(item, entry)
         return item
 
-    def _dress(self, item: QListWidgetItem, entry: Entry) -> None:
+    def _dress(self, item: QListWidgetItem, entry: QueuedQuery) -> None:
         item.setText(_words(self._asker, entry))
         item.setToolTip(_words(self._asker, entry) + "\nClick to go there")
         picture = self._asker.pictures.get(entry.id)
@@ -144,7 +144,7 @@ def pixmap(rgb: NDArray[np.uint8]) -> QPixmap:
     return QPixmap.fromImage(made)
 
 
-def _words(asker: Asker, entry: Entry) -> str:
+def _words(asker: Asker, entry: QueuedQuery) -> str:
     queue = asker.queue
     reason = "" if queue is None else queue.reason(entry)
     stack = asker.desk.session is not None and asker.desk.session.scan.n_planes > 1

@@ -20,7 +20,7 @@ from napari_sesami.viewer.widgets.factory import button, note, swatch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_sesami.session import Entry
+    from napari_sesami.session import QueuedQuery
     from napari_sesami.viewer.queue.controller import Asker
 
 HINT = "Press N, or click a place in the list."
@@ -76,7 +76,7 @@ class AskBox(QGroupBox):
         self.words.setText(self._sentence(entry))
         self._reflect_swatch(entry)
 
-    def _sentence(self, entry: Entry | None) -> str:
+    def _sentence(self, entry: QueuedQuery | None) -> str:
         asker = self._asker
         if asker.desk.session is None:
             return "Open a scan, name two classes, paint a stroke of each."
@@ -96,7 +96,7 @@ class AskBox(QGroupBox):
         more = " By lot: it judges, and teaches nothing." if entry.control else ""
         return f"It looks like {found.name}.{more}"
 
-    def _reflect_swatch(self, entry: Entry | None) -> None:
+    def _reflect_swatch(self, entry: QueuedQuery | None) -> None:
         session = self._asker.desk.session
         found = None
         if entry is not None and session is not None:

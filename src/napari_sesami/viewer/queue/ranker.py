@@ -9,7 +9,7 @@ from napari_sesami.viewer.app.debounced import Later
 from napari_sesami.viewer.queue import jobs
 
 if TYPE_CHECKING:
-    from napari_sesami.session import Judging, Ranking
+    from napari_sesami.session import QueueJudge, Ranking
     from napari_sesami.viewer.app.jobs import Ticket
     from napari_sesami.viewer.queue.controller import Asker
 
@@ -164,7 +164,7 @@ class Ranks:
         self.rounds += 1
         if queue is None:
             return
-        if ranking.wish.kind == queue.wish.kind:
+        if ranking.settings.kind == queue.settings.kind:
             queue.take_over(ranking, keep=asker.current)
         asker.want_pictures()
         if self._again:
@@ -194,7 +194,7 @@ class Ranks:
         if judging.steps:
             self._judge_step(judging)
 
-    def _judge_step(self, judging: Judging) -> None:
+    def _judge_step(self, judging: QueueJudge) -> None:
         asker = self._asker
         queue = asker.queue
         if queue is None:

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from napari_sesami.session import Session
-    from napari_sesami.session.adapters import Adapter
+    from napari_sesami.session import Adapter, Session
     from napari_sesami.train import Run, Verdict
     from napari_sesami.viewer.app.jobs import Ticket
     from napari_sesami.viewer.runs.controller import RunBoard

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_sesami.viewer.app.keys import Action
+from napari_sesami.viewer.app.panels import show_panel
 from napari_sesami.viewer.app.workspace import desk_of
 
 if TYPE_CHECKING:
@@ -15,28 +16,21 @@ if TYPE_CHECKING:
 
 def show_strokes_dock(viewer: napari.viewer.Viewer) -> StrokesDock:
     """Open the panel, or give the open one."""
-    from napari_sesami.viewer.strokes.panel import StrokesDock
-
-    for widget in viewer.window.dock_widgets.values():
-        if isinstance(widget, StrokesDock):
-            return widget
-    _, widget = viewer.window.add_plugin_dock_widget(
-        "napari-sesami", "Strokes to labels", tabify=True
-    )
-    return widget
+    panel: StrokesDock = show_panel(viewer, "strokes", own_dock=True)
+    return panel
 
 
 def why(viewer: napari.viewer.Viewer) -> None:
     """Explain the class of the pixel under the cursor."""
-    show_strokes_dock(viewer)
+    show_panel(viewer, "strokes")
     desk_of(viewer).act(Action.WHY)
 
 
 def accept(viewer: napari.viewer.Viewer) -> None:
     """Write the result of the slice on screen into the labels."""
-    show_strokes_dock(viewer).accept_button.click()
+    show_panel(viewer, "strokes").accept_button.click()
 
 
 def whole_scan(viewer: napari.viewer.Viewer) -> None:
     """Label every slice in the background, or stop that."""
-    show_strokes_dock(viewer).whole.button.click()
+    show_panel(viewer, "strokes").whole.button.click()

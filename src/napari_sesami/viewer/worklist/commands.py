@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_sesami.viewer.app.keys import Action
+from napari_sesami.viewer.app.panels import show_panel
 from napari_sesami.viewer.app.workspace import desk_of
 
 if TYPE_CHECKING:
@@ -15,15 +16,8 @@ if TYPE_CHECKING:
 
 def show_worklist_dock(viewer: napari.viewer.Viewer) -> WorkListDock:
     """Open the panel, or give the open one."""
-    from napari_sesami.viewer.worklist.panel import WorkListDock
-
-    for widget in viewer.window.dock_widgets.values():
-        if isinstance(widget, WorkListDock):
-            return widget
-    _, widget = viewer.window.add_plugin_dock_widget(
-        "napari-sesami", "Work list", tabify=True
-    )
-    return widget
+    panel: WorkListDock = show_panel(viewer, "list", own_dock=True)
+    return panel
 
 
 def accept(viewer: napari.viewer.Viewer) -> None:
@@ -77,5 +71,5 @@ def pieces(viewer: napari.viewer.Viewer) -> None:
 
 
 def _act(viewer: napari.viewer.Viewer, action: Action) -> None:
-    show_worklist_dock(viewer)
+    show_panel(viewer, "list")
     desk_of(viewer).act(action)

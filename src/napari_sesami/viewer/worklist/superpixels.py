@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
-from napari_sesami.session.superpixels import touched
+from napari_sesami.session import touched
 from napari_sesami.viewer.app.debounced import Later
 from napari_sesami.viewer.app.errors import ViewerError, sentence
 from napari_sesami.viewer.app.keys import KEYS, bind

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_sesami.viewer.app.errors import ViewerError
+from napari_sesami.viewer.app.panels import show_panel
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.worklist.controller import Foreman
@@ -19,18 +20,7 @@ def hand_over(foreman: Foreman) -> None:
         raise ViewerError("Accept a scan first: a run learns from what is accepted.")
     foreman.link.flush()
     foreman.desk.keeper.save()
-    window = foreman.desk.viewer.window
-    for name, widget in window.dock_widgets.items():
-        if name.startswith(f"{RUNS} ("):
-            widget.show()
-            break
-    else:
-        try:
-            window.add_plugin_dock_widget("napari-sesami", RUNS, tabify=True)
-        except (KeyError, ValueError) as error:
-            raise ViewerError(
-                "This version of napari-sesami has no panel for training yet."
-            ) from error
+    show_panel(foreman.desk.viewer, "train", own_dock=True)
     foreman.desk.say(
         f"Start a run in the panel {RUNS}; when it wins, the next proposals use it."
     )

@@ -1,0 +1,111 @@
+"""Draw the workbench: open it by napari's menu, go through its pages by mouse.
+
+    python scripts/draw_workbench.py [FOLDER] [WIDTHxHEIGHT] [light]
+
+FOLDER gets a picture of the whole screen for each page, and the two pictures of
+docs/viewer.md. On a machine without a screen:
+
+    xvfb-run -a -s "-screen 0 1280x800x24" python scripts/draw_workbench.py
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import napari
+from napari.settings import get_settings
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QPainter, QPixmap
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QMenu
+
+from napari_sesami.viewer.app.pages import PAGES
+from napari_sesami.viewer.app.panels import panels_of
+from napari_sesami.viewer.app.workspace import desk_of
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+def main() -> None:
+    """Draw all pages, and say how long each took to open and where the window is."""
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "workbench")
+    size = sys.argv[2] if len(sys.argv) > 2 else "1280x800"
+    folder.mkdir(parents=True, exist_ok=True)
+    width, height = (int(part) for part in size.split("x"))
+    get_settings().appearance.theme = "light" if "light" in sys.argv else "dark"
+    viewer = napari.Viewer(title="Sesami")
+    window = viewer.window._qt_window
+    window.setGeometry(0, 0, width, height)
+    viewer.open_sample("napari-sesami", "tem")
+    pump(30)
+    before = window.geometry()
+    began = time.perf_counter()
+    open_by_menu(window)
+    seconds = time.perf_counter() - began
+    print(f"workbench: {seconds:.2f} s, torch: {'torch' in sys.modules}")
+    viewer.reset_view()
+    workbench = panels_of(desk_of(viewer)).find("")
+    pages = {}
+    for shown in PAGES:
+        began = time.perf_counter()
+        QTest.mouseClick(workbench.buttons[shown.name], LEFT)
+        print(f"{shown.name}: {time.perf_counter() - began:.2f} s", end=" ")
+        pump(30)
+        print(
+            window.geometry() == before, window.geometry(), workbench.minimumSizeHint()
+        )
+        window.screen().grabWindow(0).save(str(folder / f"{size}_{shown.name}.png"))
+        pages[shown.name] = workbench.parent().grab()
+    beside([pages[name] for name in ("scan", "click", "next")], folder, "workbench")
+    QTest.mouseClick(workbench.buttons["strokes"], LEFT)
+    strokes = panels_of(desk_of(viewer)).find("strokes")
+    QTest.mouseClick(workbench.own_dock_button, LEFT)
+    pump(30)
+    window.screen().grabWindow(0).save(str(folder / f"{size}_own_dock.png"))
+    apart = [strokes.parent().grab(), workbench.parent().grab()]
+    beside(apart, folder, "workbench_own_dock")
+    viewer.close()
+
+
+def beside(pictures: list[QPixmap], folder: Path, name: str) -> None:
+    """Save pictures side by side, with a gap."""
+    gap = 12
+    width = sum(each.width() for each in pictures) + gap * (len(pictures) - 1)
+    made = QPixmap(width, max(each.height() for each in pictures))
+    made.fill(Qt.GlobalColor.white)
+    painter, left = QPainter(made), 0
+    for each in pictures:
+        painter.drawPixmap(left, 0, each)
+        left += each.width() + gap
+    painter.end()
+    made.save(str(folder / f"{name}.png"))
+
+
+def open_by_menu(window) -> None:
+    """Click Plugins, Sesami, and the first entry, as a newcomer does."""
+    bar = window.menuBar()
+    menu = next(a for a in bar.actions() if a.text().replace("&", "") == "Plugins")
+    QTest.mouseClick(bar, LEFT, pos=bar.actionGeometry(menu).center())
+    pump(10)
+    popup: QMenu = menu.menu()
+    sesami = next(a for a in popup.actions() if a.text().startswith("Sesami"))
+    QTest.mouseClick(popup, LEFT, pos=popup.actionGeometry(sesami).center())
+    pump(10)
+    inner: QMenu = sesami.menu()
+    print([action.text() for action in inner.actions()])
+    entry = inner.actions()[0]
+    QTest.mouseClick(inner, LEFT, pos=inner.actionGeometry(entry).center())
+    pump(20)
+
+
+def pump(rounds: int) -> None:
+    """Let the window draw itself."""
+    for _ in range(rounds):
+        QApplication.processEvents()
+        time.sleep(0.01)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""One panel with all the others as pages, in the order of the work."""
