@@ -209,7 +209,7 @@ class DataEngine:
             which the votes of the labelled scans agree. By default the scan accepted
             last decides: there it is known which of the two comes nearer.
         progress, cancelled
-            `progress(fraction, text)`; a cancelled call raises `models.Cancelled`.
+            `progress(fraction, text)`; cancelling raises `common.cancel.Cancelled`.
         """
         session = self._at_work()
         found = self.proposer.compute(

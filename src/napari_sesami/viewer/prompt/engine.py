@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from napari_sesami.common import cancel
 from napari_sesami.session import snapped
 from napari_sesami.viewer.app.jobs import Cancelled, Ticket, Work
 from napari_sesami.viewer.app.settings import read_settings
@@ -288,12 +289,10 @@ class _Long:
 
 def guarded(predictor: Predictor, notices: list[str], call: Callable[[], Any]) -> Any:
     """Call; when a GPU fails in the middle, go on with the CPU."""
-    from napari_sesami import models
-
     try:
         try:
             return call()
-        except models.Cancelled:
+        except cancel.Cancelled:
             raise
         except RuntimeError as error:
             move = getattr(predictor.model, "to", None)
@@ -307,7 +306,7 @@ def guarded(predictor: Predictor, notices: list[str], call: Callable[[], Any]) -
                 "slower. Choose the model again to go back."
             )
             return call()
-    except models.Cancelled:
+    except cancel.Cancelled:
         raise Cancelled from None
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sesami.common import cancel
 from napari_sesami.viewer.app.jobs import Cancelled
 
 if TYPE_CHECKING:
@@ -27,11 +28,9 @@ LINE = (255, 43, 214)
 @contextmanager
 def stoppable() -> Iterator[None]:
     """Turn the models' own "cancelled" into that of the work thread."""
-    from napari_sesami import models
-
     try:
         yield
-    except models.Cancelled:
+    except cancel.Cancelled:
         raise Cancelled from None
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.common import cancel
 from napari_sesami.viewer.app.jobs import Cancelled
 
 if TYPE_CHECKING:
@@ -115,7 +116,6 @@ def retriever_of(
     preview: Preview | None = None,
 ) -> Retriever:
     """Bring the retriever up to date; tokens of `plane` come first."""
-    from napari_sesami import models
 
     def progress(done: int, total: int) -> None:
         ticket.report(done / total, f"Reading the scan: tile {done} of {total}.")
@@ -138,7 +138,7 @@ def retriever_of(
         retriever = session.retriever(
             how.zoom, cancelled, tune=tune, overlap=how.overlap
         )
-    except models.Cancelled:
+    except cancel.Cancelled:
         raise Cancelled from None
     for stroke in retriever.bank.strokes:
         retriever.switch(stroke, stroke not in how.off)
@@ -296,11 +296,9 @@ def judged(session: Session, how: How, ticket: Ticket) -> dict[int, float]:
 
 def best_zoom(session: Session, ticket: Ticket) -> float:
     """The scale at which the strokes are told apart best."""
-    from napari_sesami import models
-
     try:
         return session.best_zoom(lambda: ticket.cancelled)
-    except models.Cancelled:
+    except cancel.Cancelled:
         raise Cancelled from None
 
 
