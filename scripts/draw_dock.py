@@ -26,14 +26,16 @@ def draw(key: str) -> Path:
     dock = show_dock(viewer)
     viewer.open_sample("napari-sesami", key)
     pump()
-    link = dock.desk.link
-    if link.session.scan.n_planes > 1:
-        viewer.dims.set_current_step(0, link.session.scan.n_planes // 2)
-    truth = np.asarray(viewer.layers[f"{link.image.name} truth"].data)
-    plane = truth.reshape(-1, *truth.shape[-2:])[link.plane]
-    for entry in link.session.classes:
-        link.session.paint(np.where(middle(plane == entry.id), entry.id, 0), link.plane)
-    link.pick(1)
+    binding = dock.workspace.binding
+    if binding.session.scan.n_planes > 1:
+        viewer.dims.set_current_step(0, binding.session.scan.n_planes // 2)
+    truth = np.asarray(viewer.layers[f"{binding.image.name} truth"].data)
+    plane = truth.reshape(-1, *truth.shape[-2:])[binding.plane]
+    for entry in binding.session.classes:
+        binding.session.paint(
+            np.where(middle(plane == entry.id), entry.id, 0), binding.plane
+        )
+    binding.pick(1)
     viewer.canvas.overlays.scale_bar.visible = True
     viewer.reset_view()
     pump()

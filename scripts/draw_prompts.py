@@ -34,16 +34,16 @@ def open_sample(key: str) -> tuple[napari.Viewer, PromptDock, np.ndarray]:
     viewer.open_sample("napari-sesami", key)
     dock = show_prompt_dock(viewer)
     pump()
-    link = dock.desk.link
-    if link.session.scan.n_planes > 1:
-        viewer.dims.set_current_step(0, link.session.scan.n_planes // 2)
+    binding = dock.workspace.binding
+    if binding.session.scan.n_planes > 1:
+        viewer.dims.set_current_step(0, binding.session.scan.n_planes // 2)
     pump()
-    truth = np.asarray(viewer.layers[f"{link.image.name} truth"].data)
+    truth = np.asarray(viewer.layers[f"{binding.image.name} truth"].data)
     viewer.canvas.overlays.scale_bar.visible = True
     viewer.reset_view()
-    dock.prompter.options.hover = False
-    dock.prompter.use(Tool.CLICK)
-    return viewer, dock, truth.reshape(-1, *truth.shape[-2:])[link.plane]
+    dock.controller.options.hover = False
+    dock.controller.use(Tool.CLICK)
+    return viewer, dock, truth.reshape(-1, *truth.shape[-2:])[binding.plane]
 
 
 def objects(plane: np.ndarray, class_id: int) -> list[tuple[float, float]]:
@@ -63,8 +63,8 @@ def objects(plane: np.ndarray, class_id: int) -> list[tuple[float, float]]:
 def ask(dock: PromptDock, *asks: Ask) -> None:
     """Give prompts and wait for the answer."""
     for each in asks:
-        dock.prompter.add(each)
-        wait(lambda: not dock.prompter.busy)
+        dock.controller.add(each)
+        wait(lambda: not dock.controller.busy)
 
 
 def tem() -> None:
@@ -73,11 +73,11 @@ def tem() -> None:
     parts, _ = ndimage.label(truth == 1)
     boxes = [s for s in ndimage.find_objects(parts) if s[0].stop - s[0].start < 60]
     for n, (rows, columns) in enumerate(boxes):
-        dock.prompter.options.class_id = 1
+        dock.controller.options.class_id = 1
         box = (rows.start - 1, columns.start - 1, rows.stop + 1, columns.stop + 1)
         if n < len(boxes) - 1:
             ask(dock, Ask("box", box))
-            dock.prompter.commit()
+            dock.controller.commit()
         else:
             y, x = (rows.start + rows.stop) / 2, (columns.start + columns.stop) / 2
             ask(dock, Ask("point", (y, x)), Ask("box", box))
@@ -87,22 +87,22 @@ def tem() -> None:
 def xrm() -> None:
     """An object followed through the slices."""
     viewer, dock, truth = open_sample("xrm")
-    best = max(dock.desk.session.classes, key=lambda c: len(objects(truth, c.id)))
+    best = max(dock.workspace.session.classes, key=lambda c: len(objects(truth, c.id)))
     ask(dock, Ask("point", objects(truth, best.id)[0]))
-    dock.prompter.slices.follow()
-    wait(lambda: not dock.desk.work.busy)
+    dock.controller.slices.follow()
+    wait(lambda: not dock.workspace.jobs.busy)
     shoot(viewer, "prompt_xrm.png")
 
 
 def alike() -> None:
     """All objects like one, from one click."""
     viewer, dock, truth = open_sample("tem")
-    best = max(dock.desk.session.classes, key=lambda c: len(objects(truth, c.id)))
-    dock.prompter.options.class_id = best.id
+    best = max(dock.workspace.session.classes, key=lambda c: len(objects(truth, c.id)))
+    dock.controller.options.class_id = best.id
     ask(dock, Ask("point", objects(truth, best.id)[0]))
     dock.many_fold.expand(animate=False)
-    dock.prompter.search.alike()
-    wait(lambda: not dock.desk.work.busy)
+    dock.controller.search.alike()
+    wait(lambda: not dock.workspace.jobs.busy)
     shoot(viewer, "prompt_alike.png")
 
 

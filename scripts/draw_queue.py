@@ -25,12 +25,12 @@ def draw(key: str) -> Path:
     """Paint a stroke per class, answer from the truth, ask for the next, and shoot."""
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1600, 1000)
-    desk = show_dock(viewer).desk
+    workspace = show_dock(viewer).workspace
     viewer.open_sample("napari-sesami", key)
     dock = show_queue_dock(viewer)
     pump()
-    session = desk.session
-    truth_layer = viewer.layers[f"{desk.link.image.name} truth"]
+    session = workspace.session
+    truth_layer = viewer.layers[f"{workspace.binding.image.name} truth"]
     truth = np.asarray(truth_layer.data).reshape(-1, *session.scan.plane_shape)
     viewer.layers.remove(truth_layer)
     paint(session, truth, session.scan.n_planes // 2)
@@ -38,17 +38,17 @@ def draw(key: str) -> Path:
         viewer.dims.set_current_step(0, session.scan.n_planes // 2)
     dock.options.rank.click()
     wait(dock)
-    dock.asker.next()
+    dock.controller.next()
     for _ in range(ANSWERS):
-        query = dock.asker.asked.query
+        query = dock.controller.asked.query
         y0, x0, y1, x1 = query.bbox
         inside = truth[query.plane][y0:y1, x0:x1][query.mask]
-        dock.asker.change(int(np.bincount(inside).argmax()))
+        dock.controller.change(int(np.bincount(inside).argmax()))
         pump(2)
     wait(dock)
     for name in MAPS.get(key, ()):
         dock.maps.ticks[name].click()
-    dock.asker.ask(next(e.id for e in dock.asker.entries if not e.control))
+    dock.controller.ask(next(e.id for e in dock.controller.entries if not e.control))
     wait(dock)
     viewer.canvas.overlays.scale_bar.visible = True
     dock.parent().raise_()
@@ -83,7 +83,7 @@ def wait(dock: object) -> None:
     quiet = 0
     while quiet < 80:
         pump(1)
-        busy = dock.desk.work.busy or dock.asker.ranks.running
+        busy = dock.workspace.jobs.busy or dock.controller.ranker.running
         quiet = 0 if busy else quiet + 1
 
 

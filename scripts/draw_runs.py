@@ -63,15 +63,15 @@ def draw(steps: int) -> None:
         session = labelled(Path(folder) / "fins.sesami")
         viewer = napari.Viewer(show=True)
         viewer.window.resize(1200, 900)
-        link = attach(viewer, session)
+        binding = attach(viewer, session)
         _, dock = viewer.window.add_plugin_dock_widget("napari-sesami", "Runs")
         viewer.reset_view()
-        link.strokes.visible = False
+        binding.strokes.visible = False
         wait(dock.form.start_button.isEnabled)
         dock.form.steps.setValue(steps)
         dock.form.start_button.click()
-        wait(lambda: dock.board.active)
-        run = dock.board.selected
+        wait(lambda: dock.controller.active)
+        run = dock.controller.selected
         wait(lambda: run.status.step >= 0.7 * steps)
         pause()
         viewer.screenshot(FOLDER / "runs.png", canvas_only=False, flash=False)

@@ -22,24 +22,24 @@ def draw(key: str = "tem") -> Path:
     """Open a sample, paint a stroke of each class where the truth has it, and shoot."""
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1600, 1000)
-    desk = show_dock(viewer).desk
+    workspace = show_dock(viewer).workspace
     viewer.open_sample("napari-sesami", key)
     dock = show_strokes_dock(viewer)
     pump()
-    link = desk.link
-    truth = np.asarray(viewer.layers[f"{link.image.name} truth"].data)
-    plane = truth.reshape(-1, *truth.shape[-2:])[link.plane]
-    for entry in link.session.classes:
+    binding = workspace.binding
+    truth = np.asarray(viewer.layers[f"{binding.image.name} truth"].data)
+    plane = truth.reshape(-1, *truth.shape[-2:])[binding.plane]
+    for entry in binding.session.classes:
         for stroke in strokes(plane == entry.id):
-            link.session.paint(np.where(stroke, entry.id, 0), link.plane)
-    wait(desk)
-    found = dock.live.last
+            binding.session.paint(np.where(stroke, entry.id, 0), binding.plane)
+    wait(workspace)
+    found = dock.controller.last
     truth_here = plane > 0
     print(f"agrees with the truth: {(found.labels == plane)[truth_here].mean():.3f}")
     y, x = np.argwhere(plane == plane.max())[0]
-    dock.live.explain((float(y), float(x)))
-    wait(desk)
-    link.labels.visible = False
+    dock.controller.explain((float(y), float(x)))
+    wait(workspace)
+    binding.labels.visible = False
     viewer.canvas.overlays.scale_bar.visible = True
     dock.parent().raise_()
     viewer.reset_view()
@@ -68,12 +68,12 @@ def strokes(mask: np.ndarray, count: int = 2, length: int = 30) -> list[np.ndarr
     return out
 
 
-def wait(desk: object) -> None:
+def wait(workspace: object) -> None:
     """Let the background work end."""
     quiet = 0
     while quiet < 60:
         pump(1)
-        quiet = 0 if desk.work.busy else quiet + 1
+        quiet = 0 if workspace.jobs.busy else quiet + 1
 
 
 def pump(rounds: int = 20) -> None:

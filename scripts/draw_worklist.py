@@ -65,24 +65,24 @@ def draw(folder: Path) -> list[Path]:
     write(folder / "wafer 12", drawn)
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1600, 1000)
-    desk = show_dock(viewer).desk
+    workspace = show_dock(viewer).workspace
     dock = show_worklist_dock(viewer)
     dock.open_folder(folder / "wafer 12")
-    foreman = dock.foreman
+    controller = dock.controller
     made = []
     for number, seconds in ((1, 212), (2, 31), (3, 24)):
         if number == 1:
-            foreman.go(f"section {number}.tif")
-        wait(desk)
+            controller.go(f"section {number}.tif")
+        wait(workspace)
         scene = drawn[number - 1]
         if number == 1:
-            by_hand(desk.session, scene)
+            by_hand(workspace.session, scene)
         else:
-            judge_by_truth(foreman, scene.labels, stop=number == 3)
-        foreman.engine.item.seconds = float(seconds)  # nobody sits here to be timed
+            judge_by_truth(controller, scene.labels, stop=number == 3)
+        controller.engine.item.seconds = float(seconds)  # nobody sits here to be timed
         if number == 3:
             break
-        foreman.done()
+        controller.done()
     dock.parent().raise_()
     viewer.canvas.overlays.scale_bar.visible = True
     viewer.reset_view()
@@ -91,28 +91,28 @@ def draw(folder: Path) -> list[Path]:
     dock.tabs.setCurrentWidget(dock.times)
     pump()
     made.append(shoot(viewer, "worklist_progress.png"))
-    dock.tabs.setCurrentWidget(dock.pieces)
-    foreman.pieces.toggle()
-    wait(desk)
-    middle = np.array(desk.session.scan.plane_shape) / 2
-    foreman.pieces.hover(tuple(middle))
+    dock.tabs.setCurrentWidget(dock.superpixels)
+    controller.superpixels.toggle()
+    wait(workspace)
+    middle = np.array(workspace.session.scan.plane_shape) / 2
+    controller.superpixels.hover(tuple(middle))
     pump()
     made.append(shoot(viewer, "worklist_superpixels.png"))
     viewer.close()
     return made
 
 
-def judge_by_truth(foreman: object, truth: np.ndarray, stop: bool) -> None:
+def judge_by_truth(controller: object, truth: np.ndarray, stop: bool) -> None:
     """Accept what is right, reject what is wrong; with `stop`, leave some waiting."""
-    review = foreman.judge.review
+    review = controller.reviewer.review
     for i, p in enumerate(review.proposed[: len(review) // 2 if stop else None]):
         y0, x0, y1, x1 = p.bbox
         inside = truth[y0:y1, x0:x1][p.mask]
-        foreman.judge.take(i)
+        controller.reviewer.take(i)
         if np.mean(inside == p.class_id) > 0.7:
-            foreman.judge.accept()
+            controller.reviewer.accept()
         else:
-            foreman.judge.reject()
+            controller.reviewer.reject()
     found = review.statuses()
     print({name: found.count(name) for name in set(found)})
 
@@ -124,12 +124,12 @@ def shoot(viewer: napari.Viewer, name: str) -> Path:
     return path
 
 
-def wait(desk: object) -> None:
+def wait(workspace: object) -> None:
     """Let the background work end."""
     quiet = 0
     while quiet < 60:
         pump(1)
-        quiet = 0 if desk.work.busy else quiet + 1
+        quiet = 0 if workspace.jobs.busy else quiet + 1
 
 
 def pump(rounds: int = 20) -> None:

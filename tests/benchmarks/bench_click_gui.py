@@ -42,7 +42,7 @@ def pixels(viewer) -> np.ndarray:
 def timed(viewer, dock, image, at) -> dict[str, float]:
     """Click, and wait until the answer is drawn; milliseconds."""
     answers = []
-    dock.prompter.engine.answered.connect(answers.append)
+    dock.controller.engine.answered.connect(answers.append)
     begin_ = time.perf_counter()
     click(viewer, image, at)
     while not answers:
@@ -51,8 +51,8 @@ def timed(viewer, dock, image, at) -> dict[str, float]:
     viewer.window._qt_viewer.canvas.native.update()
     QApplication.processEvents()
     end = time.perf_counter()
-    dock.prompter.engine.answered.disconnect(answers.append)
-    split = {name: 1e3 * t for name, t in dock.prompter.times.items()}
+    dock.controller.engine.answered.disconnect(answers.append)
+    split = {name: 1e3 * t for name, t in dock.controller.times.items()}
     split |= {"to answer": 1e3 * (answer - begin_), "all": 1e3 * (end - begin_)}
     return split
 
@@ -61,10 +61,10 @@ def timed(viewer, dock, image, at) -> dict[str, float]:
 def test_a_click_from_mouse_to_pixels(make_napari_viewer, qtbot, side):
     model = bundled()
     viewer, dock = begin(make_napari_viewer, qtbot, scene(side), model=model)
-    dock.prompter.options.hover = False
-    image = dock.desk.link.image
-    dock.prompter.use(Tool.CLICK)
-    dock.prompter.cursor.stop()  # the first click is to find nothing encoded
+    dock.controller.options.hover = False
+    image = dock.workspace.binding.image
+    dock.controller.use(Tool.CLICK)
+    dock.controller.cursor.stop()  # the first click is to find nothing encoded
     centre = side // 2
     before = pixels(viewer)
     first = timed(viewer, dock, image, (centre + 3, centre + 5))
@@ -72,7 +72,7 @@ def test_a_click_from_mouse_to_pixels(make_napari_viewer, qtbot, side):
     print(f"\n{model.name}, {side}², first: {told(first)}")
     later = []
     for n in range(9):
-        dock.prompter.clear()
+        dock.controller.clear()
         settle(qtbot, 20)
         later.append(timed(viewer, dock, image, (centre + 9 * n, centre - 7 * n)))
     middle = sorted(later, key=lambda split: split["all"])[len(later) // 2]
@@ -89,25 +89,25 @@ def told(split: dict[str, float]) -> str:
 def test_gaps_of_the_event_loop(make_napari_viewer, qtbot):
     """Measured with nothing to do first, so that other jobs of the machine show."""
     viewer, dock = begin(make_napari_viewer, qtbot, scene(4096), model=bundled())
-    image, ticks = dock.desk.link.image, []
+    image, ticks = dock.workspace.binding.image, []
     timer = QTimer()
     timer.setInterval(5)
     timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
     timer.start()
     qtbot.wait(2000)
     print(f"\ngaps, idle window: {gaps(ticks)}")
-    dock.prompter.use(Tool.CLICK)
-    dock.prompter.cursor.stop()
+    dock.controller.use(Tool.CLICK)
+    dock.controller.cursor.stop()
     settle(qtbot, 200)
     ticks.clear()
     for at in ((600, 600), (3000, 600), (600, 3000), (3000, 3000)):
-        dock.prompter.engine.prefetch(dock.desk.session, 0, at)
-        qtbot.waitUntil(lambda: not dock.desk.work.busy, timeout=20_000)
+        dock.controller.engine.prefetch(dock.workspace.session, 0, at)
+        qtbot.waitUntil(lambda: not dock.workspace.jobs.busy, timeout=20_000)
     print(f"gaps while encoding: {gaps(ticks)}")
     ticks.clear()
     for at in ((600, 600), (3000, 600), (600, 3000), (3000, 3000)):
         timed(viewer, dock, image, at)
-        dock.prompter.clear()
+        dock.controller.clear()
     print(f"gaps while clicking: {gaps(ticks)}")
     timer.stop()
 

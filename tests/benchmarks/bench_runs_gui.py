@@ -83,8 +83,8 @@ def test_the_window_answers_while_a_run_trains(make_napari_viewer, qtbot):
     idle.stop()
     beats = Beats()
     qtbot.mouseClick(dock.form.start_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: bool(dock.board.active), timeout=SOON)
-    run = dock.board.selected
+    qtbot.waitUntil(lambda: bool(dock.controller.active), timeout=SOON)
+    run = dock.controller.selected
     qtbot.waitUntil(lambda: run.status.state == "finished", timeout=SOON)
     qtbot.wait(1000)  # the verdict is read, the notification shown
     beats.stop()

@@ -114,20 +114,20 @@ def test_the_window_while_strokes_are_answered(make_napari_viewer, qtbot):
         paint(session, truth, number)
     viewer = make_napari_viewer(show=True)
     attach(viewer, session)
-    live = show_strokes_dock(viewer).live
-    live.set_zoom(1.0)
-    qtbot.waitUntil(lambda: live.last is not None, timeout=60_000)
-    qtbot.waitUntil(lambda: not live.desk.work.busy, timeout=60_000)
+    controller = show_strokes_dock(viewer).controller
+    controller.set_zoom(1.0)
+    qtbot.waitUntil(lambda: controller.last is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: not controller.workspace.jobs.busy, timeout=60_000)
     beats: list[float] = []
     timer = QTimer()
     timer.timeout.connect(lambda: beats.append(time.perf_counter()))
     timer.start(5)
     waits = []
     for number in range(BEFORE, BEFORE + ROUNDS):
-        last = live.last
+        last = controller.last
         begun = time.perf_counter()
         paint(session, truth, number)
-        qtbot.waitUntil(lambda last=last: live.last is not last, timeout=60_000)
+        qtbot.waitUntil(lambda last=last: controller.last is not last, timeout=60_000)
         waits.append(1e3 * (time.perf_counter() - begun))
     timer.stop()
     gaps = 1e3 * np.diff(beats)

@@ -6,7 +6,7 @@ import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_sesami.viewer.app.workspace import desk_of
+from napari_sesami.viewer.app.workspace import workspace_of
 from napari_sesami.viewer.layers.preview import MASK
 from tests.fakes.grey_model import GreyModel
 from tests.fakes.hands import LEFT, NO_KEY, canvas, place, settle
@@ -37,11 +37,11 @@ def begin(make_napari_viewer, qtbot, image, *, model=None, classes=("void",), **
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1200, 900)
     layer = viewer.add_image(image, **where)
-    desk = desk_of(viewer)
-    desk.adopt(layer)
-    desk.session.model = model or GreyModel(tile=128)
+    workspace = workspace_of(viewer)
+    workspace.adopt(layer)
+    workspace.session.model = model or GreyModel(tile=128)
     for name in classes:
-        desk.session.classes.add(name)
+        workspace.session.classes.add(name)
     _, dock = viewer.window.add_plugin_dock_widget("napari-sesami", "Click prompts")
     qtbot.waitUntil(lambda: dock._docked)
     viewer.reset_view()
@@ -55,12 +55,12 @@ def click(viewer, layer, yx, modifiers=NO_KEY, button=LEFT) -> None:
 
 def answered(qtbot, dock) -> None:
     """Wait until the object at work has its answer."""
-    prompter = dock.prompter
-    qtbot.waitUntil(lambda: bool(prompter.draft.planes) and not prompter.busy)
+    controller = dock.controller
+    qtbot.waitUntil(lambda: bool(controller.draft.planes) and not controller.busy)
 
 
 def shown(dock) -> np.ndarray:
     """Where the preview layer shows the mask on the plane on screen."""
-    preview = dock.prompter.screen.preview
+    preview = dock.controller.screen.preview
     data = np.asarray(preview.layer.data[(*preview._lead(preview.plane), ...)])
     return data == MASK

@@ -11,7 +11,7 @@ from napari.utils.interactions import mouse_press_callbacks, mouse_release_callb
 
 from napari_sesami import Session
 from napari_sesami.scan import Scan
-from napari_sesami.viewer import desk_of
+from napari_sesami.viewer import workspace_of
 from napari_sesami.viewer.layers.mouse import Tool
 from napari_sesami.viewer.prompt.controller import prompter_of
 from tests.fakes.grey_model import GreyModel
@@ -51,27 +51,27 @@ def click(layer: Labels, y: float, x: float) -> None:
 def test_a_click_becomes_a_mask_in_few_calls(qtbot):
     hops, viewer = Hops(), ViewerModel()
     with hops.listen():
-        desk = desk_of(viewer)
+        workspace = workspace_of(viewer)
         session = Session(Scan.from_array(block()))
         session.model = GreyModel(tile=128)
-        desk.take(session)
-        prompter = prompter_of(desk)
-        prompter.use(Tool.CLICK)
+        workspace.take(session)
+        controller = prompter_of(workspace)
+        controller.use(Tool.CLICK)
         preview = viewer.layers.selection.active
 
         def shown() -> bool:
-            return np.asarray(preview.data)[20, 20] != 0 and not desk.work.busy
+            return np.asarray(preview.data)[20, 20] != 0 and not workspace.jobs.busy
 
         try:
             click(preview, 28, 40)  # the embedding is made for the first click
             qtbot.waitUntil(shown, timeout=SOON)
-            prompter.clear()
+            controller.clear()
             assert not np.asarray(preview.data).any()
             with hops.count():
                 click(preview, 28, 40)
                 qtbot.waitUntil(shown, timeout=SOON)
         finally:
-            desk.close()
+            workspace.close()
     calls, entered = tell("click", hops.names)
     assert calls <= CALLS
     assert entered <= ENTERED

@@ -10,9 +10,9 @@ from napari.components import ViewerModel
 
 from napari_sesami import Session
 from napari_sesami.scan import Scan
-from napari_sesami.viewer import desk_of
+from napari_sesami.viewer import workspace_of
 from napari_sesami.viewer.runs.controller import board_of
-from napari_sesami.viewer.runs.planner import Plan
+from napari_sesami.viewer.runs.planner import TrainingPlan
 from tests.fakes.hops import Hops, tell
 
 ROOT = Path(__file__).parents[2]
@@ -48,15 +48,15 @@ def test_a_run_becomes_a_curve_in_few_calls(qtbot, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
     hops, viewer = Hops(), ViewerModel()
     with hops.listen():
-        desk = desk_of(viewer)
-        desk.take(labelled(tmp_path / "lab.sesami"))
-        board = board_of(desk)
-        qtbot.waitUntil(lambda: not board.work.busy, timeout=SOON)
-        plan = Plan("tests.fakes.tiny_recipe:Tiny", steps=20)
+        workspace = workspace_of(viewer)
+        workspace.take(labelled(tmp_path / "lab.sesami"))
+        controller = board_of(workspace)
+        qtbot.waitUntil(lambda: not controller.jobs.busy, timeout=SOON)
+        plan = TrainingPlan("tests.fakes.tiny_recipe:Tiny", steps=20)
         curve = []
 
         def drawn() -> bool:
-            run = board.selected
+            run = controller.selected
             if run is None or run.status.state != "finished":
                 return False
             curve[:] = run.curve("loss")[0]
@@ -64,11 +64,11 @@ def test_a_run_becomes_a_curve_in_few_calls(qtbot, tmp_path, monkeypatch):
 
         try:
             with hops.count():
-                board.start(plan)
+                controller.start(plan)
                 qtbot.waitUntil(drawn, timeout=SOON)
-            board.selected.wait(60)
+            controller.selected.wait(60)
         finally:
-            desk.close()
+            workspace.close()
     assert len(curve) == 20
     calls, entered = tell("run", [*hops.names, *told.read_text("utf-8").splitlines()])
     assert calls <= CALLS

@@ -7,7 +7,7 @@ from napari.components import ViewerModel
 
 from napari_sesami import Session
 from napari_sesami.scan import Scan
-from napari_sesami.viewer import desk_of
+from napari_sesami.viewer import workspace_of
 from napari_sesami.viewer.strokes.controller import live_of
 from tests.fakes.hops import Hops, tell
 from tests.fakes.texture import Texture, stripes
@@ -29,13 +29,13 @@ def paint(layer, class_id: int, y: int) -> None:
 def test_a_stroke_becomes_labels_in_few_calls(qtbot):
     hops, viewer = Hops(), ViewerModel()
     with hops.listen():
-        desk = desk_of(viewer)
+        workspace = workspace_of(viewer)
         session = Session(Scan.from_array(stripes()[0]))
         session.token_encoder = Texture()
         for name in ("substrate", "oxide", "metal"):
             session.classes.add(name)
-        link = desk.take(session)
-        live = live_of(desk)
+        link = workspace.take(session)
+        live = live_of(workspace)
         live.set_zoom(1.0)
 
         def classes() -> set[int]:
@@ -49,14 +49,14 @@ def test_a_stroke_becomes_labels_in_few_calls(qtbot):
             for class_id, y in ((1, 10), (2, 60)):
                 paint(link.strokes, class_id, y)
                 qtbot.waitUntil(lambda: class_id in classes(), timeout=SOON)  # noqa: B023
-            qtbot.waitUntil(lambda: not desk.work.busy, timeout=SOON)
+            qtbot.waitUntil(lambda: not workspace.jobs.busy, timeout=SOON)
             qtbot.wait(400)  # borders are refined when the brush has rested
-            qtbot.waitUntil(lambda: not desk.work.busy, timeout=SOON)
+            qtbot.waitUntil(lambda: not workspace.jobs.busy, timeout=SOON)
             with hops.count():
                 paint(link.strokes, 3, 100)
                 qtbot.waitUntil(lambda: 3 in classes(), timeout=SOON)
         finally:
-            desk.close()
+            workspace.close()
     calls, entered = tell("stroke", hops.names)
     assert calls <= CALLS
     assert entered <= ENTERED

@@ -11,22 +11,30 @@ from typing import TYPE_CHECKING, Any
 from napari_sesami.common.triton import keep_triton_out
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer.app.binding import Link, attach
+    from napari_sesami.viewer.app.binding import LayerBinding, attach
     from napari_sesami.viewer.app.demo import run_demo
-    from napari_sesami.viewer.app.jobs import Work
-    from napari_sesami.viewer.app.workspace import Desk, desk_of
+    from napari_sesami.viewer.app.jobs import JobQueue
+    from napari_sesami.viewer.app.workspace import Workspace, workspace_of
     from napari_sesami.viewer.layers.spatial import spatial_kwargs
 
 keep_triton_out()
 
-__all__ = ["Desk", "Link", "Work", "attach", "desk_of", "run_demo", "spatial_kwargs"]
+__all__ = [
+    "JobQueue",
+    "LayerBinding",
+    "Workspace",
+    "attach",
+    "run_demo",
+    "spatial_kwargs",
+    "workspace_of",
+]
 
 _HOMES = {
-    "Desk": "app.workspace",
-    "Link": "app.binding",
-    "Work": "app.jobs",
+    "Workspace": "app.workspace",
+    "LayerBinding": "app.binding",
+    "JobQueue": "app.jobs",
     "attach": "app.binding",
-    "desk_of": "app.workspace",
+    "workspace_of": "app.workspace",
     "run_demo": "app.demo",
     "spatial_kwargs": "layers.spatial",
 }

@@ -10,7 +10,7 @@ from napari.components import ViewerModel
 from napari_sesami import Session
 from napari_sesami.scan import Scan
 from napari_sesami.viewer import attach
-from napari_sesami.viewer.app.binding import Link
+from napari_sesami.viewer.app.binding import LayerBinding
 from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.app.plane_arrays import LayerArray
 from napari_sesami.viewer.layers.spatial import SPATIAL
@@ -33,9 +33,9 @@ def session_of(kind: str) -> Session:
 @pytest.fixture(params=list(SHAPES))
 def attached(request, qapp):
     viewer, session = ViewerModel(), session_of(request.param)
-    link = attach(viewer, session)
-    yield viewer, session, link
-    link.close()
+    binding = attach(viewer, session)
+    yield viewer, session, binding
+    binding.close()
 
 
 def square(value: int) -> np.ndarray:
@@ -45,10 +45,10 @@ def square(value: int) -> np.ndarray:
 
 
 def test_the_three_layers_lie_on_each_other(attached):
-    viewer, _, link = attached
-    assert list(viewer.layers) == list(link.layers)
+    viewer, _, binding = attached
+    assert list(viewer.layers) == list(binding.layers)
     for attribute in SPATIAL:
-        values = [getattr(layer, attribute) for layer in link.layers]
+        values = [getattr(layer, attribute) for layer in binding.layers]
         if attribute == "affine":
             values = [value.affine_matrix for value in values]
         if attribute in ("units", "axis_labels"):
@@ -59,64 +59,64 @@ def test_the_three_layers_lie_on_each_other(attached):
 
 
 def test_strokes_of_a_script_show_and_undo_takes_them_off(attached):
-    _, session, link = attached
+    _, session, binding = attached
     session.paint(square(2), 0)
-    assert np.count_nonzero(np.asarray(link.strokes.data)) == 150
+    assert np.count_nonzero(np.asarray(binding.strokes.data)) == 150
     session.undo()
-    assert not np.asarray(link.strokes.data).any()
+    assert not np.asarray(binding.strokes.data).any()
     session.redo()
-    assert np.count_nonzero(np.asarray(link.strokes.data)) == 150
+    assert np.count_nonzero(np.asarray(binding.strokes.data)) == 150
 
 
 def test_a_commit_shows_in_the_labels_layer(attached):
-    _, session, link = attached
+    _, session, binding = attached
     session.commit(square(1) > 0, "void", 0)
-    assert np.count_nonzero(np.asarray(link.labels.data) == 2) == 150
+    assert np.count_nonzero(np.asarray(binding.labels.data) == 2) == 150
 
 
 def test_paint_of_the_layer_reaches_the_session(attached):
-    _, session, link = attached
-    where = (link.plane,) * (link.strokes.ndim - 2)
-    link.strokes.paint((*where, 20, 20), 1)
-    link.flush()
-    assert (session.strokes_plane(link.plane) == 1).any()
-    assert link.undo() == "paint"
-    assert not np.asarray(link.strokes.data).any()
+    _, session, binding = attached
+    where = (binding.plane,) * (binding.strokes.ndim - 2)
+    binding.strokes.paint((*where, 20, 20), 1)
+    binding.flush()
+    assert (session.strokes_plane(binding.plane) == 1).any()
+    assert binding.undo() == "paint"
+    assert not np.asarray(binding.strokes.data).any()
 
 
 def test_colours_are_those_of_the_classes(attached):
-    _, session, link = attached
+    _, session, binding = attached
     session.classes.recolor("oxide", "#102030")
     expected = np.array([0x10, 0x20, 0x30]) / 255
-    for layer in (link.labels, link.strokes):
+    for layer in (binding.labels, binding.strokes):
         np.testing.assert_allclose(layer.get_color(1)[:3], expected, atol=1e-6)
 
 
 def test_paint_follows_the_plane_on_screen(qapp):
     viewer, session = ViewerModel(), session_of("stack")
-    link = attach(viewer, session)
+    binding = attach(viewer, session)
     viewer.dims.set_current_step(0, 1)
-    link.strokes.paint((1, 20, 20), 1)
+    binding.strokes.paint((1, 20, 20), 1)
     viewer.dims.set_current_step(0, 2)  # hands the paint of plane 1 over
     assert session.planes_with("strokes") == [1]
-    assert link.plane == 2
-    link.strokes.paint((2, 20, 20), 2)
-    link.flush()
+    assert binding.plane == 2
+    binding.strokes.paint((2, 20, 20), 2)
+    binding.flush()
     assert (session.strokes_plane(2) == 2).any()
     assert not (session.strokes_plane(2) == 1).any()
-    link.close()
+    binding.close()
 
 
 def test_other_views_are_only_to_look_at(qapp):
     viewer, session = ViewerModel(), session_of("stack")
-    link = attach(viewer, session)
+    binding = attach(viewer, session)
     viewer.dims.ndisplay = 3
-    assert not link.strokes.editable
+    assert not binding.strokes.editable
     viewer.dims.ndisplay = 2
-    assert link.strokes.editable
+    assert binding.strokes.editable
     viewer.dims.order = (1, 0, 2)
-    assert not link.strokes.editable
-    link.close()
+    assert not binding.strokes.editable
+    binding.close()
 
 
 def test_a_rotated_layer_that_was_there_before_is_adopted(qapp):
@@ -129,30 +129,30 @@ def test_a_rotated_layer_that_was_there_before_is_adopted(qapp):
         units=("nm",) * 3,
     )
     session = session_of("stack")
-    link = Link(viewer, session, image)
-    assert link.image is image
-    np.testing.assert_allclose(link.strokes.rotate, image.rotate)
+    binding = LayerBinding(viewer, session, image)
+    assert binding.image is image
+    np.testing.assert_allclose(binding.strokes.rotate, image.rotate)
     viewer.dims.set_current_step(0, 3)
-    point = link.strokes.world_to_data(viewer.dims.point)
-    assert link.plane == np.clip(round(point[0]), 0, 3)
-    link.close()
+    point = binding.strokes.world_to_data(viewer.dims.point)
+    assert binding.plane == np.clip(round(point[0]), 0, 3)
+    binding.close()
 
 
 def test_a_layer_of_another_shape_is_refused(qapp):
     viewer = ViewerModel()
     image = viewer.add_image(np.zeros((10, 10)))
     with pytest.raises(ViewerError, match="choose the layer that shows this scan"):
-        Link(viewer, session_of("image"), image)
+        LayerBinding(viewer, session_of("image"), image)
     assert list(viewer.layers) == [image]
 
 
 def test_a_closed_link_hears_and_says_nothing(qapp):
     viewer, session = ViewerModel(), session_of("image")
-    link = attach(viewer, session)
-    link.close()
+    binding = attach(viewer, session)
+    binding.close()
     session.paint(square(1))
-    assert not np.asarray(link.strokes.data).any()
-    link.strokes.paint((5, 5), 2)
+    assert not np.asarray(binding.strokes.data).any()
+    binding.strokes.paint((5, 5), 2)
     assert not (session.strokes_plane() == 2).any()
 
 
@@ -169,14 +169,14 @@ def test_a_large_lazy_volume_costs_only_the_planes_that_were_painted(qapp):
     session = Session(Scan.from_array(volume, axes=("z", "y", "x")))
     session.classes.add("void")
     viewer = ViewerModel()
-    link = attach(viewer, session)
-    assert isinstance(link.strokes.data, LayerArray)
+    binding = attach(viewer, session)
+    assert isinstance(binding.strokes.data, LayerArray)
     viewer.dims.set_current_step(0, 7)
-    link.strokes.paint((7, 1000, 1000), 1)
-    link.flush()
+    binding.strokes.paint((7, 1000, 1000), 1)
+    binding.flush()
     assert session.planes_with("strokes") == [7]
     assert (session.strokes_plane(7) == 1).any()
     session.undo()
-    assert not np.asarray(link.strokes.data[7]).any()
+    assert not np.asarray(binding.strokes.data[7]).any()
     assert len({where[0] for where in reads}) < 40
-    link.close()
+    binding.close()

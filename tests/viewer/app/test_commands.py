@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_sesami.viewer.app.commands import show_dock
-from napari_sesami.viewer.app.workspace import desk_of
+from napari_sesami.viewer.app.workspace import workspace_of
 from napari_sesami.viewer.label.panel import SesamiDock
 
 pytestmark = pytest.mark.gui
@@ -28,18 +28,20 @@ def test_commands_open_one_panel_and_act_on_it(make_napari_viewer, qtbot):
     viewer = make_napari_viewer(show=True)
     execute("undo")
     assert len(panels(viewer)) == 1
-    assert "no scan to label yet" in desk_of(viewer).message
-    desk_of(viewer).adopt(viewer.add_image(np.zeros((40, 50), np.uint8), name="wafer"))
-    session = desk_of(viewer).session
+    assert "no scan to label yet" in workspace_of(viewer).message
+    workspace_of(viewer).adopt(
+        viewer.add_image(np.zeros((40, 50), np.uint8), name="wafer")
+    )
+    session = workspace_of(viewer).session
     session.classes.add("oxide")
     execute("undo")
     assert len(session.classes) == 0
     execute("redo")
     assert session.classes.names == ("oxide",)
     execute("paint")
-    assert desk_of(viewer).link.painting
+    assert workspace_of(viewer).binding.painting
     execute("toggle_labels")
-    assert not desk_of(viewer).link.strokes.visible
+    assert not workspace_of(viewer).binding.strokes.visible
     execute("show_keys")
     assert panels(viewer)[0].keys.isExpanded()
     assert show_dock(viewer) is panels(viewer)[0]
@@ -50,12 +52,12 @@ def test_an_image_that_was_labelled_before_is_gone_back_to(make_napari_viewer, q
     viewer = make_napari_viewer(show=True)
     first = viewer.add_image(np.zeros((40, 50), np.uint8), name="first")
     second = viewer.add_image(np.zeros((60, 50), np.uint8), name="second")
-    desk = desk_of(viewer)
-    desk.adopt(first)
-    desk.session.classes.add("oxide")
-    desk.adopt(second)
-    assert len(desk.session.classes) == 0
-    desk.adopt(first)
-    assert desk.session.classes.names == ("oxide",)
-    assert viewer.layers.selection.active is desk.link.strokes
-    desk.close()
+    workspace = workspace_of(viewer)
+    workspace.adopt(first)
+    workspace.session.classes.add("oxide")
+    workspace.adopt(second)
+    assert len(workspace.session.classes) == 0
+    workspace.adopt(first)
+    assert workspace.session.classes.names == ("oxide",)
+    assert viewer.layers.selection.active is workspace.binding.strokes
+    workspace.close()

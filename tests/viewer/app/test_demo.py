@@ -8,7 +8,7 @@ from tests.fakes.hands import LEFT, NO_KEY, canvas, place
 
 from napari_sesami.scan import load_sample
 from napari_sesami.viewer.app.demo import open_demo
-from napari_sesami.viewer.app.workspace import desk_of
+from napari_sesami.viewer.app.workspace import workspace_of
 from napari_sesami.viewer.layers.mouse import Tool
 
 pytestmark = pytest.mark.gui
@@ -18,20 +18,22 @@ def test_the_demonstration_is_ready_to_click(make_napari_viewer, qtbot):
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1200, 800)
     open_demo(viewer, "tem")
-    desk = desk_of(viewer)
+    workspace = workspace_of(viewer)
     qtbot.waitUntil(
-        lambda: desk.prompter is not None and desk.prompter.tool is Tool.CLICK,
+        lambda: (
+            workspace.prompter is not None and workspace.prompter.tool is Tool.CLICK
+        ),
         timeout=20_000,
     )
     viewer.reset_view()
     qtbot.wait(200)
-    image = desk.link.image
+    image = workspace.binding.image
     truth = load_sample("tem").labels
     y, x = 545, 547  # the middle of a nanosheet
     QTest.mouseClick(canvas(viewer), LEFT, NO_KEY, place(viewer, image, (y, x)))
-    qtbot.waitUntil(lambda: desk.prompter.mask is not None, timeout=30_000)
-    found = desk.prompter.mask.full
+    qtbot.waitUntil(lambda: workspace.prompter.mask is not None, timeout=30_000)
+    found = workspace.prompter.mask.full
     assert found[y, x]
     assert (truth[found] == truth[y, x]).mean() > 0.7
-    desk.prompter.commit()
-    assert len(desk.session.objects) == 1
+    workspace.prompter.commit()
+    assert len(workspace.session.objects) == 1

@@ -132,14 +132,14 @@ def test_masks_are_written_as_coco(tmp_path):
 
 
 def test_settings_have_their_defaults_and_a_page():
-    from napari_sesami.viewer.app.settings import Settings, read_settings
+    from napari_sesami.viewer.app.settings import ViewerSettings, read_settings
 
     properties = {
         name: given["default"]
         for group in contributions()["configurations"].values()
         for name, given in group["properties"].items()
     }
-    default = Settings()
+    default = ViewerSettings()
     assert properties == {
         "device": default.device,
         "model": default.model,

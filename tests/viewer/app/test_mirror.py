@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_sesami.viewer.app.mirror import Mirror
+from napari_sesami.viewer.app.mirror import LayerMirror
 from napari_sesami.viewer.app.plane_arrays import LayerArray, changed_box, layer_array
 
 
@@ -34,7 +34,7 @@ def mirror_of(kind):
         data = layer_array(store.array, store.read)
     layer = ViewerModel().add_labels(data)
     layer.brush_size = 5
-    return store, layer, Mirror(layer, store.read, store.edited)
+    return store, layer, LayerMirror(layer, store.read, store.edited)
 
 
 @pytest.fixture(params=["2-D", "stack", "4-D", "large stack"])

@@ -20,7 +20,7 @@ from napari_sesami.viewer.app.commands import show_dock
 from napari_sesami.viewer.app.dock import DeskDock
 from napari_sesami.viewer.app.pages import PAGES, ROOM, page, page_of
 from napari_sesami.viewer.app.panels import panels_of, show_panel, show_workbench
-from napari_sesami.viewer.app.workspace import desk_of
+from napari_sesami.viewer.app.workspace import workspace_of
 from napari_sesami.viewer.prompt.commands import show_prompt_dock
 from napari_sesami.viewer.workbench.icons import FOLDER, icon
 
@@ -39,7 +39,7 @@ def open_by_menu(viewer, qtbot):
 
 
 def workbench_of(viewer):
-    return panels_of(desk_of(viewer)).find("")
+    return panels_of(workspace_of(viewer)).find("")
 
 
 def turn(workbench, name):
@@ -54,7 +54,7 @@ def all_panels(viewer, name):
         if isinstance(w, DeskDock)
         and not w._cleaned
         and page_of(w) is page(name)
-        and w.desk is desk_of(viewer)
+        and w.workspace is workspace_of(viewer)
     ]
 
 
@@ -72,7 +72,7 @@ def window(make_napari_viewer):
 def opened(window, qtbot):
     """The same with the workbench, which took the image."""
     workbench = show_workbench(window)
-    qtbot.waitUntil(lambda: workbench._docked and desk_of(window).link is not None)
+    qtbot.waitUntil(lambda: workbench._docked and workspace_of(window).link is not None)
     return window, workbench
 
 
@@ -100,12 +100,12 @@ def test_it_opens_by_the_first_entry_of_the_menu(window, qtbot):
     open_by_menu(window, qtbot)
     qtbot.waitUntil(lambda: workbench_of(window) is not None)
     workbench = workbench_of(window)
-    qtbot.waitUntil(lambda: desk_of(window).link is not None)
+    qtbot.waitUntil(lambda: workspace_of(window).link is not None)
     assert workbench.isVisible()
     assert workbench.parent().windowTitle() == "Sesami"
     assert list(workbench._areas) == ["scan"]  # the others load when looked at
     assert window.window._qt_window.geometry() == geometry
-    assert desk_of(window).link.image is window.layers["wafer"]
+    assert workspace_of(window).link.image is window.layers["wafer"]
 
 
 @gui
@@ -116,7 +116,7 @@ def test_every_page_is_reached_by_mouse_and_fits(opened, qtbot):
     for each in PAGES:
         turn(workbench, each.name)
         settle(qtbot, 60)
-        panel = panels_of(desk_of(viewer)).find(each.name)
+        panel = panels_of(workspace_of(viewer)).find(each.name)
         assert panel.isVisible()
         assert page_of(panel) is each
         area = workbench._areas[each.name]
@@ -152,23 +152,23 @@ def test_names_of_pages_are_never_cut(opened, qtbot):
 @gui
 def test_pages_share_one_session(opened, qtbot):
     viewer, workbench = opened
-    scan = panels_of(desk_of(viewer)).find("scan")
+    scan = panels_of(workspace_of(viewer)).find("scan")
     QTest.keyClicks(scan.classes.name_edit, "oxide")
     QTest.keyClick(scan.classes.name_edit, Qt.Key.Key_Return)
     turn(workbench, "click")
-    click = panels_of(desk_of(viewer)).find("click")
-    assert click.desk is scan.desk
+    click = panels_of(workspace_of(viewer)).find("click")
+    assert click.workspace is scan.workspace
     box = click.commit.classes
     texts = [box.itemText(place) for place in range(box.count())]
     assert "oxide" in texts
-    assert workbench.status.label.text() == desk_of(viewer).message
+    assert workbench.status.label.text() == workspace_of(viewer).message
 
 
 @gui
 def test_a_page_moves_to_a_dock_of_its_own_and_back_as_it_is(opened, qtbot):
     viewer, workbench = opened
     turn(workbench, "strokes")
-    panel = panels_of(desk_of(viewer)).find("strokes")
+    panel = panels_of(workspace_of(viewer)).find("strokes")
     panel.tabs.setCurrentIndex(2)
     geometry = viewer.window._qt_window.geometry()
     QTest.mouseClick(workbench.own_dock_button, LEFT)
@@ -202,11 +202,11 @@ def test_a_page_whose_dock_is_closed_is_a_page_again(opened, qtbot):
     turn(workbench, "models")
     QTest.mouseClick(workbench.own_dock_button, LEFT)
     settle(qtbot, 100)
-    panel = panels_of(desk_of(viewer)).find("models")
+    panel = panels_of(workspace_of(viewer)).find("models")
     panel.parent().title.close_button.click()
     qtbot.waitUntil(lambda: "models" in workbench._areas)
     assert panel._cleaned
-    again = panels_of(desk_of(viewer)).find("models")
+    again = panels_of(workspace_of(viewer)).find("models")
     assert again.isVisible()
     assert workbench.isAncestorOf(again)
     del panel
@@ -216,7 +216,7 @@ def test_a_page_whose_dock_is_closed_is_a_page_again(opened, qtbot):
 def test_a_dock_opened_by_the_menu_takes_the_page_over(opened, qtbot):
     viewer, workbench = opened
     turn(workbench, "click")
-    old = weakref.ref(panels_of(desk_of(viewer)).find("click"))
+    old = weakref.ref(panels_of(workspace_of(viewer)).find("click"))
     _, panel = viewer.window.add_plugin_dock_widget("napari-sesami", "Click prompts")
     settle(qtbot, 100)
     gc.collect()
@@ -248,10 +248,10 @@ def test_commands_go_to_the_page_if_the_workbench_is_open(opened, qtbot):
     from napari._app_model import get_app_model
 
     viewer, workbench = opened
-    desk_of(viewer).session.classes.add("oxide")
-    get_app_model().commands.execute_command("napari-sesami.prompt_click").result()
+    workspace_of(viewer).session.classes.add("oxide")
+    get_app_model().commands.execute_command("napari-sesami.prompt_sign").result()
     assert workbench.page.name == "click"
-    assert show_dock(viewer) is panels_of(desk_of(viewer)).find("scan")
+    assert show_dock(viewer) is panels_of(workspace_of(viewer)).find("scan")
     assert workbench.page.name == "scan"
     assert list(viewer.window.dock_widgets) == ["Sesami (napari-sesami)"]
 
@@ -271,7 +271,7 @@ def test_a_command_opens_the_workbench_if_nothing_is_open(window, qtbot):
 def test_a_key_never_types_into_a_hidden_page(opened, qtbot):
     viewer, workbench = opened
     main = viewer.window._qt_window
-    scan = panels_of(desk_of(viewer)).find("scan")
+    scan = panels_of(workspace_of(viewer)).find("scan")
     turn(workbench, "scan")
     scan.classes.name_edit.setFocus()
     turn(workbench, "click")
@@ -312,9 +312,9 @@ def test_closed_and_opened_again_it_shows_the_same_page_and_leaves_nothing(
     turn(workbench, "list")
     QTest.mouseClick(workbench.own_dock_button, LEFT)
     settle(qtbot, 60)
-    apart = panels_of(desk_of(viewer)).find("list")
-    desk = desk_of(viewer)
-    panels = [panels_of(desk).find(name) for name in NAMES if name != "list"]
+    apart = panels_of(workspace_of(viewer)).find("list")
+    workspace = workspace_of(viewer)
+    panels = [panels_of(workspace).find(name) for name in NAMES if name != "list"]
     gone = [weakref.ref(panel) for panel in (workbench, *panels)]
     del panels
     workbench.parent().title.close_button.click()
@@ -323,12 +323,12 @@ def test_closed_and_opened_again_it_shows_the_same_page_and_leaves_nothing(
     gc.collect()
     assert not [reference() for reference in gone if reference() is not None]
     assert not apart._cleaned  # its own dock is another place
-    assert panels_of(desk).find("list") is apart
+    assert panels_of(workspace).find("list") is apart
     again = show_workbench(viewer)
     settle(qtbot, 60)
     assert again.page.name == "list"
     assert again.away.isVisible()
-    assert desk.session is not None
+    assert workspace.session is not None
 
 
 @gui

@@ -13,7 +13,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel, QLineEdit, QWidget
 from tests.fakes.hands import drag, press, settle
 
-from napari_sesami.viewer.app.workspace import desk_of
+from napari_sesami.viewer.app.workspace import workspace_of
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.label.panel import SesamiDock
@@ -65,105 +65,107 @@ def type_class(dock, name):
 
 
 def strokes(dock):
-    return dock.desk.session.strokes_plane(dock.desk.link.plane)
+    return dock.workspace.session.strokes_plane(dock.workspace.binding.plane)
 
 
 def test_a_real_stroke_reaches_the_session_and_ctrl_z_takes_it_back(opened, qtbot):
     viewer, dock = opened
-    link = dock.desk.link
+    binding = dock.workspace.binding
     press(viewer, Qt.Key.Key_1)
-    assert link.painting
-    drag(viewer, link.strokes, [(60, 40), (60, 60), (60, 90), (60, 120)])
+    assert binding.painting
+    drag(viewer, binding.strokes, [(60, 40), (60, 60), (60, 90), (60, 120)])
     qtbot.waitUntil(lambda: strokes(dock).any())
     ys, xs = np.nonzero(strokes(dock) == 1)
     assert xs.min() < 45
     assert xs.max() > 115
     assert abs(ys.mean() - 60) < 2
-    steps = dock.desk.session.can_undo
+    steps = dock.workspace.session.can_undo
     assert steps
     press(viewer, Qt.Key.Key_Z, CONTROL)
     assert not strokes(dock).any()
-    assert not np.asarray(link.strokes.data).any()
+    assert not np.asarray(binding.strokes.data).any()
     press(viewer, Qt.Key.Key_Z, CONTROL | SHIFT)
     assert strokes(dock).any()
-    np.testing.assert_array_equal(link.strokes.data, strokes(dock))
+    np.testing.assert_array_equal(binding.strokes.data, strokes(dock))
 
 
 def test_one_drag_is_one_step_also_when_it_covers_another_class(opened, qtbot):
     viewer, dock = opened
-    link = dock.desk.link
+    binding = dock.workspace.binding
     press(viewer, Qt.Key.Key_1)
-    drag(viewer, link.strokes, [(60, 40), (60, 120)])
+    drag(viewer, binding.strokes, [(60, 40), (60, 120)])
     qtbot.waitUntil(lambda: strokes(dock).any())
     first = strokes(dock).copy()
     press(viewer, Qt.Key.Key_0)
-    drag(viewer, link.strokes, [(60, 60), (60, 80)])
+    drag(viewer, binding.strokes, [(60, 60), (60, 80)])
     qtbot.waitUntil(lambda: (strokes(dock) != first).any())
     press(viewer, Qt.Key.Key_2)
     second = strokes(dock).copy()
-    drag(viewer, link.strokes, [(40, 100), (80, 100)])
+    drag(viewer, binding.strokes, [(40, 100), (80, 100)])
     qtbot.waitUntil(lambda: (strokes(dock) == 2).any())
     press(viewer, Qt.Key.Key_Z, CONTROL)
     np.testing.assert_array_equal(strokes(dock), second)
     press(viewer, Qt.Key.Key_Z, CONTROL)
     np.testing.assert_array_equal(strokes(dock), first)
-    np.testing.assert_array_equal(link.strokes.data, first)
+    np.testing.assert_array_equal(binding.strokes.data, first)
 
 
 def test_naparis_own_undo_keeps_the_session_in_step(opened, qtbot):
     viewer, dock = opened
-    link = dock.desk.link
+    binding = dock.workspace.binding
     press(viewer, Qt.Key.Key_1)
-    drag(viewer, link.strokes, [(60, 40), (60, 120)])
+    drag(viewer, binding.strokes, [(60, 40), (60, 120)])
     qtbot.waitUntil(lambda: strokes(dock).any())
-    link.strokes.undo()  # as a script or another plugin would
+    binding.strokes.undo()  # as a script or another plugin would
     qtbot.waitUntil(lambda: not strokes(dock).any())
 
 
 def test_number_keys_pick_classes_and_the_table_follows(opened, qtbot):
     viewer, dock = opened
     press(viewer, Qt.Key.Key_1)
-    assert dock.desk.link.current_class == dock.classes.current == 1
+    assert dock.workspace.binding.current_class == dock.classes.current == 1
     press(viewer, Qt.Key.Key_2)
-    assert dock.desk.link.current_class == dock.classes.current == 2
+    assert dock.workspace.binding.current_class == dock.classes.current == 2
     press(viewer, Qt.Key.Key_7)
     assert "no class 7" in dock.status.label.text()
-    assert dock.desk.link.current_class == 2
+    assert dock.workspace.binding.current_class == 2
     press(viewer, Qt.Key.Key_P)
-    assert str(dock.desk.link.strokes.mode) == "paint"  # napari's own key still works
+    assert (
+        str(dock.workspace.binding.strokes.mode) == "paint"
+    )  # napari's own key still works
 
 
 def test_w_turns_the_brush_on_and_off_whatever_layer_is_selected(opened, qtbot):
     viewer, dock = opened
-    viewer.layers.selection.active = dock.desk.link.image
+    viewer.layers.selection.active = dock.workspace.binding.image
     press(viewer, Qt.Key.Key_W)
-    assert dock.desk.link.painting
+    assert dock.workspace.binding.painting
     assert dock.paint_button.isChecked()
     press(viewer, Qt.Key.Key_W)
-    assert not dock.desk.link.painting
+    assert not dock.workspace.binding.painting
     assert not dock.paint_button.isChecked()
 
 
 def test_painting_an_unknown_class_is_refused_with_a_sentence(opened, qtbot):
     viewer, dock = opened
-    link = dock.desk.link
-    link.pick(1)
-    link.strokes.selected_label = 77
-    drag(viewer, link.strokes, [(60, 40), (60, 120)])
+    binding = dock.workspace.binding
+    binding.pick(1)
+    binding.strokes.selected_label = 77
+    drag(viewer, binding.strokes, [(60, 40), (60, 120)])
     qtbot.waitUntil(lambda: "77" in dock.status.label.text())
-    assert not np.asarray(link.strokes.data).any()
+    assert not np.asarray(binding.strokes.data).any()
 
 
 def test_editing_the_labels_by_hand_reaches_the_session(opened, qtbot):
     viewer, dock = opened
-    link = dock.desk.link
-    viewer.layers.selection.active = link.labels
-    link.labels.mode, link.labels.selected_label = "paint", 2
-    link.labels.brush_size = 9
-    drag(viewer, link.labels, [(60, 40), (60, 60)])
-    qtbot.waitUntil(lambda: bool((dock.desk.session.labels_plane() == 2).any()))
+    binding = dock.workspace.binding
+    viewer.layers.selection.active = binding.labels
+    binding.labels.mode, binding.labels.selected_label = "paint", 2
+    binding.labels.brush_size = 9
+    drag(viewer, binding.labels, [(60, 40), (60, 60)])
+    qtbot.waitUntil(lambda: bool((dock.workspace.session.labels_plane() == 2).any()))
     press(viewer, Qt.Key.Key_Z, CONTROL)
-    assert not np.asarray(link.labels.data).any()
+    assert not np.asarray(binding.labels.data).any()
 
 
 def test_a_pixel_size_typed_by_hand_moves_all_layers(opened, qtbot):
@@ -172,12 +174,12 @@ def test_a_pixel_size_typed_by_hand_moves_all_layers(opened, qtbot):
     row.number.clear()
     QTest.keyClicks(row.number, "0,25")
     QTest.keyClick(row.number, Qt.Key.Key_Return)
-    assert dock.desk.session.scan.pixel_size == (0.5, 0.25)
-    for layer in dock.desk.link.layers:
+    assert dock.workspace.session.scan.pixel_size == (0.5, 0.25)
+    for layer in dock.workspace.binding.layers:
         np.testing.assert_allclose(layer.scale, (0.5, 0.25))
-    dock.desk.session.undo()
+    dock.workspace.session.undo()
     assert dock.facts.rows["x"].number.text() == "0.5"
-    np.testing.assert_allclose(dock.desk.link.strokes.scale, (0.5, 0.5))
+    np.testing.assert_allclose(dock.workspace.binding.strokes.scale, (0.5, 0.5))
 
 
 def test_a_pixel_size_that_is_none_is_refused_with_a_sentence(opened, qtbot):
@@ -188,7 +190,7 @@ def test_a_pixel_size_that_is_none_is_refused_with_a_sentence(opened, qtbot):
         QTest.keyClicks(row.number, typed)
         QTest.keyClick(row.number, Qt.Key.Key_Return)
         assert f'"{typed}"' in dock.status.label.text()
-        assert dock.desk.session.scan.pixel_size == (0.5, 0.5)
+        assert dock.workspace.session.scan.pixel_size == (0.5, 0.5)
         assert row.number.text() == "0.5"
 
 
@@ -197,19 +199,19 @@ def test_a_size_can_become_unknown_and_known_again(opened, qtbot):
     row = dock.facts.rows["y"]
     row.unit.setCurrentText("unknown")
     row.unit.activated.emit(row.unit.currentIndex())
-    assert dock.desk.session.scan.pixel_size == (None, 0.5)
+    assert dock.workspace.session.scan.pixel_size == (None, 0.5)
     assert "Type the pixel size" in dock.facts.note.text()
     QTest.keyClicks(row.number, "2")
     QTest.keyClick(row.number, Qt.Key.Key_Return)
-    assert dock.desk.session.scan.pixel_size == (2.0, 0.5)
-    assert dock.desk.session.scan.units == ("nm", "nm")
+    assert dock.workspace.session.scan.pixel_size == (2.0, 0.5)
+    assert dock.workspace.session.scan.units == ("nm", "nm")
 
 
 def test_classes_are_renamed_by_typing_and_bad_names_are_refused(opened, qtbot):
     _, dock = opened
     table = dock.classes.table
     table.item(0, 2).setText("nitride")
-    assert dock.desk.session.classes.names == ("nitride", "void")
+    assert dock.workspace.session.classes.names == ("nitride", "void")
     table.item(0, 2).setText("void")
     assert "already a class" in dock.status.label.text()
     assert table.item(0, 2).text() == "nitride"
@@ -226,36 +228,36 @@ def test_a_class_is_renamed_through_its_editor(opened, qtbot):
     editor.selectAll()
     QTest.keyClicks(editor, "crack")
     QTest.keyClick(editor, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: dock.desk.session.classes.names == ("oxide", "crack"))
+    qtbot.waitUntil(lambda: dock.workspace.session.classes.names == ("oxide", "crack"))
 
 
 def test_a_removed_class_comes_back_with_its_pixels(opened, qtbot):
     viewer, dock = opened
-    link = dock.desk.link
+    binding = dock.workspace.binding
     press(viewer, Qt.Key.Key_2)
-    drag(viewer, link.strokes, [(60, 40), (60, 120)])
+    drag(viewer, binding.strokes, [(60, 40), (60, 120)])
     qtbot.waitUntil(lambda: strokes(dock).any())
     qtbot.mouseClick(dock.classes.remove_button, Qt.MouseButton.LeftButton)
-    assert dock.desk.session.classes.names == ("oxide",)
-    assert not np.asarray(link.strokes.data).any()
+    assert dock.workspace.session.classes.names == ("oxide",)
+    assert not np.asarray(binding.strokes.data).any()
     qtbot.mouseClick(dock.undo_button, Qt.MouseButton.LeftButton)
-    assert dock.desk.session.classes.names == ("oxide", "void")
-    assert (np.asarray(link.strokes.data) == 2).any()
+    assert dock.workspace.session.classes.names == ("oxide", "void")
+    assert (np.asarray(binding.strokes.data) == 2).any()
 
 
 def test_hiding_a_class_hides_its_pixels_only_on_screen(opened, qtbot):
     viewer, dock = opened
-    link = dock.desk.link
+    binding = dock.workspace.binding
     press(viewer, Qt.Key.Key_1)
-    drag(viewer, link.strokes, [(60, 40), (60, 120)])
+    drag(viewer, binding.strokes, [(60, 40), (60, 120)])
     qtbot.waitUntil(lambda: strokes(dock).any())
     before = strokes(dock).copy()
     dock.classes.table.item(0, 0).setCheckState(Qt.CheckState.Unchecked)
-    assert link.strokes.get_color(1)[3] == 0
-    assert link.strokes.get_color(2)[3] == 1
+    assert binding.strokes.get_color(1)[3] == 0
+    assert binding.strokes.get_color(2)[3] == 1
     np.testing.assert_array_equal(strokes(dock), before)
     dock.classes.table.item(0, 0).setCheckState(Qt.CheckState.Checked)
-    assert link.strokes.get_color(1)[3] == 1
+    assert binding.strokes.get_color(1)[3] == 1
 
 
 def test_n_puts_the_cursor_where_a_class_is_named(opened, qtbot):
@@ -293,11 +295,11 @@ def test_closing_and_opening_the_panel_three_times_leaves_one_callback(window, q
         gc.collect()
         assert reference() is None
         dock = open_dock(viewer, qtbot)
-    assert dock.desk.session.classes.names == ("oxide", "void")
+    assert dock.workspace.session.classes.names == ("oxide", "void")
     calls = []
-    dock.desk.session.events.changed.connect(lambda *given: calls.append(given))
+    dock.workspace.session.events.changed.connect(lambda *given: calls.append(given))
     press(viewer, Qt.Key.Key_1)
-    drag(viewer, dock.desk.link.strokes, [(60, 40), (60, 120)])
+    drag(viewer, dock.workspace.binding.strokes, [(60, 40), (60, 120)])
     qtbot.waitUntil(lambda: bool(calls))
     settle(qtbot, 60)
     assert len(calls) == 1
@@ -308,14 +310,14 @@ def test_the_close_button_of_the_dock_cleans_up(opened, qtbot):
     wrapper = dock.parent()
     wrapper.title.close_button.click()
     qtbot.waitUntil(lambda: dock._cleaned)
-    desk_of(viewer).say("nobody listens")
+    workspace_of(viewer).say("nobody listens")
     assert dock.status.label.text() != "nobody listens"
 
 
 def test_removing_a_layer_lets_the_session_go(opened, qtbot):
     viewer, dock = opened
-    viewer.layers.remove(dock.desk.link.strokes)
-    assert dock.desk.session is None
+    viewer.layers.remove(dock.workspace.binding.strokes)
+    assert dock.workspace.session is None
     assert not dock.facts.isVisible()
     assert not dock.classes.isEnabled()
 

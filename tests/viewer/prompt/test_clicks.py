@@ -25,7 +25,7 @@ def button(qtbot, dock, tool):
 
 
 def image_of(dock):
-    return dock.desk.link.image
+    return dock.workspace.binding.image
 
 
 def test_a_click_shows_the_mask_and_its_facts(opened, qtbot):
@@ -33,12 +33,12 @@ def test_a_click_shows_the_mask_and_its_facts(opened, qtbot):
     button(qtbot, dock, Tool.CLICK)
     click(viewer, image_of(dock), (28, 36))
     answered(qtbot, dock)
-    mask = dock.prompter.mask.full
+    mask = dock.controller.mask.full
     assert mask[28, 36]
     assert not mask[28, 100]
     assert shown(dock)[20, 20]
     assert "nm²" in dock.facts.text.text()
-    layer = dock.prompter.screen.preview.layer
+    layer = dock.controller.screen.preview.layer
     for name in SPATIAL:
         np.testing.assert_array_equal(
             np.asarray(getattr(layer, name), object),
@@ -49,12 +49,12 @@ def test_a_click_shows_the_mask_and_its_facts(opened, qtbot):
 def test_the_same_tool_again_gives_the_mouse_back(opened, qtbot):
     viewer, dock = opened
     button(qtbot, dock, Tool.CLICK)
-    assert dock.prompter.tool is Tool.CLICK
+    assert dock.controller.tool is Tool.CLICK
     button(qtbot, dock, Tool.CLICK)
-    assert dock.prompter.tool is Tool.NONE
+    assert dock.controller.tool is Tool.NONE
     click(viewer, image_of(dock), (28, 36))
     settle(qtbot, 50)
-    assert dock.prompter.draft.planes == []
+    assert dock.controller.draft.planes == []
 
 
 def test_shift_and_the_right_button_point_off_the_object(opened, qtbot):
@@ -66,7 +66,7 @@ def test_shift_and_the_right_button_point_off_the_object(opened, qtbot):
     answered(qtbot, dock)
     click(viewer, image_of(dock), (80, 20), button=Qt.MouseButton.RightButton)
     answered(qtbot, dock)
-    chain = dock.prompter.draft.heads[0].steps
+    chain = dock.controller.draft.heads[0].steps
     assert [ask.label for ask in chain] == [1, 0, 0]
 
 
@@ -82,10 +82,10 @@ def test_a_box_a_lasso_and_a_stroke_are_dragged(opened, qtbot):
         button(qtbot, dock, tool)
         drag(viewer, image, path)
         answered(qtbot, dock)
-        assert dock.prompter.draft.heads[0].step.kind == tool.value
-        assert dock.prompter.mask.full[28, 36], tool
-        assert not dock.prompter.mask.full[60, 100], tool
-        dock.prompter.clear()
+        assert dock.controller.draft.heads[0].step.kind == tool.value
+        assert dock.controller.mask.full[28, 36], tool
+        assert not dock.controller.mask.full[60, 100], tool
+        dock.controller.clear()
         button(qtbot, dock, tool)
     assert viewer.scene.camera.center == camera  # drags did not move the view
 
@@ -95,7 +95,7 @@ def test_a_stroke_along_a_thin_layer_is_enough(opened, qtbot):
     press(viewer, Qt.Key.Key_J)
     drag(viewer, image_of(dock), [(60, 10), (60, 40), (60, 110)])
     answered(qtbot, dock)
-    mask = dock.prompter.mask.full
+    mask = dock.controller.mask.full
     assert mask[60, 4:124].all()
     assert not mask[28, 36]
 
@@ -104,17 +104,17 @@ def test_coordinates_hold_on_a_rotated_layer(make_napari_viewer, qtbot):
     viewer, dock = begin(
         make_napari_viewer, qtbot, scene(), rotate=30, scale=(2, 2), units=("nm", "nm")
     )
-    dock.prompter.use(Tool.CLICK)
-    click(viewer, dock.prompter.screen.preview.layer, (80, 96))
+    dock.controller.use(Tool.CLICK)
+    click(viewer, dock.controller.screen.preview.layer, (80, 96))
     answered(qtbot, dock)
-    at = dock.prompter.draft.heads[0].step.where
+    at = dock.controller.draft.heads[0].step.where
     np.testing.assert_allclose(at, (80, 96), atol=1)
-    assert dock.prompter.mask.full[80, 96]
+    assert dock.controller.mask.full[80, 96]
 
 
 def test_prompts_and_commits_are_undone_with_the_same_key(opened, qtbot):
     viewer, dock = opened
-    session = dock.desk.session
+    session = dock.workspace.session
     press(viewer, Qt.Key.Key_G)
     click(viewer, image_of(dock), (28, 36))
     answered(qtbot, dock)
@@ -124,29 +124,31 @@ def test_prompts_and_commits_are_undone_with_the_same_key(opened, qtbot):
     click(viewer, image_of(dock), (80, 96))
     answered(qtbot, dock)
     press(viewer, Qt.Key.Key_Z, CONTROL)  # the click
-    assert dock.prompter.draft.planes == []
+    assert dock.controller.draft.planes == []
     assert not shown(dock).any()
     press(viewer, Qt.Key.Key_Z, CONTROL)  # the commit
     assert not session.labels_plane().any()
-    assert not np.asarray(dock.desk.link.labels.data).any()
+    assert not np.asarray(dock.workspace.binding.labels.data).any()
     press(viewer, Qt.Key.Key_Z, CONTROL | SHIFT)
     assert session.labels_plane()[28, 36] == 1
     press(viewer, Qt.Key.Key_Z, CONTROL | SHIFT)
     answered(qtbot, dock)
-    assert dock.prompter.mask.full[80, 96]
-    np.testing.assert_array_equal(dock.desk.link.labels.data, session.labels_plane())
+    assert dock.controller.mask.full[80, 96]
+    np.testing.assert_array_equal(
+        dock.workspace.binding.labels.data, session.labels_plane()
+    )
 
 
 def test_a_commit_changes_nothing_outside_the_box(opened, qtbot):
     viewer, dock = opened
-    session = dock.desk.session
+    session = dock.workspace.session
     session.write_labels(np.ones((96, 128), np.uint8))
     session.classes.add("layer")
-    dock.prompter.use(Tool.CLICK)
+    dock.controller.use(Tool.CLICK)
     press(viewer, Qt.Key.Key_2)
     click(viewer, image_of(dock), (28, 36))
     answered(qtbot, dock)
-    y0, x0, y1, x1 = dock.prompter.mask.bbox
+    y0, x0, y1, x1 = dock.controller.mask.bbox
     before = session.labels_plane().copy()
     press(viewer, Qt.Key.Key_U)
     after = session.labels_plane().copy()
@@ -157,16 +159,16 @@ def test_a_commit_changes_nothing_outside_the_box(opened, qtbot):
 
 def test_a_committed_object_is_corrected_under_its_id(opened, qtbot):
     viewer, dock = opened
-    session = dock.desk.session
-    dock.prompter.use(Tool.CLICK)
+    session = dock.workspace.session
+    dock.controller.use(Tool.CLICK)
     click(viewer, image_of(dock), (28, 36))
     answered(qtbot, dock)
     press(viewer, Qt.Key.Key_U)
     (first,) = session.objects
     click(viewer, image_of(dock), (28, 36), CONTROL)
     answered(qtbot, dock)
-    assert dock.prompter.draft.object_id == first
-    assert [a.kind for a in dock.prompter.draft.heads[0].steps] == ["point"]
+    assert dock.controller.draft.object_id == first
+    assert [a.kind for a in dock.controller.draft.heads[0].steps] == ["point"]
     click(viewer, image_of(dock), (60, 60))
     answered(qtbot, dock)
     press(viewer, Qt.Key.Key_U)
@@ -179,13 +181,13 @@ def test_a_committed_object_is_corrected_under_its_id(opened, qtbot):
 
 def test_three_candidates_are_stepped_through(opened, qtbot):
     viewer, dock = opened
-    dock.prompter.use(Tool.CLICK)
+    dock.controller.use(Tool.CLICK)
     click(viewer, image_of(dock), (28, 36))
     answered(qtbot, dock)
     for expected in (1, 2, 0):
         press(viewer, Qt.Key.Key_H, SHIFT)
         answered(qtbot, dock)
-        assert dock.prompter.candidate == expected
+        assert dock.controller.candidate == expected
         assert dock.facts.candidate.text() == f"Candidate {expected + 1}/3"
 
 
@@ -196,10 +198,10 @@ def test_the_preview_follows_the_cursor_before_the_click(opened, qtbot):
     from napari_sesami.viewer.layers.preview import HOVER
 
     viewer, dock = opened
-    dock.prompter.use(Tool.CLICK)
+    dock.controller.use(Tool.CLICK)
 
     def seen():
-        return np.asarray(dock.prompter.screen.preview.layer.data) == HOVER
+        return np.asarray(dock.controller.screen.preview.layer.data) == HOVER
 
     QTest.mouseMove(canvas(viewer), place(viewer, image_of(dock), (28, 36)))
     qtbot.waitUntil(lambda: bool(seen()[28, 36]))
@@ -216,17 +218,17 @@ def test_mistakes_are_one_sentence(opened, qtbot):
     assert "no mask to commit" in said()
     press(viewer, Qt.Key.Key_H, SHIFT)
     assert "Point at the object first" in said()
-    dock.prompter.use(Tool.CLICK)
+    dock.controller.use(Tool.CLICK)
     click(viewer, image_of(dock), (28, 36), SHIFT)
     qtbot.waitUntil(lambda: "Nothing says where" in said())
-    assert dock.prompter.draft.planes == []
+    assert dock.controller.draft.planes == []
     click(viewer, image_of(dock), (28, 36), CONTROL)
     assert "no committed object" in said()
 
 
 def test_a_cleared_object_comes_back_with_undo(opened, qtbot):
     viewer, dock = opened
-    dock.prompter.use(Tool.CLICK)
+    dock.controller.use(Tool.CLICK)
     click(viewer, image_of(dock), (28, 36))
     answered(qtbot, dock)
     press(viewer, Qt.Key.Key_U, SHIFT)
@@ -238,13 +240,13 @@ def test_a_cleared_object_comes_back_with_undo(opened, qtbot):
 
 def test_what_belongs_to_others_is_kept_and_said(opened, qtbot):
     viewer, dock = opened
-    session = dock.desk.session
+    session = dock.workspace.session
     session.commit(np.ones((96, 128), bool), "void")
-    dock.prompter.options.overlap = "keep"
-    dock.prompter.use(Tool.CLICK)
+    dock.controller.options.overlap = "keep"
+    dock.controller.use(Tool.CLICK)
     click(viewer, image_of(dock), (28, 36))
     answered(qtbot, dock)
     press(viewer, Qt.Key.Key_U)
     assert "belong to other objects" in dock.status.label.text()
     assert len(session.objects) == 1
-    assert dock.prompter.draft.planes == [0]  # nothing is lost
+    assert dock.controller.draft.planes == [0]  # nothing is lost

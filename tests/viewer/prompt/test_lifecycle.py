@@ -39,16 +39,16 @@ class Gated(GreyModel):
 def gated(make_napari_viewer, qtbot):
     model = Gated()
     viewer, dock = begin(make_napari_viewer, qtbot, scene(), model=model)
-    dock.prompter.use(Tool.CLICK)
+    dock.controller.use(Tool.CLICK)
     yield viewer, dock, model
     model.gate.set()
 
 
 def test_twenty_rapid_clicks_give_one_answer_and_no_stale_one(gated, qtbot):
     viewer, dock, model = gated
-    image = dock.desk.link.image
+    image = dock.workspace.binding.image
     answers = []
-    dock.prompter.engine.answered.connect(answers.append)
+    dock.controller.engine.answered.connect(answers.append)
     click(viewer, image, (28, 36))
     assert model.entered.wait(10)
     for n in range(19):
@@ -58,46 +58,46 @@ def test_twenty_rapid_clicks_give_one_answer_and_no_stale_one(gated, qtbot):
     settle(qtbot, 100)
     assert [len(a.node.steps) for a in answers] == [20]
     assert model.encoded == 1
-    assert dock.prompter.mask.full[28, 36]
-    dock.prompter.engine.answered.disconnect(answers.append)
+    assert dock.controller.mask.full[28, 36]
+    dock.controller.engine.answered.disconnect(answers.append)
 
 
 def test_the_window_answers_while_the_model_encodes(gated, qtbot):
     viewer, dock, model = gated
-    click(viewer, dock.desk.link.image, (28, 36))
+    click(viewer, dock.workspace.binding.image, (28, 36))
     assert model.entered.wait(10)
-    assert dock.prompter.busy
-    dock.prompter.clear()  # changed my mind
+    assert dock.controller.busy
+    dock.controller.clear()  # changed my mind
     model.gate.set()
-    qtbot.waitUntil(lambda: not dock.desk.work.busy)
+    qtbot.waitUntil(lambda: not dock.workspace.jobs.busy)
     settle(qtbot, 50)
-    assert dock.prompter.draft.planes == []
+    assert dock.controller.draft.planes == []
     assert not shown(dock).any()
 
 
 def test_cancel_leaves_the_window_usable(gated, qtbot):
     viewer, dock, model = gated
-    click(viewer, dock.desk.link.image, (28, 36))
+    click(viewer, dock.workspace.binding.image, (28, 36))
     assert model.entered.wait(10)
     dock.status.cancel_button.click()
     model.gate.set()
-    qtbot.waitUntil(lambda: not dock.desk.work.busy)
-    qtbot.waitUntil(lambda: not dock.prompter.busy)
-    click(viewer, dock.desk.link.image, (30, 36))
+    qtbot.waitUntil(lambda: not dock.workspace.jobs.busy)
+    qtbot.waitUntil(lambda: not dock.controller.busy)
+    click(viewer, dock.workspace.binding.image, (30, 36))
     answered(qtbot, dock)
-    assert dock.prompter.mask.full[28, 36]
+    assert dock.controller.mask.full[28, 36]
 
 
 def test_a_layer_removed_while_embedding_ends_quietly(gated, qtbot):
     viewer, dock, model = gated
-    click(viewer, dock.desk.link.image, (28, 36))
+    click(viewer, dock.workspace.binding.image, (28, 36))
     assert model.entered.wait(10)
-    viewer.layers.remove(dock.desk.link.image)
+    viewer.layers.remove(dock.workspace.binding.image)
     model.gate.set()
-    qtbot.waitUntil(lambda: not dock.desk.work.busy)
+    qtbot.waitUntil(lambda: not dock.workspace.jobs.busy)
     settle(qtbot, 50)
-    assert dock.desk.session is None
-    assert dock.prompter.screen is None
+    assert dock.workspace.session is None
+    assert dock.controller.screen is None
     assert not any("prompt" in layer.name for layer in viewer.layers)
     dock.tools.reflect()
     assert not dock.tools.buttons[Tool.CLICK].isEnabled()
@@ -105,52 +105,52 @@ def test_a_layer_removed_while_embedding_ends_quietly(gated, qtbot):
 
 def test_an_image_replaced_while_embedding_must_be_taken_again(gated, qtbot):
     viewer, dock, model = gated
-    desk, image = dock.desk, dock.desk.link.image
-    old = desk.session
+    workspace, image = dock.workspace, dock.workspace.binding.image
+    old = workspace.session
     click(viewer, image, (28, 36))
     assert model.entered.wait(10)
     image.data = np.roll(scene(), 40, axis=1)
-    assert "are not those that were taken" in desk.message
+    assert "are not those that were taken" in workspace.message
     model.gate.set()
-    qtbot.waitUntil(lambda: not desk.work.busy)
+    qtbot.waitUntil(lambda: not workspace.jobs.busy)
     settle(qtbot, 50)
-    assert dock.prompter.tool is Tool.NONE
-    assert dock.prompter.draft.planes == []
-    desk.act(Action.PROMPT_CLICK)
-    assert "take the image again" in desk.message
-    assert dock.prompter.tool is Tool.NONE
-    desk.adopt(image)
-    assert desk.session is not old
-    assert [entry.name for entry in desk.session.classes] == ["void"]
-    desk.session.model = GreyModel(128)
-    desk.act(Action.PROMPT_CLICK)
+    assert dock.controller.tool is Tool.NONE
+    assert dock.controller.draft.planes == []
+    workspace.act(Action.PROMPT_CLICK)
+    assert "take the image again" in workspace.message
+    assert dock.controller.tool is Tool.NONE
+    workspace.adopt(image)
+    assert workspace.session is not old
+    assert [entry.name for entry in workspace.session.classes] == ["void"]
+    workspace.session.model = GreyModel(128)
+    workspace.act(Action.PROMPT_CLICK)
     click(viewer, image, (28, 76))  # where the block is now
     answered(qtbot, dock)
-    np.testing.assert_array_equal(desk.session.scan.data, image.data)
-    assert dock.prompter.mask.full[28, 76]
+    np.testing.assert_array_equal(workspace.session.scan.data, image.data)
+    assert dock.controller.mask.full[28, 76]
 
 
 def test_the_pixels_put_back_are_the_scan_again(gated, qtbot):
     viewer, dock, model = gated
     model.gate.set()
-    image = dock.desk.link.image
-    before, session = image.data, dock.desk.session
+    image = dock.workspace.binding.image
+    before, session = image.data, dock.workspace.session
     image.data = np.zeros_like(before)
     image.data = before
-    dock.desk.act(Action.PROMPT_CLICK)
+    dock.workspace.act(Action.PROMPT_CLICK)
     click(viewer, image, (28, 36))
     answered(qtbot, dock)
-    assert dock.desk.session is session
-    assert dock.prompter.mask.full[28, 36]
+    assert dock.workspace.session is session
+    assert dock.controller.mask.full[28, 36]
 
 
 def test_our_layer_removed_by_hand_comes_back_with_the_next_tool(gated, qtbot):
     viewer, dock, model = gated
     model.gate.set()
-    viewer.layers.remove(dock.prompter.screen.preview.layer)
-    assert dock.prompter.tool is Tool.NONE
-    dock.prompter.use(Tool.CLICK)
-    click(viewer, dock.desk.link.image, (28, 36))
+    viewer.layers.remove(dock.controller.screen.preview.layer)
+    assert dock.controller.tool is Tool.NONE
+    dock.controller.use(Tool.CLICK)
+    click(viewer, dock.workspace.binding.image, (28, 36))
     answered(qtbot, dock)
     assert shown(dock)[20, 20]
 
@@ -160,20 +160,20 @@ def test_closing_the_dock_in_the_middle_of_work_leaves_nothing(
 ):
     model = Gated()
     viewer, dock = begin(make_napari_viewer, qtbot, scene(), model=model)
-    dock.prompter.use(Tool.CLICK)
-    click(viewer, dock.desk.link.image, (28, 36))
+    dock.controller.use(Tool.CLICK)
+    click(viewer, dock.workspace.binding.image, (28, 36))
     assert model.entered.wait(10)
-    desk, reference = dock.desk, weakref.ref(dock)
+    workspace, reference = dock.workspace, weakref.ref(dock)
     viewer.window.remove_dock_widget(dock)
     settle(qtbot, 60)
     model.gate.set()
-    qtbot.waitUntil(lambda: not desk.work.busy)
+    qtbot.waitUntil(lambda: not workspace.jobs.busy)
     del dock
     settle(qtbot, 60)
     gc.collect()
-    assert desk.prompter.tool is Tool.NONE
+    assert workspace.prompter.tool is Tool.NONE
     assert reference() is None
-    assert not (np.asarray(desk.prompter.screen.preview.layer.data) == 1).any()
+    assert not (np.asarray(workspace.prompter.screen.preview.layer.data) == 1).any()
 
 
 def test_closing_the_window_in_the_middle_of_work_ends_the_thread(
@@ -181,11 +181,11 @@ def test_closing_the_window_in_the_middle_of_work_ends_the_thread(
 ):
     model = Gated()
     viewer, dock = begin(make_napari_viewer, qtbot, scene(), model=model)
-    dock.prompter.use(Tool.CLICK)
-    click(viewer, dock.desk.link.image, (28, 36))
+    dock.controller.use(Tool.CLICK)
+    click(viewer, dock.workspace.binding.image, (28, 36))
     assert model.entered.wait(10)
     threading.Timer(0.2, model.gate.set).start()
-    dock.desk.close()
+    dock.workspace.close()
     assert "sesami-work" not in [t.name for t in threading.enumerate()]
 
 
@@ -195,18 +195,18 @@ def test_the_event_loop_breathes_while_a_sam_encodes(
     model = build_tiny_sam(image_size=512)
     image = np.random.default_rng(0).integers(0, 255, (1024, 1024), np.uint8)
     _, dock = begin(make_napari_viewer, qtbot, image, model=model)
-    dock.prompter.use(Tool.CLICK)
-    dock.prompter.cursor.stop()
+    dock.controller.use(Tool.CLICK)
+    dock.controller.cursor.stop()
     settle(qtbot, 300)
     ticks = []
     timer = QTimer()
     timer.setInterval(5)
     timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
     timer.start()
-    engine, session = dock.prompter.engine, dock.desk.session
+    engine, session = dock.controller.engine, dock.workspace.session
     for place in ((200, 200), (200, 800), (800, 200), (800, 800)):
         engine.prefetch(session, 0, place)
-        qtbot.waitUntil(lambda: not dock.desk.work.busy, timeout=20_000)
+        qtbot.waitUntil(lambda: not dock.workspace.jobs.busy, timeout=20_000)
     timer.stop()
     gaps = 1000 * np.diff(ticks)
     record_property("worst_gap_ms", float(gaps.max()))
@@ -234,24 +234,24 @@ def test_a_lost_graphics_card_is_replaced_by_the_cpu(make_napari_viewer, qtbot):
     model = Failing()
     viewer, dock = begin(make_napari_viewer, qtbot, scene(), model=model)
     said = []
-    dock.desk.said.connect(said.append)
-    dock.prompter.use(Tool.CLICK)
-    click(viewer, dock.desk.link.image, (28, 36))
+    dock.workspace.said.connect(said.append)
+    dock.controller.use(Tool.CLICK)
+    click(viewer, dock.workspace.binding.image, (28, 36))
     answered(qtbot, dock)
-    assert dock.prompter.mask.full[28, 36]
+    assert dock.controller.mask.full[28, 36]
     qtbot.waitUntil(lambda: any("run on the CPU" in text for text in said))
-    dock.desk.said.disconnect(said.append)
+    dock.workspace.said.disconnect(said.append)
 
 
 def test_an_object_across_tiles_is_one_object(make_napari_viewer, qtbot):
     image = np.zeros((128, 640), np.uint8)
     image[60:68, 20:620] = 200  # far longer than a tile of 64
     viewer, dock = begin(make_napari_viewer, qtbot, image, model=GreyModel(tile=64))
-    dock.prompter.use(Tool.CLICK)
-    click(viewer, dock.desk.link.image, (64, 300))
+    dock.controller.use(Tool.CLICK)
+    click(viewer, dock.workspace.binding.image, (64, 300))
     answered(qtbot, dock)
-    dock.prompter.commit()
-    session = dock.desk.session
+    dock.controller.commit()
+    session = dock.workspace.session
     assert len(session.objects) == 1
     assert (session.labels_plane()[62:66, 30:610] == 1).all()
 
@@ -269,11 +269,13 @@ def test_colour_time_and_lazy_layers_are_prompted_like_others(
         "lazy": da.from_array(np.stack([image] * 3), chunks=(1, 64, 64)),
     }[kind]
     viewer, dock = begin(make_napari_viewer, qtbot, data, model=GreyModel(128))
-    dock.prompter.use(Tool.CLICK)
-    click(viewer, dock.desk.link.labels, (28, 36))
+    dock.controller.use(Tool.CLICK)
+    click(viewer, dock.workspace.binding.labels, (28, 36))
     answered(qtbot, dock)
-    dock.prompter.commit()
-    assert dock.desk.session.labels_plane(dock.desk.link.plane)[28, 36] == 1
+    dock.controller.commit()
+    assert (
+        dock.workspace.session.labels_plane(dock.workspace.binding.plane)[28, 36] == 1
+    )
 
 
 def test_without_a_layer_the_panel_says_what_is_missing(make_napari_viewer, qtbot):
@@ -282,7 +284,7 @@ def test_without_a_layer_the_panel_says_what_is_missing(make_napari_viewer, qtbo
     qtbot.waitUntil(lambda: dock._docked)
     for action in Action:
         if action.value.startswith("prompt_"):
-            dock.desk.act(action)
+            dock.workspace.act(action)
             assert "no scan to prompt yet" in dock.status.label.text(), action
     assert "No scan yet" in dock.facts.text.text()
 
@@ -305,9 +307,9 @@ def test_the_panel_fits_and_names_its_controls(make_napari_viewer, qtbot):
 
 def test_the_view_can_still_be_moved_with_the_click_tool(make_napari_viewer, qtbot):
     viewer, dock = begin(make_napari_viewer, qtbot, scene())
-    dock.prompter.use(Tool.CLICK)
+    dock.controller.use(Tool.CLICK)
     before = viewer.scene.camera.center
-    drag(viewer, dock.desk.link.image, [(40, 40), (50, 60), (60, 80)])
+    drag(viewer, dock.workspace.binding.image, [(40, 40), (50, 60), (60, 80)])
     settle(qtbot, 50)
     assert viewer.scene.camera.center != before
-    assert dock.prompter.draft.planes == []
+    assert dock.controller.draft.planes == []

@@ -33,28 +33,28 @@ def volume(make_napari_viewer, qtbot):
     viewer, dock = begin(make_napari_viewer, qtbot, stack(), **where)
     viewer.dims.set_current_step(0, 2)
     settle(qtbot, 50)
-    dock.prompter.use(Tool.CLICK)
+    dock.controller.use(Tool.CLICK)
     return viewer, dock
 
 
 def click_block(viewer, dock, qtbot, z):
-    click(viewer, dock.desk.link.strokes, (28 + 2 * z, 36 + 2 * z))
+    click(viewer, dock.workspace.binding.strokes, (28 + 2 * z, 36 + 2 * z))
     answered(qtbot, dock)
 
 
 def idle(qtbot, dock):
-    qtbot.waitUntil(lambda: not dock.desk.work.busy)
+    qtbot.waitUntil(lambda: not dock.workspace.jobs.busy)
     settle(qtbot, 30)
 
 
 def test_a_click_belongs_to_the_slice_on_screen(volume, qtbot):
     viewer, dock = volume
     click_block(viewer, dock, qtbot, 2)
-    assert dock.prompter.draft.planes == [2]
+    assert dock.controller.draft.planes == [2]
     assert shown(dock)[26, 26]
     viewer.dims.set_current_step(0, 5)
     settle(qtbot, 50)
-    assert not np.asarray(dock.prompter.screen.preview.layer.data).any()
+    assert not np.asarray(dock.controller.screen.preview.layer.data).any()
     viewer.dims.set_current_step(0, 2)
     settle(qtbot, 50)
     assert shown(dock)[26, 26]
@@ -64,7 +64,7 @@ def test_an_object_is_followed_until_it_ends_and_committed_as_one(volume, qtbot)
     viewer, dock = volume
     click_block(viewer, dock, qtbot, 2)
     press(viewer, Qt.Key.Key_F, SHIFT)
-    qtbot.waitUntil(lambda: dock.prompter.draft.planes == [0, 1, 2, 3, 4, 5])
+    qtbot.waitUntil(lambda: dock.controller.draft.planes == [0, 1, 2, 3, 4, 5])
     idle(qtbot, dock)
     assert "5 slices added" in dock.status.label.text()
     strip = dock.volume.strip
@@ -74,10 +74,10 @@ def test_an_object_is_followed_until_it_ends_and_committed_as_one(volume, qtbot)
         strip, Qt.MouseButton.LeftButton, pos=QPoint(strip.width() - 3, 20)
     )
     settle(qtbot, 50)
-    assert dock.prompter.plane == 5
+    assert dock.controller.plane == 5
     assert shown(dock)[38, 46]
     press(viewer, Qt.Key.Key_U)
-    session = dock.desk.session
+    session = dock.workspace.session
     (target,) = session.objects.values()
     assert sorted(target.parts) == [0, 1, 2, 3, 4, 5]
     press(viewer, Qt.Key.Key_Z, CONTROL)  # one step, all slices
@@ -87,60 +87,60 @@ def test_an_object_is_followed_until_it_ends_and_committed_as_one(volume, qtbot)
 def test_cancel_keeps_the_slices_that_are_done(volume, qtbot):
     viewer, dock = volume
     click_block(viewer, dock, qtbot, 2)
-    work = dock.desk.work
+    work = dock.workspace.jobs
 
     def stop(topic, fraction, text):
         if topic == "follow":
             work.cancel()
 
     work.progressed.connect(stop)
-    dock.prompter.slices.follow((1,))
-    qtbot.waitUntil(lambda: 3 in dock.prompter.draft.planes)
+    dock.controller.slices.follow((1,))
+    qtbot.waitUntil(lambda: 3 in dock.controller.draft.planes)
     idle(qtbot, dock)
-    assert 2 in dock.prompter.draft.planes
+    assert 2 in dock.controller.draft.planes
     work.progressed.disconnect(stop)
     press(viewer, Qt.Key.Key_Z, CONTROL)
-    assert dock.prompter.draft.planes == [2]
+    assert dock.controller.draft.planes == [2]
 
 
 def test_slices_between_two_that_were_prompted_are_filled_in(volume, qtbot):
     viewer, dock = volume
     click_block(viewer, dock, qtbot, 2)
-    dock.prompter.slices.jump(5)
+    dock.controller.slices.jump(5)
     settle(qtbot, 50)
     click_block(viewer, dock, qtbot, 5)
     qtbot.mouseClick(dock.volume.between, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: dock.prompter.draft.planes == [2, 3, 4, 5])
+    qtbot.waitUntil(lambda: dock.controller.draft.planes == [2, 3, 4, 5])
     truth = stack()[3] > 0
-    found = dock.prompter.draft.mask(3).full
+    found = dock.controller.draft.mask(3).full
     assert (truth & found).sum() / (truth | found).sum() > 0.8
-    dock.prompter.slices.jump_to_worst()
+    dock.controller.slices.jump_to_worst()
     settle(qtbot, 50)
-    assert dock.prompter.plane in (3, 4)
+    assert dock.controller.plane in (3, 4)
 
 
 def test_an_object_of_many_slices_is_taken_up_and_corrected(volume, qtbot):
     viewer, dock = volume
     click_block(viewer, dock, qtbot, 2)
-    dock.prompter.slices.follow()
+    dock.controller.slices.follow()
     idle(qtbot, dock)
-    dock.prompter.commit()
-    session = dock.desk.session
-    click(viewer, dock.desk.link.strokes, (32, 40), CONTROL)
+    dock.controller.commit()
+    session = dock.workspace.session
+    click(viewer, dock.workspace.binding.strokes, (32, 40), CONTROL)
     answered(qtbot, dock)
-    assert dock.prompter.draft.planes == [0, 1, 2, 3, 4, 5]
-    dock.prompter.slices.jump(4)
+    assert dock.controller.draft.planes == [0, 1, 2, 3, 4, 5]
+    dock.controller.slices.jump(4)
     settle(qtbot, 50)
-    click(viewer, dock.desk.link.strokes, (80, 100), SHIFT)
+    click(viewer, dock.workspace.binding.strokes, (80, 100), SHIFT)
     answered(qtbot, dock)
-    assert dock.prompter.draft.changed_planes == [4]
-    dock.prompter.commit()
+    assert dock.controller.draft.changed_planes == [4]
+    dock.controller.commit()
     assert len(session.objects) == 1
 
 
 def test_everything_is_found_tuned_and_taken(make_napari_viewer, qtbot):
     viewer, dock = begin(make_napari_viewer, qtbot, scene())
-    search, session = dock.prompter.search, dock.desk.session
+    search, session = dock.controller.search, dock.workspace.session
     dock.many.spacing.setValue(16)
     model = session.model
     press(viewer, Qt.Key.Key_E, SHIFT)
@@ -168,16 +168,16 @@ def test_what_was_found_in_one_scan_is_not_committed_to_another(
     make_napari_viewer, qtbot
 ):
     viewer, dock = begin(make_napari_viewer, qtbot, scene())
-    search = dock.prompter.search
+    search = dock.controller.search
     press(viewer, Qt.Key.Key_E, SHIFT)
     qtbot.waitUntil(lambda: len(search.found) >= 2)
     idle(qtbot, dock)
-    dock.desk.adopt(viewer.add_image(scene()[:, ::-1], name="other"))
+    dock.workspace.adopt(viewer.add_image(scene()[:, ::-1], name="other"))
     assert search.found == []
-    dock.desk.session.classes.add("void")
+    dock.workspace.session.classes.add("void")
     press(viewer, Qt.Key.Key_T, SHIFT)
-    assert len(dock.desk.session.objects) == 0
-    assert "search first" in dock.desk.message
+    assert len(dock.workspace.session.objects) == 0
+    assert "search first" in dock.workspace.message
 
 
 def test_all_like_one_are_found_with_one_click(make_napari_viewer, qtbot):
@@ -186,21 +186,21 @@ def test_all_like_one_are_found_with_one_click(make_napari_viewer, qtbot):
         for x in range(20, 250, 40):
             image[y - 6 : y + 6, x - 6 : x + 6] = 200
     viewer, dock = begin(make_napari_viewer, qtbot, image, model=GreyModel(tile=256))
-    dock.prompter.use(Tool.CLICK)
-    click(viewer, dock.desk.link.image, (60, 100))
+    dock.controller.use(Tool.CLICK)
+    click(viewer, dock.workspace.binding.image, (60, 100))
     answered(qtbot, dock)
     press(viewer, Qt.Key.Key_S, SHIFT)
-    qtbot.waitUntil(lambda: bool(dock.prompter.search.found))
-    found = dock.prompter.search.found
+    qtbot.waitUntil(lambda: bool(dock.controller.search.found))
+    found = dock.controller.search.found
     assert len(found) >= 16  # of 18; two at the rim may go
-    dock.prompter.search.accept_all()
-    assert len(dock.desk.session.objects) == len(found)
+    dock.controller.search.accept_all()
+    assert len(dock.workspace.session.objects) == len(found)
 
 
 def test_a_cancelled_search_shows_what_it_has(make_napari_viewer, qtbot):
     image = np.tile(scene(), (12, 1))  # three bands
     _, dock = begin(make_napari_viewer, qtbot, image)
-    work, search = dock.desk.work, dock.prompter.search
+    work, search = dock.workspace.jobs, dock.controller.search
 
     def stop(topic, fraction, text):
         if fraction > 0.5:

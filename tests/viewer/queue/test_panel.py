@@ -14,7 +14,7 @@ from napari_sesami import Session
 from napari_sesami.scan import Scan
 from napari_sesami.session import core
 from napari_sesami.viewer import attach
-from napari_sesami.viewer.app.workspace import desk_of
+from napari_sesami.viewer.app.workspace import workspace_of
 from napari_sesami.viewer.layers.spatial import SPATIAL
 from napari_sesami.viewer.queue.commands import show_queue_dock
 
@@ -52,15 +52,15 @@ def begin(make_napari_viewer, qtbot, planes=1, *, strokes=3, project=None):
         stroke[40 * i + 20, 20:60] = i + 1
         session.paint(stroke, plane=0)
     session.queue.ask_for(n=10)
-    link = attach(viewer, session)
+    binding = attach(viewer, session)
     dock = show_queue_dock(viewer)
     qtbot.waitUntil(lambda: dock._docked)
-    dock.asker.ranks.zoom = 1.0
+    dock.controller.ranker.zoom = 1.0
     if planes > 1:
         viewer.dims.set_current_step(0, 0)
     viewer.reset_view()
     settle(qtbot, 50)
-    return viewer, session, link, dock
+    return viewer, session, binding, dock
 
 
 @pytest.fixture
@@ -71,21 +71,22 @@ def opened(make_napari_viewer, qtbot):
 def quiet(qtbot, dock) -> None:
     """Wait until ranking, judging and pictures have ended."""
     qtbot.waitUntil(
-        lambda: not dock.asker.ranks.running and not dock.desk.work.busy, timeout=SOON
+        lambda: not dock.controller.ranker.running and not dock.workspace.jobs.busy,
+        timeout=SOON,
     )
     settle(qtbot, 60)
 
 
 def find(qtbot, dock) -> None:
     qtbot.mouseClick(dock.options.rank, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: bool(dock.asker.entries), timeout=SOON)
+    qtbot.waitUntil(lambda: bool(dock.controller.entries), timeout=SOON)
     quiet(qtbot, dock)
 
 
 def ranked_again(qtbot, dock) -> None:
     """Wait for the ranking that follows an answer."""
-    before = dock.asker.ranks.rounds
-    qtbot.waitUntil(lambda: dock.asker.ranks.rounds > before, timeout=SOON)
+    before = dock.controller.ranker.rounds
+    qtbot.waitUntil(lambda: dock.controller.ranker.rounds > before, timeout=SOON)
     quiet(qtbot, dock)
 
 
@@ -101,53 +102,55 @@ def said(dock) -> str:
 def test_places_are_listed_with_pictures_and_a_click_goes_there(
     make_napari_viewer, qtbot
 ):
-    viewer, _session, link, dock = begin(make_napari_viewer, qtbot, 6)
+    viewer, _session, binding, dock = begin(make_napari_viewer, qtbot, 6)
     find(qtbot, dock)
-    ids = [e.id for e in dock.asker.entries]
+    ids = [e.id for e in dock.controller.entries]
     assert dock.list.ids() == ids
     assert all(not dock.list.item(i).icon().isNull() for i in range(len(ids)))
     row = next(
         i
-        for i, e in enumerate(dock.asker.entries)
+        for i, e in enumerate(dock.controller.entries)
         if e.query.plane > 0 and not e.control
     )
-    item, entry = dock.list.item(row), dock.asker.entries[row]
+    item, entry = dock.list.item(row), dock.controller.entries[row]
     assert f"slice {entry.query.plane}" in item.text()
     dock.list.scrollToItem(item)
     where = dock.list.visualItemRect(item).center()
     qtbot.mouseClick(dock.list.viewport(), Qt.MouseButton.LeftButton, pos=where)
-    assert dock.asker.current == entry.id
-    assert link.plane == entry.query.plane
-    center = link.strokes.world_to_data(
+    assert dock.controller.current == entry.id
+    assert binding.plane == entry.query.plane
+    center = binding.strokes.world_to_data(
         (viewer.dims.point[0], *viewer.scene.camera.center[-2:])
     )[-2:]
     np.testing.assert_allclose(center, entry.center, atol=0.6)
-    layer = dock.asker.screen.outline_layer
+    layer = dock.controller.screen.outline_layer
     drawn = layer.data[:, 0]
     assert set(drawn[:, 0]) == {entry.query.plane}
     y0, x0, y1, x1 = entry.query.bbox
     np.testing.assert_allclose(drawn[:, 1:].min(0), (y0 - 0.5, x0 - 0.5), atol=1)
     np.testing.assert_allclose(drawn[:, 1:].max(0), (y1 - 0.5, x1 - 0.5), atol=1)
     for name in SPATIAL:
-        np.testing.assert_array_equal(getattr(layer, name), getattr(link.image, name))
-    assert viewer.layers.selection.active is link.strokes
+        np.testing.assert_array_equal(
+            getattr(layer, name), getattr(binding.image, name)
+        )
+    assert viewer.layers.selection.active is binding.strokes
 
 
 def test_one_key_each_answers_and_goes_on(opened, qtbot):
-    viewer, session, _link, dock = opened
+    viewer, session, _binding, dock = opened
     find(qtbot, dock)
     press(viewer, Qt.Key.Key_Q, SHIFT)
-    first = dock.asker.asked
+    first = dock.controller.asked
     press(viewer, Qt.Key.Key_N)
-    second = dock.asker.asked
-    assert second.id != first.id and first in dock.asker.entries
+    second = dock.controller.asked
+    assert second.id != first.id and first in dock.controller.entries
     press(viewer, Qt.Key.Key_A)
     assert (region(session, second.query) == second.query.class_id).all()
-    third = dock.asker.asked
+    third = dock.controller.asked
     assert third.id not in (first.id, second.id)
     press(viewer, Qt.Key.Key_3)
     assert (region(session, third.query) == 3).sum() > 10
-    fourth = dock.asker.asked
+    fourth = dock.controller.asked
     press(viewer, Qt.Key.Key_S)
     hows = {a.entry.id: a.how for a in session.queue.answers}
     assert hows[second.id] == "accepted" and hows[fourth.id] == "skipped"
@@ -157,10 +160,10 @@ def test_one_key_each_answers_and_goes_on(opened, qtbot):
 
 
 def test_undo_takes_an_answer_back_and_redo_gives_it_again(opened, qtbot):
-    viewer, session, _link, dock = opened
+    viewer, session, _binding, dock = opened
     find(qtbot, dock)
-    dock.asker.next()
-    entry = dock.asker.asked
+    dock.controller.next()
+    entry = dock.controller.asked
     press(viewer, Qt.Key.Key_2)
     quiet(qtbot, dock)
     assert entry.id not in dock.list.ids()
@@ -173,49 +176,49 @@ def test_undo_takes_an_answer_back_and_redo_gives_it_again(opened, qtbot):
 
 
 def test_painting_in_the_outline_is_an_answer_too(opened, qtbot):
-    viewer, session, link, dock = opened
+    viewer, session, binding, dock = opened
     find(qtbot, dock)
-    dock.asker.next()
-    entry = dock.asker.asked
+    dock.controller.next()
+    entry = dock.controller.asked
     press(viewer, Qt.Key.Key_W)
-    assert link.painting and link.current_class == entry.query.class_id
+    assert binding.painting and binding.current_class == entry.query.class_id
     press(viewer, Qt.Key.Key_3)  # the brush is on: its class, no answer
-    assert link.current_class == 3 and not session.queue.answers
-    link.strokes.brush_size = 2
+    assert binding.current_class == 3 and not session.queue.answers
+    binding.strokes.brush_size = 2
     y, x = entry.center
-    drag(viewer, link.strokes, [(y, x - 1), (y, x), (y, x + 1)])
+    drag(viewer, binding.strokes, [(y, x - 1), (y, x), (y, x + 1)])
     settle(qtbot, 60)
     press(viewer, Qt.Key.Key_N)
     assert [a.how for a in session.queue.answers] == ["painted"]
-    assert not link.painting
-    assert dock.asker.asked is not None and dock.asker.asked.id != entry.id
+    assert not binding.painting
+    assert dock.controller.asked is not None and dock.controller.asked.id != entry.id
     quiet(qtbot, dock)
 
 
 def test_keys_keep_their_meaning_while_paused_and_after_closing(opened, qtbot):
-    viewer, session, link, dock = opened
+    viewer, session, binding, dock = opened
     find(qtbot, dock)
-    dock.asker.next()
+    dock.controller.next()
     qtbot.mouseClick(dock.ask.pause, Qt.MouseButton.LeftButton)
-    assert not dock.asker.screen.outline_layer.visible
+    assert not dock.controller.screen.outline_layer.visible
     press(viewer, Qt.Key.Key_1)
-    assert link.painting and not session.queue.answers
+    assert binding.painting and not session.queue.answers
     press(viewer, Qt.Key.Key_W)
     qtbot.mouseClick(dock.ask.pause, Qt.MouseButton.LeftButton)
-    assert dock.asker.asking and dock.asker.screen.outline_layer.visible
-    asker = dock.asker
+    assert dock.controller.asking and dock.controller.screen.outline_layer.visible
+    controller = dock.controller
     viewer.window.remove_dock_widget(dock)
-    qtbot.waitUntil(lambda: not asker.asking)
+    qtbot.waitUntil(lambda: not controller.asking)
     press(viewer, Qt.Key.Key_2)
     assert not session.queue.answers
 
 
 def test_the_list_holds_still_under_the_mouse(opened, qtbot):
-    viewer, _session, _link, dock = opened
+    viewer, _session, _binding, dock = opened
     find(qtbot, dock)
     before = dock.list.ids()
-    dock.asker.next()
-    entry = dock.asker.asked
+    dock.controller.next()
+    entry = dock.controller.asked
     dock.list.setAttribute(Qt.WidgetAttribute.WA_UnderMouse, True)
     press(viewer, Qt.Key.Key_3)
     ranked_again(qtbot, dock)
@@ -226,13 +229,13 @@ def test_the_list_holds_still_under_the_mouse(opened, qtbot):
     point = QPointF(1, 1)
     QApplication.sendEvent(dock.list, QEnterEvent(point, point, point))
     QApplication.sendEvent(dock.list, QEvent(QEvent.Type.Leave))
-    assert dock.list.ids() == [e.id for e in dock.asker.entries]
+    assert dock.list.ids() == [e.id for e in dock.controller.entries]
     assert entry.id not in dock.list.ids()
 
 
 def test_every_heat_map_is_a_layer_with_a_legend(make_napari_viewer, qtbot):
-    viewer, _session, link, dock = begin(make_napari_viewer, qtbot, 3)
-    heat = dock.asker.heat
+    viewer, _session, binding, dock = begin(make_napari_viewer, qtbot, 3)
+    heat = dock.controller.heat
     for box in dock.maps.ticks.values():
         box.click()
     qtbot.waitUntil(
@@ -246,7 +249,7 @@ def test_every_heat_map_is_a_layer_with_a_legend(make_napari_viewer, qtbot):
         assert dock.maps.legends[key].isVisibleTo(dock.maps)
         for name in SPATIAL:
             np.testing.assert_array_equal(
-                getattr(layer, name), getattr(link.image, name)
+                getattr(layer, name), getattr(binding.image, name)
             )
     novelty = np.asarray(heat.layer("novelty").data[0])
     assert novelty[90:104, 104:120].mean() > 3 * np.median(novelty)
@@ -261,14 +264,16 @@ def test_every_heat_map_is_a_layer_with_a_legend(make_napari_viewer, qtbot):
 
 
 def test_patches_show_what_they_look_like_and_are_accepted(opened, qtbot):
-    viewer, session, _link, dock = opened
+    viewer, session, _binding, dock = opened
     dock.options.kind.setCurrentIndex(dock.options.kind.findData("patch"))
     dock.options.kind.activated.emit(dock.options.kind.currentIndex())
     find(qtbot, dock)
-    dock.asker.next()
-    entry = dock.asker.asked
+    dock.controller.next()
+    entry = dock.controller.asked
     assert entry.query.kind == "patch"
-    qtbot.waitUntil(lambda: dock.asker.screen.looks_layer is not None, timeout=SOON)
+    qtbot.waitUntil(
+        lambda: dock.controller.screen.looks_layer is not None, timeout=SOON
+    )
     assert "Are the colours right?" in dock.ask.words.text()
     press(viewer, Qt.Key.Key_A)
     assert (region(session, entry.query) > 0).all()
@@ -278,15 +283,15 @@ def test_patches_show_what_they_look_like_and_are_accepted(opened, qtbot):
 
 def test_the_queue_survives_a_restart_of_napari(make_napari_viewer, qtbot, tmp_path):
     folder = tmp_path / "wafer.sesami"
-    viewer, session, _link, dock = begin(make_napari_viewer, qtbot, project=folder)
+    viewer, session, _binding, dock = begin(make_napari_viewer, qtbot, project=folder)
     find(qtbot, dock)
-    dock.asker.next()
+    dock.controller.next()
     press(viewer, Qt.Key.Key_3)
     dock.options.clicks.setValue(40)
     dock.options.clicks.editingFinished.emit()
     ranked_again(qtbot, dock)
     ids = dock.list.ids()
-    desk_of(viewer).close()
+    workspace_of(viewer).close()
     viewer.close()
     again = make_napari_viewer(show=True)
     scan = Scan.from_array(grey(1)[0], pixel_size=(0.5, 0.5), units="nm")
@@ -297,12 +302,12 @@ def test_the_queue_survives_a_restart_of_napari(make_napari_viewer, qtbot, tmp_p
     qtbot.waitUntil(lambda: dock._docked)
     assert dock.list.ids() == ids
     qtbot.waitUntil(lambda: "1 of 40 clicks" in dock.options.bar.format())
-    qtbot.waitUntil(lambda: len(dock.asker.pictures) == len(ids), timeout=SOON)
+    qtbot.waitUntil(lambda: len(dock.controller.pictures) == len(ids), timeout=SOON)
     quiet(qtbot, dock)
 
 
 def test_what_is_missing_is_said_in_one_sentence(make_napari_viewer, qtbot):
-    _viewer, session, _link, dock = begin(make_napari_viewer, qtbot, strokes=0)
+    _viewer, session, _binding, dock = begin(make_napari_viewer, qtbot, strokes=0)
     qtbot.mouseClick(dock.options.rank, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: "Nothing is painted yet" in said(dock), timeout=SOON)
     assert "Nothing is painted yet" in dock.ask.words.text()
@@ -313,7 +318,7 @@ def test_what_is_missing_is_said_in_one_sentence(make_napari_viewer, qtbot):
     stroke = np.zeros((120, 160), np.uint8)
     stroke[60, 20:60] = 2
     session.paint(stroke)
-    qtbot.waitUntil(lambda: bool(dock.asker.entries), timeout=SOON)
+    qtbot.waitUntil(lambda: bool(dock.controller.entries), timeout=SOON)
     quiet(qtbot, dock)
     session.write_labels(np.ones((120, 160), np.uint8))
     qtbot.mouseClick(dock.options.rank, Qt.MouseButton.LeftButton)
@@ -331,13 +336,16 @@ def test_without_a_scan_every_button_says_so(make_napari_viewer, qtbot):
 
 
 def test_a_deleted_class_asks_for_another_one(opened, qtbot):
-    viewer, session, _link, dock = opened
+    viewer, session, _binding, dock = opened
     find(qtbot, dock)
-    dock.asker.next()
-    entry = dock.asker.asked
+    dock.controller.next()
+    entry = dock.controller.asked
     session.classes.remove(entry.query.class_id)
     quiet(qtbot, dock)
-    if dock.asker.current == entry.id and dock.asker.asked.query == entry.query:
+    if (
+        dock.controller.current == entry.id
+        and dock.controller.asked.query == entry.query
+    ):
         assert "was deleted" in dock.ask.words.text()
         press(viewer, Qt.Key.Key_A)
         assert "was deleted" in said(dock)
@@ -348,11 +356,11 @@ def test_a_deleted_class_asks_for_another_one(opened, qtbot):
 
 
 def test_cancel_stops_the_ranking_and_it_can_begin_again(make_napari_viewer, qtbot):
-    _viewer, _session, _link, dock = begin(make_napari_viewer, qtbot, 6)
+    _viewer, _session, _binding, dock = begin(make_napari_viewer, qtbot, 6)
     qtbot.mouseClick(dock.options.rank, Qt.MouseButton.LeftButton)
     assert dock.options.rank.text() == "Stop"
     dock.status.cancel_button.click()
-    qtbot.waitUntil(lambda: not dock.asker.ranks.running, timeout=SOON)
+    qtbot.waitUntil(lambda: not dock.controller.ranker.running, timeout=SOON)
     assert dock.options.rank.text() == "Find places"
     find(qtbot, dock)
 

@@ -30,7 +30,7 @@ from napari_sesami import Session
 from napari_sesami.scan import Scan
 from napari_sesami.train import start_run
 from napari_sesami.viewer import attach
-from napari_sesami.viewer.app.workspace import desk_of
+from napari_sesami.viewer.app.workspace import workspace_of
 from napari_sesami.viewer.layers.mouse import Tool
 from napari_sesami.viewer.runs.curves import running_mean
 from napari_sesami.viewer.runs.words import said_memory, said_time
@@ -103,13 +103,13 @@ def opened(make_napari_viewer, qtbot, tmp_path, monkeypatch):
 def start(session, dock, qtbot, **options):
     """Start a small run beside the form, and wait until the panel shows it."""
     run = session.runs.start(config(**options))
-    dock.board.refresh()
-    qtbot.waitUntil(lambda: dock.board.selected is not None, timeout=SOON)
+    dock.controller.refresh()
+    qtbot.waitUntil(lambda: dock.controller.selected is not None, timeout=SOON)
     return run
 
 
 def state(dock) -> str:
-    return dock.board.selected.status.state
+    return dock.controller.selected.status.state
 
 
 def press(qtbot, button) -> None:
@@ -131,8 +131,8 @@ def finished(tmp_path_factory):
 def take_over(session, dock, qtbot, folder) -> None:
     """Put a run that has finished into the project, and look."""
     shutil.copytree(folder, session.runs.root / folder.name)
-    dock.board.refresh()
-    qtbot.waitUntil(lambda: dock.board.selected is not None, timeout=SOON)
+    dock.controller.refresh()
+    qtbot.waitUntil(lambda: dock.controller.selected is not None, timeout=SOON)
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ def test_a_second_run_waits_for_the_first(opened, qtbot):
     first = start(session, dock, qtbot, steps=200, nap=0.05)
     qtbot.waitUntil(lambda: first.status.state == "running", timeout=SOON)
     second = session.runs.start(config(steps=2))
-    dock.board.refresh()
+    dock.controller.refresh()
     qtbot.waitUntil(lambda: dock.list.topLevelItemCount() == 2, timeout=SOON)
     states = {dock.list.topLevelItem(n).text(1) for n in range(2)}
     assert states == {"waiting", "running"}
@@ -232,17 +232,17 @@ def test_a_run_that_was_cut_off_is_offered_when_its_project_is_opened(
     owner = json.loads((run.folder / "lock").read_text())
     os.kill(owner["pid"], signal.SIGKILL)
     qtbot.waitUntil(lambda: state(dock) == "crashed", timeout=SOON)
-    desk_of(viewer).close()
+    workspace_of(viewer).close()
     toasts.clear()
 
     second = Session(session.scan, project=tmp_path / "lab.sesami")
     attach(viewer, second)  # no panel of runs is open
-    desk = desk_of(viewer)
+    workspace = workspace_of(viewer)
     qtbot.waitUntil(lambda: bool(toasts), timeout=SOON)
-    assert "cut off" in desk.message
+    assert "cut off" in workspace.message
     assert [text for text, _ in toasts[0].actions] == ["Resume"]
     toasts[0].actions[0][1]()
-    again = desk.board.runs[0]
+    again = workspace.board.runs[0]
     qtbot.waitUntil(lambda: again.status.state == "running", timeout=SOON)
     again.stop()
     assert again.wait(60).state == "cancelled"
@@ -251,7 +251,7 @@ def test_a_run_that_was_cut_off_is_offered_when_its_project_is_opened(
 def test_a_run_that_ended_with_its_window_is_offered_too(opened, qtbot, toasts):
     _, session, dock = opened
     orphan(session)
-    dock.board.refresh()
+    dock.controller.refresh()
     qtbot.waitUntil(lambda: bool(toasts), timeout=SOON)
     assert "step 1 of 40" in toasts[0].message
     assert dock.progress.hold_button.text() == "Resume"
@@ -261,7 +261,7 @@ def test_a_run_of_a_newer_version_is_a_sentence(opened, qtbot):
     _, session, dock = opened
     orphan(session)
     (session.runs.root / "20261120-121212-tiny" / "version").write_text("99")
-    dock.board.refresh()
+    dock.controller.refresh()
     qtbot.waitUntil(lambda: "newer" in dock.status.label.text(), timeout=SOON)
     assert dock.list.topLevelItemCount() == 0
 
@@ -285,9 +285,9 @@ def test_the_panel_fits_a_laptop_and_everything_has_a_tip(opened, qtbot, finishe
     label(session)
     take_over(session, dock, qtbot, finished)
     judged_run(session, wins=True)
-    dock.board.refresh()
+    dock.controller.refresh()
     qtbot.waitUntil(lambda: dock.list.topLevelItemCount() == 2, timeout=SOON)
-    dock.board.select(dock.board.runs[0])
+    dock.controller.select(dock.controller.runs[0])
     qtbot.waitUntil(lambda: dock.gate.table.topLevelItemCount() > 0, timeout=SOON)
     dock.parent().setFixedWidth(320)
     settle(qtbot, 600)
@@ -320,7 +320,7 @@ def test_a_closed_panel_is_let_go_of_and_the_run_goes_on(
     viewer, session, dock = begin(make_napari_viewer, qtbot, tmp_path)
     run = start(session, dock, qtbot, steps=60, nap=0.05)
     qtbot.waitUntil(lambda: run.status.step > 2, timeout=SOON)
-    reference, board = weakref.ref(dock), dock.board
+    reference, controller = weakref.ref(dock), dock.controller
     viewer.window.remove_dock_widget(dock)
     del dock
     settle(qtbot, 60)
@@ -328,8 +328,8 @@ def test_a_closed_panel_is_let_go_of_and_the_run_goes_on(
     assert reference() is None
     assert run.status.state == "running"
     again = show(viewer, qtbot)
-    assert again.board is board
-    assert again.board.selected.folder == run.folder
+    assert again.controller is controller
+    assert again.controller.selected.folder == run.folder
     run.stop()
     assert run.wait(60).state == "cancelled"
 
@@ -343,7 +343,7 @@ def test_from_labels_to_an_adapter_that_answers(opened, qtbot):
     qtbot.waitUntil(form.start_button.isEnabled, timeout=SOON)
     form.steps.setValue(10)
     press(qtbot, form.start_button)
-    qtbot.waitUntil(lambda: bool(dock.board.active), timeout=SOON)
+    qtbot.waitUntil(lambda: bool(dock.controller.active), timeout=SOON)
     assert form.isHidden()
     qtbot.waitUntil(lambda: state(dock) == "finished", timeout=4 * SOON)
     qtbot.waitUntil(gate.use_button.isEnabled, timeout=SOON)
@@ -362,7 +362,7 @@ def test_from_labels_to_an_adapter_that_answers(opened, qtbot):
 def test_what_wins_is_used_and_taken_back_by_a_click(opened, qtbot):
     _, session, dock = opened
     run = judged_run(session, wins=True)
-    dock.board.refresh()
+    dock.controller.refresh()
     dock.tabs.setCurrentWidget(dock.gate)
     table, use, back = dock.gate.table, dock.gate.use_button, dock.gate.back_button
     qtbot.waitUntil(use.isEnabled, timeout=SOON)
@@ -394,7 +394,7 @@ def test_what_wins_is_used_and_taken_back_by_a_click(opened, qtbot):
 def test_what_does_not_win_is_used_only_by_somebody_who_insists(opened, qtbot):
     _, session, dock = opened
     judged_run(session, wins=False)
-    dock.board.refresh()
+    dock.controller.refresh()
     dock.tabs.setCurrentWidget(dock.gate)
     use = dock.gate.use_button
     qtbot.waitUntil(use.isEnabled, timeout=SOON)
@@ -412,10 +412,10 @@ def test_adapters_are_switched_in_the_prompt_panel_without_reloading(opened, qtb
     names = prompt.adapter.names
     qtbot.waitUntil(lambda: names.count() == 2, timeout=SOON)
     assert names.currentIndex() == 1
-    prompt.prompter.use(Tool.CLICK)
-    click(viewer, dock.desk.link.image, (16, 18))
-    qtbot.waitUntil(lambda: bool(prompt.prompter.draft.planes), timeout=SOON)
-    qtbot.waitUntil(lambda: not prompt.prompter.busy, timeout=SOON)
+    prompt.prompts.use(Tool.CLICK)
+    click(viewer, dock.workspace.binding.image, (16, 18))
+    qtbot.waitUntil(lambda: bool(prompt.prompts.draft.planes), timeout=SOON)
+    qtbot.waitUntil(lambda: not prompt.prompts.busy, timeout=SOON)
     model = session.predictor.model
     assert model.adapter is not None
     tuned = model.key
@@ -425,7 +425,7 @@ def test_adapters_are_switched_in_the_prompt_panel_without_reloading(opened, qtb
     assert session.predictor.model is model
     assert model.adapter is None
     assert model.key != tuned
-    qtbot.waitUntil(lambda: "base model" in dock.desk.message)
+    qtbot.waitUntil(lambda: "base model" in dock.workspace.message)
 
 
 def test_the_model_leaves_the_graphics_card_to_a_run_and_comes_back(
@@ -439,7 +439,7 @@ def test_the_model_leaves_the_graphics_card_to_a_run_and_comes_back(
     qtbot.waitUntil(lambda: model.moves == ["cpu"], timeout=SOON)
     assert run.wait(120).state == "finished"
     qtbot.waitUntil(lambda: model.moves == ["cpu", "cuda"], timeout=SOON)
-    qtbot.waitUntil(lambda: "back on the graphics card" in dock.desk.message)
+    qtbot.waitUntil(lambda: "back on the graphics card" in dock.workspace.message)
 
 
 def test_words_are_as_rough_as_what_is_known():

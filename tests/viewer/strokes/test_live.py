@@ -42,15 +42,15 @@ def begin(make_napari_viewer, qtbot, data):
     session.token_encoder = Texture()
     for name in ("substrate", "oxide", "metal"):
         session.classes.add(name)
-    link = attach(viewer, session)
+    binding = attach(viewer, session)
     dock = show_strokes_dock(viewer)
     qtbot.waitUntil(lambda: dock._docked)
-    dock.live.set_zoom(1.0)
+    dock.controller.set_zoom(1.0)
     if data.ndim > 2:
         viewer.dims.set_current_step(0, 0)
     viewer.reset_view()
     settle(qtbot, 50)
-    return viewer, session, link, dock
+    return viewer, session, binding, dock
 
 
 @pytest.fixture
@@ -58,23 +58,23 @@ def opened(make_napari_viewer, qtbot):
     return begin(make_napari_viewer, qtbot, layers_of()[0])
 
 
-def paint(viewer, link, number, y):
+def paint(viewer, binding, number, y):
     """Choose a class by its key and drag a stroke."""
     press(viewer, getattr(Qt.Key, f"Key_{number}"))
-    drag(viewer, link.strokes, [(y, 30), (y, 60), (y, 90)])
+    drag(viewer, binding.strokes, [(y, 30), (y, 60), (y, 90)])
 
 
-def paint_three(viewer, link, qtbot, dock):
+def paint_three(viewer, binding, qtbot, dock):
     """Paint a stroke of each class and wait for the labels of all."""
     for number in (1, 2, 3):
-        paint(viewer, link, number, THIRD * number - THIRD // 2)
+        paint(viewer, binding, number, THIRD * number - THIRD // 2)
         settle(qtbot, 60)
     qtbot.waitUntil(lambda: result_classes(dock) == {1, 2, 3}, timeout=SOON)
-    qtbot.waitUntil(lambda: not dock.desk.work.busy, timeout=SOON)
+    qtbot.waitUntil(lambda: not dock.workspace.jobs.busy, timeout=SOON)
 
 
 def result(dock, plane=0):
-    return dock.live.layers.labels.plane(plane)
+    return dock.controller.layers.labels.plane(plane)
 
 
 def result_classes(dock, plane=0):
@@ -86,14 +86,16 @@ def truth():
 
 
 def test_strokes_of_the_mouse_label_the_slice_and_undo_takes_it_back(opened, qtbot):
-    viewer, session, link, dock = opened
-    paint_three(viewer, link, qtbot, dock)
+    viewer, session, binding, dock = opened
+    paint_three(viewer, binding, qtbot, dock)
     assert (result(dock) == truth()).mean() > 0.95
-    layer = dock.live.layers.layer
+    layer = dock.controller.layers.layer
     for name in SPATIAL:
-        np.testing.assert_array_equal(getattr(layer, name), getattr(link.image, name))
+        np.testing.assert_array_equal(
+            getattr(layer, name), getattr(binding.image, name)
+        )
     before = result(dock).copy()
-    paint(viewer, link, 3, THIRD // 2)  # metal where the substrate is
+    paint(viewer, binding, 3, THIRD // 2)  # metal where the substrate is
     qtbot.waitUntil(lambda: (result(dock) != before).any(), timeout=SOON)
     press(viewer, Qt.Key.Key_Z, CONTROL)
     qtbot.waitUntil(lambda: (result(dock) == before).all(), timeout=SOON)
@@ -101,8 +103,8 @@ def test_strokes_of_the_mouse_label_the_slice_and_undo_takes_it_back(opened, qtb
 
 
 def test_erasing_the_last_stroke_empties_the_result(opened, qtbot):
-    viewer, session, link, dock = opened
-    paint(viewer, link, 1, 20)
+    viewer, session, binding, dock = opened
+    paint(viewer, binding, 1, 20)
     qtbot.waitUntil(lambda: result_classes(dock) == {1}, timeout=SOON)
     qtbot.waitUntil(lambda: "One class only" in dock.status.label.text(), timeout=SOON)
     session.erase(np.ones(session.scan.plane_shape, bool))
@@ -111,11 +113,11 @@ def test_erasing_the_last_stroke_empties_the_result(opened, qtbot):
 
 
 def test_accepting_fills_free_pixels_only_unless_told_otherwise(opened, qtbot):
-    viewer, session, link, dock = opened
+    viewer, session, binding, dock = opened
     mine = np.zeros(session.scan.plane_shape, np.uint8)
     mine[:10] = 3
     session.write_labels(mine)
-    paint_three(viewer, link, qtbot, dock)
+    paint_three(viewer, binding, qtbot, dock)
     qtbot.mouseClick(dock.accept_button, Qt.MouseButton.LeftButton)
     labels = session.labels_plane()
     assert (labels[:10] == 3).all()
@@ -129,8 +131,8 @@ def test_accepting_fills_free_pixels_only_unless_told_otherwise(opened, qtbot):
 
 
 def test_a_stroke_is_switched_off_and_judged_in_the_list(opened, qtbot):
-    viewer, session, link, dock = opened
-    paint_three(viewer, link, qtbot, dock)
+    viewer, session, binding, dock = opened
+    paint_three(viewer, binding, qtbot, dock)
     dock.tabs.setCurrentWidget(dock.strokes)
     table = dock.strokes.table
     assert table.rowCount() == 3
@@ -139,19 +141,19 @@ def test_a_stroke_is_switched_off_and_judged_in_the_list(opened, qtbot):
     assert session.strokes_plane().max() == 3  # the paint itself stays
     table.item(2, 0).setCheckState(Qt.CheckState.Checked)
     qtbot.waitUntil(lambda: result_classes(dock) == {1, 2, 3}, timeout=SOON)
-    paint(viewer, link, 1, 5)
-    paint(viewer, link, 2, THIRD + 5)
+    paint(viewer, binding, 1, 5)
+    paint(viewer, binding, 2, THIRD + 5)
     qtbot.waitUntil(lambda: table.rowCount() == 5, timeout=SOON)
     # the end of the stroke may still come, and judging begins anew
     qtbot.mouseClick(dock.strokes.judge_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: len(dock.live.worth) == 5, timeout=SOON)
+    qtbot.waitUntil(lambda: len(dock.controller.worth) == 5, timeout=SOON)
     assert table.item(0, 3).text()[0] in "+-"
 
 
 def test_maps_are_layers_with_a_legend(opened, qtbot):
-    viewer, _, link, dock = opened
-    paint_three(viewer, link, qtbot, dock)
-    layers = dock.live.layers
+    viewer, _, binding, dock = opened
+    paint_three(viewer, binding, qtbot, dock)
+    layers = dock.controller.layers
     for key in ("vote", "margin", "novelty"):
         dock.maps.ticks[key].click()
     qtbot.waitUntil(
@@ -163,23 +165,23 @@ def test_maps_are_layers_with_a_legend(opened, qtbot):
     assert "Never seen" in dock.maps.legend.text()
     for name in SPATIAL:
         np.testing.assert_array_equal(
-            getattr(layers.map_layer("margin"), name), getattr(link.image, name)
+            getattr(layers.map_layer("margin"), name), getattr(binding.image, name)
         )
     dock.maps.ticks["vote"].click()
     assert layers.map_layer("vote") is None
 
 
 def test_why_names_the_stroke_and_un_teaching_it_is_undoable(opened, qtbot):
-    viewer, session, link, dock = opened
-    paint_three(viewer, link, qtbot, dock)
-    dock.live.explain((THIRD // 2 + 8, 140))
+    viewer, session, binding, dock = opened
+    paint_three(viewer, binding, qtbot, dock)
+    dock.controller.explain((THIRD // 2 + 8, 140))
     row = dock.why.rows[0]
     qtbot.waitUntil(row.isVisible, timeout=SOON)
     assert row.words.text().startswith("substrate, slice 0")
     assert row.image.pixmap().width() > 0
     row.go.click()
     center = viewer.scene.camera.center[-2:]
-    where = link.strokes.world_to_data(center)
+    where = binding.strokes.world_to_data(center)
     assert abs(where[0] - THIRD // 2) < 8
     row.forget.click()
     assert set(np.unique(session.strokes_plane())) == {0, 2, 3}
@@ -192,9 +194,9 @@ def test_the_key_asks_about_the_pixel_under_the_mouse(opened, qtbot):
     from qtpy.QtTest import QTest
     from tests.fakes.hands import canvas, place
 
-    viewer, _, link, dock = opened
-    paint_three(viewer, link, qtbot, dock)
-    QTest.mouseMove(canvas(viewer), place(viewer, link.strokes, (100, 130)))
+    viewer, _, binding, dock = opened
+    paint_three(viewer, binding, qtbot, dock)
+    QTest.mouseMove(canvas(viewer), place(viewer, binding.strokes, (100, 130)))
     settle(qtbot, 50)
     press(viewer, Qt.Key.Key_W, Qt.KeyboardModifier.ShiftModifier)
     qtbot.waitUntil(dock.why.rows[0].isVisible, timeout=SOON)
@@ -202,11 +204,11 @@ def test_the_key_asks_about_the_pixel_under_the_mouse(opened, qtbot):
 
 
 def test_the_panel_fits_a_laptop_and_everything_has_a_tip(opened, qtbot):
-    viewer, _, link, dock = opened
-    paint_three(viewer, link, qtbot, dock)
+    viewer, _, binding, dock = opened
+    paint_three(viewer, binding, qtbot, dock)
     for box in dock.maps.ticks.values():
         box.click()
-    dock.live.explain((20, 20))
+    dock.controller.explain((20, 20))
     qtbot.waitUntil(dock.why.rows[2].isVisible, timeout=SOON)
     dock.parent().setFixedWidth(320)
     settle(qtbot, 100)
@@ -229,30 +231,30 @@ def test_the_panel_fits_a_laptop_and_everything_has_a_tip(opened, qtbot):
                         or not getattr(widget, "text", lambda: "")()
                     )
                     assert named, widget
-    qtbot.waitUntil(lambda: not dock.desk.work.busy, timeout=SOON)
+    qtbot.waitUntil(lambda: not dock.workspace.jobs.busy, timeout=SOON)
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_published_way_is_chosen_in_the_panel(opened, qtbot, number):
-    viewer, session, link, dock = opened
-    paint_three(viewer, link, qtbot, dock)
+    viewer, session, binding, dock = opened
+    paint_three(viewer, binding, qtbot, dock)
     way = dock.way.itemText(number)
     dock.way.setCurrentIndex(number)
     dock.way.activated.emit(number)
-    assert dock.live.way == way != "ours"
+    assert dock.controller.way == way != "ours"
     expected = session.segment(way=way, zoom=1.0).labels[0]
     qtbot.waitUntil(lambda: (result(dock) == expected).all(), timeout=SOON)
     qtbot.waitUntil(lambda: "neighbours" in dock.facts.text(), timeout=SOON)
-    paint(viewer, link, 3, THIRD // 2)
+    paint(viewer, binding, 3, THIRD // 2)
     qtbot.waitUntil(lambda: (result(dock) != expected).any(), timeout=SOON)
 
 
 def test_classes_that_overlap_are_layers_of_their_own(opened, qtbot):
-    viewer, session, link, dock = opened
-    paint_three(viewer, link, qtbot, dock)
+    viewer, session, binding, dock = opened
+    paint_three(viewer, binding, qtbot, dock)
     qtbot.mouseClick(dock.overlap_tick, Qt.MouseButton.LeftButton)
     assert session.overlap
-    layers = dock.live.layers
+    layers = dock.controller.layers
     qtbot.waitUntil(
         lambda: all(layers.class_layer(c) is not None for c in (1, 2, 3)), timeout=SOON
     )
@@ -262,10 +264,10 @@ def test_classes_that_overlap_are_layers_of_their_own(opened, qtbot):
         stroke[y : y + 3, 20:70] = class_id
     session.paint(stroke)
     session.paint(np.where(stroke == 3, 1, 0))
-    paint(viewer, link, 1, 2 * THIRD + THIRD // 2)  # substrate over metal: both
+    paint(viewer, binding, 1, 2 * THIRD + THIRD // 2)  # substrate over metal: both
 
     def kept():
-        return session.document.work.layers["below"].read(0)[
+        return session.document.jobs.layers["below"].read(0)[
             session.strokes_plane() == 1
         ]
 
@@ -287,21 +289,21 @@ def test_classes_that_overlap_are_layers_of_their_own(opened, qtbot):
 
 
 def test_cleaning_up_keeps_the_result_until_the_next_stroke(opened, qtbot):
-    viewer, _session, link, dock = opened
-    paint_three(viewer, link, qtbot, dock)
+    viewer, _session, binding, dock = opened
+    paint_three(viewer, binding, qtbot, dock)
     settle(qtbot, 400)  # the end of the last stroke would begin anew
-    qtbot.waitUntil(lambda: not dock.desk.work.busy, timeout=SOON)
+    qtbot.waitUntil(lambda: not dock.workspace.jobs.busy, timeout=SOON)
     said = []
-    dock.desk.said.connect(said.append)
+    dock.workspace.said.connect(said.append)
     qtbot.mouseClick(dock.clean_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: any("were redrawn" in s for s in said), timeout=3 * SOON)
-    dock.desk.said.disconnect(said.append)
+    dock.workspace.said.disconnect(said.append)
     assert (result(dock) == truth()).mean() > 0.9
 
 
 def test_a_closed_panel_is_let_go_of_and_strokes_still_speak(make_napari_viewer, qtbot):
-    viewer, _, link, dock = begin(make_napari_viewer, qtbot, layers_of()[0])
-    live, reference = dock.live, weakref.ref(dock)
+    viewer, _, binding, dock = begin(make_napari_viewer, qtbot, layers_of()[0])
+    controller, reference = dock.controller, weakref.ref(dock)
     dock.why.hover_tick.click()
     viewer.window.remove_dock_widget(dock)
     del dock
@@ -309,7 +311,7 @@ def test_a_closed_panel_is_let_go_of_and_strokes_still_speak(make_napari_viewer,
     gc.collect()
     assert reference() is None
     assert not viewer.mouse_move_callbacks
-    paint(viewer, link, 1, 20)
-    qtbot.waitUntil(lambda: live.last is not None, timeout=SOON)
+    paint(viewer, binding, 1, 20)
+    qtbot.waitUntil(lambda: controller.last is not None, timeout=SOON)
     again = show_strokes_dock(viewer)
-    assert again.live is live
+    assert again.controller is controller

@@ -27,39 +27,41 @@ pytestmark = pytest.mark.gui
 def test_the_whole_scan_is_labelled_outward_onto_disk(
     make_napari_viewer, qtbot, tmp_path
 ):
-    viewer, _session, link, dock = begin(make_napari_viewer, qtbot, layers_of(5))
+    viewer, _session, binding, dock = begin(make_napari_viewer, qtbot, layers_of(5))
     viewer.dims.set_current_step(0, 2)
-    paint_three_on(viewer, link, qtbot, dock, 2)
+    paint_three_on(viewer, binding, qtbot, dock, 2)
     seen = []
-    dock.live.progressed.connect(lambda done, total: seen.append((done, total)))
+    dock.controller.progressed.connect(lambda done, total: seen.append((done, total)))
     qtbot.mouseClick(dock.whole.button, Qt.MouseButton.LeftButton)
     assert dock.whole.button.text() == "Stop"
     qtbot.waitUntil(lambda: (5, 5) in seen, timeout=SOON)
-    planes = dock.live.layers.labels
+    planes = dock.controller.layers.labels
     assert planes.written == set(range(5))
     assert all((np.asarray(planes._disk[i]) == truth()).mean() > 0.95 for i in range(5))
     folder = planes._folder
     assert folder is not None and folder.is_dir()
     viewer.dims.set_current_step(0, 4)
     settle(qtbot, 50)
-    assert (np.asarray(dock.live.layers.layer.data[4]) == truth()).mean() > 0.95
-    dock.desk.close()
+    assert (np.asarray(dock.controller.layers.layer.data[4]) == truth()).mean() > 0.95
+    dock.workspace.close()
     assert not folder.exists()  # temporary: there is no project
 
 
 def test_the_whole_result_is_accepted_in_one_click_and_undone_in_one_step(
     make_napari_viewer, qtbot
 ):
-    viewer, session, link, dock = begin(make_napari_viewer, qtbot, layers_of(4))
-    paint_three(viewer, link, qtbot, dock)
+    viewer, session, binding, dock = begin(make_napari_viewer, qtbot, layers_of(4))
+    paint_three(viewer, binding, qtbot, dock)
     mine = np.zeros(session.scan.plane_shape, np.uint8)
     mine[:10] = 3
     session.write_labels(mine, plane=3)
     qtbot.mouseClick(dock.whole.button, Qt.MouseButton.LeftButton)
-    written = dock.live.layers.labels.written
+    written = dock.controller.layers.labels.written
     qtbot.waitUntil(lambda: written == set(range(4)), timeout=SOON)
     qtbot.mouseClick(dock.whole.accept_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: "4 of 4 slices are in" in dock.desk.message, timeout=SOON)
+    qtbot.waitUntil(
+        lambda: "4 of 4 slices are in" in dock.workspace.message, timeout=SOON
+    )
     for plane in range(4):
         free = session.labels_plane(plane)[10:]
         assert (free == result(dock, plane)[10:]).all()
@@ -81,15 +83,15 @@ def test_without_a_result_there_is_nothing_to_accept(make_napari_viewer, qtbot):
 
 
 def test_two_banks_are_combined(make_napari_viewer, qtbot, tmp_path):
-    viewer, session, link, dock = begin(make_napari_viewer, qtbot, layers_of()[0])
-    paint_three(viewer, link, qtbot, dock)
+    viewer, session, binding, dock = begin(make_napari_viewer, qtbot, layers_of()[0])
+    paint_three(viewer, binding, qtbot, dock)
     banks = [session.export_bank(tmp_path / f"{n}.bank", zoom=1.0) for n in "ab"]
     dock.banks.combine(banks, tmp_path / "both.bank")
-    qtbot.waitUntil(lambda: "both.bank holds" in dock.desk.message, timeout=SOON)
+    qtbot.waitUntil(lambda: "both.bank holds" in dock.workspace.message, timeout=SOON)
     assert (tmp_path / "both.bank").is_file()
     (tmp_path / "bad.bank").write_bytes(b"no bank")
     dock.banks.combine([banks[0], tmp_path / "bad.bank"], tmp_path / "c.bank")
-    said = lambda: "cannot be read as a bank" in dock.desk.message  # noqa: E731
+    said = lambda: "cannot be read as a bank" in dock.workspace.message  # noqa: E731
     qtbot.waitUntil(said, timeout=SOON)
 
 
@@ -99,40 +101,40 @@ def test_strokes_on_the_data_bar_are_said_to_teach_nothing(make_napari_viewer, q
     from tests.viewer.strokes.test_live import paint
 
     data = layers_of()[0]
-    viewer, session, _link, dock = begin(make_napari_viewer, qtbot, data)
+    viewer, session, _binding, dock = begin(make_napari_viewer, qtbot, data)
     ignore = np.zeros(data.shape, bool)
     ignore[100:] = True
     barred = Session(replace(session.scan, ignore=ignore))
     barred.token_encoder = Texture()
     for name in ("substrate", "oxide", "metal"):
         barred.classes.add(name)
-    link = dock.desk.take(barred)
-    paint(viewer, link, 3, 110)
-    said = lambda: "All strokes lie on the data bar" in dock.desk.message  # noqa: E731
+    binding = dock.workspace.take(barred)
+    paint(viewer, binding, 3, 110)
+    said = lambda: "All strokes lie on the data bar" in dock.workspace.message  # noqa: E731
     qtbot.waitUntil(said, timeout=SOON)
-    paint(viewer, link, 1, 20)
+    paint(viewer, binding, 1, 20)
     qtbot.waitUntil(lambda: result_classes(dock) == {0, 1}, timeout=SOON)
     assert not result(dock)[100:].any()
 
 
 def test_a_stopped_run_keeps_what_is_done(make_napari_viewer, qtbot):
-    viewer, _session, link, dock = begin(make_napari_viewer, qtbot, layers_of(6))
-    paint_three(viewer, link, qtbot, dock)
+    viewer, _session, binding, dock = begin(make_napari_viewer, qtbot, layers_of(6))
+    paint_three(viewer, binding, qtbot, dock)
 
     def stop_after_two(done, total):
-        if done == 2 and dock.live.whole.running:
-            dock.live.whole.stop()
+        if done == 2 and dock.controller.whole.running:
+            dock.controller.whole.stop()
 
-    dock.live.progressed.connect(stop_after_two)
+    dock.controller.progressed.connect(stop_after_two)
     dock.whole.button.click()
-    qtbot.waitUntil(lambda: not dock.live.whole.running, timeout=SOON)
-    assert dock.live.layers.labels.written == {0, 1}
+    qtbot.waitUntil(lambda: not dock.controller.whole.running, timeout=SOON)
+    assert dock.controller.layers.labels.written == {0, 1}
     assert dock.whole.button.text() == "Whole scan"
 
 
 def test_going_to_another_slice_labels_it(make_napari_viewer, qtbot):
-    viewer, _session, link, dock = begin(make_napari_viewer, qtbot, layers_of(3))
-    paint_three(viewer, link, qtbot, dock)
+    viewer, _session, binding, dock = begin(make_napari_viewer, qtbot, layers_of(3))
+    paint_three(viewer, binding, qtbot, dock)
     viewer.dims.set_current_step(0, 1)
     qtbot.waitUntil(lambda: result_classes(dock, 1) == {1, 2, 3}, timeout=SOON)
     assert (result(dock, 1) == truth()).mean() > 0.95
@@ -141,18 +143,18 @@ def test_going_to_another_slice_labels_it(make_napari_viewer, qtbot):
 def test_a_bank_travels_to_another_scan_and_a_wrong_one_is_refused(
     make_napari_viewer, qtbot, tmp_path
 ):
-    viewer, _session, link, dock = begin(make_napari_viewer, qtbot, layers_of()[0])
-    paint_three(viewer, link, qtbot, dock)
+    viewer, _session, binding, dock = begin(make_napari_viewer, qtbot, layers_of()[0])
+    paint_three(viewer, binding, qtbot, dock)
     path = tmp_path / "device.bank"
     dock.banks.pictures.setChecked(False)
     dock.banks.save(path)
     qtbot.waitUntil(path.is_file, timeout=SOON)
-    qtbot.waitUntil(lambda: "Saved device.bank" in dock.desk.message, timeout=SOON)
+    qtbot.waitUntil(lambda: "Saved device.bank" in dock.workspace.message, timeout=SOON)
     other = Session(
         Scan.from_array(layers_of()[0][::-1].copy(), pixel_size=0.5, units="nm")
     )
     other.token_encoder = Texture()
-    dock.desk.take(other)
+    dock.workspace.take(other)
     dock.banks.load(path)
     qtbot.waitUntil(lambda: result_classes(dock) == {1, 2, 3}, timeout=SOON)
     assert other.classes.names == ("substrate", "oxide", "metal")
@@ -169,7 +171,7 @@ def test_repeats_of_a_committed_cell_get_its_labels(make_napari_viewer, qtbot):
     cell[8:24, 8:24] += 0.4
     data = np.tile(cell, (4, 5)) + 0.01 * rng.normal(size=(128, 160))
     data[44:50, 44:50] = 0  # a defect in one of the cells
-    _viewer, session, _link, dock = begin(
+    _viewer, session, _binding, dock = begin(
         make_napari_viewer, qtbot, (data * 1000).clip(0).astype(np.uint16)
     )
     mask = np.zeros(data.shape, bool)
@@ -182,31 +184,31 @@ def test_repeats_of_a_committed_cell_get_its_labels(make_napari_viewer, qtbot):
     assert len(boxes) >= 16
     difference = dock.repeats.found.repeats.difference
     assert difference[44:50, 44:50].mean() > 5 * difference.mean()
-    assert dock.live.layers.map_layer("difference") is not None
+    assert dock.controller.layers.map_layer("difference") is not None
     qtbot.mouseClick(dock.repeats.transfer_button, Qt.MouseButton.LeftButton)
     assert (session.labels_plane() == 1 + 1).mean() > 0.7
     session.undo()
     assert (session.labels_plane() == 2).sum() == mask.sum()
 
 
-def paint_three_on(viewer, link, qtbot, dock, plane):
+def paint_three_on(viewer, binding, qtbot, dock, plane):
     from tests.viewer.strokes.test_live import paint
 
     for number in (1, 2, 3):
-        paint(viewer, link, number, THIRD * number - THIRD // 2)
+        paint(viewer, binding, number, THIRD * number - THIRD // 2)
         settle(qtbot, 60)
     qtbot.waitUntil(lambda: result_classes(dock, plane) == {1, 2, 3}, timeout=SOON)
-    qtbot.waitUntil(lambda: not dock.desk.work.busy, timeout=SOON)
+    qtbot.waitUntil(lambda: not dock.workspace.jobs.busy, timeout=SOON)
 
 
 def test_a_rectangle_drawn_with_the_mouse_is_the_cell(make_napari_viewer, qtbot):
-    viewer, _, link, dock = begin(make_napari_viewer, qtbot, layers_of()[0])
+    viewer, _, binding, dock = begin(make_napari_viewer, qtbot, layers_of()[0])
     dock.tabs.setCurrentWidget(dock.repeats)
     qtbot.mouseClick(dock.repeats.find_button, Qt.MouseButton.LeftButton)
     assert "Draw a rectangle around one cell" in dock.status.label.text()
     qtbot.mouseClick(dock.repeats.choose_button, Qt.MouseButton.LeftButton)
     settle(qtbot, 50)
-    drag(viewer, link.strokes, [(30, 40), (45, 60), (60, 80), (60, 80)])
+    drag(viewer, binding.strokes, [(30, 40), (45, 60), (60, 80), (60, 80)])
     qtbot.waitUntil(lambda: len(dock.repeats._shapes.data) == 1)
     np.testing.assert_allclose(dock.repeats._box(), (30, 40, 61, 81), atol=2)
 
@@ -228,35 +230,37 @@ def test_the_tile_in_view_is_labelled_while_the_others_are_being_read(
                 self.go_on.wait(20)
             return super().encode(view, normalise)
 
-    viewer, session, link, dock = begin(make_napari_viewer, qtbot, layers_of()[0])
+    viewer, session, binding, dock = begin(make_napari_viewer, qtbot, layers_of()[0])
     session.token_encoder = Waiting()
-    paint(viewer, link, 2, THIRD + THIRD // 2)
+    paint(viewer, binding, 2, THIRD + THIRD // 2)
     try:
         qtbot.waitUntil(
-            lambda: dock.live.layers.layer is not None and (result(dock) == 2).any(),
+            lambda: (
+                dock.controller.layers.layer is not None and (result(dock) == 2).any()
+            ),
             timeout=SOON,
         )
         assert (result(dock) == 0).any()
-        assert dock.live.last is None
+        assert dock.controller.last is None
     finally:
         session.token_encoder.go_on.set()
     qtbot.waitUntil(lambda: (result(dock) == 2).all(), timeout=SOON)
-    qtbot.waitUntil(lambda: not dock.desk.work.busy, timeout=SOON)
+    qtbot.waitUntil(lambda: not dock.workspace.jobs.busy, timeout=SOON)
 
 
 def test_another_image_under_the_same_labels_is_not_labelled(make_napari_viewer, qtbot):
     from tests.viewer.strokes.test_live import paint
 
-    viewer, session, link, dock = begin(make_napari_viewer, qtbot, layers_of()[0])
-    paint_three(viewer, link, qtbot, dock)
+    viewer, session, binding, dock = begin(make_napari_viewer, qtbot, layers_of()[0])
+    paint_three(viewer, binding, qtbot, dock)
     before = result(dock).copy()
-    link.image.data = layers_of()[0][::-1].copy()
+    binding.image.data = layers_of()[0][::-1].copy()
     painted = int((session.strokes_plane() > 0).sum())
-    dock.desk.say("")
-    paint(viewer, link, 1, 2 * THIRD + 8)
-    refused = lambda: "are not those that were taken" in dock.desk.message  # noqa: E731
+    dock.workspace.say("")
+    paint(viewer, binding, 1, 2 * THIRD + 8)
+    refused = lambda: "are not those that were taken" in dock.workspace.message  # noqa: E731
     qtbot.waitUntil(refused, timeout=SOON)
     assert (result(dock) == before).all()
     assert int((session.strokes_plane() > 0).sum()) > painted  # the paint is not lost
     qtbot.mouseClick(dock.whole.button, Qt.MouseButton.LeftButton)
-    assert not dock.live.whole.running
+    assert not dock.controller.whole.running

@@ -40,29 +40,29 @@ def panel(make_napari_viewer, qtbot):
 def test_a_labelling_is_saved_closed_and_reopened(panel, picture, tmp_path, qtbot):
     viewer, dock = panel
     folder = tmp_path / "lot.sesami"
-    dock.desk.open(picture)
-    qtbot.waitUntil(lambda: dock.desk.session is not None, timeout=20_000)
+    dock.workspace.open(picture)
+    qtbot.waitUntil(lambda: dock.workspace.session is not None, timeout=20_000)
     assert dock.facts.rows["x"].number.text() == ""  # plain TIFF: nobody knows
     assert "Type the pixel size" in dock.facts.note.text()
-    dock.desk.act(Action.SAVE)
+    dock.workspace.act(Action.SAVE)
     assert "press Save as… first" in dock.status.label.text()
-    dock.desk.session.classes.add("oxide")
+    dock.workspace.session.classes.add("oxide")
     press(viewer, Qt.Key.Key_1)
-    drag(viewer, dock.desk.link.strokes, [(60, 40), (60, 120)])
-    qtbot.waitUntil(lambda: dock.desk.session.can_undo)
-    dock.desk.keeper.save_as(folder)
+    drag(viewer, dock.workspace.binding.strokes, [(60, 40), (60, 120)])
+    qtbot.waitUntil(lambda: dock.workspace.session.can_undo)
+    dock.workspace.saver.save_as(folder)
     qtbot.waitUntil(lambda: "Saved in lot.sesami" in dock.status.label.text())
     assert dock.project.label.text() == "lot.sesami"
     assert dock.project.state.text() == "All saved."
-    painted = dock.desk.session.strokes_plane().copy()
+    painted = dock.workspace.session.strokes_plane().copy()
     assert painted.any()
     viewer.layers.clear()
-    assert dock.desk.session is None
+    assert dock.workspace.session is None
     dock.project.open_project(folder)
-    qtbot.waitUntil(lambda: dock.desk.session is not None, timeout=20_000)
-    np.testing.assert_array_equal(dock.desk.session.strokes_plane(), painted)
-    np.testing.assert_array_equal(dock.desk.link.strokes.data, painted)
-    assert dock.desk.session.classes.names == ("oxide",)
+    qtbot.waitUntil(lambda: dock.workspace.session is not None, timeout=20_000)
+    np.testing.assert_array_equal(dock.workspace.session.strokes_plane(), painted)
+    np.testing.assert_array_equal(dock.workspace.binding.strokes.data, painted)
+    assert dock.workspace.session.classes.names == ("oxide",)
     settle(qtbot)
 
 
@@ -75,11 +75,11 @@ def test_work_of_a_crash_is_offered_back(panel, picture, tmp_path, qtbot):
     crashed.paint(np.eye(120, 160, dtype=np.uint8))
     crashed.close()  # without a save: the journal holds the two steps
     dock.project.open_project(folder)
-    qtbot.waitUntil(lambda: dock.desk.session is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: dock.workspace.session is not None, timeout=20_000)
     assert "2 steps after the last save came back" in dock.project.state.text()
     assert dock.project.discard_button.isVisible()
     qtbot.mouseClick(dock.project.discard_button, Qt.MouseButton.LeftButton)
-    assert not dock.desk.session.strokes_plane().any()
+    assert not dock.workspace.session.strokes_plane().any()
     assert not dock.project.discard_button.isVisible()
 
 
@@ -87,29 +87,33 @@ def test_what_cannot_be_opened_is_one_sentence(panel, tmp_path, qtbot):
     _, dock = panel
     broken = tmp_path / "broken.dm4"
     broken.write_bytes(b"")
-    dock.desk.open(broken)
+    dock.workspace.open(broken)
     qtbot.waitUntil(lambda: "broken.dm4" in dock.status.label.text())
-    qtbot.waitUntil(lambda: not dock.desk.work.busy)
+    qtbot.waitUntil(lambda: not dock.workspace.jobs.busy)
     assert "Opening" not in dock.status.label.text()
     dock.project.open_project(tmp_path)
     assert str(tmp_path) in dock.status.label.text()
-    assert dock.desk.session is None
+    assert dock.workspace.session is None
 
 
 @pytest.mark.parametrize("key", ["tem", "sem_pair", "xrm", "aoi"])
 def test_a_sample_opens_ready_to_paint(panel, qtbot, key):
     viewer, dock = panel
     viewer.open_sample("napari-sesami", key)
-    link = dock.desk.link
-    assert link is not None
-    qtbot.waitUntil(lambda: viewer.layers.selection.active is link.strokes)
-    assert None not in link.session.scan.pixel_size[-2:] or link.session.scan.is_rgb
-    assert len(link.session.classes) >= 3
+    binding = dock.workspace.binding
+    assert binding is not None
+    qtbot.waitUntil(lambda: viewer.layers.selection.active is binding.strokes)
+    assert (
+        None not in binding.session.scan.pixel_size[-2:] or binding.session.scan.is_rgb
+    )
+    assert len(binding.session.classes) >= 3
     press(viewer, Qt.Key.Key_1)
-    height, width = link.session.scan.plane_shape
+    height, width = binding.session.scan.plane_shape
     y = height // 2
-    drag(viewer, link.strokes, [(y, width // 4), (y, width // 2), (y, 3 * width // 4)])
-    qtbot.waitUntil(lambda: bool(link.session.strokes_plane(link.plane).any()))
+    drag(
+        viewer, binding.strokes, [(y, width // 4), (y, width // 2), (y, 3 * width // 4)]
+    )
+    qtbot.waitUntil(lambda: bool(binding.session.strokes_plane(binding.plane).any()))
     assert viewer.screenshot(canvas_only=True, flash=False).std() > 5
 
 
@@ -135,11 +139,11 @@ def test_a_file_with_two_images_asks_which_one(panel, tmp_path, qtbot, monkeypat
             return QDialog.DialogCode.Accepted
 
     monkeypatch.setattr(scan_picker, "ImageChooser", Chooser)
-    dock.desk.open(path)
-    qtbot.waitUntil(lambda: dock.desk.session is not None, timeout=20_000)
+    dock.workspace.open(path)
+    qtbot.waitUntil(lambda: dock.workspace.session is not None, timeout=20_000)
     assert len(asked[0]) == 2
     wanted = asked[0][1]
-    shape = dock.desk.session.scan.shape
+    shape = dock.workspace.session.scan.shape
     assert f"{shape[0]} × {shape[1]}" in wanted
 
 
@@ -163,6 +167,6 @@ def test_a_scan_that_moved_is_asked_for_and_found(panel, picture, qtbot, monkeyp
 
     monkeypatch.setattr(project_row.QFileDialog, "getOpenFileName", answer)
     dock.project.open_project(folder)
-    qtbot.waitUntil(lambda: dock.desk.session is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: dock.workspace.session is not None, timeout=20_000)
     assert questions == ["Where is wafer.tif now?"]
-    assert dock.desk.session.classes.names == ("oxide",)
+    assert dock.workspace.session.classes.names == ("oxide",)

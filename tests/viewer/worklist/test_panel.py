@@ -52,7 +52,7 @@ def begin(make_napari_viewer, qtbot, folder):
     dock = show_worklist_dock(viewer)
     qtbot.waitUntil(lambda: dock._docked)
     dock.open_folder(folder)
-    engine = dock.foreman.engine
+    engine = dock.controller.engine
     engine._model, engine._encoder = GreyModel(tile=128), Texture()
     settle(qtbot, 50)
     return dock
@@ -64,13 +64,13 @@ def dock(make_napari_viewer, qtbot, folder):
 
 
 def opened(qtbot, dock, number):
-    """Wait until a scan of the list is on the desk, and nothing is to come."""
+    """Wait until a scan of the list is shown, and nothing is to come."""
     name = f"scan {number}.tif"
-    foreman = dock.foreman
+    controller = dock.controller
     qtbot.waitUntil(
-        lambda: foreman.at_work and foreman.worklist.current == name, timeout=SOON
+        lambda: controller.at_work and controller.worklist.current == name, timeout=SOON
     )
-    qtbot.waitUntil(lambda: not dock.desk.work.busy, timeout=SOON)
+    qtbot.waitUntil(lambda: not dock.workspace.jobs.busy, timeout=SOON)
     settle(qtbot, 80)
 
 
@@ -87,7 +87,7 @@ def open_row(qtbot, dock, row):
 
 
 def label_by_hand(dock, shift=0):
-    session = dock.desk.session
+    session = dock.workspace.session
     for name in ("block", "layer"):
         if name not in session.classes:
             session.classes.add(name)
@@ -110,27 +110,27 @@ def proposed(dock, qtbot):
     label_by_hand(dock)
     click(qtbot, dock.done_button)
     opened(qtbot, dock, 2)
-    qtbot.waitUntil(lambda: dock.foreman.judge.review is not None, timeout=SOON)
+    qtbot.waitUntil(lambda: dock.controller.reviewer.review is not None, timeout=SOON)
     settle(qtbot, 80)
     return dock
 
 
 def statuses(dock):
-    return dock.foreman.judge.review.statuses()
+    return dock.controller.reviewer.review.statuses()
 
 
 def middle(dock, index):
-    y0, x0, y1, x1 = dock.foreman.judge.review.proposed[index].bbox
+    y0, x0, y1, x1 = dock.controller.reviewer.review.proposed[index].bbox
     return (y0 + y1) / 2, (x0 + x1) / 2
 
 
 def test_a_double_click_opens_a_scan_and_leaves_the_other(dock, qtbot):
-    viewer = dock.desk.viewer
+    viewer = dock.workspace.viewer
     open_row(qtbot, dock, 0)
     first = set(viewer.layers)
-    assert dock.desk.session.scan.path.name == "scan 1.tif"
+    assert dock.workspace.session.scan.path.name == "scan 1.tif"
     open_row(qtbot, dock, 2)
-    assert dock.desk.session.scan.path.name == "scan 3.tif"
+    assert dock.workspace.session.scan.path.name == "scan 3.tif"
     assert not first & set(viewer.layers)
     press(viewer, Qt.Key.Key_PageUp)
     opened(qtbot, dock, 2)
@@ -142,87 +142,93 @@ def test_a_double_click_opens_a_scan_and_leaves_the_other(dock, qtbot):
 
 def test_done_opens_the_next_and_the_model_proposes(proposed):
     dock = proposed
-    assert [i.state for i in dock.foreman.worklist] == ["accepted", "proposed", "new"]
+    assert [i.state for i in dock.controller.worklist] == [
+        "accepted",
+        "proposed",
+        "new",
+    ]
     assert statuses(dock) == ["waiting"] * 3
     assert "accepted" in dock.scans.list.item(0).text()
     assert "by hand" in dock.scans.list.item(0).text()
-    layer = dock.foreman.judge.screen.layer
-    assert dock.desk.viewer.layers.selection.active is layer
-    np.testing.assert_array_equal(layer.scale, dock.desk.link.image.scale)
+    layer = dock.controller.reviewer.screen.layer
+    assert dock.workspace.viewer.layers.selection.active is layer
+    np.testing.assert_array_equal(layer.scale, dock.workspace.binding.image.scale)
 
 
 def test_one_key_each_accepts_and_rejects_and_undo_takes_back(proposed, qtbot):
-    dock, viewer = proposed, proposed.desk.viewer
+    dock, viewer = proposed, proposed.workspace.viewer
     press(viewer, Qt.Key.Key_A)
     assert statuses(dock)[0] == "accepted"
     press(viewer, Qt.Key.Key_R)
     assert statuses(dock)[:2] == ["accepted", "rejected"]
-    assert dock.foreman.judge.index == 2
+    assert dock.controller.reviewer.index == 2
     press(viewer, Qt.Key.Key_Z, CONTROL)
     settle(qtbot)
     assert statuses(dock)[0] == "waiting"
     press(viewer, Qt.Key.Key_S)
-    assert dock.foreman.judge.index == 0
+    assert dock.controller.reviewer.index == 0
 
 
 def test_a_click_takes_a_proposal_in_hand(proposed, qtbot):
-    dock, viewer = proposed, proposed.desk.viewer
+    dock, viewer = proposed, proposed.workspace.viewer
     viewer.reset_view()
     settle(qtbot, 50)
-    layer = dock.foreman.judge.screen.layer
+    layer = dock.controller.reviewer.screen.layer
     at = place(viewer, layer, middle(dock, 2))
     qtbot.mouseClick(canvas(viewer), LEFT, pos=at)
-    assert dock.foreman.judge.index == 2
+    assert dock.controller.reviewer.index == 2
     assert "Proposal 3 of 3" in dock.review.facts.text()
 
 
 def test_a_proposal_is_corrected_by_clicking(proposed, qtbot):
-    dock, viewer = proposed, proposed.desk.viewer
+    dock, viewer = proposed, proposed.workspace.viewer
     viewer.reset_view()
     block = next(
-        i for i, p in enumerate(dock.foreman.judge.review.proposed) if p.class_id == 1
+        i
+        for i, p in enumerate(dock.controller.reviewer.review.proposed)
+        if p.class_id == 1
     )
-    dock.foreman.judge.take(block)
+    dock.controller.reviewer.take(block)
     press(viewer, Qt.Key.Key_C)
     settle(qtbot, 50)
-    assert dock.foreman.judge.correcting
-    prompter = dock.desk.prompter
-    preview = prompter.screen.preview.layer
+    assert dock.controller.reviewer.correcting
+    prompts = dock.workspace.prompter
+    preview = prompts.screen.preview.layer
     assert viewer.layers.selection.active is preview
     # the bright layer belongs to it, too
     qtbot.mouseClick(canvas(viewer), LEFT, pos=place(viewer, preview, (70, 60)))
-    qtbot.waitUntil(lambda: not prompter.busy, timeout=SOON)
+    qtbot.waitUntil(lambda: not prompts.busy, timeout=SOON)
     settle(qtbot, 50)
     press(viewer, Qt.Key.Key_A)
-    qtbot.waitUntil(lambda: not dock.foreman.judge.correcting, timeout=SOON)
+    qtbot.waitUntil(lambda: not dock.controller.reviewer.correcting, timeout=SOON)
     assert statuses(dock)[block] == "corrected"
-    assert viewer.layers.selection.active is dock.foreman.judge.screen.layer
-    assert dock.foreman.judge.index != block
+    assert viewer.layers.selection.active is dock.controller.reviewer.screen.layer
+    assert dock.controller.reviewer.index != block
 
 
 def test_u_commits_a_correction_too(proposed, qtbot):
-    dock, viewer = proposed, proposed.desk.viewer
+    dock, viewer = proposed, proposed.workspace.viewer
     viewer.reset_view()
     press(viewer, Qt.Key.Key_C)
     settle(qtbot, 50)
-    index = dock.foreman.judge._correcting
-    prompter = dock.desk.prompter
-    preview = prompter.screen.preview.layer
+    index = dock.controller.reviewer._correcting
+    prompts = dock.workspace.prompter
+    preview = prompts.screen.preview.layer
     qtbot.mouseClick(canvas(viewer), LEFT, pos=place(viewer, preview, (90, 5)))
-    qtbot.waitUntil(lambda: not prompter.busy, timeout=SOON)
+    qtbot.waitUntil(lambda: not prompts.busy, timeout=SOON)
     press(viewer, Qt.Key.Key_U)
-    qtbot.waitUntil(lambda: not dock.foreman.judge.correcting, timeout=SOON)
+    qtbot.waitUntil(lambda: not dock.controller.reviewer.correcting, timeout=SOON)
     assert statuses(dock)[index] == "corrected"
 
 
 def test_another_class_in_the_combo_accepts_as_that(proposed, qtbot):
     dock = proposed
-    own = dock.foreman.judge.review.proposed[0].class_id
+    own = dock.controller.reviewer.review.proposed[0].class_id
     row = dock.review.class_combo.findData(3 - own)
     dock.review.class_combo.setCurrentIndex(row)
     dock.review.class_combo.activated.emit(row)
-    target = dock.foreman.judge.review.object_of(0)
-    assert dock.desk.session.objects[target].class_id == 3 - own
+    target = dock.controller.reviewer.review.object_of(0)
+    assert dock.workspace.session.objects[target].class_id == 3 - own
     assert statuses(dock)[0] == "corrected"
 
 
@@ -231,35 +237,35 @@ def test_the_rest_is_accepted_and_done_measures(proposed, qtbot):
     click(qtbot, dock.review.rest_button)
     assert statuses(dock) == ["accepted"] * 3
     assert "press Done" in dock.status.label.text()
-    press(dock.desk.viewer, Qt.Key.Key_D, SHIFT)
+    press(dock.workspace.viewer, Qt.Key.Key_D, SHIFT)
     opened(qtbot, dock, 3)
-    assert dock.foreman.worklist[1].record["accepted"] == 3
+    assert dock.controller.worklist[1].record["accepted"] == 3
     assert "100 % unchanged" in dock.times.rounds.text()
-    assert (dock.desk.session.project.path / "scans").is_dir()
+    assert (dock.workspace.session.project.path / "scans").is_dir()
 
 
 def test_proposals_survive_leaving_and_coming_back(proposed, qtbot):
     dock = proposed
-    press(dock.desk.viewer, Qt.Key.Key_R)
+    press(dock.workspace.viewer, Qt.Key.Key_R)
     before = statuses(dock)
     open_row(qtbot, dock, 0)
-    assert dock.foreman.judge.review is None
+    assert dock.controller.reviewer.review is None
     open_row(qtbot, dock, 1)
     assert statuses(dock) == before
 
 
 def test_proposing_is_cancelled_by_the_button(dock, qtbot):
-    dock.foreman.at_once = False
+    dock.controller.at_once = False
     open_row(qtbot, dock, 0)
     label_by_hand(dock)
     click(qtbot, dock.done_button)
     opened(qtbot, dock, 2)
     click(qtbot, dock.review.propose_button)
     click(qtbot, dock.status.cancel_button)
-    qtbot.waitUntil(lambda: not dock.desk.work.busy, timeout=SOON)
+    qtbot.waitUntil(lambda: not dock.workspace.jobs.busy, timeout=SOON)
     settle(qtbot)
-    assert dock.foreman.judge.review is None
-    assert dock.foreman.worklist[1].state == "new"
+    assert dock.controller.reviewer.review is None
+    assert dock.controller.worklist[1].state == "new"
 
 
 def test_a_broken_file_is_one_sentence_and_the_next_opens(dock, qtbot, folder):
@@ -276,22 +282,22 @@ def test_a_broken_file_is_one_sentence_and_the_next_opens(dock, qtbot, folder):
 def test_the_list_comes_back_with_the_project(
     proposed, qtbot, make_napari_viewer, folder
 ):
-    proposed.desk.viewer.close()
+    proposed.workspace.viewer.close()
     settle(qtbot)
     again = show_worklist_dock(make_napari_viewer(show=True))
     again.open_folder(folder.with_name("wafers.sesami"))
-    states = [i.state for i in again.foreman.worklist]
+    states = [i.state for i in again.controller.worklist]
     assert states == ["accepted", "proposed", "new"]
 
 
 def test_superpixels_are_labelled_by_click_and_drag(dock, qtbot):
-    viewer = dock.desk.viewer
+    viewer = dock.workspace.viewer
     open_row(qtbot, dock, 0)
-    session = dock.desk.session
+    session = dock.workspace.session
     session.classes.add("block")
     session.classes.add("layer")
     press(viewer, Qt.Key.Key_X, SHIFT)
-    pieces = dock.foreman.pieces
+    pieces = dock.controller.superpixels
     assert pieces.on
     qtbot.waitUntil(lambda: pieces.ready, timeout=SOON)
     settle(qtbot, 80)
@@ -316,14 +322,14 @@ def test_superpixels_are_labelled_by_click_and_drag(dock, qtbot):
 
 def test_another_layer_puts_the_superpixel_tool_down(dock, qtbot):
     open_row(qtbot, dock, 0)
-    dock.desk.session.classes.add("block")
-    dock.tabs.setCurrentWidget(dock.pieces)
-    click(qtbot, dock.pieces.button)
-    qtbot.waitUntil(lambda: dock.foreman.pieces.ready, timeout=SOON)
-    dock.desk.viewer.layers.selection.active = dock.desk.link.image
+    dock.workspace.session.classes.add("block")
+    dock.tabs.setCurrentWidget(dock.superpixels)
+    click(qtbot, dock.superpixels.button)
+    qtbot.waitUntil(lambda: dock.controller.superpixels.ready, timeout=SOON)
+    dock.workspace.viewer.layers.selection.active = dock.workspace.binding.image
     settle(qtbot, 50)
-    assert not dock.foreman.pieces.on
-    assert not dock.pieces.button.isChecked()
+    assert not dock.controller.superpixels.on
+    assert not dock.superpixels.button.isChecked()
 
 
 def test_the_table_is_exported(proposed, qtbot, tmp_path):
@@ -335,9 +341,9 @@ def test_the_table_is_exported(proposed, qtbot, tmp_path):
 
 def test_moving_the_mouse_counts_as_work(dock, qtbot):
     open_row(qtbot, dock, 0)
-    item = dock.foreman.worklist[0]
+    item = dock.controller.worklist[0]
     before = item.seconds
-    native = canvas(dock.desk.viewer)
+    native = canvas(dock.workspace.viewer)
     qtbot.mouseMove(native, native.rect().center())
     qtbot.waitUntil(lambda: item.seconds > before, timeout=SOON)
 
@@ -372,35 +378,35 @@ def test_a_removed_panel_is_collected_and_the_tool_is_put_down(
     make_napari_viewer, qtbot, folder
 ):
     dock = begin(make_napari_viewer, qtbot, folder)
-    viewer = dock.desk.viewer
+    viewer = dock.workspace.viewer
     open_row(qtbot, dock, 0)
-    dock.desk.session.classes.add("block")
+    dock.workspace.session.classes.add("block")
     press(viewer, Qt.Key.Key_X, SHIFT)
-    foreman, gone = dock.foreman, weakref.ref(dock)
+    controller, gone = dock.controller, weakref.ref(dock)
     viewer.window.remove_dock_widget(dock)
     del dock
     settle(qtbot, 80)
     gc.collect()
     assert gone() is None
-    assert not foreman.pieces.on
+    assert not controller.superpixels.on
 
 
 def test_retraining_hands_over_to_the_panel_runs(proposed, qtbot):
     dock = proposed
     dock.tabs.setCurrentWidget(dock.times)
     click(qtbot, dock.times.train_button)
-    qtbot.waitUntil(lambda: not dock.desk.work.busy, timeout=SOON)
-    names = list(dock.desk.viewer.window.dock_widgets)
+    qtbot.waitUntil(lambda: not dock.workspace.jobs.busy, timeout=SOON)
+    names = list(dock.workspace.viewer.window.dock_widgets)
     assert any(name.startswith("Runs (") for name in names)
-    assert not dock.desk.session.dirty
+    assert not dock.workspace.session.dirty
 
 
 def test_undo_brings_a_proposal_back_into_the_hand(proposed, qtbot):
-    dock, viewer = proposed, proposed.desk.viewer
+    dock, viewer = proposed, proposed.workspace.viewer
     press(viewer, Qt.Key.Key_Y, SHIFT)
-    assert dock.foreman.judge.index is None
+    assert dock.controller.reviewer.index is None
     press(viewer, Qt.Key.Key_Z, CONTROL)
     settle(qtbot, 50)
-    assert dock.foreman.judge.index == 0
+    assert dock.controller.reviewer.index == 0
     press(viewer, Qt.Key.Key_A)
     assert statuses(dock) == ["accepted", "waiting", "waiting"]

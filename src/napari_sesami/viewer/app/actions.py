@@ -12,86 +12,88 @@ from napari_sesami.viewer.queue.actions import queue_act
 from napari_sesami.viewer.worklist.actions import work_act
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer.app.binding import Link
-    from napari_sesami.viewer.app.workspace import Desk
+    from napari_sesami.viewer.app.binding import LayerBinding
+    from napari_sesami.viewer.app.workspace import Workspace
 
 
 FIRST = (queue_act, work_act, prompt_act)
 """Who is asked before an action means what it usually does."""
 
 
-def act(desk: Desk, action: Action, argument: int = 0) -> None:
+def act(workspace: Workspace, action: Action, argument: int = 0) -> None:
     """Carry out an action; a ValueError is a sentence for the user."""
-    if any(asked(desk, action, argument) for asked in FIRST):
+    if any(asked(workspace, action, argument) for asked in FIRST):
         return
     match action:
         case Action.UNDO:
-            _undo(desk)
+            _undo(workspace)
         case Action.REDO:
-            _redo(desk)
+            _redo(workspace)
         case Action.PAINT:
-            _link(desk).toggle_brush()
+            _binding(workspace).toggle_brush()
         case Action.PICK_CLASS:
-            _pick(desk, argument)
+            _pick(workspace, argument)
         case Action.NEW_CLASS:
-            _link(desk)
-            show_panel(desk.viewer, "scan")  # never type into a page that is hidden
-            desk.name_wanted.emit()
+            _binding(workspace)
+            show_panel(
+                workspace.viewer, "scan"
+            )  # never type into a page that is hidden
+            workspace.name_wanted.emit()
         case Action.TOGGLE_LABELS:
-            _link(desk).toggle_visible()
+            _binding(workspace).toggle_visible()
         case Action.SAVE:
-            _save(desk)
+            _save(workspace)
         case Action.SHOW_KEYS:
-            show_panel(desk.viewer, "scan")
-            desk.keys_wanted.emit()
+            show_panel(workspace.viewer, "scan")
+            workspace.keys_wanted.emit()
         case Action.WHY:
-            _why(desk)
+            _why(workspace)
 
 
-def _link(desk: Desk) -> Link:
-    if desk.link is None:
+def _binding(workspace: Workspace) -> LayerBinding:
+    if workspace.binding is None:
         raise ViewerError(
             "There is no scan to label yet: open one, or take an image of the viewer."
         )
-    return desk.link
+    return workspace.binding
 
 
-def _undo(desk: Desk) -> None:
-    step = _link(desk).undo()
-    desk.say(f"Taken back: {step}." if step else "There is nothing to undo.")
+def _undo(workspace: Workspace) -> None:
+    step = _binding(workspace).undo()
+    workspace.say(f"Taken back: {step}." if step else "There is nothing to undo.")
 
 
-def _redo(desk: Desk) -> None:
-    step = _link(desk).redo()
-    desk.say(f"Done again: {step}." if step else "There is nothing to redo.")
+def _redo(workspace: Workspace) -> None:
+    step = _binding(workspace).redo()
+    workspace.say(f"Done again: {step}." if step else "There is nothing to redo.")
 
 
-def _pick(desk: Desk, number: int) -> None:
+def _pick(workspace: Workspace, number: int) -> None:
     """Pick the n-th class of the table; 0 is the eraser."""
-    link = _link(desk)
-    entries = list(link.session.classes)
+    binding = _binding(workspace)
+    entries = list(binding.session.classes)
     if number > len(entries):
         have = len(entries)
         raise ViewerError(
             f"There is no class {number} yet; there {'is' if have == 1 else 'are'} "
             f"{have}. Press N to name a new one."
         )
-    link.pick(entries[number - 1].id if number else 0)
+    binding.pick(entries[number - 1].id if number else 0)
     what = f"Painting {entries[number - 1].name}." if number else "Erasing strokes."
-    desk.say(what)
+    workspace.say(what)
 
 
-def _why(desk: Desk) -> None:
-    _link(desk)
-    if desk.live is None:
+def _why(workspace: Workspace) -> None:
+    _binding(workspace)
+    if workspace.live is None:
         raise ViewerError("Open the panel Strokes to labels first: it explains.")
-    show_panel(desk.viewer, "strokes")
-    desk.why_wanted.emit()
+    show_panel(workspace.viewer, "strokes")
+    workspace.why_wanted.emit()
 
 
-def _save(desk: Desk) -> None:
-    link = _link(desk)
-    link.flush()
-    if link.session.project is None:
+def _save(workspace: Workspace) -> None:
+    binding = _binding(workspace)
+    binding.flush()
+    if binding.session.project is None:
         raise ViewerError("This labelling has no folder yet: press Save as… first.")
-    desk.keeper.save()
+    workspace.saver.save()

@@ -1,4 +1,4 @@
-"""Keeps the session on the desk on disk: save, autosave, open, and after a crash."""
+"""Keeps the session shown on disk: save, autosave, open, and after a crash."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from napari_sesami.project import Project, ScanMoved
     from napari_sesami.session import Session
-    from napari_sesami.viewer.app.jobs import Ticket
-    from napari_sesami.viewer.app.workspace import Desk
+    from napari_sesami.viewer.app.jobs import Job
+    from napari_sesami.viewer.app.workspace import Workspace
 
 
-class Keeper:
+class ProjectSaver:
     """Saves and opens projects without holding up the window.
 
     Attributes
@@ -35,9 +35,9 @@ class Keeper:
     scan_moved = Signal(object, object)
     """a scan is not where it was: the `Project` and the `ScanMoved`"""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = weakref.ref(desk)
-        self._work = desk.work
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = weakref.ref(workspace)
+        self._jobs = workspace.jobs
         self.session: Session | None = None
         self.recovered = 0
 
@@ -86,19 +86,19 @@ class Keeper:
 
     def save_as(self, folder: Path | None) -> None:
         """Save into a new folder, or with None into the one there is."""
-        desk, session = self._desk(), self.session
-        if desk is None or session is None:
+        workspace, session = self._workspace(), self.session
+        if workspace is None or session is None:
             return
-        if desk.link is not None:
-            desk.link.flush()
+        if workspace.binding is not None:
+            workspace.binding.flush()
         self.recovered = 0
 
-        def run(ticket: Ticket) -> Session:
+        def run(job: Job) -> Session:
             session.save(folder)
             return session
 
-        desk.say("Saving …")
-        self._work.submit("save", run, self._done)
+        workspace.say("Saving …")
+        self._jobs.submit("save", run, self._done)
 
     def discard_recovered(self) -> None:
         """Take back, step by step, what a journal brought back."""
@@ -115,7 +115,7 @@ class Keeper:
         """Open a scan of a project, and what was done on it, in the background."""
         locate = None if moved_to is None else {key: moved_to}
 
-        def run(ticket: Ticket) -> Session | ScanMoved:
+        def run(job: Job) -> Session | ScanMoved:
             from napari_sesami.project import ScanMoved
             from napari_sesami.session import Session
 
@@ -125,7 +125,7 @@ class Keeper:
                 return moved
 
         self._say(f"Opening {project.path.name} …")
-        self._work.submit("open", run, self._opened)
+        self._jobs.submit("open", run, self._opened)
         self._project = project
 
     def close(self, session: Session) -> None:
@@ -140,12 +140,12 @@ class Keeper:
         session.close()
 
     def _opened(self, found: Session | ScanMoved) -> None:
-        desk = self._desk()
+        workspace = self._workspace()
         if isinstance(found, Exception):
             self._say(sentence(found))
             self.scan_moved.emit(self._project, found)
-        elif desk is not None:
-            desk.take(found)
+        elif workspace is not None:
+            workspace.take(found)
 
     def _start_autosave(self) -> None:
         project = self.session.project if self.session is not None else None
@@ -164,12 +164,12 @@ class Keeper:
         self.changed.emit()
 
     def _on_saved(self) -> None:
-        self._work.post(self.changed.emit)  # may come from the autosave thread
+        self._jobs.post(self.changed.emit)  # may come from the autosave thread
 
     def _on_trouble(self, text: str) -> None:
-        self._work.post(self._say, text)
+        self._jobs.post(self._say, text)
 
     def _say(self, text: str) -> None:
-        desk = self._desk()
-        if desk is not None:
-            desk.say(text)
+        workspace = self._workspace()
+        if workspace is not None:
+            workspace.say(text)

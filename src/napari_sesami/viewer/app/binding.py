@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
-from napari_sesami.viewer.app.debounced import Later
 from napari_sesami.viewer.app.errors import ViewerError, sentence
+from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.app.keys import KEYS, Action, bind
-from napari_sesami.viewer.app.mirror import Mirror
+from napari_sesami.viewer.app.mirror import LayerMirror
 from napari_sesami.viewer.app.plane_arrays import layer_array
 from napari_sesami.viewer.layers.session_layers import (
     LABELS,
@@ -46,7 +46,7 @@ _DIMS = ("current_step", "order", "ndisplay")
 DEBOUNCE = 30  # ms; events of napari come in bursts
 
 
-def attach(viewer: ViewerModel, session: Session) -> Link:
+def attach(viewer: ViewerModel, session: Session) -> LayerBinding:
     """Show a session in napari: image, strokes and labels, kept equal both ways.
 
     Parameters
@@ -63,13 +63,13 @@ def attach(viewer: ViewerModel, session: Session) -> Link:
     """
     real = getattr(viewer, "__wrapped__", viewer)
     if not hasattr(real, "window"):
-        return Link(real, session)
-    from napari_sesami.viewer.app.workspace import desk_of
+        return LayerBinding(real, session)
+    from napari_sesami.viewer.app.workspace import workspace_of
 
-    return desk_of(real).take(session)
+    return workspace_of(real).take(session)
 
 
-class Link:
+class LayerBinding:
     """A session and its three layers in one viewer.
 
     Attributes
@@ -97,7 +97,7 @@ class Link:
         self.session = session
         self._viewer = weakref.ref(viewer)
         self._hidden: frozenset[int] = frozenset()
-        self._later = Later(self.flush, DEBOUNCE)
+        self._later = Debounced(self.flush, DEBOUNCE)
         if image is not None:
             check_shape(image, session.scan)
         self.image = add_image(viewer, session.scan) if image is None else image
@@ -106,12 +106,12 @@ class Link:
         self.labels = add_labels(
             viewer, self.image, layer_array(session.labels, read), LABELS, 0.4
         )
-        self._label_mirror = Mirror(self.labels, read, self._labels_edited)
+        self._label_mirror = LayerMirror(self.labels, read, self._labels_edited)
         read = session.strokes_plane
         self.strokes = add_labels(
             viewer, self.image, layer_array(session.strokes.array, read), STROKES, 0.8
         )
-        self._stroke_mirror = Mirror(self.strokes, read, self._strokes_edited)
+        self._stroke_mirror = LayerMirror(self.strokes, read, self._strokes_edited)
         self._mirrors = {LABELS: self._label_mirror, STROKES: self._stroke_mirror}
         self.strokes.brush_size = brush_for(session.scan.plane_shape)
         keys = dispatch or _own_dispatch(self)
@@ -226,7 +226,7 @@ class Link:
                 getattr(viewer.dims.events, event).disconnect(self._on_dims)
 
     @property
-    def _both(self) -> tuple[Mirror, Mirror]:
+    def _both(self) -> tuple[LayerMirror, LayerMirror]:
         return self._label_mirror, self._stroke_mirror
 
     def _watched(self) -> list[tuple[Layer, str]]:
@@ -337,9 +337,9 @@ class Link:
         self.changed.emit()
 
 
-def _own_dispatch(link: Link) -> Dispatch:
-    """Undo and redo for layers without a desk, e.g. in a `ViewerModel`."""
-    reference = weakref.ref(link)
+def _own_dispatch(binding: LayerBinding) -> Dispatch:
+    """Undo and redo for layers without a workspace, e.g. in a `ViewerModel`."""
+    reference = weakref.ref(binding)
 
     def dispatch(action: Action, argument: int) -> None:
         found = reference()

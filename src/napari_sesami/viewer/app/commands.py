@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari_sesami.viewer.app.keys import Action
 from napari_sesami.viewer.app.panels import show_panel
-from napari_sesami.viewer.app.workspace import desk_of
+from napari_sesami.viewer.app.workspace import workspace_of
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -40,7 +40,7 @@ def pick_class(viewer: napari.viewer.Viewer) -> None:
     from qtpy.QtWidgets import QInputDialog
 
     dock = show_panel(viewer, "scan")
-    session = desk_of(viewer).session
+    session = workspace_of(viewer).session
     names = list(session.classes.names) if session is not None else []
     if not names:
         _act(viewer, Action.PICK_CLASS, 1)  # says what is missing
@@ -84,4 +84,4 @@ def show_keys(viewer: napari.viewer.Viewer) -> None:
 
 def _act(viewer: napari.viewer.Viewer, action: Action, argument: int = 0) -> None:
     show_panel(viewer, "scan")
-    desk_of(viewer).act(action, argument)
+    workspace_of(viewer).act(action, argument)

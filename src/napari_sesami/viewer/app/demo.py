@@ -22,19 +22,19 @@ def open_demo(viewer: Viewer, key: str) -> None:
     from qtpy.QtCore import QTimer
 
     from napari_sesami.viewer.app.panels import show_panel
-    from napari_sesami.viewer.app.workspace import desk_of
+    from napari_sesami.viewer.app.workspace import workspace_of
     from napari_sesami.viewer.prompt.commands import click
 
-    desk = desk_of(viewer)
+    workspace = workspace_of(viewer)
 
     def start() -> None:
-        """Take up the tool as soon as the sample lies on the desk."""
-        if desk.session is not None:
-            desk.session_changed.disconnect(start)
+        """Take up the tool as soon as the sample is shown."""
+        if workspace.session is not None:
+            workspace.session_changed.disconnect(start)
             # after the layers that the sample still adds: each takes the selection
             QTimer.singleShot(0, lambda: click(viewer))
 
     show_panel(viewer, "click")
-    desk.session_changed.connect(start)
+    workspace.session_changed.connect(start)
     viewer.open_sample("napari-sesami", key)
     viewer.reset_view()

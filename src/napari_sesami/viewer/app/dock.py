@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QDockWidget, QLabel, QWidget
 
 from napari_sesami.viewer.app.pages import page_of
 from napari_sesami.viewer.app.panels import WORKBENCH, panels_of
-from napari_sesami.viewer.app.workspace import desk_of
+from napari_sesami.viewer.app.workspace import workspace_of
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class DeskDock(QWidget):
-    """A panel of a desk that lets go of it, once, when its × is pressed.
+    """A panel of a workspace that lets go of it, once, when its × is pressed.
 
     It is a dock of its own or a page of the workbench, and may move from one to the
     other. napari calls no `closeEvent` on a docked widget; the dock around it is
@@ -34,8 +34,8 @@ class DeskDock(QWidget):
         super().__init__(parent)
         self._docked = self._cleaned = False
         self._dock: QDockWidget | None = None
-        self.desk = desk_of(napari_viewer)
-        panels_of(self.desk).add(self)
+        self.workspace = workspace_of(napari_viewer)
+        panels_of(self.workspace).add(self)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Hook to the dock: napari tells a widget nothing when its × is pressed."""
@@ -46,7 +46,7 @@ class DeskDock(QWidget):
             self._dock, self._docked = dock, True
             dock.destroyed.connect(self.clean_up)
             # not `self.window()`: a dock that floats is a window itself
-            self.desk.bind_window(dock.parentWidget().window())
+            self.workspace.bind_window(dock.parentWidget().window())
             dock.topLevelChanged.connect(self._name_dock)
             self._name_dock()
 
@@ -73,18 +73,18 @@ class DeskDock(QWidget):
         """Begin with the image that is there, if it is the only one."""
         from napari.layers import Image
 
-        if self.desk.link is None:
-            images = [x for x in self.desk.viewer.layers if isinstance(x, Image)]
+        if self.workspace.binding is None:
+            images = [x for x in self.workspace.viewer.layers if isinstance(x, Image)]
             if len(images) == 1:
-                self.desk.adopt(images[0])
+                self.workspace.adopt(images[0])
 
     def clean_up(self, *_: object) -> None:
-        """Let go of everything that would keep the panel alive; the desk stays."""
+        """Let go of everything that would keep the panel alive; the workspace stays."""
         if not self._cleaned:
             self._cleaned = True
             self._dock = None  # a dock knows its panel: the two would stay alive
             self._let_go()
-            panels_of(self.desk).remove(self)
+            panels_of(self.workspace).remove(self)
 
     def _let_go(self) -> None:
         """Disconnect from whatever outlives the panel."""

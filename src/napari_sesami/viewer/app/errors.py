@@ -9,6 +9,12 @@ class ViewerError(SesamiError):
     """A layer, a window or a panel cannot be used the way it was asked to."""
 
 
+def is_expected(error: BaseException) -> bool:
+    """Whether an error is advice for the user; all others are mistakes of ours."""
+    crowded = isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__
+    return crowded or isinstance(error, SesamiError | OSError)
+
+
 def sentence(error: BaseException) -> str:
     """Turn any exception into the one sentence shown in a status line.
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Box = tuple[slice, slice]
 
 
-class Mirror:
+class LayerMirror:
     """One Labels layer and the planes of the session that it shows.
 
     Parameters

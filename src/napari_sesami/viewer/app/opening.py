@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_sesami.viewer.app.jobs import Ticket
+    from napari_sesami.viewer.app.jobs import Job
 
 
 class Opening:
@@ -16,7 +16,7 @@ class Opening:
     def __init__(self, path: Path, image: str | None) -> None:
         self.path, self.image = path, image
 
-    def __call__(self, ticket: Ticket) -> Any:
+    def __call__(self, job: Job) -> Any:
         """Open the file; return its path and images if one must be chosen."""
         from napari_sesami.scan import list_images, open_scan
 
@@ -24,8 +24,8 @@ class Opening:
             images = list_images(self.path)
             if len(images) > 1:
                 return self.path, images
-        ticket.check()
+        job.check()
         scan = open_scan(self.path, self.image)
-        ticket.check()
+        job.check()
         _ = scan.normalisation  # read the sample of pixels here, not on the GUI thread
         return scan

@@ -13,26 +13,26 @@ from psygnal import Signal
 from qtpy.QtWidgets import QDockWidget, QWidget
 
 from napari_sesami.viewer.app.pages import PAGES, page, page_of
-from napari_sesami.viewer.app.workspace import desk_of
+from napari_sesami.viewer.app.workspace import workspace_of
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_sesami.viewer.app.dock import DeskDock
-    from napari_sesami.viewer.app.workspace import Desk
+    from napari_sesami.viewer.app.workspace import Workspace
 
 PLUGIN = "napari-sesami"
 WORKBENCH = "Sesami"
 """How the manifest calls the workbench."""
 
-_panels: weakref.WeakKeyDictionary[Desk, OpenPanels] = weakref.WeakKeyDictionary()
+_panels: weakref.WeakKeyDictionary[Workspace, OpenPanels] = weakref.WeakKeyDictionary()
 
 
-def panels_of(desk: Desk) -> OpenPanels:
-    """Give the list of open panels of a desk; the first call sets it up."""
-    if desk not in _panels:
-        _panels[desk] = OpenPanels()
-    return _panels[desk]
+def panels_of(workspace: Workspace) -> OpenPanels:
+    """Give the list of open panels of a workspace; the first call sets it up."""
+    if workspace not in _panels:
+        _panels[workspace] = OpenPanels()
+    return _panels[workspace]
 
 
 class OpenPanels:
@@ -69,7 +69,7 @@ class OpenPanels:
         dock = dock_around(old)
         old.clean_up()
         if dock is not None and old.parent() is dock:
-            panel.desk.viewer.window.remove_dock_widget(dock)
+            panel.workspace.viewer.window.remove_dock_widget(dock)
         old.deleteLater()
 
     def remove(self, panel: DeskDock) -> None:
@@ -93,7 +93,7 @@ def show_panel(viewer: Viewer, name: str, own_dock: bool = False) -> Any:
         If neither the panel nor the workbench is open: open the panel as a dock of its
         own instead of the workbench.
     """
-    panels = panels_of(desk_of(viewer))
+    panels = panels_of(workspace_of(viewer))
     workbench, panel = panels.find(""), panels.find(name)
     if panel is None and workbench is None and own_dock:
         title = page(name).dock
@@ -108,7 +108,7 @@ def show_panel(viewer: Viewer, name: str, own_dock: bool = False) -> Any:
 
 def show_workbench(viewer: Viewer) -> Any:
     """Open the workbench, or bring it forward."""
-    workbench = panels_of(desk_of(viewer)).find("")
+    workbench = panels_of(workspace_of(viewer)).find("")
     if workbench is None:
         _, workbench = viewer.window.add_plugin_dock_widget(PLUGIN, WORKBENCH)
     bring_forward(workbench)

@@ -12,7 +12,7 @@ DEFAULT_MODEL = "sesami-nano"
 
 
 @dataclass(frozen=True)
-class Settings:
+class ViewerSettings:
     """What the user set in Preferences ▸ Sesami.
 
     Attributes
@@ -33,17 +33,17 @@ class Settings:
     autosave_seconds: int = 30
 
 
-def read_settings() -> Settings:
+def read_settings() -> ViewerSettings:
     """Read the preferences; a setting that is missing keeps its default."""
     from napari.settings import get_plugin_settings
 
     try:
         stored = get_plugin_settings(PLUGIN)
     except KeyError:  # the plugin is used from a script and not registered
-        return Settings()
-    default = Settings()
+        return ViewerSettings()
+    default = ViewerSettings()
     folder = str(_get(stored, "files", "cache_folder", ""))
-    return Settings(
+    return ViewerSettings(
         device=str(_get(stored, "compute", "device", default.device)),
         model=str(_get(stored, "compute", "model", default.model)) or default.model,
         cache_folder=Path(folder).expanduser() if folder else None,
@@ -64,7 +64,7 @@ def remember_model(name: str) -> None:
     stored.compute.model = name or DEFAULT_MODEL
 
 
-def apply_cache_folder(settings: Settings) -> None:
+def apply_cache_folder(settings: ViewerSettings) -> None:
     """Point the rest of the package at the cache folder the user chose."""
     if settings.cache_folder is not None:
         os.environ.setdefault("SESAMI_HOME", str(settings.cache_folder))

@@ -1,4 +1,4 @@
-"""One desk per viewer: the session at work, its layers, the background work.
+"""One workspace per viewer: the session at work, its layers, the background work.
 
 Docks come and go; what they share lies here, so that closing a panel loses nothing
 and opening it again shows the same.
@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 from qtpy.QtCore import QCoreApplication
 
-from napari_sesami.viewer.app.autosave import Keeper
-from napari_sesami.viewer.app.debounced import Later
+from napari_sesami.viewer.app.autosave import ProjectSaver
 from napari_sesami.viewer.app.errors import ViewerError, sentence
-from napari_sesami.viewer.app.jobs import Work
+from napari_sesami.viewer.app.jobs import Debounced, JobQueue
 from napari_sesami.viewer.app.keys import Action, bind, viewer_keys
 from napari_sesami.viewer.app.opening import Opening
 from napari_sesami.viewer.app.settings import apply_cache_folder, read_settings
@@ -30,29 +29,29 @@ if TYPE_CHECKING:
 
     from napari_sesami.scan import ImageInfo, Scan
     from napari_sesami.session import Session
-    from napari_sesami.viewer.app.binding import Link
-    from napari_sesami.viewer.prompt.controller import Prompter
-    from napari_sesami.viewer.queue.controller import Asker
-    from napari_sesami.viewer.runs.controller import RunBoard
-    from napari_sesami.viewer.strokes.controller import Live
-    from napari_sesami.viewer.worklist.controller import Foreman
+    from napari_sesami.viewer.app.binding import LayerBinding
+    from napari_sesami.viewer.prompt.controller import PromptController
+    from napari_sesami.viewer.queue.controller import QueueController
+    from napari_sesami.viewer.runs.controller import RunsController
+    from napari_sesami.viewer.strokes.controller import StrokesController
+    from napari_sesami.viewer.worklist.controller import WorklistController
 
 WELCOME = "Open a scan, or take an image that is already in the viewer."
-_desks: weakref.WeakKeyDictionary[Any, Desk] = weakref.WeakKeyDictionary()
+_workspaces: weakref.WeakKeyDictionary[Any, Workspace] = weakref.WeakKeyDictionary()
 _quits_watched = False
 
 
-def desk_of(viewer: Viewer) -> Desk:
-    """Give the viewer's desk; the first call sets it up.
+def workspace_of(viewer: Viewer) -> Workspace:
+    """Give the viewer's workspace; the first call sets it up.
 
-    napari hands plugins a proxy that dies with the panel, so the desk belongs to the
-    viewer behind it.
+    napari hands plugins a proxy that dies with the panel, so the workspace belongs to
+    the viewer behind it.
     """
     real = getattr(viewer, "__wrapped__", viewer)
-    if real not in _desks:
-        _desks[real] = Desk(real)
+    if real not in _workspaces:
+        _workspaces[real] = Workspace(real)
         _watch_quit()
-    return _desks[real]
+    return _workspaces[real]
 
 
 def _watch_quit() -> None:
@@ -65,11 +64,11 @@ def _watch_quit() -> None:
 
 
 def _close_all() -> None:
-    for desk in list(_desks.values()):
-        desk.close()
+    for workspace in list(_workspaces.values()):
+        workspace.close()
 
 
-class Desk:
+class Workspace:
     """Session, layers, work and messages of one viewer.
 
     Attributes
@@ -95,7 +94,7 @@ class Desk:
     """
 
     session_changed = Signal()
-    """another session (or none) lies on the desk"""
+    """another session (or none) is shown"""
     said = Signal(str)
     """one plain sentence for the status lines"""
     many_images = Signal(object, object)
@@ -110,20 +109,20 @@ class Desk:
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = weakref.ref(viewer)
         apply_cache_folder(read_settings())
-        self.work = Work()
-        self.work.failed.connect(self._on_failed)
+        self.jobs = JobQueue()
+        self.jobs.failed.connect(self._on_failed)
         self.message = WELCOME
         self._closed = self._taking = False
-        self.keeper = Keeper(self)
-        self.link: Link | None = None
-        self._links: list[Link] = []
-        self.prompter: Prompter | None = None
-        self.live: Live | None = None
-        self.foreman: Foreman | None = None
-        self.asker: Asker | None = None
-        self.board: RunBoard | None = None
+        self.saver = ProjectSaver(self)
+        self.binding: LayerBinding | None = None
+        self._bindings: list[LayerBinding] = []
+        self.prompter: PromptController | None = None
+        self.live: StrokesController | None = None
+        self.foreman: WorklistController | None = None
+        self.asker: QueueController | None = None
+        self.board: RunsController | None = None
         self._dispatch = _weak_dispatch(self)
-        self._settle = Later(self._select, 0)
+        self._settle = Debounced(self._select, 0)
         self._unbind = bind(viewer, self._dispatch, viewer_keys())
         viewer.layers.events.inserted.connect(self._on_inserted)
         viewer.layers.events.removed.connect(self._on_removed)
@@ -133,17 +132,17 @@ class Desk:
         """The napari viewer."""
         viewer = self._viewer()
         if viewer is None:
-            raise ViewerError("The napari window of this desk is closed.")
+            raise ViewerError("The napari window is closed.")
         return viewer
 
     @property
     def session(self) -> Session | None:
         """The session at work."""
-        return None if self.link is None else self.link.session
+        return None if self.binding is None else self.binding.session
 
     @property
     def dispatch(self) -> Any:
-        """What keys of our layers call; holds the desk weakly."""
+        """What keys of our layers call; holds the workspace weakly."""
         return self._dispatch
 
     def say(self, text: str) -> None:
@@ -154,9 +153,9 @@ class Desk:
     def open(self, path: Path, image: str | None = None) -> None:
         """Open a scan in the background; asks which image if there are several."""
         self.say(f"Opening {path.name} …")
-        self.work.submit("open", Opening(path, image), self._on_opened)
+        self.jobs.submit("open", Opening(path, image), self._on_opened)
 
-    def start(self, scan: Scan, image: Image | None = None) -> Link:
+    def start(self, scan: Scan, image: Image | None = None) -> LayerBinding:
         """Begin to label a scan; with `image`, on a layer that already shows it."""
         from napari_sesami.session import Session
 
@@ -164,7 +163,9 @@ class Desk:
 
     def adopt(self, image: Image) -> None:
         """Label an image layer, or go back to the labelling that it already has."""
-        known = next((link for link in self._links if link.image is image), None)
+        known = next(
+            (binding for binding in self._bindings if binding.image is image), None
+        )
         if known is not None and not known.stale:
             self._put(known)
             return
@@ -174,28 +175,28 @@ class Desk:
             scan = scan_of_layer(image)
             if known is not None:
                 self._retire(known)
-            link = self.start(scan, image)
+            binding = self.start(scan, image)
         except ValueError as error:
             self.say(sentence(error))
             return
         for entry in image.metadata.get(KEPT_CLASSES, ()):
-            if entry.name not in link.session.classes:
-                link.session.classes.add(entry.name, entry.color)
+            if entry.name not in binding.session.classes:
+                binding.session.classes.add(entry.name, entry.color)
 
-    def take(self, session: Session, image: Image | None = None) -> Link:
-        """Put a session on the desk and its layers into the viewer."""
-        from napari_sesami.viewer.app.binding import Link
+    def take(self, session: Session, image: Image | None = None) -> LayerBinding:
+        """Put a session shown and its layers into the viewer."""
+        from napari_sesami.viewer.app.binding import LayerBinding
 
         self._taking = True  # the image that the link adds is no new scan
         try:
-            link = Link(self.viewer, session, image, dispatch=self._dispatch)
+            binding = LayerBinding(self.viewer, session, image, dispatch=self._dispatch)
         finally:
             self._taking = False
-        link.refused.connect(self.say)
-        link.image_replaced.connect(self._on_replaced)
-        self._links.append(link)
-        self._put(link)
-        return link
+        binding.refused.connect(self.say)
+        binding.image_replaced.connect(self._on_replaced)
+        self._bindings.append(binding)
+        self._put(binding)
+        return binding
 
     def act(self, action: Action, argument: int = 0) -> None:
         """Do what a key, a button or a command asks for."""
@@ -215,7 +216,7 @@ class Desk:
         if self._closed:
             return
         self._closed = True
-        self.work.close()
+        self.jobs.close()
         if self.prompter is not None:
             self.prompter.close()
         if self.live is not None:
@@ -226,21 +227,21 @@ class Desk:
             self.asker.close()
         if self.board is not None:
             self.board.close()
-        for link in list(self._links):
-            self._let_go(link)
+        for binding in list(self._bindings):
+            self._let_go(binding)
         viewer = self._viewer()
         if viewer is not None:
             self._unbind()
             viewer.layers.events.inserted.disconnect(self._on_inserted)
             viewer.layers.events.removed.disconnect(self._on_removed)
-            _desks.pop(viewer, None)
+            _workspaces.pop(viewer, None)
 
-    def _put(self, link: Link | None) -> None:
-        self.link = link
-        self.keeper.follow(self.session)
-        if link is not None:
-            link.select()
-            self.say(f"{link.session.scan.name} is ready: pick a class and paint.")
+    def _put(self, binding: LayerBinding | None) -> None:
+        self.binding = binding
+        self.saver.follow(self.session)
+        if binding is not None:
+            binding.select()
+            self.say(f"{binding.session.scan.name} is ready: pick a class and paint.")
         else:
             self.say(WELCOME)
         self.session_changed.emit()
@@ -248,29 +249,29 @@ class Desk:
 
     def _look_for_runs(self) -> None:
         """Follow the runs of a project from its opening on: one may be cut off."""
-        folder = self.keeper.folder
+        folder = self.saver.folder
         if self.board is None and folder is not None and (folder / "runs").is_dir():
             from napari_sesami.viewer.runs.controller import board_of
 
             board_of(self)
 
-    def _let_go(self, link: Link) -> None:
-        self._links.remove(link)
-        link.close()
-        link.refused.disconnect(self.say)
-        link.image_replaced.disconnect(self._on_replaced)
-        self.keeper.close(link.session)
-        if self.link is link:
-            self._put(self._links[-1] if self._links else None)
+    def _let_go(self, binding: LayerBinding) -> None:
+        self._bindings.remove(binding)
+        binding.close()
+        binding.refused.disconnect(self.say)
+        binding.image_replaced.disconnect(self._on_replaced)
+        self.saver.close(binding.session)
+        if self.binding is binding:
+            self._put(self._bindings[-1] if self._bindings else None)
 
-    def _retire(self, link: Link) -> None:
+    def _retire(self, binding: LayerBinding) -> None:
         """End a session whose image got other pixels; its layers and classes stay."""
-        link.image.metadata[KEPT_CLASSES] = tuple(link.session.classes)
-        self._let_go(link)
+        binding.image.metadata[KEPT_CLASSES] = tuple(binding.session.classes)
+        self._let_go(binding)
 
     def _on_replaced(self, text: str) -> None:
         """Say it, and drop what was pointed at on pixels that are gone."""
-        at_work = self.link is not None and self.link.stale
+        at_work = self.binding is not None and self.binding.stale
         if at_work and self.prompter is not None:
             self.prompter.drop()
         self.say(text)
@@ -291,7 +292,7 @@ class Desk:
     def _on_inserted(self, event: Any) -> None:
         """Take the first scan of our own readers and samples without being asked."""
         layer = event.value
-        ours = self._taking or self.link is not None
+        ours = self._taking or self.binding is not None
         if not ours and KEPT_SCAN in layer.metadata:
             self.adopt(layer)
             self._settle.soon()  # napari selects what is added after it
@@ -300,18 +301,18 @@ class Desk:
         from napari_sesami.viewer.layers.mouse import Tool
 
         pointing = self.prompter is not None and self.prompter.tool is not Tool.NONE
-        if self.link is not None and not pointing:
-            self.link.select()
+        if self.binding is not None and not pointing:
+            self.binding.select()
 
     def _on_removed(self, event: Any) -> None:
-        for link in list(self._links):
-            if event.value in link.layers:
-                self._let_go(link)
+        for binding in list(self._bindings):
+            if event.value in binding.layers:
+                self._let_go(binding)
 
 
-def _weak_dispatch(desk: Desk) -> Any:
-    """Make a function for napari's keymaps that does not keep the desk alive."""
-    reference = weakref.ref(desk)
+def _weak_dispatch(workspace: Workspace) -> Any:
+    """Make a function for napari's keymaps that does not keep the workspace alive."""
+    reference = weakref.ref(workspace)
 
     def dispatch(action: Action, argument: int) -> None:
         found = reference()

@@ -26,7 +26,7 @@ from napari_sesami.viewer.widgets.status_line import StatusLine
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from napari_sesami.viewer.app.binding import Link
+    from napari_sesami.viewer.app.binding import LayerBinding
 
 WIDTH = 300  # px; with the dock's frame this stays below 320
 
@@ -42,28 +42,28 @@ class SesamiDock(DeskDock):
 
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, parent)
-        self._link: Link | None = None
-        self.picker = ScanPicker(self.desk)
+        self._binding: LayerBinding | None = None
+        self.picker = ScanPicker(self.workspace)
         self.facts = ScanFacts()
         self.classes = ClassTableView()
         self.paint_button = button("Paint", "Brush on; again: move the view (key W)")
         self.paint_button.setCheckable(True)
         self.undo_button = button("Undo", "Take back the last step (Ctrl+Z)")
         self.redo_button = button("Redo", "Do it again (Ctrl+Shift+Z)")
-        self.project = ProjectRow(self.desk)
+        self.project = ProjectRow(self.workspace)
         self.keys = HelpCard()
-        self.status = StatusLine(self.desk)
+        self.status = StatusLine(self.workspace)
         self._compose()
         self._connect()
         self._on_session()
 
     def _let_go(self) -> None:
-        """Let go of everything that would keep the panel alive; the desk stays."""
+        """Let go of everything that would keep the panel alive; the workspace stays."""
         for part in (self.picker, self.project, self.status):
             part.disconnect_from_desk()
-        self.desk.session_changed.disconnect(self._on_session)
-        self.desk.name_wanted.disconnect(self.classes.ask_for_name)
-        self.desk.keys_wanted.disconnect(self.keys.toggle)
+        self.workspace.session_changed.disconnect(self._on_session)
+        self.workspace.name_wanted.disconnect(self.classes.ask_for_name)
+        self.workspace.keys_wanted.disconnect(self.keys.toggle)
         self._follow(None)
 
     def _compose(self) -> None:
@@ -81,10 +81,10 @@ class SesamiDock(DeskDock):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
 
     def _connect(self) -> None:
-        desk = self.desk
-        desk.session_changed.connect(self._on_session)
-        desk.name_wanted.connect(self.classes.ask_for_name)
-        desk.keys_wanted.connect(self.keys.toggle)
+        workspace = self.workspace
+        workspace.session_changed.connect(self._on_session)
+        workspace.name_wanted.connect(self.classes.ask_for_name)
+        workspace.keys_wanted.connect(self.keys.toggle)
         self.facts.size_edited.connect(self._on_size)
         self.facts.refused.connect(self._on_size_refused)
         self.classes.refused.connect(self._refuse)
@@ -95,67 +95,67 @@ class SesamiDock(DeskDock):
         self.redo_button.clicked.connect(self._on_redo)
 
     def _on_session(self) -> None:
-        """Show what lies on the desk now."""
-        self._follow(self.desk.link)
-        session = self.desk.session
+        """Show what is shown now."""
+        self._follow(self.workspace.binding)
+        session = self.workspace.session
         self.facts.show_scan(session.scan if session is not None else None)
         self.classes.set_classes(session.classes if session is not None else None)
         for each in (self.paint_button, self.undo_button, self.redo_button):
             each.setEnabled(session is not None)
         self._on_link()
 
-    def _follow(self, link: Link | None) -> None:
-        if self._link is not None:
-            self._link.changed.disconnect(self._on_link)
-        self._link = link
-        if link is not None:
-            link.changed.connect(self._on_link)
+    def _follow(self, binding: LayerBinding | None) -> None:
+        if self._binding is not None:
+            self._binding.changed.disconnect(self._on_link)
+        self._binding = binding
+        if binding is not None:
+            binding.changed.connect(self._on_link)
 
     def _on_link(self) -> None:
         """Reflect brush, class and pixel size, whoever changed them."""
-        link = self._link
-        if link is None:
+        binding = self._binding
+        if binding is None:
             return
-        self.paint_button.setChecked(link.painting)
-        self.classes.select(link.current_class)
-        self.undo_button.setEnabled(link.session.can_undo)
-        self.redo_button.setEnabled(link.session.can_redo)
-        self.facts.show_scan(link.session.scan)
+        self.paint_button.setChecked(binding.painting)
+        self.classes.select(binding.current_class)
+        self.undo_button.setEnabled(binding.session.can_undo)
+        self.redo_button.setEnabled(binding.session.can_redo)
+        self.facts.show_scan(binding.session.scan)
 
     def _on_size(self, sizes: object, units: object) -> None:
-        if self._link is None:
+        if self._binding is None:
             return
         try:
-            self._link.session.set_pixel_size(sizes, units)
+            self._binding.session.set_pixel_size(sizes, units)
         except ValueError as error:
-            self.desk.say(sentence(error))
-        self.facts.show_scan(self._link.session.scan)
+            self.workspace.say(sentence(error))
+        self.facts.show_scan(self._binding.session.scan)
 
     def _on_size_refused(self, text: str) -> None:
-        self.desk.say(text)
-        if self._link is not None:
-            self.facts.show_scan(self._link.session.scan)
+        self.workspace.say(text)
+        if self._binding is not None:
+            self.facts.show_scan(self._binding.session.scan)
 
     def _on_picked(self, class_id: int) -> None:
-        if self._link is not None:
-            self._link.pick(class_id)
+        if self._binding is not None:
+            self._binding.pick(class_id)
 
     def _on_hidden(self, hidden: frozenset[int]) -> None:
-        if self._link is not None:
-            self._link.hide_classes(hidden)
+        if self._binding is not None:
+            self._binding.hide_classes(hidden)
 
     def _on_paint(self) -> None:
-        self.desk.act(Action.PAINT)
+        self.workspace.act(Action.PAINT)
         self._on_link()
 
     def _on_undo(self) -> None:
-        self.desk.act(Action.UNDO)
+        self.workspace.act(Action.UNDO)
 
     def _on_redo(self) -> None:
-        self.desk.act(Action.REDO)
+        self.workspace.act(Action.REDO)
 
     def _refuse(self, text: str) -> None:
-        self.desk.say(text)
+        self.workspace.say(text)
 
 
 def _box(title: str, *parts: QWidget | QHBoxLayout) -> QGroupBox:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sesami.viewer.app.debounced import Later
 from napari_sesami.viewer.app.errors import ViewerError
+from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.layers.result_planes import KEPT_PLANES, MapKind, Planes
 from napari_sesami.viewer.layers.spatial import spatial_kwargs
 from napari_sesami.viewer.queue import jobs
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from numpy.typing import NDArray
 
-    from napari_sesami.viewer.app.binding import Link
-    from napari_sesami.viewer.queue.controller import Asker
+    from napari_sesami.viewer.app.binding import LayerBinding
+    from napari_sesami.viewer.queue.controller import QueueController
 
 HEAT = "heat maps"
 REST = 250  # ms
@@ -86,15 +86,15 @@ class Heat:
         Keys of the maps that are shown.
     """
 
-    def __init__(self, asker: Asker) -> None:
-        self._asker = asker
+    def __init__(self, controller: QueueController) -> None:
+        self._controller = controller
         self.wanted: set[str] = set()
-        self._link: Link | None = None
+        self._binding: LayerBinding | None = None
         self._layers: dict[str, tuple[Planes, Image]] = {}
         self._fresh: dict[str, list[int]] = {}  # planes that are up to date
-        self._later = Later(self._request, REST)
-        self._at_once = Later(self._request, 0)
-        asker.desk.viewer.dims.events.current_step.connect(self._on_dims)
+        self._later = Debounced(self._request, REST)
+        self._at_once = Debounced(self._request, 0)
+        controller.workspace.viewer.dims.events.current_step.connect(self._on_dims)
 
     def show(self, key: str, on: bool) -> None:
         """Show a map, or take it away."""
@@ -104,12 +104,14 @@ class Heat:
         else:
             self.wanted.discard(key)
             self._hide(key)
-        self._asker.changed.emit()
+        self._controller.changed.emit()
 
     def layer(self, key: str) -> Image | None:
         """The layer of a map, if it is shown."""
         known = self._layers.get(key)
-        there = known is not None and known[1] in self._asker.desk.viewer.layers
+        there = (
+            known is not None and known[1] in self._controller.workspace.viewer.layers
+        )
         return known[1] if known is not None and there else None
 
     def soon(self) -> None:
@@ -118,31 +120,31 @@ class Heat:
         if self.wanted:
             self._later.soon()
 
-    def follow(self, link: Link | None) -> None:
+    def follow(self, binding: LayerBinding | None) -> None:
         """Go on with another session, without maps at first."""
         gone = [image for _, image in self._layers.values()]
         if gone:  # napari may be in the middle of removing layers
-            self._asker.desk.work.post(self._remove, gone)
+            self._controller.workspace.jobs.post(self._remove, gone)
         self._layers.clear()
         self._fresh.clear()
         self.wanted.clear()
-        self._link = link
+        self._binding = binding
 
     def close(self) -> None:
         """Let go of the viewer."""
         self._later.stop()
         self._at_once.stop()
         try:
-            dims = self._asker.desk.viewer.dims
+            dims = self._controller.workspace.viewer.dims
         except ViewerError:  # the window went first, and its events with it
             return
         dims.events.current_step.disconnect(self._on_dims)
 
     def _request(self) -> None:
-        link = self._link
-        if link is None or not self.wanted:
+        binding = self._binding
+        if binding is None or not self.wanted:
             return
-        plane = link.plane
+        plane = binding.plane
         names = [
             kind.key
             for kind in KINDS
@@ -150,10 +152,10 @@ class Heat:
         ]
         if not names:
             return
-        live, ranks = self._asker.desk.live, self._asker.ranks
-        zoom = live.zoom if live is not None else ranks.zoom or 1.0
-        job = partial(jobs.heat, link.session, plane, names, zoom)
-        self._asker.desk.work.submit(HEAT, job, self._on_heat)
+        live, ranker = self._controller.workspace.live, self._controller.ranker
+        zoom = live.zoom if live is not None else ranker.zoom or 1.0
+        task = partial(jobs.heat, binding.session, plane, names, zoom)
+        self._controller.workspace.jobs.submit(HEAT, task, self._on_heat)
 
     def _on_heat(self, found: tuple[int, dict[str, NDArray[np.float32]]]) -> None:
         plane, maps = found
@@ -170,30 +172,30 @@ class Heat:
             planes.put(plane, pixels)
             layer.refresh(thumbnail=False, extent=False, highlight=False)
             return
-        scan = self._asker.link.session.scan
+        scan = self._controller.binding.session.scan
         shape = scan.shape[:-1] if scan.is_rgb else scan.shape
         planes = Planes(shape, np.float32)
         planes.put(plane, pixels)
         self._layers[kind.key] = (planes, self._add(kind, planes))
 
     def _add(self, kind: MapKind, planes: Planes) -> Image:
-        link = self._asker.link
-        layers = self._asker.desk.viewer.layers
+        binding = self._controller.binding
+        layers = self._controller.workspace.viewer.layers
         active = layers.selection.active
-        layer = self._asker.desk.viewer.add_image(
+        layer = self._controller.workspace.viewer.add_image(
             planes,
-            name=f"{link.image.name} {kind.title.lower()}",
+            name=f"{binding.image.name} {kind.title.lower()}",
             colormap=kind.colormap,
             contrast_limits=kind.limits,
             opacity=0.65,
             blending="translucent",
             multiscale=False,
             metadata={"sesami_map": kind.key, "legend": kind.legend},
-            **spatial_kwargs(link.image),
+            **spatial_kwargs(binding.image),
         )
         layer.contrast_limits_range = (0.0, 1.0)
         layer.contrast_limits = kind.limits
-        layers.move(layers.index(layer), layers.index(link.image) + 1)
+        layers.move(layers.index(layer), layers.index(binding.image) + 1)
         layers.selection.active = active
         return layer
 
@@ -202,10 +204,10 @@ class Heat:
         self._layers.pop(key, None)
         self._fresh.pop(key, None)
         if layer is not None:
-            self._asker.desk.viewer.layers.remove(layer)
+            self._controller.workspace.viewer.layers.remove(layer)
 
     def _remove(self, gone: list[Image]) -> None:
-        layers = self._asker.desk.viewer.layers
+        layers = self._controller.workspace.viewer.layers
         for image in gone:
             if image in layers:
                 layers.remove(image)

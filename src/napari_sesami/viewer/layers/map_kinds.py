@@ -12,13 +12,13 @@ from napari_sesami.viewer.layers.result_planes import MAPS
 from napari_sesami.viewer.widgets.factory import note, swatch, tick
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer.strokes.controller import Live
+    from napari_sesami.viewer.strokes.controller import StrokesController
 
 
 class MapsBox(QGroupBox):
     """Votes of a class, margin, and what was never seen."""
 
-    def __init__(self, live: Live, parent: QWidget | None = None) -> None:
+    def __init__(self, live: StrokesController, parent: QWidget | None = None) -> None:
         super().__init__("Maps", parent)
         self._live = live
         self.ticks = {
@@ -47,7 +47,7 @@ class MapsBox(QGroupBox):
         self._live.changed.disconnect(self._reflect)
 
     def _reflect(self) -> None:
-        session = self._live.desk.session
+        session = self._live.workspace.session
         entries = [] if session is None else list(session.classes)
         with signals_blocked(self.classes):
             self.classes.clear()

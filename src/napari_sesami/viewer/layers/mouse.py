@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
     from numpy.typing import NDArray
 
-    from napari_sesami.viewer.prompt.controller import Prompter
+    from napari_sesami.viewer.prompt.controller import PromptController
 
 MOVED = 4  # screen pixels; a press that moved farther is a drag, not a click
 
@@ -37,12 +37,12 @@ DRAWN = {Tool.BOX, Tool.LASSO, Tool.STROKE}
 """Tools that draw while the button is down, so that napari must not move the view."""
 
 
-def listen(layer: Labels, prompter: Prompter) -> Callable[[], None]:
+def listen(layer: Labels, controller: PromptController) -> Callable[[], None]:
     """Send clicks, drags and moves on a layer to a prompter; returns its own undo.
 
     napari keeps callbacks as long as the layer lives, so they hold the prompter weakly.
     """
-    target = weakref.ref(prompter)
+    target = weakref.ref(controller)
 
     def pressed(layer: Labels, event: Any) -> Iterator[None]:
         found = target()
@@ -71,9 +71,9 @@ def position(layer: Labels, event: Any) -> tuple[float, float]:
     return float(y), float(x)
 
 
-def _drag(prompter: Prompter, layer: Labels, event: Any) -> Iterator[None]:
+def _drag(controller: PromptController, layer: Labels, event: Any) -> Iterator[None]:
     """Follow one press until the release, then hand over what was meant."""
-    tool, start = prompter.tool, np.array(event.pos, float)
+    tool, start = controller.tool, np.array(event.pos, float)
     names = {str(getattr(m, "name", m)) for m in event.modifiers}
     off = event.button == 2 or "Shift" in names
     if "Control" in names:
@@ -85,7 +85,7 @@ def _drag(prompter: Prompter, layer: Labels, event: Any) -> Iterator[None]:
         farthest = max(farthest, float(np.abs(np.array(event.pos) - start).max()))
         if drawing:
             path.append(position(layer, event))
-            prompter.sketch(tool, path)
+            controller.sketch(tool, path)
         yield
     farthest = max(farthest, float(np.abs(np.array(event.pos) - start).max()))
     if drawing and farthest > MOVED:
@@ -94,11 +94,11 @@ def _drag(prompter: Prompter, layer: Labels, event: Any) -> Iterator[None]:
         return  # napari moved the view
     try:
         if drawing and farthest > MOVED:
-            prompter.drawn(tool, path, off)
+            controller.drawn(tool, path, off)
         else:
-            prompter.clicked(tool, path[0], off)
+            controller.clicked(tool, path[0], off)
     except ValueError as error:
-        prompter.desk.say(sentence(error))
+        controller.workspace.say(sentence(error))
 
 
 def ask_of(tool: Tool, points: Any, label: int, shape: tuple[int, int]) -> PromptStep:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
     from numpy.typing import DTypeLike, NDArray
 
-    from napari_sesami.viewer.app.binding import Link
-    from napari_sesami.viewer.app.workspace import Desk
+    from napari_sesami.viewer.app.binding import LayerBinding
+    from napari_sesami.viewer.app.workspace import Workspace
 
 KEPT_PLANES = 4  # in memory, of each layer
 
@@ -134,10 +134,10 @@ class Planes(PlaneArray):
 class ResultLayers:
     """Makes the layers of one scan when they are first needed, and again if removed."""
 
-    def __init__(self, desk: Desk, link: Link) -> None:
-        self._desk, self._link = desk, link
-        shape = link.session.scan.shape
-        self.shape = shape[:-1] if link.session.scan.is_rgb else shape
+    def __init__(self, workspace: Workspace, binding: LayerBinding) -> None:
+        self._workspace, self._binding = workspace, binding
+        shape = binding.session.scan.shape
+        self.shape = shape[:-1] if binding.session.scan.is_rgb else shape
         self.labels = Planes(self.shape, np.uint8)
         self._layer: Labels | None = None
         self._classes: dict[int, tuple[Planes, Labels]] = {}
@@ -145,7 +145,7 @@ class ResultLayers:
 
     @property
     def _viewer(self) -> Viewer:
-        return self._desk.viewer
+        return self._workspace.viewer
 
     @property
     def layer(self) -> Labels | None:
@@ -157,7 +157,7 @@ class ResultLayers:
         """Draw the labels of a plane."""
         changed = self.labels.put(plane, labels)
         if self.layer is None:
-            name = f"{self._link.image.name} from strokes"
+            name = f"{self._binding.image.name} from strokes"
             self._layer = self._add_labels(self.labels, name)
         elif changed:
             self.redraw()
@@ -172,14 +172,14 @@ class ResultLayers:
         if masks is None:
             self.hide_overlap()
             return
-        for entry in self._link.session.classes:
+        for entry in self._binding.session.classes:
             if entry.id > masks.shape[-1]:
                 continue
             known = self._classes.get(entry.id)
             if known is None or known[1] not in self._viewer.layers:
                 planes = Planes(self.shape, np.uint8)
                 layer = self._add_labels(
-                    planes, f"{self._link.image.name} {entry.name}"
+                    planes, f"{self._binding.image.name} {entry.name}"
                 )
                 known = self._classes[entry.id] = (planes, layer)
             found = np.where(masks[..., entry.id - 1], entry.id, 0)
@@ -258,12 +258,12 @@ class ResultLayers:
         self.labels.drop_disk()
 
     def _color(self, layer: Labels) -> None:
-        colors = {entry.id: entry.color for entry in self._link.session.classes}
+        colors = {entry.id: entry.color for entry in self._binding.session.classes}
         layer.colormap = colormap_of(colors)
-        layer.metadata[KEPT_CLASSES] = tuple(self._link.session.classes)
+        layer.metadata[KEPT_CLASSES] = tuple(self._binding.session.classes)
 
     def _add_labels(self, planes: Planes, name: str) -> Labels:
-        image = self._link.image
+        image = self._binding.image
         active = self._viewer.layers.selection.active
         layer = self._viewer.add_labels(
             planes,
@@ -280,7 +280,7 @@ class ResultLayers:
         return layer
 
     def _add_map(self, kind: MapKind, planes: Planes) -> Image:
-        image = self._link.image
+        image = self._binding.image
         active = self._viewer.layers.selection.active
         layer = self._viewer.add_image(
             planes,
@@ -299,5 +299,5 @@ class ResultLayers:
 
     def _below_strokes(self, layer: Any) -> None:
         layers = self._viewer.layers
-        if self._link.strokes in layers:
-            layers.move(layers.index(layer), layers.index(self._link.strokes))
+        if self._binding.strokes in layers:
+            layers.move(layers.index(layer), layers.index(self._binding.strokes))

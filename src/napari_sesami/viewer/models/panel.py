@@ -29,7 +29,7 @@ from napari_sesami.viewer.widgets.status_line import StatusLine
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-    from napari_sesami.viewer.app.jobs import Ticket
+    from napari_sesami.viewer.app.jobs import Job
 
 TOPIC = "models"
 WIDTH = 300
@@ -68,13 +68,13 @@ class ModelsDock(DeskDock):
         self.import_button = button("Import…", "Install weights from a file")
         self.fetch_button = button("Download…", "Fetch these weights over the network")
         self.remove_button = button("Remove", "Delete this model from this computer")
-        self.status = StatusLine(self.desk)
+        self.status = StatusLine(self.workspace)
         self._compose()
         self._connect()
         self.refresh()
 
     def _let_go(self) -> None:
-        """Let go of the desk."""
+        """Let go of the workspace."""
         self.status.disconnect_from_desk()
 
     def refresh(self, select: str | None = None) -> None:
@@ -101,23 +101,23 @@ class ModelsDock(DeskDock):
     def import_file(self, path: Path) -> None:
         """Install weights from a file, in the background."""
 
-        def run(ticket: Ticket) -> str:
-            ticket.report(0.0, f"Checking {path.name}…")
+        def run(job: Job) -> str:
+            job.report(0.0, f"Checking {path.name}…")
             return catalog.import_file(path).name
 
-        self.desk.work.submit(TOPIC, run, self._on_installed, self.desk.say)
+        self.workspace.jobs.submit(TOPIC, run, self._on_installed, self.workspace.say)
 
     def download(self, name: str) -> None:
         """Fetch known weights, in the background; Cancel keeps the part for later."""
 
-        def run(ticket: Ticket) -> str:
+        def run(job: Job) -> str:
             def progress(done: int, total: int) -> None:
                 text = f"{name}: {done / 1e6:.0f} MB"
-                ticket.report(done / total if total else 0.0, text)
+                job.report(done / total if total else 0.0, text)
 
-            return catalog.download(name, progress, lambda: ticket.cancelled).name
+            return catalog.download(name, progress, lambda: job.cancelled).name
 
-        self.desk.work.submit(TOPIC, run, self._on_installed, self.desk.say)
+        self.workspace.jobs.submit(TOPIC, run, self._on_installed, self.workspace.say)
 
     # --- inside
 
@@ -163,10 +163,10 @@ class ModelsDock(DeskDock):
         if name is None:
             return
         remember_model(name)
-        session = self.desk.session
+        session = self.workspace.session
         if session is not None:
             session.model = name
-        self.desk.say(f"Clicks are answered by {name} from now on.")
+        self.workspace.say(f"Clicks are answered by {name} from now on.")
         self.refresh()
 
     def _ask_import(self) -> None:
@@ -188,7 +188,7 @@ class ModelsDock(DeskDock):
         try:
             catalog.remove(name)
         except (ValueError, OSError) as error:
-            self.desk.say(sentence(error))
+            self.workspace.say(sentence(error))
             return
         if read_settings().model == name:
             remember_model("")
@@ -199,5 +199,5 @@ class ModelsDock(DeskDock):
         return bool(answer == QMessageBox.StandardButton.Yes)
 
     def _on_installed(self, name: str) -> None:
-        self.desk.say(f"{name} is installed.")
+        self.workspace.say(f"{name} is installed.")
         self.refresh(name)

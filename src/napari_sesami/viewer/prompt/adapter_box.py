@@ -14,7 +14,7 @@ from napari_sesami.viewer.runs.words import said_adapter
 
 if TYPE_CHECKING:
     from napari_sesami.session import Adapter
-    from napari_sesami.viewer.prompt.controller import Prompter
+    from napari_sesami.viewer.prompt.controller import PromptController
 
 BASE = "none: the base model"
 
@@ -22,10 +22,12 @@ BASE = "none: the base model"
 class AdapterRow(QWidget):
     """Switches adapters; the base stays loaded, so that it takes no time."""
 
-    def __init__(self, prompter: Prompter, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, controller: PromptController, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._prompter = prompter
-        self._judging = board_of(prompter.desk).judging
+        self._controller = controller
+        self._verdicts = board_of(controller.workspace).verdicts
         self.names = QComboBox()
         self.names.setToolTip("What a run has learned, on top of the model")
         self.names.setAccessibleName("Adapter of the model")
@@ -35,17 +37,17 @@ class AdapterRow(QWidget):
         row.addWidget(QLabel("Adapter"))
         row.addWidget(self.names, 1)
         self.names.activated.connect(self._on_chosen)
-        self._judging.changed.connect(self.reflect)
+        self._verdicts.changed.connect(self.reflect)
         self.reflect()
 
     def disconnect_from_board(self) -> None:
         """Let go of the board."""
-        self._judging.changed.disconnect(self.reflect)
+        self._verdicts.changed.disconnect(self.reflect)
 
     def reflect(self) -> None:
         """Show the adapters there are, and the one in use."""
-        self._judging.look()
-        session, known = self._prompter.desk.session, self._judging.adapters
+        self._verdicts.look()
+        session, known = self._controller.workspace.session, self._verdicts.adapters
         used = "" if session is None else str(session.adapter or "")
         with signals_blocked(self.names):
             self.names.clear()
@@ -59,7 +61,7 @@ class AdapterRow(QWidget):
 
     def _on_chosen(self) -> None:
         path = str(self.names.currentData())
-        self._judging.use(Path(path) if path else None)
+        self._verdicts.use(Path(path) if path else None)
 
 
 def tip(adapter: Adapter) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari_sesami.viewer.app.keys import Action
 from napari_sesami.viewer.app.panels import show_panel
-from napari_sesami.viewer.app.workspace import desk_of
+from napari_sesami.viewer.app.workspace import workspace_of
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -92,4 +92,4 @@ def accept(viewer: napari.viewer.Viewer) -> None:
 
 def _act(viewer: napari.viewer.Viewer, action: Action) -> None:
     show_panel(viewer, "click")
-    desk_of(viewer).act(action)
+    workspace_of(viewer).act(action)

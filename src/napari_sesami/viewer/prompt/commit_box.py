@@ -19,7 +19,7 @@ from napari_sesami.viewer.app.keys import Action
 from napari_sesami.viewer.widgets.class_table import swatch
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer.prompt.controller import Prompter
+    from napari_sesami.viewer.prompt.controller import PromptController
 
 _OVERLAPS = (
     ("overwrite", "Overwrite", "Take every pixel of the mask"),
@@ -31,9 +31,11 @@ _OVERLAPS = (
 class CommitBox(QWidget):
     """Chooses class and policy, and commits."""
 
-    def __init__(self, prompter: Prompter, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, controller: PromptController, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._prompter = prompter
+        self._controller = controller
         self.classes = QComboBox()
         self.classes.setToolTip("Class of the next mask (keys 1 to 9)")
         self.classes.setAccessibleName("Class of the mask")
@@ -91,8 +93,8 @@ class CommitBox(QWidget):
 
     def reflect(self) -> None:
         """Show options and classes, whoever changed them."""
-        prompter, options = self._prompter, self._prompter.options
-        session = prompter.desk.session
+        controller, options = self._controller, self._controller.options
+        session = controller.workspace.session
         self.setEnabled(session is not None)
         with signals_blocked(self.classes):
             self.classes.clear()
@@ -107,22 +109,22 @@ class CommitBox(QWidget):
             self.snap.setValue(options.snap)
         self.instance.setChecked(options.instance)
         self.next.setChecked(options.next_at_once)
-        self.commit.setEnabled(bool(prompter.draft.planes) and not prompter.busy)
+        self.commit.setEnabled(bool(controller.draft.planes) and not controller.busy)
 
     def _on_class(self) -> None:
-        self._prompter.options.class_id = int(self.classes.currentData() or 0)
+        self._controller.options.class_id = int(self.classes.currentData() or 0)
 
     def _on_overlap(self) -> None:
-        self._prompter.options.overlap = self.overlap.currentData()
+        self._controller.options.overlap = self.overlap.currentData()
 
     def _on_instance(self, on: bool) -> None:
-        self._prompter.options.instance = on
+        self._controller.options.instance = on
 
     def _on_snap(self, reach: int) -> None:
-        self._prompter.resnap(reach)
+        self._controller.resnap(reach)
 
     def _on_next(self, on: bool) -> None:
-        self._prompter.options.next_at_once = on
+        self._controller.options.next_at_once = on
 
     def _on_commit(self) -> None:
-        self._prompter.desk.act(Action.PROMPT_COMMIT)
+        self._controller.workspace.act(Action.PROMPT_COMMIT)

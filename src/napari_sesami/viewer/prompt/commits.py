@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_sesami.project import ClassEntry
     from napari_sesami.prompt import Mask
     from napari_sesami.session import Draft, Session
-    from napari_sesami.viewer.prompt.options import Options
+    from napari_sesami.viewer.prompt.options import PromptOptions
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def commit_draft(
     draft: Draft,
     masks: Mapping[int, Mask],
     entry: ClassEntry,
-    options: Options,
+    options: PromptOptions,
 ) -> Committed:
     """Commit the mask of each plane under one id; raises if no plane takes it."""
     id_ = draft.object_id if draft.object_id in session.objects else None
@@ -62,7 +62,7 @@ def commit_draft(
     return Committed(id_, pixels, refused)
 
 
-def chosen_class(session: Session, options: Options) -> ClassEntry:
+def chosen_class(session: Session, options: PromptOptions) -> ClassEntry:
     """Give the class that masks go to: the chosen one, or the first."""
     classes = session.classes
     if not len(classes):

@@ -1,4 +1,4 @@
-"""Prompter: tools, the object at work, its preview and its commit, for one desk."""
+"""Prompts become masks: tools, the object at work, its preview and its commit."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_sesami.session import Draft, PromptStep, snapped
-from napari_sesami.viewer.app.debounced import Later
 from napari_sesami.viewer.app.errors import ViewerError
+from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.app.keys import KEYS, bind
 from napari_sesami.viewer.layers.mouse import DRAWN, Tool, ask_of, listen, outline
 from napari_sesami.viewer.layers.preview import (
@@ -22,12 +22,12 @@ from napari_sesami.viewer.layers.preview import (
 )
 from napari_sesami.viewer.prompt.commits import chosen_class, commit_draft
 from napari_sesami.viewer.prompt.cursor import Cursor
-from napari_sesami.viewer.prompt.engine import Engine
-from napari_sesami.viewer.prompt.history import Travel
-from napari_sesami.viewer.prompt.options import Options
-from napari_sesami.viewer.prompt.screen import Screen
+from napari_sesami.viewer.prompt.engine import PromptEngine
+from napari_sesami.viewer.prompt.history import PromptHistory
+from napari_sesami.viewer.prompt.options import PromptOptions
+from napari_sesami.viewer.prompt.screen import PromptScreen
 from napari_sesami.viewer.prompt.search import Search
-from napari_sesami.viewer.prompt.slices import Slices
+from napari_sesami.viewer.prompt.slices import SliceFollower
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from napari_sesami.project import ClassEntry
     from napari_sesami.prompt import Mask
     from napari_sesami.session import PromptChain, Session
-    from napari_sesami.viewer.app.binding import Link
-    from napari_sesami.viewer.app.workspace import Desk
-    from napari_sesami.viewer.prompt.engine import Answer
+    from napari_sesami.viewer.app.binding import LayerBinding
+    from napari_sesami.viewer.app.workspace import Workspace
+    from napari_sesami.viewer.prompt.engine import PromptAnswer
 
 
 # ms; drawing the window takes longer than most answers, so the mark of a click waits
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 PATIENCE = 80
 
 
-class Prompter:
+class PromptController:
     """Turns what the user points at into masks and committed objects.
 
     Attributes
@@ -63,53 +63,53 @@ class Prompter:
     changed = Signal()
     """tool, object, answer, options: whatever a dock reflects"""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
         self.tool = Tool.NONE
         self.draft = Draft()
-        self.options = Options()
-        self.engine = Engine(desk.work)
-        self.screen: Screen | None = None
+        self.options = PromptOptions()
+        self.engine = PromptEngine(workspace.jobs)
+        self.screen: PromptScreen | None = None
         self.last_object: int | None = None
         self.times: dict[str, float] = {}
         self.extra: list[Any] = []  # masks of a search, drawn below
         self._session: Session | None = None
         self.shown: dict[PromptChain, Mask] = {}  # with the border snapped
         self._waiting: set[PromptChain] = set()  # asked, and not answered yet
-        self.travel = Travel(self)
+        self.history = PromptHistory(self)
         self.cursor = Cursor(self)
-        self._planes = Later(self._on_plane, 0)
-        self._patience = Later(self.refresh, PATIENCE)
+        self._planes = Debounced(self._on_plane, 0)
+        self._patience = Debounced(self.refresh, PATIENCE)
         self.engine.answered.connect(self._on_answer)
         self.engine.refused.connect(self._on_refused)
-        self.engine.noticed.connect(desk.say)
-        desk.work.busy_changed.connect(self._on_busy)
-        desk.session_changed.connect(self._on_session)
-        self.slices = Slices(self)
+        self.engine.noticed.connect(workspace.say)
+        self.engine.cancelled.connect(self._on_cancelled)
+        workspace.session_changed.connect(self._on_session)
+        self.slices = SliceFollower(self)
         self.search = Search(self)
         self._on_session()
 
     # --- what is at work
 
     @property
-    def link(self) -> Link:
+    def binding(self) -> LayerBinding:
         """The session's layers, or one sentence about what is missing."""
-        if self.desk.link is None:
+        if self.workspace.binding is None:
             raise ViewerError(
                 "There is no scan to prompt yet: open one, or take an image of the "
                 "viewer."
             )
-        return self.desk.link
+        return self.workspace.binding
 
     @property
     def plane(self) -> int:
         """The plane on screen."""
-        return self.link.plane
+        return self.binding.plane
 
     @property
     def mask(self) -> Mask | None:
         """What would be committed in the plane on screen."""
-        return None if self.desk.link is None else self.final(self.plane)
+        return None if self.workspace.binding is None else self.final(self.plane)
 
     def final(self, plane: int) -> Mask | None:
         """The mask of a plane as it is committed, its border snapped."""
@@ -118,7 +118,9 @@ class Prompter:
         if found is None or node is None or node.answer is None:
             return found
         if node not in self.shown:
-            self.shown[node] = snapped(found, self.link.session.scan, self.options.snap)
+            self.shown[node] = snapped(
+                found, self.binding.session.scan, self.options.snap
+            )
         return self.shown[node]
 
     @property
@@ -134,11 +136,11 @@ class Prompter:
         if release:
             self._set_tool(Tool.NONE)
             return
-        if not self.link.strokes.editable:
+        if not self.binding.strokes.editable:
             raise ViewerError(
                 "Prompts need the flat view of the slices (2-D, axes in their order)."
             )
-        self.link.check_image()
+        self.binding.check_image()
         self._screen().activate(pan=tool not in DRAWN)
         self._set_tool(tool)
         self.cursor.begin(self._screen().middle())
@@ -146,27 +148,27 @@ class Prompter:
     def clicked(self, tool: Tool, at: tuple[float, float], off: bool) -> None:
         """Take a click at (y, x)."""
         if tool is Tool.CORRECT:
-            self.travel.correct(at)
+            self.history.correct(at)
         else:
             self.add(PromptStep("point", at, self._label(off)))
 
     def drawn(self, tool: Tool, points: Sequence[Any], off: bool) -> None:
         """Take a line that was drawn, in pixel centres."""
-        shape = self.link.session.scan.plane_shape
+        shape = self.binding.session.scan.plane_shape
         self.add(ask_of(tool, points, self._label(off), shape))
 
     def sketch(self, tool: Tool, points: Sequence[Any]) -> None:
         """Show the line that is being drawn."""
         line = outline(tool, points)
         screen = self._screen()
-        shape, width = self.link.session.scan.plane_shape, screen.pixels(2)
+        shape, width = self.binding.session.scan.plane_shape, screen.pixels(2)
         self.draw([path(line, width, LINE, shape, tool is not Tool.STROKE)])
 
     def add(self, ask: PromptStep) -> None:
         """Put a prompt to those of the plane on screen, and ask."""
         fresh = not self.draft.heads
         node = self.draft.add(self.plane, ask)
-        self.travel.forget()
+        self.history.forget()
         self._ask(self.plane, node, same=not fresh)
 
     def step_candidate(self) -> None:
@@ -180,12 +182,12 @@ class Prompter:
     @property
     def candidate(self) -> int:
         """Which reading is shown, 0 to 2."""
-        node = self.draft.heads.get(self.plane) if self.desk.link else None
+        node = self.draft.heads.get(self.plane) if self.workspace.binding else None
         return int(node.step.where) if node and node.step.kind == "candidate" else 0
 
     def clear(self) -> None:
         """Forget the object at work; what is committed stays."""
-        self.travel.clear()
+        self.history.clear()
 
     # --- committing
 
@@ -200,17 +202,17 @@ class Prompter:
         masks = {p: m for p in planes if (m := self.final(p)) and not m.empty}
         if not masks:
             raise ViewerError("There is no mask to commit; point at an object first.")
-        self.link.flush()
-        session, options = self.link.session, self.options
+        self.binding.flush()
+        session, options = self.binding.session, self.options
         done = commit_draft(session, draft, masks, entry, options)
         self.last_object = done.id
         self.new_draft()
         left = f" Slices {done.refused} belong to others." if done.refused else ""
-        self.desk.say(
+        self.workspace.say(
             f"Committed {entry.name}, object {done.id}: {done.pixels} pixels.{left}"
         )
         if not options.next_at_once:
-            self.travel.take_up(done.id)
+            self.history.take_up(done.id)
 
     def drop(self) -> None:
         """Let go of tool, object and search: the image is another one now."""
@@ -243,19 +245,21 @@ class Prompter:
 
     def chosen_class(self) -> ClassEntry:
         """The class that masks go to."""
-        return chosen_class(self.link.session, self.options)
+        return chosen_class(self.binding.session, self.options)
 
     def _label(self, off: bool) -> int:
         return int(off == self.options.negative)
 
-    def _screen(self) -> Screen:
+    def _screen(self) -> PromptScreen:
         if self.screen is None:
-            link = self.link
-            preview = Preview(self.desk.viewer, link.image, link.strokes.data.shape)
+            binding = self.binding
+            preview = Preview(
+                self.workspace.viewer, binding.image, binding.strokes.data.shape
+            )
             keys = [key for key in KEYS if key.ours_only]
             layer = preview.layer
-            undo = [listen(layer, self), bind(layer, self.desk.dispatch, keys)]
-            self.screen = Screen(self.desk.viewer, preview, undo)
+            undo = [listen(layer, self), bind(layer, self.workspace.dispatch, keys)]
+            self.screen = PromptScreen(self.workspace.viewer, preview, undo)
             self.screen.left.connect(self._on_left)
             self.screen.moved.connect(self._planes.soon)
         return self.screen
@@ -268,14 +272,14 @@ class Prompter:
 
     def _ask(self, plane: int, node: PromptChain, same: bool) -> None:
         self._waiting.add(node)
-        session = self.link.session
+        session = self.binding.session
         self.engine.ask(session, plane, node, self.options.snap, same)
         self._patience.soon()
 
     def new_draft(self, draft: Draft | None = None) -> None:
         """Go on with another object, or with an empty one."""
         self.draft = draft or Draft()
-        self.travel.forget()
+        self.history.forget()
         self.shown.clear()
         self._waiting.clear()
         self.refresh()
@@ -284,7 +288,7 @@ class Prompter:
         """Move the border anew, now within `reach` pixels of the model's."""
         self.options.snap = reach
         self.shown.clear()
-        node = self.draft.heads.get(self.plane) if self.desk.link else None
+        node = self.draft.heads.get(self.plane) if self.workspace.binding else None
         if node is not None:
             self._ask(self.plane, node, same=True)
 
@@ -295,9 +299,9 @@ class Prompter:
 
     def draw(self, sketch: Sequence[Any] = (), hover: Mask | None = None) -> None:
         """Write what changed into the preview layer."""
-        if self.screen is None or self.desk.link is None:
+        if self.screen is None or self.workspace.binding is None:
             return
-        plane, shape = self.plane, self.link.session.scan.plane_shape
+        plane, shape = self.plane, self.binding.session.scan.plane_shape
         pieces = [*self.extra]
         for mask, value in ((hover, HOVER), (self._visible(plane), MASK)):
             if mask is not None and not mask.empty:
@@ -321,7 +325,7 @@ class Prompter:
 
     # --- answers and the viewer
 
-    def _on_answer(self, answer: Answer) -> None:
+    def _on_answer(self, answer: PromptAnswer) -> None:
         self._waiting.clear()
         self._patience.stop()
         self.shown[answer.node] = answer.shown
@@ -331,17 +335,17 @@ class Prompter:
         self.draw()
         self.times = {**answer.times, "draw": time.perf_counter() - begin}
         if answer.shown.empty:
-            self.desk.say("The model found nothing here; try a box or a stroke.")
+            self.workspace.say("The model found nothing here; try a box or a stroke.")
         else:
-            self.desk.say(
+            self.workspace.say(
                 f"Score {answer.shown.score:.2f}. Add prompts, or commit (U)."
             )
         self.ask_open()
         self.changed.emit()
 
-    def _on_busy(self, topic: str) -> None:
-        """Somebody cancelled, and nothing is to come any more."""
-        if not topic and self._waiting and not self.desk.work.busy:
+    def _on_cancelled(self) -> None:
+        """Wait no longer: somebody cancelled, and no answer is to come."""
+        if self._waiting:
             self._waiting.clear()
             self.changed.emit()
 
@@ -349,11 +353,11 @@ class Prompter:
         self._waiting.clear()
         self.draft.drop(node)
         self.draw()
-        self.desk.say(text)
+        self.workspace.say(text)
         self.changed.emit()
 
     def _on_plane(self) -> None:
-        if self.desk.link is not None:
+        if self.workspace.binding is not None:
             self.refresh()
 
     def _on_left(self) -> None:
@@ -365,15 +369,15 @@ class Prompter:
         self.changed.emit()
 
     def _on_session(self) -> None:
-        session = self.desk.session
+        session = self.workspace.session
         if session is self._session:
             return
         self._session, self.last_object, self.extra = session, None, []
         self.drop()
 
 
-def prompter_of(desk: Desk) -> Prompter:
-    """Give the desk's prompter; the first call sets it up."""
-    if desk.prompter is None:
-        desk.prompter = Prompter(desk)
-    return desk.prompter
+def prompter_of(workspace: Workspace) -> PromptController:
+    """Give the workspace's prompter; the first call sets it up."""
+    if workspace.prompter is None:
+        workspace.prompter = PromptController(workspace)
+    return workspace.prompter

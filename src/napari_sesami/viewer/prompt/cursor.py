@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_sesami.viewer.app.debounced import Later
+from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.layers.mouse import Tool
 
 if TYPE_CHECKING:
     from napari_sesami.prompt import Mask
-    from napari_sesami.viewer.prompt.controller import Prompter
+    from napari_sesami.viewer.prompt.controller import PromptController
 
 REST = 150  # ms that the cursor rests before the view around it is encoded
 GLANCE = 25  # ms between two previews under the cursor
@@ -20,14 +20,14 @@ SLOW = 3  # as many slow previews in a row switch it off
 class Cursor:
     """Follows the cursor over the preview layer of a prompter."""
 
-    def __init__(self, prompter: Prompter) -> None:
-        self._prompter = prompter
+    def __init__(self, controller: PromptController) -> None:
+        self._controller = controller
         self._at: tuple[float, float] | None = None
         self._slow = 0
-        self._glance = Later(self._look, GLANCE)
-        self._rest = Later(self._prefetch, REST)
-        prompter.engine.hovered.connect(self._on_hover)
-        prompter.engine.prefetched.connect(self._look)
+        self._glance = Debounced(self._look, GLANCE)
+        self._rest = Debounced(self._prefetch, REST)
+        controller.engine.hovered.connect(self._on_hover)
+        controller.engine.prefetched.connect(self._look)
 
     def begin(self, middle: tuple[float, float] | None) -> None:
         """Encode around the cursor, or the middle of the screen, before any click."""
@@ -38,7 +38,7 @@ class Cursor:
     def move(self, at: tuple[float, float]) -> None:
         """Follow to (y, x)."""
         self._at = at
-        if self._prompter.tool is not Tool.NONE:
+        if self._controller.tool is not Tool.NONE:
             self._glance.soon()
             self._rest.soon()
 
@@ -49,45 +49,47 @@ class Cursor:
         self._rest.stop()
 
     def _inside(self) -> bool:
-        link = self._prompter.desk.link
-        if self._at is None or link is None:
+        binding = self._controller.workspace.binding
+        if self._at is None or binding is None:
             return False
-        h, w = link.session.scan.plane_shape
+        h, w = binding.session.scan.plane_shape
         return 0 <= self._at[0] <= h - 1 and 0 <= self._at[1] <= w - 1
 
     def _wanted(self) -> bool:
         """Previews are for the time before the first click on an object."""
-        prompter = self._prompter
-        if prompter.desk.link is None or prompter.extra or prompter.busy:
+        controller = self._controller
+        if controller.workspace.binding is None or controller.extra or controller.busy:
             return False
-        if not prompter.options.hover or self._slow >= SLOW:
+        if not controller.options.hover or self._slow >= SLOW:
             return False
-        return prompter.tool is Tool.CLICK and (
-            prompter.plane not in prompter.draft.planes
+        return controller.tool is Tool.CLICK and (
+            controller.plane not in controller.draft.planes
         )
 
     def _look(self) -> None:
         if not self._wanted():
             return
         if not self._inside() or self._at is None:
-            self._prompter.draw()
+            self._controller.draw()
             return
-        session = self._prompter.link.session
-        self._prompter.engine.hover(session, self._prompter.plane, self._at)
+        session = self._controller.binding.session
+        self._controller.engine.hover(session, self._controller.plane, self._at)
 
     def _prefetch(self) -> None:
-        prompter = self._prompter
-        if prompter.tool is Tool.NONE or prompter.busy or not self._inside():
+        controller = self._controller
+        if controller.tool is Tool.NONE or controller.busy or not self._inside():
             return
         assert self._at is not None
-        prompter.engine.prefetch(prompter.link.session, prompter.plane, self._at)
+        controller.engine.prefetch(
+            controller.binding.session, controller.plane, self._at
+        )
 
     def _on_hover(self, mask: Mask | None, seconds: float) -> None:
         self._slow = self._slow + 1 if seconds > BUDGET else 0
         if self._wanted():
-            self._prompter.draw(hover=mask)
+            self._controller.draw(hover=mask)
         if self._slow == SLOW:
-            self._prompter.desk.say(
+            self._controller.workspace.say(
                 "The preview under the cursor is too slow here; it is off for now."
             )
-            self._prompter.draw()
+            self._controller.draw()

@@ -1,4 +1,4 @@
-"""Asks the prompt model in the desk's one thread; the GUI never waits for it."""
+"""Asks the prompt model in the workspace's one thread; the GUI never waits for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from psygnal import Signal
 
 from napari_sesami.common import cancel
 from napari_sesami.session import snapped
-from napari_sesami.viewer.app.jobs import Cancelled, Ticket, Work
+from napari_sesami.viewer.app.jobs import Cancelled, Job, JobQueue, Priority
 from napari_sesami.viewer.app.settings import read_settings
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ GRACE = 0.04
 
 
 @dataclass
-class Answer:
+class PromptAnswer:
     """What came back for a prompt, and how long it took, in seconds."""
 
     node: PromptChain
@@ -35,7 +35,7 @@ class Answer:
     times: dict[str, float] = field(default_factory=dict)
 
 
-class Engine:
+class PromptEngine:
     """Loads the model, answers prompts, previews, and encodes ahead.
 
     Parameters
@@ -48,6 +48,8 @@ class Engine:
     """an `Answer`"""
     refused = Signal(object, str)
     """the prompt that could not be answered, and one sentence"""
+    cancelled = Signal()
+    """the prompts that were asked for will not be answered"""
     hovered = Signal(object, float)
     """the mask under the cursor, or None where the embedding is not ready; seconds"""
     prefetched = Signal()
@@ -55,12 +57,12 @@ class Engine:
     noticed = Signal(str)
     """something had to be done differently"""
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
+    def __init__(self, work: JobQueue) -> None:
+        self._jobs = work
         self._predictor: Predictor | None = None
         self._name = ""
         self._store: EmbeddingStore | None = None
-        self._job: _Asking | None = None
+        self._job: _Question | None = None
         self._notices: list[str] = []
         self._view: Any = None  # what is being encoded ahead
 
@@ -72,41 +74,51 @@ class Engine:
         An older request is dropped, but what it has begun for the same object goes on:
         the newer one needs it.
         """
-        self._work.cancel(HOVER)
+        self._jobs.cancel(HOVER)
         if not self._encodes_for(session, plane, node):
-            self._work.cancel(PREFETCH)
-        job = _Asking(self, session, plane, node, reach)
+            self._jobs.cancel(PREFETCH)
+        task = _Question(self, session, plane, node, reach)
         if self._job is not None and same:
-            self._job.next = job
-        self._job = job
-        job.ticket = self._work.submit(PROMPT, job, self._on_answer, self._on_refused)
-        if job.settled.wait(GRACE) and job.answer is not None:
-            self._on_answer(job.answer)
+            self._job.next = task
+        self._job = task
+        task.job = self._jobs.submit(
+            PROMPT,
+            task,
+            self._on_answer,
+            self._on_refused,
+            self._on_cancelled,
+            priority=Priority.CLICK,
+        )
+        if task.settled.wait(GRACE) and task.answer is not None:
+            self._on_answer(task.answer)
 
     def hover(self, session: Session, plane: int, at: tuple[float, float]) -> None:
         """Find the mask under the cursor, if the embedding is ready."""
-        self._work.submit(HOVER, _Hover(self, session, plane, at), self._on_hover)
+        self._jobs.submit(HOVER, _Hover(self, session, plane, at), self._on_hover)
 
     def prefetch(self, session: Session, plane: int, at: tuple[float, float]) -> None:
         """Encode the view around a place before it is clicked."""
-        job = _Prefetch(self, session, plane, at)
-        self._work.submit(PREFETCH, job, self._on_prefetch)
+        task = _Prefetch(self, session, plane, at)
+        self._jobs.submit(PREFETCH, task, self._on_prefetch)
 
     def run(
         self,
         topic: str,
         session: Session,
-        job: Callable[[Ticket, Predictor], Any],
+        task: Callable[[Job, Predictor], Any],
         done: Callable[[Any], None],
-    ) -> None:
-        """Do something longer with the model."""
+        failed: Callable[[str], None] | None = None,
+        cancelled: Callable[[], None] | None = None,
+    ) -> Job:
+        """Do something longer with the model; the callbacks are those of a job."""
         self.stop()
-        self._work.submit(topic, _Long(self, session, job), done)
+        long = _Long(self, session, task)
+        return self._jobs.submit(topic, long, done, failed, cancelled)
 
     def stop(self) -> None:
         """Drop all questions that are open."""
         for topic in (PROMPT, HOVER, PREFETCH):
-            self._work.cancel(topic)
+            self._jobs.cancel(topic)
         self._job = None
 
     @property
@@ -147,7 +159,7 @@ class Engine:
         while self._notices:
             self.noticed.emit(self._notices.pop(0))
 
-    def _on_answer(self, answer: Answer) -> None:
+    def _on_answer(self, answer: PromptAnswer) -> None:
         if self._job is None or self._job.node is not answer.node:
             return  # it was there before the wait for it had ended
         self._job = None
@@ -155,9 +167,15 @@ class Engine:
         self._tell_notices()
 
     def _on_refused(self, text: str) -> None:
-        job, self._job = self._job, None
-        if job is not None:
-            self.refused.emit(job.node, text)
+        task, self._job = self._job, None
+        if task is not None:
+            self.refused.emit(task.node, text)
+
+    def _on_cancelled(self) -> None:
+        """Tell that no answer is to come, unless a newer prompt waits for its own."""
+        if self._job is None or (self._job.job is not None and self._job.job.dropped):
+            self._job = None
+            self.cancelled.emit()
 
     def _on_hover(self, found: tuple[Mask | None, float]) -> None:
         self.hovered.emit(*found)
@@ -167,12 +185,12 @@ class Engine:
         self._tell_notices()
 
 
-class _Asking:
+class _Question:
     """One question; it stops only if its successors do not want it, either."""
 
     def __init__(
         self,
-        engine: Engine,
+        engine: PromptEngine,
         session: Session,
         plane: int,
         node: PromptChain,
@@ -180,28 +198,28 @@ class _Asking:
     ) -> None:
         self.engine, self.session, self.plane = engine, session, plane
         self.node, self.reach = node, reach
-        self.ticket: Ticket | None = None
-        self.next: _Asking | None = None
+        self.job: Job | None = None
+        self.next: _Question | None = None
         self.settled = threading.Event()  # answered, or it will take a while
-        self.answer: Answer | None = None
+        self.answer: PromptAnswer | None = None
 
     def stopped(self) -> bool:
-        job: _Asking | None = self
-        while job is not None:
-            if job.ticket is None or not job.ticket.cancelled:
+        task: _Question | None = self
+        while task is not None:
+            if task.job is None or not task.job.cancelled:
                 return False
-            job = job.next
+            task = task.next
         return True
 
-    def __call__(self, ticket: Ticket) -> Answer:
-        self.ticket = ticket
+    def __call__(self, job: Job) -> PromptAnswer:
+        self.job = job
         try:
             self.answer = self._answer()
         finally:
             self.settled.set()
         return self.answer
 
-    def _answer(self) -> Answer:
+    def _answer(self) -> PromptAnswer:
         times, begin = {}, time.perf_counter()
         predictor = self.engine.predictor(self.session)
         times["model"] = time.perf_counter() - begin
@@ -223,17 +241,17 @@ class _Asking:
         begin = time.perf_counter()
         shown = snapped(mask, self.session.scan, self.reach)
         times["snap"] = time.perf_counter() - begin
-        return Answer(self.node, shown, times)
+        return PromptAnswer(self.node, shown, times)
 
 
 @dataclass
 class _Hover:
-    engine: Engine
+    engine: PromptEngine
     session: Session
     plane: int
     at: tuple[float, float]
 
-    def __call__(self, ticket: Ticket) -> tuple[Mask | None, float]:
+    def __call__(self, job: Job) -> tuple[Mask | None, float]:
         predictor = self.engine.predictor(self.session)
         if not predictor.is_ready(self.session.scan, self.plane, self.at):
             return None, 0.0
@@ -245,7 +263,7 @@ class _Hover:
                 self.plane,
                 points=[self.at],
                 reach=False,
-                cancel=_asks(ticket),
+                cancel=_asks(job),
             )
 
         mask = guarded(predictor, self.engine._notices, look)
@@ -254,19 +272,19 @@ class _Hover:
 
 @dataclass
 class _Prefetch:
-    engine: Engine
+    engine: PromptEngine
     session: Session
     plane: int
     at: tuple[float, float]
 
-    def __call__(self, ticket: Ticket) -> None:
+    def __call__(self, job: Job) -> None:
         predictor = self.engine.predictor(self.session)
         scan = self.session.scan
         view = predictor.view_at(scan, self.at)
         self.engine._view = (id(self.session), self.plane, view)
 
         def encode() -> Any:
-            return predictor.prepare(scan, self.plane, self.at, cancel=_asks(ticket))
+            return predictor.prepare(scan, self.plane, self.at, cancel=_asks(job))
 
         try:
             guarded(predictor, self.engine._notices, encode)
@@ -276,14 +294,14 @@ class _Prefetch:
 
 @dataclass
 class _Long:
-    engine: Engine
+    engine: PromptEngine
     session: Session
-    job: Callable[[Ticket, Predictor], Any]
+    task: Callable[[Job, Predictor], Any]
 
-    def __call__(self, ticket: Ticket) -> Any:
+    def __call__(self, job: Job) -> Any:
         predictor = self.engine.predictor(self.session)
         return guarded(
-            predictor, self.engine._notices, lambda: self.job(ticket, predictor)
+            predictor, self.engine._notices, lambda: self.task(job, predictor)
         )
 
 
@@ -310,5 +328,5 @@ def guarded(predictor: Predictor, notices: list[str], call: Callable[[], Any]) -
         raise Cancelled from None
 
 
-def _asks(ticket: Ticket) -> Callable[[], bool]:
-    return lambda: ticket.cancelled
+def _asks(job: Job) -> Callable[[], bool]:
+    return lambda: job.cancelled

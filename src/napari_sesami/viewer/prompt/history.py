@@ -8,14 +8,14 @@ from napari_sesami.viewer.app.errors import ViewerError
 
 if TYPE_CHECKING:
     from napari_sesami.session import CommittedObject, Draft
-    from napari_sesami.viewer.prompt.controller import Prompter
+    from napari_sesami.viewer.prompt.controller import PromptController
 
 
-class Travel:
+class PromptHistory:
     """Walks through what was pointed at, and on into the history of the session."""
 
-    def __init__(self, prompter: Prompter) -> None:
-        self._prompter = prompter
+    def __init__(self, controller: PromptController) -> None:
+        self._controller = controller
         self._cleared: Draft | None = None  # undo brings it back
         self._undone_steps = 0  # of the session, after the draft was empty
 
@@ -25,75 +25,75 @@ class Travel:
 
     def undo(self) -> None:
         """Take the last prompt back, or else the last step of the session."""
-        prompter = self._prompter
-        if prompter.draft.undo():
+        controller = self._controller
+        if controller.draft.undo():
             self._arrive("Prompt taken back.")
             return
-        if self._cleared is not None and not prompter.draft.planes:
-            prompter.new_draft(self._cleared)
+        if self._cleared is not None and not controller.draft.planes:
+            controller.new_draft(self._cleared)
             self._arrive("The cleared object is back.")
             return
-        step = prompter.link.undo()
+        step = controller.binding.undo()
         self._undone_steps += step is not None
-        prompter.desk.say(
+        controller.workspace.say(
             f"Taken back: {step}." if step else "There is nothing to undo."
         )
 
     def redo(self) -> None:
         """Do again what was taken back last."""
-        prompter = self._prompter
-        if not self._undone_steps and prompter.draft.redo():
+        controller = self._controller
+        if not self._undone_steps and controller.draft.redo():
             self._arrive("Prompt given again.")
             return
-        step = prompter.link.redo()
+        step = controller.binding.redo()
         self._undone_steps = max(0, self._undone_steps - (step is not None))
-        prompter.desk.say(
+        controller.workspace.say(
             f"Done again: {step}." if step else "There is nothing to redo."
         )
 
     def clear(self) -> None:
         """Forget the object at work; what is committed stays."""
-        prompter = self._prompter
-        prompter.engine.stop()
-        cleared = prompter.draft if prompter.draft.planes else None
-        prompter.new_draft()
+        controller = self._controller
+        controller.engine.stop()
+        cleared = controller.draft if controller.draft.planes else None
+        controller.new_draft()
         self._cleared = cleared
-        prompter.desk.say("Cleared. Point at the next object.")
+        controller.workspace.say("Cleared. Point at the next object.")
 
     def correct(self, at: tuple[float, float]) -> None:
         """Make the committed object under a point current again."""
-        prompter = self._prompter
-        found = prompter.link.session.object_at(*at, plane=prompter.plane)
+        controller = self._controller
+        found = controller.binding.session.object_at(*at, plane=controller.plane)
         if found is None:
             raise ViewerError("There is no committed object here; click on one.")
         self.take_up(found.id)
 
     def take_up(self, object_id: int) -> None:
         """Go on with a committed object: its prompts come back with its masks."""
-        prompter = self._prompter
-        session, options = prompter.link.session, prompter.options
+        controller = self._controller
+        session, options = controller.binding.session, controller.options
         target, draft = session.objects[object_id], session.objects.reopen(object_id)
-        prompter.new_draft(draft)
+        controller.new_draft(draft)
         options.class_id, options.instance = target.class_id, target.instance
         name = session.classes[target.class_id].name
-        prompter.desk.say(
+        controller.workspace.say(
             f"Object {object_id} ({name}) is current: point to correct it."
         )
         self._show_stored(target)
-        prompter.ask_open()
-        prompter.refresh()
+        controller.ask_open()
+        controller.refresh()
 
     def _show_stored(self, target: CommittedObject) -> None:
         """Show the pixels of planes that are not answered yet."""
-        prompter = self._prompter
-        session = prompter.link.session
-        for plane, node in prompter.draft.heads.items():
+        controller = self._controller
+        session = controller.binding.session
+        for plane, node in controller.draft.heads.items():
             if node.answer is None:
-                prompter.shown[node] = session.objects.mask(target.id, plane)
+                controller.shown[node] = session.objects.mask(target.id, plane)
 
     def _arrive(self, text: str) -> None:
-        prompter = self._prompter
-        prompter.engine.stop()
-        prompter.desk.say(text)
-        prompter.ask_open()
-        prompter.refresh()
+        controller = self._controller
+        controller.engine.stop()
+        controller.workspace.say(text)
+        controller.ask_open()
+        controller.refresh()

@@ -11,16 +11,18 @@ from superqt.utils import signals_blocked
 from napari_sesami.viewer.app.settings import read_settings
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer.app.jobs import Ticket
-    from napari_sesami.viewer.prompt.controller import Prompter
+    from napari_sesami.viewer.app.jobs import Job
+    from napari_sesami.viewer.prompt.controller import PromptController
 
 
 class ModelRow(QWidget):
     """Picks a model of the catalog; nothing is loaded before the first prompt."""
 
-    def __init__(self, prompter: Prompter, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, controller: PromptController, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._prompter = prompter
+        self._controller = controller
         self.names = QComboBox()
         self.names.setToolTip("Model that turns prompts into masks")
         self.names.setAccessibleName("Model for prompts")
@@ -53,7 +55,7 @@ class ModelRow(QWidget):
 
     def reflect(self) -> None:
         """Show the session's model."""
-        session = self._prompter.desk.session
+        session = self._controller.workspace.session
         model = None if session is None else session.model
         model = read_settings().model if model is None else model
         name = model if isinstance(model, str) else str(getattr(model, "name", model))
@@ -65,21 +67,23 @@ class ModelRow(QWidget):
 
     def choose(self, name: str) -> None:
         """Answer with another model from now on; the object at work is asked anew."""
-        session = self._prompter.desk.session
+        session = self._controller.workspace.session
         if session is None:
             return
         current = session.model
         if name in (current, getattr(current, "name", None)):
             return
-        self._prompter.clear()
+        self._controller.clear()
         session.model = name
-        self._prompter.desk.say(f"{name} answers from now on.")
+        self._controller.workspace.say(f"{name} answers from now on.")
         self.reflect()
 
     def install(self, path: Path) -> None:
         """Read weights in the background, and answer with them."""
-        self._prompter.desk.say(f"Reading {path.name} …")
-        self._prompter.desk.work.submit("model", _Import(path), self._on_installed)
+        self._controller.workspace.say(f"Reading {path.name} …")
+        self._controller.workspace.jobs.submit(
+            "model", _Import(path), self._on_installed
+        )
 
     def _on_chosen(self) -> None:
         self.choose(str(self.names.currentData()))
@@ -99,7 +103,7 @@ class _Import:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def __call__(self, ticket: Ticket) -> str:
+    def __call__(self, job: Job) -> str:
         from napari_sesami.models import catalog
 
         return catalog.import_file(self.path).name

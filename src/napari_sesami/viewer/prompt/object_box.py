@@ -14,15 +14,17 @@ from napari_sesami.viewer.widgets.factory import button
 if TYPE_CHECKING:
     from napari_sesami.prompt import Mask
     from napari_sesami.scan import Scan
-    from napari_sesami.viewer.prompt.controller import Prompter
+    from napari_sesami.viewer.prompt.controller import PromptController
 
 
 class ObjectFacts(QWidget):
     """Score and area of the object at work, and what can be done with its prompts."""
 
-    def __init__(self, prompter: Prompter, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, controller: PromptController, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._prompter = prompter
+        self._controller = controller
         self.text = QLabel()
         self.text.setWordWrap(True)
         self.text.setAccessibleName("Object at work")
@@ -46,44 +48,44 @@ class ObjectFacts(QWidget):
 
     def reflect(self) -> None:
         """Show the object of the plane on screen."""
-        prompter = self._prompter
-        link, draft = prompter.desk.link, prompter.draft
+        controller = self._controller
+        binding, draft = controller.workspace.binding, controller.draft
         self.text.setText(self._describe())
-        self.candidate.setText(f"Candidate {prompter.candidate + 1}/3")
-        has = link is not None and prompter.plane in draft.heads
+        self.candidate.setText(f"Candidate {controller.candidate + 1}/3")
+        has = binding is not None and controller.plane in draft.heads
         self.candidate.setEnabled(has)
         self.clear.setEnabled(bool(draft.planes))
-        session = None if link is None else link.session
+        session = None if binding is None else binding.session
         self.undo.setEnabled(draft.can_undo or bool(session and session.can_undo))
         self.redo.setEnabled(draft.can_redo or bool(session and session.can_redo))
 
     def _describe(self) -> str:
-        prompter = self._prompter
-        if prompter.desk.link is None:
+        controller = self._controller
+        if controller.workspace.binding is None:
             return "No scan yet: open one in the Sesami panel."
-        id_ = prompter.draft.object_id
+        id_ = controller.draft.object_id
         name = "New object" if id_ is None else f"Object {id_}"
-        if prompter.busy:
+        if controller.busy:
             return f"{name}: asking the model …"
-        mask = prompter.mask
+        mask = controller.mask
         if mask is None or mask.empty:
             return f"{name}: nothing in this slice yet."
-        scan = prompter.link.session.scan
-        planes = len(prompter.draft.planes)
+        scan = controller.binding.session.scan
+        planes = len(controller.draft.planes)
         more = f", {planes} slices" if planes > 1 else ""
         return f"{name}: score {mask.score:.2f}, {area(mask, scan)}{more}."
 
     def _on_candidate(self) -> None:
-        self._prompter.desk.act(Action.PROMPT_CANDIDATE)
+        self._controller.workspace.act(Action.PROMPT_CANDIDATE)
 
     def _on_undo(self) -> None:
-        self._prompter.desk.act(Action.UNDO)
+        self._controller.workspace.act(Action.UNDO)
 
     def _on_redo(self) -> None:
-        self._prompter.desk.act(Action.REDO)
+        self._controller.workspace.act(Action.REDO)
 
     def _on_clear(self) -> None:
-        self._prompter.desk.act(Action.PROMPT_CLEAR)
+        self._controller.workspace.act(Action.PROMPT_CLEAR)
 
 
 def area(mask: Mask, scan: Scan) -> str:

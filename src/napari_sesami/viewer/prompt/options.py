@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass
-class Options:
+class PromptOptions:
     """How masks are committed and shown.
 
     Attributes

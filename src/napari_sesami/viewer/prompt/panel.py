@@ -40,19 +40,19 @@ class PromptDock(DeskDock):
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, parent)
         self._session: Session | None = None
-        self.prompter = prompter_of(self.desk)
-        self.model = ModelRow(self.prompter)
-        self.adapter = AdapterRow(self.prompter)
-        self.tools = ToolRow(self.prompter)
-        self.facts = ObjectFacts(self.prompter)
-        self.commit = CommitBox(self.prompter)
-        self.volume = VolumeBox(self.prompter)
-        self.many = ManyBox(self.prompter)
+        self.controller = prompter_of(self.workspace)
+        self.model = ModelRow(self.controller)
+        self.adapter = AdapterRow(self.controller)
+        self.tools = ToolRow(self.controller)
+        self.facts = ObjectFacts(self.controller)
+        self.commit = CommitBox(self.controller)
+        self.volume = VolumeBox(self.controller)
+        self.many = ManyBox(self.controller)
         self.help = PromptHelp()
-        self.status = StatusLine(self.desk)
+        self.status = StatusLine(self.workspace)
         self._compose()
-        self.desk.session_changed.connect(self._on_session)
-        self.prompter.changed.connect(self._reflect)
+        self.workspace.session_changed.connect(self._on_session)
+        self.controller.changed.connect(self._reflect)
         self.take_image()
         self._on_session()
 
@@ -62,12 +62,12 @@ class PromptDock(DeskDock):
         self.volume.disconnect_from_prompter()
         self.many.disconnect_from_prompter()
         self.adapter.disconnect_from_board()
-        self.desk.session_changed.disconnect(self._on_session)
-        self.prompter.changed.disconnect(self._reflect)
+        self.workspace.session_changed.disconnect(self._on_session)
+        self.controller.changed.disconnect(self._reflect)
         self._follow(None)
-        if self.prompter.tool is not Tool.NONE:
-            self.prompter.use(Tool.NONE)
-        self.prompter.engine.stop()
+        if self.controller.tool is not Tool.NONE:
+            self.controller.use(Tool.NONE)
+        self.controller.engine.stop()
 
     def _compose(self) -> None:
         page = QWidget()
@@ -93,7 +93,7 @@ class PromptDock(DeskDock):
         self.setMinimumWidth(WIDTH)
 
     def _on_session(self) -> None:
-        self._follow(self.desk.session)
+        self._follow(self.workspace.session)
         self._reflect()
 
     def _follow(self, session: Session | None) -> None:
@@ -107,7 +107,7 @@ class PromptDock(DeskDock):
 
     def _reflect(self) -> None:
         """Show what is, whoever changed it."""
-        session = self.desk.session
+        session = self.workspace.session
         self.slices_fold.setVisible(session is not None and session.scan.n_planes > 1)
         for part in (
             self.model,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _DIMS = ("current_step", "order", "ndisplay")
 
 
-class Screen:
+class PromptScreen:
     """Activates the preview layer, draws marks at the size of the screen, listens.
 
     Parameters

@@ -13,8 +13,8 @@ from napari_sesami.viewer.layers.preview import FOUND, MASK, of_mask
 
 if TYPE_CHECKING:
     from napari_sesami.prompt import Filters, Mask, Predictor
-    from napari_sesami.viewer.app.jobs import Ticket
-    from napari_sesami.viewer.prompt.controller import Prompter
+    from napari_sesami.viewer.app.jobs import Job
+    from napari_sesami.viewer.prompt.controller import PromptController
 
 EVERYTHING, ALIKE = "everything", "find all like this"
 SEARCH = "search"  # topic of the work
@@ -41,10 +41,10 @@ class Search:
 
     changed = Signal()
 
-    def __init__(self, prompter: Prompter) -> None:
+    def __init__(self, controller: PromptController) -> None:
         from napari_sesami.prompt import Filters
 
-        self._prompter = prompter
+        self._controller = controller
         self.kind = ""
         self.plane = 0
         self.spacing = 24
@@ -54,21 +54,21 @@ class Search:
         self.index = 0
         self._all: list[Mask] = []
         self._alike: dict[int, float] = {}  # of the masks of `_all`, by id
-        self._open = self._started = False
-        prompter.desk.work.busy_changed.connect(self._on_busy)
+        self._open = False
+        self._job: Job | None = None
 
     def everything(self) -> None:
         """Click on every place of a grid over the plane on screen."""
-        prompter = self._prompter
-        link, spacing, plane = prompter.link, self.spacing, prompter.plane
-        scan, masks = link.session.scan, self._begin(EVERYTHING, plane)
+        controller = self._controller
+        binding, spacing, plane = controller.binding, self.spacing, controller.plane
+        scan, masks = binding.session.scan, self._begin(EVERYTHING, plane)
         h, w = scan.plane_shape
 
-        def job(ticket: Ticket, predictor: Predictor) -> None:
+        def task(job: Job, predictor: Predictor) -> None:
             from napari_sesami.prompt import find_everything
 
             def progress(done: int, of: int) -> None:
-                ticket.report((top + min(BAND, h - top) * done / of) / h, "Everything")
+                job.report((top + min(BAND, h - top) * done / of) / h, "Everything")
 
             for top in range(0, h, BAND):
                 box = (top, 0, min(h, top + BAND), w)
@@ -79,25 +79,32 @@ class Search:
                     spacing=spacing,
                     box=box,
                     progress=progress,
-                    cancel=lambda: ticket.cancelled,
+                    cancel=lambda: job.cancelled,
                 )
                 masks.extend(got.masks)
 
-        prompter.desk.say("Looking for everything …")
-        prompter.engine.run(SEARCH, link.session, job, self._on_done)
+        controller.workspace.say("Looking for everything …")
+        self._job = controller.engine.run(
+            SEARCH,
+            binding.session,
+            task,
+            self._on_done,
+            self._on_failed,
+            self._on_cancelled,
+        )
 
     def alike(self) -> None:
         """Look for all objects like the one at work, or like the last committed."""
-        prompter = self._prompter
-        link, plane, like = prompter.link, prompter.plane, self._like()
-        scan, masks = link.session.scan, self._begin(ALIKE, plane)
+        controller = self._controller
+        binding, plane, like = controller.binding, controller.plane, self._like()
+        scan, masks = binding.session.scan, self._begin(ALIKE, plane)
         alike = self._alike
 
-        def job(ticket: Ticket, predictor: Predictor) -> None:
+        def task(job: Job, predictor: Predictor) -> None:
             from napari_sesami.prompt import find_alike
 
             def progress(done: int, of: int) -> None:
-                ticket.report(done / of, "Comparing")
+                job.report(done / of, "Comparing")
 
             for match in find_alike(
                 predictor,
@@ -106,13 +113,20 @@ class Search:
                 plane,
                 least=LEAST,
                 progress=progress,
-                cancel=lambda: ticket.cancelled,
+                cancel=lambda: job.cancelled,
             ):
                 alike[id(match.mask)] = match.likeness
                 masks.append(match.mask)
 
-        prompter.desk.say("Looking for all like this one …")
-        prompter.engine.run(SEARCH, link.session, job, self._on_done)
+        controller.workspace.say("Looking for all like this one …")
+        self._job = controller.engine.run(
+            SEARCH,
+            binding.session,
+            task,
+            self._on_done,
+            self._on_failed,
+            self._on_cancelled,
+        )
 
     def tune(self, **changes: Any) -> None:
         """Change filters (`score`, `stability`, `smallest`, `likeness` …)."""
@@ -126,12 +140,12 @@ class Search:
         """Commit every mask that passes the filters, as one step."""
         if not self.found:
             raise ViewerError("Nothing was found to take; search first.")
-        session = self._prompter.link.session
-        entry, count = self._prompter.chosen_class(), 0
+        session = self._controller.binding.session
+        entry, count = self._controller.chosen_class(), 0
         with session.group(f"commit {len(self.found)} {entry.name}"):
             for mask in self.found:
                 count += self._commit(mask, entry.id)
-        self._prompter.desk.say(
+        self._controller.workspace.say(
             f"Committed {count} objects to {entry.name}."
             + (
                 f" {len(self.found) - count} were taken already."
@@ -144,7 +158,7 @@ class Search:
         """Commit the mask under review, and show the next."""
         if not self.found:
             raise ViewerError("Nothing was found to take; search first.")
-        self._commit(self.found[self.index], self._prompter.chosen_class().id)
+        self._commit(self.found[self.index], self._controller.chosen_class().id)
         self.skip()
 
     def skip(self) -> None:
@@ -165,22 +179,22 @@ class Search:
     def stop(self) -> None:
         """Forget what was found, and what is still looked for."""
         self.clear()
-        self._prompter.desk.work.cancel(SEARCH)
+        self._controller.workspace.jobs.cancel(SEARCH)
 
     def clear(self) -> None:
         """Forget what was found."""
         self.kind, self.found, self._all, self._alike = "", [], [], {}
-        self.index, self._open, self._started = 0, False, False
-        self._prompter.extra = []
-        self._prompter.refresh()
+        self.index, self._open = 0, False
+        self._controller.extra = []
+        self._controller.refresh()
         self.changed.emit()
 
     def _like(self) -> Mask:
-        prompter = self._prompter
-        mask = prompter.mask
+        controller = self._controller
+        mask = controller.mask
         if mask is not None and not mask.empty:
             return mask
-        session, last = prompter.link.session, prompter.last_object
+        session, last = controller.binding.session, controller.last_object
         if last is None or last not in session.objects:
             raise ViewerError("Click the object that the others should look like.")
         return session.objects.mask(last)
@@ -193,19 +207,22 @@ class Search:
     def _on_done(self, _: object) -> None:
         self._take()
 
-    def _on_busy(self, topic: str) -> None:
-        if topic == SEARCH:
-            self._started = True
-        elif self._started:
-            self._take()  # cancelled, or failed: what was found stays
+    def _on_failed(self, text: str) -> None:
+        self._take()
+
+    def _on_cancelled(self) -> None:
+        """Take what was found before the cancel; a newer request may have begun."""
+        if self._job is not None and self._job.dropped:
+            self._take()
 
     def _take(self) -> None:
+        """Take over what was found, whatever ended the search."""
         if not self._open:
             return
-        self._open = self._started = False
+        self._open = False
         self._select()
         many = len(self.found)
-        self._prompter.desk.say(
+        self._controller.workspace.say(
             f"{many} found: take all, or one by one; the filters work at once."
             if many
             else "Nothing was found; lower the filters, or choose a finer grid."
@@ -218,7 +235,7 @@ class Search:
             alike = self._alike
             self.found = [m for m in self._all if alike[id(m)] >= self.likeness]
         else:
-            h, w = self._prompter.link.session.scan.plane_shape
+            h, w = self._controller.binding.session.scan.plane_shape
             self.found = Candidates(self._all, h * w).select(self.filters)
         self.index = 0
         self._show()
@@ -228,13 +245,13 @@ class Search:
         pieces = [of_mask(m, FOUND) for m in reversed(self.found)]
         if self.found:
             pieces.append(of_mask(self.found[self.index], MASK))
-        self._prompter.extra = pieces
-        self._prompter.refresh()
+        self._controller.extra = pieces
+        self._controller.refresh()
         self.changed.emit()
 
     def _commit(self, mask: Mask, class_id: int) -> bool:
         """Commit one; False if all its pixels belong to others already."""
-        options, session = self._prompter.options, self._prompter.link.session
+        options, session = self._controller.options, self._controller.binding.session
         draft = Draft()
         draft.add(self.plane, PromptStep("mask", mask))
         try:
@@ -248,5 +265,5 @@ class Search:
             )
         except SessionError:
             return False
-        self._prompter.last_object = target.id
+        self._controller.last_object = target.id
         return True

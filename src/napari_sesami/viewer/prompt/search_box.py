@@ -23,15 +23,17 @@ from napari_sesami.viewer.widgets.factory import button
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_sesami.viewer.prompt.controller import Prompter
+    from napari_sesami.viewer.prompt.controller import PromptController
 
 
 class ManyBox(QWidget):
     """Searches, filters that work at once, and what is taken of the matches."""
 
-    def __init__(self, prompter: Prompter, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, controller: PromptController, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._prompter = prompter
+        self._controller = controller
         self.everything = _button("Everything", "Masks of everything here (Shift+E)")
         self.alike = _button(
             "Find all like this", "All that look like the object at work (Shift+S)"
@@ -56,7 +58,7 @@ class ManyBox(QWidget):
 
     def disconnect_from_prompter(self) -> None:
         """Let go of the prompter."""
-        self._prompter.search.changed.disconnect(self.reflect)
+        self._controller.search.changed.disconnect(self.reflect)
 
     def _compose(self) -> None:
         search = QGridLayout()
@@ -87,7 +89,7 @@ class ManyBox(QWidget):
         layout.addLayout(review)
 
     def _connect(self) -> None:
-        search = self._prompter.search
+        search = self._controller.search
         search.changed.connect(self.reflect)
         self.everything.clicked.connect(self._on_everything)
         self.alike.clicked.connect(self._on_alike)
@@ -103,7 +105,7 @@ class ManyBox(QWidget):
 
     def reflect(self) -> None:
         """Show filters and what was found."""
-        search = self._prompter.search
+        search = self._controller.search
         values = (
             (self.spacing, search.spacing),
             (self.score, search.filters.score),
@@ -124,37 +126,37 @@ class ManyBox(QWidget):
         ):
             each.setEnabled(bool(found))
         self.drop.setEnabled(bool(search.kind))
-        self.setEnabled(self._prompter.desk.link is not None)
+        self.setEnabled(self._controller.workspace.binding is not None)
 
     def _on_everything(self) -> None:
-        self._prompter.desk.act(Action.PROMPT_EVERYTHING)
+        self._controller.workspace.act(Action.PROMPT_EVERYTHING)
 
     def _on_alike(self) -> None:
-        self._prompter.desk.act(Action.PROMPT_ALIKE)
+        self._controller.workspace.act(Action.PROMPT_ALIKE)
 
     def _on_accept_all(self) -> None:
-        self._prompter.desk.act(Action.PROMPT_ACCEPT)
+        self._controller.workspace.act(Action.PROMPT_ACCEPT)
 
     def _on_accept(self) -> None:
-        self._try(self._prompter.search.accept)
+        self._try(self._controller.search.accept)
 
     def _on_skip(self) -> None:
-        self._try(self._prompter.search.skip)
+        self._try(self._controller.search.skip)
 
     def _on_previous(self) -> None:
-        self._prompter.search.step(-1)
+        self._controller.search.step(-1)
 
     def _on_next(self) -> None:
-        self._prompter.search.step(1)
+        self._controller.search.step(1)
 
     def _on_drop(self) -> None:
-        self._prompter.search.clear()
+        self._controller.search.clear()
 
     def _on_spacing(self, pixels: int) -> None:
-        self._prompter.search.spacing = pixels
+        self._controller.search.spacing = pixels
 
     def _on_filter(self) -> None:
-        self._prompter.search.tune(
+        self._controller.search.tune(
             score=self.score.value(),
             smallest=self.smallest.value(),
             likeness=self.likeness.value(),
@@ -164,7 +166,7 @@ class ManyBox(QWidget):
         try:
             call()
         except ValueError as error:
-            self._prompter.desk.say(sentence(error))
+            self._controller.workspace.say(sentence(error))
 
 
 def _share() -> QDoubleSpinBox:

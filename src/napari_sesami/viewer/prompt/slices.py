@@ -15,8 +15,8 @@ from napari_sesami.viewer.app.errors import ViewerError
 if TYPE_CHECKING:
     from napari_sesami.prompt import Mask, Predictor
     from napari_sesami.session import Draft
-    from napari_sesami.viewer.app.jobs import Ticket
-    from napari_sesami.viewer.prompt.controller import Prompter
+    from napari_sesami.viewer.app.jobs import Job
+    from napari_sesami.viewer.prompt.controller import PromptController
 
 FOLLOW, BETWEEN = "follow", "between"
 _ENDS = {
@@ -28,7 +28,7 @@ _ENDS = {
 }
 
 
-class Slices:
+class SliceFollower:
     """Follows the object at work, and fills in between corrected slices.
 
     Parameters
@@ -40,19 +40,18 @@ class Slices:
     changed = Signal()
     """slices were added, or others are on screen"""
 
-    def __init__(self, prompter: Prompter) -> None:
-        self._prompter = prompter
+    def __init__(self, controller: PromptController) -> None:
+        self._controller = controller
         self._found: dict[int, Filled] = {}
         self._draft: Draft | None = None
         self._ends: list[str] = []
-        self._started = False
-        prompter.desk.work.progressed.connect(self._on_progress)
-        prompter.desk.work.busy_changed.connect(self._on_busy)
+        self._job: Job | None = None
+        controller.workspace.jobs.progressed.connect(self._on_progress)
 
     @property
     def bars(self) -> list[tuple[int, float, bool]]:
         """(slice, confidence, prompted) of the object at work, in order."""
-        draft = self._prompter.draft
+        draft = self._controller.draft
         running = self._found if self._draft is draft else {}
         rows = {p: (p, f.confidence, False) for p, f in running.items()}
         rows |= {p: (p, draft.confidence(p), p in draft.heads) for p in draft.planes}
@@ -60,9 +59,9 @@ class Slices:
 
     def follow(self, directions: tuple[int, ...] = (1, -1)) -> None:
         """Follow the object forward and backward until it ends."""
-        prompter = self._prompter
-        mask, plane = prompter.mask, prompter.plane
-        if mask is None or mask.empty or prompter.busy:
+        controller = self._controller
+        mask, plane = controller.mask, controller.plane
+        if mask is None or mask.empty or controller.busy:
             raise ViewerError(
                 "Point at the object in this slice first, then follow it."
             )
@@ -71,25 +70,27 @@ class Slices:
             raise ViewerError("This scan has one slice; there is nothing to follow.")
         goals = [self._goal(plane, d, first, last) for d in directions]
         goals = [goal for goal in goals if goal != plane]
-        scan, found, ends = prompter.link.session.scan, self._begin(), self._ends
+        scan, found, ends = controller.binding.session.scan, self._begin(), self._ends
         total = sum(abs(goal - plane) for goal in goals)
-        head = prompter.draft.heads.get(plane)
+        head = controller.draft.heads.get(plane)
         count = 0 if head is None else head.depth
 
-        def job(ticket: Ticket, predictor: Predictor) -> None:
+        def task(job: Job, predictor: Predictor) -> None:
             for goal in goals:
                 walk = _Walk(mask, goal, count, total)
-                ends.append(walk(ticket, predictor, scan, found))
+                ends.append(walk(job, predictor, scan, found))
 
-        session = prompter.link.session
-        prompter.desk.say("Following the object …")
-        prompter.engine.run(FOLLOW, session, job, self._on_done)
+        session = controller.binding.session
+        controller.workspace.say("Following the object …")
+        self._job = controller.engine.run(
+            FOLLOW, session, task, self._on_done, self._on_failed, self._on_cancelled
+        )
 
     def between(self) -> None:
         """Interpolate between neighbouring slices that were prompted."""
-        prompter = self._prompter
-        draft = prompter.draft
-        masks = {p: prompter.final(p) for p in sorted(draft.heads)}
+        controller = self._controller
+        draft = controller.draft
+        masks = {p: controller.final(p) for p in sorted(draft.heads)}
         known = [p for p, m in masks.items() if m is not None]
         gaps = [(a, b) for a, b in itertools.pairwise(known) if b - a > 1]
         if not gaps:
@@ -99,23 +100,25 @@ class Slices:
             )
         found = self._begin()
 
-        def job(ticket: Ticket, predictor: Predictor) -> None:
+        def task(job: Job, predictor: Predictor) -> None:
             for n, (a, b) in enumerate(gaps):
                 first, last = masks[a], masks[b]
                 assert first is not None
                 assert last is not None
                 made = [draft.heads[p].depth for p in (a, b)]
                 found.update(_filled_in(first, last, made))
-                ticket.report((n + 1) / len(gaps), "Filling in …")
+                job.report((n + 1) / len(gaps), "Filling in …")
 
-        session = prompter.link.session
-        prompter.engine.run(BETWEEN, session, job, self._on_done)
+        session = controller.binding.session
+        self._job = controller.engine.run(
+            BETWEEN, session, task, self._on_done, self._on_failed, self._on_cancelled
+        )
 
     def jump(self, plane: int) -> None:
         """Show a slice."""
-        link = self._prompter.link
-        viewer, layer = self._prompter.desk.viewer, link.strokes
-        leading = link.session.scan.leading_shape
+        binding = self._controller.binding
+        viewer, layer = self._controller.workspace.viewer, binding.strokes
+        leading = binding.session.scan.leading_shape
         index = np.unravel_index(plane, leading)
         world = layer.data_to_world([*(int(i) for i in index), 0, 0])
         offset = viewer.dims.ndim - layer.ndim
@@ -131,54 +134,58 @@ class Slices:
 
     def _stack(self) -> tuple[int, int]:
         """First and last plane of the stack that the plane on screen belongs to."""
-        leading = self._prompter.link.session.scan.leading_shape
+        leading = self._controller.binding.session.scan.leading_shape
         if not leading:
             return 0, 0
-        first = self._prompter.plane // leading[-1] * leading[-1]
+        first = self._controller.plane // leading[-1] * leading[-1]
         return first, first + leading[-1] - 1
 
     def _goal(self, plane: int, direction: int, first: int, last: int) -> int:
         """How far to go: to the end, or up to the next slice that was prompted."""
-        heads = self._prompter.draft.heads
+        heads = self._controller.draft.heads
         if direction > 0:
             return min([p - 1 for p in heads if p > plane], default=last)
         return max([p + 1 for p in heads if p < plane], default=first)
 
     def _begin(self) -> dict[int, Filled]:
-        self._found, self._ends, self._started = {}, [], False
-        self._draft = self._prompter.draft
+        self._found, self._ends = {}, []
+        self._draft = self._controller.draft
         return self._found
 
     def _on_progress(self, topic: str, fraction: float, text: str) -> None:
         if topic in (FOLLOW, BETWEEN):
             self.changed.emit()
 
-    def _on_busy(self, topic: str) -> None:
-        if topic in (FOLLOW, BETWEEN):
-            self._started = True
-        elif self._started and self._draft is not None:
-            self._take()  # cancelled, or failed
-
     def _on_done(self, _: object) -> None:
         self._take()
 
+    def _on_failed(self, text: str) -> None:
+        self._take()
+
+    def _on_cancelled(self) -> None:
+        """Take what was found before the cancel; a newer request may have begun."""
+        if self._job is not None and self._job.dropped:
+            self._take()
+
     def _take(self) -> None:
         """Take over what was found, whether it came to its end or was cancelled."""
+        if self._draft is None:
+            return
         draft, found = self._draft, dict(self._found)
         self._draft = None
-        if draft is not self._prompter.draft or not found:
+        if draft is not self._controller.draft or not found:
             if not found and self._ends:
                 self._say(0)
             return
         draft.fill(found)
         self._say(len(found))
-        self._prompter.refresh()
+        self._controller.refresh()
         self.changed.emit()
 
     def _say(self, count: int) -> None:
         why = "; ".join(dict.fromkeys(_ENDS[end] for end in self._ends if end))
         ended = f" It stopped where {why}." if why else ""
-        self._prompter.desk.say(f"{count} slices added.{ended}")
+        self._controller.workspace.say(f"{count} slices added.{ended}")
 
 
 @dataclass
@@ -191,7 +198,7 @@ class _Walk:
     total: int
 
     def __call__(
-        self, ticket: Ticket, predictor: Predictor, scan: Any, found: dict[int, Filled]
+        self, job: Job, predictor: Predictor, scan: Any, found: dict[int, Filled]
     ) -> str:
         """Go from slice to slice; gives why it ended early, or ""."""
         from napari_sesami.prompt import propagate
@@ -199,7 +206,7 @@ class _Walk:
         start = self.mask.plane
         direction = 1 if self.goal > start else -1
         for step in propagate(
-            predictor, scan, self.mask, self.goal, cancel=lambda: ticket.cancelled
+            predictor, scan, self.mask, self.goal, cancel=lambda: job.cancelled
         ):
             if step.ended:
                 return step.ended
@@ -207,7 +214,7 @@ class _Walk:
             made = self.prompts if last == start else 0
             how = {"followed": last, "prompts": made}
             found[step.plane] = Filled(step.mask, step.confidence, how)
-            ticket.report(len(found) / max(self.total, 1), f"Slice {step.plane}")
+            job.report(len(found) / max(self.total, 1), f"Slice {step.plane}")
         return ""
 
 

@@ -12,15 +12,17 @@ from napari_sesami.viewer.prompt.strip import Strip
 from napari_sesami.viewer.widgets.factory import button
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer.prompt.controller import Prompter
+    from napari_sesami.viewer.prompt.controller import PromptController
 
 
 class VolumeBox(QWidget):
     """Buttons and strip for scans of several slices."""
 
-    def __init__(self, prompter: Prompter, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, controller: PromptController, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._prompter = prompter
+        self._controller = controller
         self.back = button("◀ Back", "Follow the object to earlier slices")
         self.both = button("Follow", "Follow the object both ways (Shift+F)")
         self.ahead = button("Ahead ▶", "Follow the object to later slices")
@@ -45,18 +47,18 @@ class VolumeBox(QWidget):
         self.between.clicked.connect(self._on_between)
         self.worst.clicked.connect(self._on_worst)
         self.strip.picked.connect(self._on_picked)
-        prompter.slices.changed.connect(self.reflect)
+        controller.slices.changed.connect(self.reflect)
 
     def disconnect_from_prompter(self) -> None:
         """Let go of the prompter."""
-        self._prompter.slices.changed.disconnect(self.reflect)
+        self._controller.slices.changed.disconnect(self.reflect)
 
     def reflect(self) -> None:
         """Show the bars of the object at work."""
-        link = self._prompter.desk.link
-        self.setVisible(link is not None and link.session.scan.n_planes > 1)
-        plane = 0 if link is None else link.plane
-        self.strip.set_bars(self._prompter.slices.bars, plane)
+        binding = self._controller.workspace.binding
+        self.setVisible(binding is not None and binding.session.scan.n_planes > 1)
+        plane = 0 if binding is None else binding.plane
+        self.strip.set_bars(self._controller.slices.bars, plane)
         self.worst.setEnabled(bool(self.strip.bars))
 
     def _on_back(self) -> None:
@@ -67,21 +69,21 @@ class VolumeBox(QWidget):
 
     def _follow(self, directions: tuple[int, ...]) -> None:
         try:
-            self._prompter.slices.follow(directions)
+            self._controller.slices.follow(directions)
         except ValueError as error:
-            self._prompter.desk.say(sentence(error))
+            self._controller.workspace.say(sentence(error))
 
     def _on_both(self) -> None:
-        self._prompter.desk.act(Action.PROMPT_FOLLOW)
+        self._controller.workspace.act(Action.PROMPT_FOLLOW)
 
     def _on_between(self) -> None:
-        self._prompter.desk.act(Action.PROMPT_BETWEEN)
+        self._controller.workspace.act(Action.PROMPT_BETWEEN)
 
     def _on_worst(self) -> None:
         try:
-            self._prompter.slices.jump_to_worst()
+            self._controller.slices.jump_to_worst()
         except ValueError as error:
-            self._prompter.desk.say(sentence(error))
+            self._controller.workspace.say(sentence(error))
 
     def _on_picked(self, plane: int) -> None:
-        self._prompter.slices.jump(plane)
+        self._controller.slices.jump(plane)

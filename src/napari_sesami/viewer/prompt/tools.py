@@ -11,7 +11,7 @@ from napari_sesami.viewer.app.keys import Action
 from napari_sesami.viewer.layers.mouse import Tool
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer.prompt.controller import Prompter
+    from napari_sesami.viewer.prompt.controller import PromptController
 
 _BUTTONS = (
     (Tool.CLICK, Action.PROMPT_CLICK, "Click", "G", "Click on an object"),
@@ -31,9 +31,11 @@ _BUTTONS = (
 class ToolRow(QWidget):
     """Tools to prompt with; the one in use, pressed again, is released."""
 
-    def __init__(self, prompter: Prompter, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, controller: PromptController, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._prompter = prompter
+        self._controller = controller
         self.buttons: dict[Tool, QPushButton] = {}
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -62,24 +64,24 @@ class ToolRow(QWidget):
 
     def reflect(self) -> None:
         """Show what is in use, whoever changed it."""
-        prompter = self._prompter
-        ready = prompter.desk.link is not None
+        controller = self._controller
+        ready = controller.workspace.binding is not None
         for tool, button in self.buttons.items():
             button.setEnabled(ready)
             with signals_blocked(button):
-                button.setChecked(prompter.tool is tool)
+                button.setChecked(controller.tool is tool)
         with signals_blocked(self.sign), signals_blocked(self.hover):
-            self.sign.setChecked(prompter.options.negative)
-            self.hover.setChecked(prompter.options.hover)
+            self.sign.setChecked(controller.options.negative)
+            self.hover.setChecked(controller.options.hover)
 
     def _on_clicked(self) -> None:
-        self._prompter.desk.act(Action(self.sender().property("action")))
+        self._controller.workspace.act(Action(self.sender().property("action")))
         self.reflect()
 
     def _on_sign(self) -> None:
-        self._prompter.desk.act(Action.PROMPT_SIGN)
+        self._controller.workspace.act(Action.PROMPT_SIGN)
 
     def _on_hover(self, on: bool) -> None:
-        self._prompter.options.hover = on
-        self._prompter.cursor.begin(None)
-        self._prompter.refresh()
+        self._controller.options.hover = on
+        self._controller.cursor.begin(None)
+        self._controller.refresh()

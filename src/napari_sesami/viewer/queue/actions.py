@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from napari_sesami.viewer.app.keys import Action
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer.app.workspace import Desk
-    from napari_sesami.viewer.queue.controller import Asker
+    from napari_sesami.viewer.app.workspace import Workspace
+    from napari_sesami.viewer.queue.controller import QueueController
 
 
-def queue_act(desk: Desk, action: Action, argument: int) -> bool:
+def queue_act(workspace: Workspace, action: Action, argument: int) -> bool:
     """Carry out an action of the queue; False leaves it to others.
 
     While a query is asked, N is the next one, A accepts it, the numbers are its class,
@@ -20,33 +20,35 @@ def queue_act(desk: Desk, action: Action, argument: int) -> bool:
     if action is Action.QUEUE_NEXT:
         from napari_sesami.viewer.app.panels import show_panel
 
-        show_panel(desk.viewer, "next").asker.next()  # the panel says what keys mean
+        show_panel(
+            workspace.viewer, "next"
+        ).controller.next()  # the panel says what keys mean
         return True
-    asker = desk.asker
-    if asker is None or not asker.asking or _prompting(desk):
+    controller = workspace.asker
+    if controller is None or not controller.asking or _prompting(workspace):
         return False
-    return _answer(asker, action, argument)
+    return _answer(controller, action, argument)
 
 
-def _answer(asker: Asker, action: Action, argument: int) -> bool:
+def _answer(controller: QueueController, action: Action, argument: int) -> bool:
     match action:
         case Action.NEW_CLASS:
-            asker.next()
+            controller.next()
         case Action.WORK_ACCEPT:
-            asker.accept()
+            controller.accept()
         case Action.WORK_SKIP:
-            asker.skip()
+            controller.skip()
         case Action.PAINT:
-            asker.paint()
-        case Action.PICK_CLASS if argument and not asker.link.painting:
-            asker.change_to(argument)
+            controller.paint()
+        case Action.PICK_CLASS if argument and not controller.binding.painting:
+            controller.change_to(argument)
         case _:
             return False
     return True
 
 
-def _prompting(desk: Desk) -> bool:
+def _prompting(workspace: Workspace) -> bool:
     """Whether keys mean an object that is being prompted."""
     from napari_sesami.viewer.layers.mouse import Tool
 
-    return desk.prompter is not None and desk.prompter.tool is not Tool.NONE
+    return workspace.prompter is not None and workspace.prompter.tool is not Tool.NONE

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari_sesami.viewer.app.keys import Action
 from napari_sesami.viewer.app.panels import show_panel
-from napari_sesami.viewer.app.workspace import desk_of
+from napari_sesami.viewer.app.workspace import workspace_of
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -28,7 +28,7 @@ def find(viewer: napari.viewer.Viewer) -> None:
 def next_query(viewer: napari.viewer.Viewer) -> None:
     """Go to the next place."""
     show_panel(viewer, "next")
-    desk_of(viewer).act(Action.QUEUE_NEXT)
+    workspace_of(viewer).act(Action.QUEUE_NEXT)
 
 
 def accept(viewer: napari.viewer.Viewer) -> None:

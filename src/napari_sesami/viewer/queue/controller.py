@@ -1,4 +1,4 @@
-"""What to label next: the queue of one desk, ranked and answered while one labels."""
+"""What to label next: the queue, ranked and answered while one labels."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_sesami.viewer.app.debounced import Later
 from napari_sesami.viewer.app.errors import ViewerError
+from napari_sesami.viewer.app.jobs import Debounced, Priority
 from napari_sesami.viewer.layers.heat_map import Heat
 from napari_sesami.viewer.queue import jobs
-from napari_sesami.viewer.queue.ranker import Ranks
-from napari_sesami.viewer.queue.screen import Screen
+from napari_sesami.viewer.queue.ranker import QueueRanker
+from napari_sesami.viewer.queue.screen import QueueScreen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sesami.session import Queue, QueuedQuery, Session
-    from napari_sesami.viewer.app.binding import Link
-    from napari_sesami.viewer.app.workspace import Desk
+    from napari_sesami.viewer.app.binding import LayerBinding
+    from napari_sesami.viewer.app.workspace import Workspace
 
 PROPOSAL, PICTURES, KEEP = "proposal", "pictures of queries", "keeping the queue"
 MOST_SECONDS = 300.0  # that an answer counts for; the user may have gone for coffee
 
 
-class Asker:
+class QueueController:
     """Asks one query after the other; docks and keys come here.
 
     Attributes
@@ -49,34 +49,34 @@ class Asker:
     changed = Signal()
     """the list, the query being asked, the options or the budget"""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
         self.current: int | None = None
         self.paused = False
         self.pictures: jobs.Pictures = {}
-        self.screen: Screen | None = None
+        self.screen: QueueScreen | None = None
         self._session: Session | None = None
-        self._link: Link | None = None
+        self._binding: LayerBinding | None = None
         self._labels: NDArray[np.uint8] | None = None
         self._begun = 0.0
         self._there = 0  # strokes in the region when it was asked about
-        self.ranks = Ranks(self)
+        self.ranker = QueueRanker(self)
         self.heat = Heat(self)
-        self._told = Later(self._on_told, 0)
-        desk.session_changed.connect(self._on_session)
+        self._told = Debounced(self._on_told, 0)
+        workspace.session_changed.connect(self._on_session)
         self._on_session()
 
     # --- looking
 
     @property
-    def link(self) -> Link:
+    def binding(self) -> LayerBinding:
         """The session's layers, or one sentence about what is missing."""
-        if self.desk.link is None:
+        if self.workspace.binding is None:
             raise ViewerError(
                 "There is no scan to label yet: open one, or take an image of the "
                 "viewer."
             )
-        return self.desk.link
+        return self.workspace.binding
 
     @property
     def queue(self) -> Queue | None:
@@ -103,21 +103,21 @@ class Asker:
     def ask(self, id_: int) -> None:
         """Go to a query and outline it."""
         entry = self._queue().entry(id_)
-        self.link.flush()
+        self.binding.flush()
         self.current, self.paused, self._labels = entry.id, False, None
         self._begun = time.monotonic()
         self._there = self._queue().strokes_in(entry)
         self._show(entry)
-        if not self.link.painting:
-            self.link.select()
+        if not self.binding.painting:
+            self.binding.select()
         self.changed.emit()
 
     def next(self) -> None:
         """Go to the next query; what was painted in this one counts as its answer."""
         entries = self.entries
         if not entries:
-            self.ranks.begin()
-            self.desk.say("Looking for places that are worth a label …")
+            self.ranker.begin()
+            self.workspace.say("Looking for places that are worth a label …")
             return
         asked = self.asked
         if asked is not None and not self.paused and self._painted_in(asked):
@@ -142,7 +142,7 @@ class Asker:
 
     def change_to(self, number: int) -> None:
         """Give the region the n-th class of the table."""
-        entries = list(self.link.session.classes)
+        entries = list(self.binding.session.classes)
         if not 1 <= number <= len(entries):
             raise ViewerError(
                 f"There is no class {number}; there are {len(entries)}. Type a new "
@@ -152,16 +152,16 @@ class Asker:
 
     def paint(self) -> None:
         """Turn the brush on with the class that the region looks like, or off."""
-        entry, link = self._asked(), self.link
+        entry, binding = self._asked(), self.binding
         if entry.control:
             raise ViewerError(
                 "This one judges and must not teach: give it a class, or skip it."
             )
-        if not link.painting and entry.query.class_id in link.session.classes:
-            link.pick(entry.query.class_id)
-            self.desk.say("Paint in the outline; then N for the next one.")
+        if not binding.painting and entry.query.class_id in binding.session.classes:
+            binding.pick(entry.query.class_id)
+            self.workspace.say("Paint in the outline; then N for the next one.")
         else:
-            link.toggle_brush()
+            binding.toggle_brush()
         self.changed.emit()
 
     def skip(self) -> None:
@@ -180,16 +180,16 @@ class Asker:
             self.ask(entry.id)
 
     def close(self) -> None:
-        """Let go of desk, viewer and session."""
-        self.desk.session_changed.disconnect(self._on_session)
+        """Let go of workspace, viewer and session."""
+        self.workspace.session_changed.disconnect(self._on_session)
         self._follow(None)
-        self.ranks.close()
+        self.ranker.close()
         self.heat.close()
 
     # --- inside
 
     def _queue(self) -> Queue:
-        _ = self.link  # says what is missing
+        _ = self.binding  # says what is missing
         queue = self.queue
         if queue is None:
             raise ViewerError("There is no queue without a scan: open one.")
@@ -203,7 +203,7 @@ class Asker:
         return entry
 
     def _painted_in(self, entry: QueuedQuery) -> bool:
-        self.link.flush()
+        self.binding.flush()
         return not entry.control and self._queue().strokes_in(entry) > self._there
 
     def _said(self, how: str, class_id: int = 0) -> None:
@@ -213,7 +213,7 @@ class Asker:
         at = ids.index(entry.id)
         after = ids[at + 1 :] + ids[:at]
         seconds = min(time.monotonic() - self._begun, MOST_SECONDS)
-        self.link.flush()
+        self.binding.flush()
         if how == "accept":
             if entry.query.kind in ("patch", "slice") and self._labels is None:
                 raise ViewerError("One moment: what it looks like is being found out.")
@@ -233,11 +233,11 @@ class Asker:
             self.current = None
             self._hide()
             self.changed.emit()
-        self.ranks.soon()
+        self.ranker.soon()
 
     def _brush_off(self) -> None:
-        if self.link.painting:
-            self.link.toggle_brush()
+        if self.binding.painting:
+            self.binding.toggle_brush()
 
     def _show(self, entry: QueuedQuery) -> None:
         if self.screen is None:
@@ -245,9 +245,9 @@ class Asker:
         self.screen.go(entry.query)
         self.screen.outline(entry.query)
         if entry.query.kind in ("patch", "slice"):
-            zoom = self.ranks.zoom or 1.0
-            job = partial(jobs.proposed, self.link.session, entry, zoom)
-            self.desk.work.submit(PROPOSAL, job, self._on_proposed)
+            zoom = self.ranker.zoom or 1.0
+            task = partial(jobs.proposed, self.binding.session, entry, zoom)
+            self.workspace.jobs.submit(PROPOSAL, task, self._on_proposed)
         else:
             self.screen.fill(entry.query, None)
 
@@ -267,8 +267,10 @@ class Asker:
         """Make thumbnails that are missing."""
         missing = [e for e in self.entries if e.id not in self.pictures]
         if missing and self._session is not None:
-            job = partial(jobs.pictures, self._session, missing)
-            self.desk.work.submit(PICTURES, job, self._on_pictures)
+            task = partial(jobs.pictures, self._session, missing)
+            self.workspace.jobs.submit(
+                PICTURES, task, self._on_pictures, priority=Priority.RANKING
+            )
 
     def _on_pictures(self, found: jobs.Pictures) -> None:
         self.pictures.update(found)
@@ -277,41 +279,41 @@ class Asker:
     # --- what happens elsewhere
 
     def _on_session(self) -> None:
-        self._follow(self.desk.link)
+        self._follow(self.workspace.binding)
         self.changed.emit()
 
-    def _follow(self, link: Link | None) -> None:
+    def _follow(self, binding: LayerBinding | None) -> None:
         old = self._session
         if old is not None:
             old.events.queries.disconnect(self._on_queries)
             old.events.classes.disconnect(self._on_classes)
             old.events.changed.disconnect(self._on_changed)
             old.queue.writer = None
-        self.ranks.stop()
+        self.ranker.stop()
         if self.screen is not None:  # napari may be in the middle of removing layers
-            self.desk.work.post(self.screen.close)
-        self.heat.follow(link)
+            self.workspace.jobs.post(self.screen.close)
+        self.heat.follow(binding)
         self.screen, self.current, self.pictures = None, None, {}
-        self._link, self._labels = link, None
-        self._session = session = None if link is None else link.session
-        if link is None or session is None:
+        self._binding, self._labels = binding, None
+        self._session = session = None if binding is None else binding.session
+        if binding is None or session is None:
             return
-        self.screen = Screen(self.desk, link)
+        self.screen = QueueScreen(self.workspace, binding)
         session.events.queries.connect(self._on_queries)
         session.events.classes.connect(self._on_classes)
         session.events.changed.connect(self._on_changed)
         session.queue.writer = self._write
         if session.queue.trouble:
-            self.desk.say(session.queue.trouble)
+            self.workspace.say(session.queue.trouble)
         self.want_pictures()
 
     def _write(self, write: Callable[[], None]) -> None:
         """Write the queue in the background; an older request is dropped."""
 
-        def job(ticket: Any) -> None:
+        def task(job: Any) -> None:
             write()
 
-        self.desk.work.submit(KEEP, job)
+        self.workspace.jobs.submit(KEEP, task, priority=Priority.BACKGROUND)
 
     def _on_queries(self) -> None:
         """Answers came, or undo took one back: that one is asked again."""
@@ -329,13 +331,13 @@ class Asker:
         self.changed.emit()
 
     def _on_changed(self, plane: int, bbox: tuple[int, ...], layer: str) -> None:
-        if layer == "strokes" and (self.entries or self.ranks.trouble):
-            self.ranks.soon()
+        if layer == "strokes" and (self.entries or self.ranker.trouble):
+            self.ranker.soon()
             self.heat.soon()
 
 
-def asker_of(desk: Desk) -> Asker:
-    """Give the desk's asker; the first call sets it up."""
-    if desk.asker is None:
-        desk.asker = Asker(desk)
-    return desk.asker
+def asker_of(workspace: Workspace) -> QueueController:
+    """Give the workspace's asker; the first call sets it up."""
+    if workspace.asker is None:
+        workspace.asker = QueueController(workspace)
+    return workspace.asker

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sesami.session import QueuedQuery, QueueJudge, Ranking, Session
-    from napari_sesami.viewer.app.jobs import Ticket
+    from napari_sesami.viewer.app.jobs import Job
 
     Pictures = dict[int, NDArray[np.uint8]]
 
@@ -34,43 +34,43 @@ def stoppable() -> Iterator[None]:
         raise Cancelled from None
 
 
-def best_zoom(session: Session, ticket: Ticket) -> float:
+def best_zoom(session: Session, job: Job) -> float:
     """The scale at which the strokes are told apart best."""
     with stoppable():
-        return session.best_zoom(lambda: ticket.cancelled)
+        return session.best_zoom(lambda: job.cancelled)
 
 
-def scored(ranking: Ranking, plane: int, done: float, ticket: Ticket) -> Ranking:
+def scored(ranking: Ranking, plane: int, done: float, job: Job) -> Ranking:
     """Score one plane of a ranking; `done` is the share of planes before it."""
-    ticket.report(done, f"Looking at slice {plane}.")
+    job.report(done, f"Looking at slice {plane}.")
     with stoppable():
-        ranking.take(plane, lambda: ticket.cancelled)
+        ranking.take(plane, lambda: job.cancelled)
     return ranking
 
 
-def finished(ranking: Ranking, controls: int, ticket: Ticket) -> Ranking:
+def finished(ranking: Ranking, controls: int, job: Job) -> Ranking:
     """Choose the best of what was scored."""
     with stoppable():
         ranking.finish(controls)
     return ranking
 
 
-def tried(ranking: Ranking, ticket: Ticket) -> Ranking:
+def tried(ranking: Ranking, job: Job) -> Ranking:
     """Choose among the first slice; it may have nothing left to ask."""
     with suppress(ValueError), stoppable():
         ranking.finish()
     return ranking
 
 
-def judged(judging: QueueJudge, number: int, ticket: Ticket) -> QueueJudge:
+def judged(judging: QueueJudge, number: int, job: Job) -> QueueJudge:
     """Learn one more stage of the answers again."""
     with stoppable():
-        judging.take(judging.steps[number], lambda: ticket.cancelled)
+        judging.take(judging.steps[number], lambda: job.cancelled)
     return judging
 
 
 def heat(
-    session: Session, plane: int, names: Sequence[str], zoom: float, ticket: Ticket
+    session: Session, plane: int, names: Sequence[str], zoom: float, job: Job
 ) -> tuple[int, dict[str, NDArray[np.float32]]]:
     """Heat maps of a plane."""
     with stoppable():
@@ -78,26 +78,24 @@ def heat(
             plane,
             tuple(names),
             zoom=zoom,
-            cancelled=lambda: ticket.cancelled,
+            cancelled=lambda: job.cancelled,
         )
     return plane, found
 
 
 def proposed(
-    session: Session, entry: QueuedQuery, zoom: float, ticket: Ticket
+    session: Session, entry: QueuedQuery, zoom: float, job: Job
 ) -> tuple[int, NDArray[np.uint8]]:
     """What the pixels of a patch or slice look like."""
     with stoppable():
         return entry.id, session.queue.proposed(entry, zoom)
 
 
-def pictures(
-    session: Session, entries: Sequence[QueuedQuery], ticket: Ticket
-) -> Pictures:
+def pictures(session: Session, entries: Sequence[QueuedQuery], job: Job) -> Pictures:
     """Thumbnails (SIDE, SIDE, 3) with the region outlined."""
     out = {}
     for entry in sorted(entries, key=lambda e: e.query.plane):
-        ticket.check()
+        job.check()
         out[entry.id] = picture(session, entry)
     return out
 

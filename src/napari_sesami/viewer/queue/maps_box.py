@@ -22,7 +22,7 @@ from napari_sesami.viewer.widgets.factory import note, tick
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.layers.result_planes import MapKind
-    from napari_sesami.viewer.queue.controller import Asker
+    from napari_sesami.viewer.queue.controller import QueueController
 
 BAR = (64, 10)  # px
 
@@ -30,9 +30,11 @@ BAR = (64, 10)  # px
 class HeatBox(QGroupBox):
     """A tick per score; a colour bar and a sentence for those that are shown."""
 
-    def __init__(self, asker: Asker, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, controller: QueueController, parent: QWidget | None = None
+    ) -> None:
         super().__init__("Heat maps of this slice", parent)
-        self._asker = asker
+        self._controller = controller
         self.setToolTip("Bright asks for a label; each map is a layer of its own")
         self.ticks = {kind.key: tick(kind.title, kind.legend) for kind in KINDS}
         self.legends = {kind.key: Legend(kind) for kind in KINDS}
@@ -47,18 +49,18 @@ class HeatBox(QGroupBox):
         for legend in self.legends.values():
             layout.addWidget(legend)
         for key, box in self.ticks.items():
-            box.toggled.connect(partial(asker.heat.show, key))
-        asker.changed.connect(self.reflect)
+            box.toggled.connect(partial(controller.heat.show, key))
+        controller.changed.connect(self.reflect)
         self.reflect()
 
     def disconnect_from_asker(self) -> None:
         """Let go of the engine."""
-        self._asker.changed.disconnect(self.reflect)
+        self._controller.changed.disconnect(self.reflect)
 
     def reflect(self) -> None:
         """Show which maps are on."""
-        wanted = self._asker.heat.wanted
-        self.setEnabled(self._asker.desk.link is not None)
+        wanted = self._controller.heat.wanted
+        self.setEnabled(self._controller.workspace.binding is not None)
         for key, box in self.ticks.items():
             with signals_blocked(box):
                 box.setChecked(key in wanted)

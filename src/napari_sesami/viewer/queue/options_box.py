@@ -15,12 +15,12 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from napari_sesami.viewer.app.debounced import Later
 from napari_sesami.viewer.app.errors import sentence
+from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.widgets.factory import button, tick
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer.queue.controller import Asker
+    from napari_sesami.viewer.queue.controller import QueueController
 
 REGIONS = (
     ("superpixels", "superpixel", "Small areas of one grey: a key each"),
@@ -32,12 +32,14 @@ REST = 50  # ms; a progress bar draws the whole window at once when it is set
 ALWAYS = ("rare", "clasp")  # strategies that share out over the classes by themselves
 
 
-class Options(QWidget):
+class OptionsBox(QWidget):
     """Two choices, a tick, the button that ranks, and the budget."""
 
-    def __init__(self, asker: Asker, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, controller: QueueController, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._asker = asker
+        self._controller = controller
         self.kind = _combo("Regions that are asked about")
         for text, key, tip in REGIONS:
             self.kind.addItem(text, key)
@@ -54,18 +56,18 @@ class Options(QWidget):
         self.bar = QProgressBar()
         self.bar.setAccessibleName("Budget spent")
         self.bar.setToolTip("What the answers cost, against the budget")
-        self._later = Later(self._reflect_bar, REST)
+        self._later = Debounced(self._reflect_bar, REST)
         self._compose()
         self._connect()
 
     def disconnect_from_asker(self) -> None:
         """Let go of the engine."""
         self._later.stop()
-        self._asker.changed.disconnect(self.reflect)
+        self._controller.changed.disconnect(self.reflect)
 
     def reflect(self) -> None:
         """Show wish and budget, whoever changed them."""
-        queue = self._asker.queue
+        queue = self._controller.queue
         self.setEnabled(queue is not None)
         if queue is None:
             return
@@ -89,12 +91,12 @@ class Options(QWidget):
         ):
             with signals_blocked(spin):
                 spin.setValue(number)
-        running = self._asker.ranks.running
+        running = self._controller.ranker.running
         self.rank.setText("Stop" if running else "Find places")
         self._later.soon()
 
     def _reflect_bar(self) -> None:
-        queue = self._asker.queue
+        queue = self._controller.queue
         if queue is None:
             return
         clicks, seconds = queue.spent
@@ -136,7 +138,7 @@ class Options(QWidget):
         layout.addLayout(fourth, 3, 0, 1, 2)
 
     def _connect(self) -> None:
-        self._asker.changed.connect(self.reflect)
+        self._controller.changed.connect(self.reflect)
         self.kind.activated.connect(self._on_kind)
         self.strategy.activated.connect(self._on_strategy)
         self.stratified.toggled.connect(self._on_stratified)
@@ -156,31 +158,31 @@ class Options(QWidget):
 
     def _wish(self, **changes: object) -> None:
         """Change what is asked for, and rank anew if there is something to rank."""
-        asker = self._asker
-        queue = asker.queue
+        controller = self._controller
+        queue = controller.queue
         if queue is None:
             return
-        ranked = bool(queue.open or asker.ranks.trouble)
+        ranked = bool(queue.open or controller.ranker.trouble)
         try:
             queue.ask_for(**changes)
             if ranked:
-                asker.ranks.begin()
+                controller.ranker.begin()
         except (ValueError, OSError) as error:
-            asker.desk.say(sentence(error))
-        asker.changed.emit()
+            controller.workspace.say(sentence(error))
+        controller.changed.emit()
 
     def _on_rank(self) -> None:
-        ranks = self._asker.ranks
+        ranker = self._controller.ranker
         try:
-            if ranks.running:
-                ranks.halt()
+            if ranker.running:
+                ranker.halt()
             else:
-                ranks.begin(anew=True)
+                ranker.begin(anew=True)
         except (ValueError, OSError) as error:
-            self._asker.desk.say(sentence(error))
+            self._controller.workspace.say(sentence(error))
 
     def _on_budget(self) -> None:
-        queue = self._asker.queue
+        queue = self._controller.queue
         if queue is not None:
             queue.spend(self.clicks.value(), 60 * self.minutes.value())
 

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_sesami.viewer.app.dock import DeskDock
 from napari_sesami.viewer.queue.controller import asker_of
 from napari_sesami.viewer.queue.maps_box import HeatBox
-from napari_sesami.viewer.queue.options_box import Options
+from napari_sesami.viewer.queue.options_box import OptionsBox
 from napari_sesami.viewer.queue.query_list import QueueList
 from napari_sesami.viewer.queue.question_box import AskBox
 from napari_sesami.viewer.widgets.factory import note
@@ -32,17 +32,17 @@ class QueueDock(DeskDock):
 
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, parent)
-        self.asker = asker_of(self.desk)
-        self.options = Options(self.asker)
-        self.list = QueueList(self.asker)
-        self.ask = AskBox(self.asker)
-        self.maps = HeatBox(self.asker)
+        self.controller = asker_of(self.workspace)
+        self.options = OptionsBox(self.controller)
+        self.list = QueueList(self.controller)
+        self.ask = AskBox(self.controller)
+        self.maps = HeatBox(self.controller)
         self.verdict = note("", "Clicks saved against random")
         self.verdict.setToolTip(
             "Slices drawn by lot judge: the same answers, learned in random order, "
             "tell what choosing saved"
         )
-        self.status = StatusLine(self.desk)
+        self.status = StatusLine(self.workspace)
         layout = QVBoxLayout(self)
         layout.setSpacing(6)
         layout.addWidget(self.options)
@@ -52,19 +52,19 @@ class QueueDock(DeskDock):
         layout.addWidget(self.maps)
         layout.addWidget(self.status)
         self.setMinimumWidth(WIDTH)
-        self.asker.changed.connect(self._reflect)
+        self.controller.changed.connect(self._reflect)
         self._reflect()
 
     def _let_go(self) -> None:
         """Give the keys their usual meaning and disconnect; the queue stays."""
-        self.asker.pause(True)
+        self.controller.pause(True)
         for part in (self.options, self.list, self.ask, self.maps):
             part.disconnect_from_asker()
-        self.asker.changed.disconnect(self._reflect)
+        self.controller.changed.disconnect(self._reflect)
         self.status.disconnect_from_desk()
 
     def _reflect(self) -> None:
-        ranks = self.asker.ranks
-        said = "\n".join(text for text in (ranks.verdict, ranks.advice) if text)
+        ranker = self.controller.ranker
+        said = "\n".join(text for text in (ranker.verdict, ranker.advice) if text)
         self.verdict.setText(said)
         self.verdict.setVisible(bool(said))

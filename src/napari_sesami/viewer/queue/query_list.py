@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sesami.session import QueuedQuery
-    from napari_sesami.viewer.queue.controller import Asker
+    from napari_sesami.viewer.queue.controller import QueueController
 
 _ID = Qt.ItemDataRole.UserRole
 
@@ -29,9 +29,11 @@ class QueueList(QListWidget):
     and the new order comes when the mouse has gone.
     """
 
-    def __init__(self, asker: Asker, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, controller: QueueController, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._asker = asker
+        self._controller = controller
         self._drawn: object = None
         self.setIconSize(QSize(SIDE, SIDE))
         self.setWordWrap(True)
@@ -42,12 +44,12 @@ class QueueList(QListWidget):
         self.setToolTip("Click a place to go there; it is outlined in pink")
         self.setMinimumHeight(2 * (SIDE + 8))
         self.itemClicked.connect(self._on_click)
-        asker.changed.connect(self.reflect)
+        controller.changed.connect(self.reflect)
         self.reflect()
 
     def disconnect_from_asker(self) -> None:
         """Let go of the engine."""
-        self._asker.changed.disconnect(self.reflect)
+        self._controller.changed.disconnect(self.reflect)
 
     def ids(self) -> list[int]:
         """Numbers of the queries in the rows, from above."""
@@ -68,13 +70,15 @@ class QueueList(QListWidget):
 
     def _arrange(self) -> None:
         """Make the rows anew if they differ."""
-        asker = self._asker
-        entries, queue = asker.entries, asker.queue
+        controller = self._controller
+        entries, queue = controller.entries, controller.queue
         if queue is None:
             self.clear()
             self._drawn = None
             return
-        now = [(e.id, _words(asker, e), e.id in asker.pictures) for e in entries]
+        now = [
+            (e.id, _words(controller, e), e.id in controller.pictures) for e in entries
+        ]
         if now == self._drawn:
             return
         self._drawn = now
@@ -88,7 +92,7 @@ class QueueList(QListWidget):
 
     def _update_rows(self) -> None:
         """Cross out what is answered, bring words and pictures up to date."""
-        open_ = {e.id: e for e in self._asker.entries}
+        open_ = {e.id: e for e in self._controller.entries}
         self._drawn = None
         with signals_blocked(self):
             for i in range(self.count()):
@@ -108,9 +112,9 @@ class QueueList(QListWidget):
         return item
 
     def _dress(self, item: QListWidgetItem, entry: QueuedQuery) -> None:
-        item.setText(_words(self._asker, entry))
-        item.setToolTip(_words(self._asker, entry) + "\nClick to go there")
-        picture = self._asker.pictures.get(entry.id)
+        item.setText(_words(self._controller, entry))
+        item.setToolTip(_words(self._controller, entry) + "\nClick to go there")
+        picture = self._controller.pictures.get(entry.id)
         if picture is not None:
             icon, pixels = QIcon(), pixmap(picture)
             for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):  # not tinted
@@ -120,7 +124,7 @@ class QueueList(QListWidget):
     def _mark(self) -> None:
         """Select the row of the query that is asked."""
         ids = self.ids()
-        current = self._asker.current
+        current = self._controller.current
         with signals_blocked(self):
             if current in ids:
                 self.setCurrentRow(ids.index(current))
@@ -132,9 +136,9 @@ class QueueList(QListWidget):
     def _on_click(self, item: QListWidgetItem) -> None:
         id_ = int(item.data(_ID))
         try:
-            self._asker.ask(id_)
+            self._controller.ask(id_)
         except (ValueError, OSError) as error:
-            self._asker.desk.say(sentence(error))
+            self._controller.workspace.say(sentence(error))
 
 
 def pixmap(rgb: NDArray[np.uint8]) -> QPixmap:
@@ -144,8 +148,11 @@ def pixmap(rgb: NDArray[np.uint8]) -> QPixmap:
     return QPixmap.fromImage(made)
 
 
-def _words(asker: Asker, entry: QueuedQuery) -> str:
-    queue = asker.queue
+def _words(controller: QueueController, entry: QueuedQuery) -> str:
+    queue = controller.queue
     reason = "" if queue is None else queue.reason(entry)
-    stack = asker.desk.session is not None and asker.desk.session.scan.n_planes > 1
+    stack = (
+        controller.workspace.session is not None
+        and controller.workspace.session.scan.n_planes > 1
+    )
     return f"slice {entry.query.plane} · {reason}" if stack else reason

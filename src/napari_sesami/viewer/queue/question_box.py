@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_sesami.session import QueuedQuery
-    from napari_sesami.viewer.queue.controller import Asker
+    from napari_sesami.viewer.queue.controller import QueueController
 
 HINT = "Press N, or click a place in the list."
 
@@ -29,9 +29,11 @@ HINT = "Press N, or click a place in the list."
 class AskBox(QGroupBox):
     """Accept, change, paint, skip, next; each has a key."""
 
-    def __init__(self, asker: Asker, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, controller: QueueController, parent: QWidget | None = None
+    ) -> None:
         super().__init__("Which class is this?", parent)
-        self._asker = asker
+        self._controller = controller
         self.swatch = QLabel()
         self.swatch.setToolTip("Colour of the class that it looks like")
         self.words = note(HINT, "What is asked")
@@ -57,47 +59,47 @@ class AskBox(QGroupBox):
 
     def disconnect_from_asker(self) -> None:
         """Let go of the engine."""
-        self._asker.changed.disconnect(self.reflect)
+        self._controller.changed.disconnect(self.reflect)
 
     def reflect(self) -> None:
         """Show the query that is asked."""
-        asker = self._asker
-        entry = asker.asked
+        controller = self._controller
+        entry = controller.asked
         self._reflect_classes()
         here = entry is not None
-        asking = asker.asking
+        asking = controller.asking
         for widget in (self.accept, self.paint, self.skip, self.change):
             widget.setEnabled(asking)
         self.paint.setEnabled(asking and entry is not None and not entry.control)
         self.pause.setEnabled(here)
         with signals_blocked(self.pause):
-            self.pause.setChecked(here and asker.paused)
-        self.pause.setText("Go on" if here and asker.paused else "Pause")
+            self.pause.setChecked(here and controller.paused)
+        self.pause.setText("Go on" if here and controller.paused else "Pause")
         self.words.setText(self._sentence(entry))
         self._reflect_swatch(entry)
 
     def _sentence(self, entry: QueuedQuery | None) -> str:
-        asker = self._asker
-        if asker.desk.session is None:
+        controller = self._controller
+        if controller.workspace.session is None:
             return "Open a scan, name two classes, paint a stroke of each."
         if entry is None:
-            if asker.entries:
+            if controller.entries:
                 return HINT
-            return asker.ranks.trouble or (
+            return controller.ranker.trouble or (
                 "Paint a stroke of each class, then press Find places."
             )
-        if asker.paused:
+        if controller.paused:
             return "Paused: keys have their usual meaning."
         if entry.query.kind in ("patch", "slice"):
             return "Are the colours right? Accept them, or paint what is wrong."
-        found = asker.desk.session.classes.get(entry.query.class_id)
+        found = controller.workspace.session.classes.get(entry.query.class_id)
         if found is None:
             return "Its class was deleted: give it another one, or skip it."
         more = " By lot: it judges, and teaches nothing." if entry.control else ""
         return f"It looks like {found.name}.{more}"
 
     def _reflect_swatch(self, entry: QueuedQuery | None) -> None:
-        session = self._asker.desk.session
+        session = self._controller.workspace.session
         found = None
         if entry is not None and session is not None:
             if entry.query.kind in ("superpixel", "mask"):
@@ -107,7 +109,7 @@ class AskBox(QGroupBox):
             self.swatch.setPixmap(swatch(str(found.color)).pixmap(12, 12))
 
     def _reflect_classes(self) -> None:
-        session = self._asker.desk.session
+        session = self._controller.workspace.session
         entries = [] if session is None else list(session.classes)
         if entries == self._entries:
             return
@@ -141,8 +143,8 @@ class AskBox(QGroupBox):
             layout.addLayout(row, number, 0, 1, 2)
 
     def _connect(self) -> None:
-        asker = self._asker
-        asker.changed.connect(self.reflect)
+        controller = self._controller
+        controller.changed.connect(self.reflect)
         self.accept.clicked.connect(self._on_accept)
         self.paint.clicked.connect(self._on_paint)
         self.skip.clicked.connect(self._on_skip)
@@ -152,28 +154,28 @@ class AskBox(QGroupBox):
         self.reflect()
 
     def _on_accept(self) -> None:
-        self._try(self._asker.accept)
+        self._try(self._controller.accept)
 
     def _on_paint(self) -> None:
-        self._try(self._asker.paint)
+        self._try(self._controller.paint)
 
     def _on_skip(self) -> None:
-        self._try(self._asker.skip)
+        self._try(self._controller.skip)
 
     def _on_next(self) -> None:
-        self._try(self._asker.next)
+        self._try(self._controller.next)
 
     def _on_pause(self, on: bool) -> None:
-        self._asker.pause(on)
+        self._controller.pause(on)
 
     def _on_change(self, index: int) -> None:
         class_id = self.change.itemData(index)
         self.change.setCurrentIndex(0)
         if class_id is not None:
-            self._try(self._asker.change, int(class_id))
+            self._try(self._controller.change, int(class_id))
 
     def _try(self, act: Callable[..., None], *arguments: int) -> None:
         try:
             act(*arguments)
         except (ValueError, OSError) as error:
-            self._asker.desk.say(sentence(error))
+            self._controller.workspace.say(sentence(error))

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from napari_sesami.viewer.app.debounced import Later
+from napari_sesami.viewer.app.jobs import Debounced, Priority
 from napari_sesami.viewer.queue import jobs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_sesami.session import QueueJudge, Ranking
-    from napari_sesami.viewer.app.jobs import Ticket
-    from napari_sesami.viewer.queue.controller import Asker
+    from napari_sesami.viewer.app.jobs import Job
+    from napari_sesami.viewer.queue.controller import QueueController
 
 RANK, SCALE, JUDGE = "what to label next", "scale of the queue", "clicks saved"
 REST = 400  # ms after an answer
 JUDGE_EVERY = 5  # answers
 
 
-class Ranks:
+class QueueRanker:
     """Scores, one job per slice; answers meanwhile begin it once more afterwards.
 
     Attributes
@@ -33,12 +35,12 @@ class Ranks:
         Clicks saved against random; when to stop.
     """
 
-    def __init__(self, asker: Asker) -> None:
-        self._asker = asker
+    def __init__(self, controller: QueueController) -> None:
+        self._controller = controller
         self.zoom: float | None = None
         self.rounds = 0
         self._on = False
-        self._ticket: Ticket | None = None
+        self._job: Job | None = None
         self.trouble = ""
         self.verdict = self.advice = ""
         self._again = False
@@ -47,34 +49,31 @@ class Ranks:
         self._first = False
         self._judged = -1
         self._steps = 0
-        self._later = Later(self._after, REST)
-        asker.desk.work.busy_changed.connect(self._notice)
-        asker.desk.said.connect(self._notice)
+        self._later = Debounced(self._after, REST)
 
     @property
     def running(self) -> bool:
         """Whether it is at work."""
-        work, ticket = self._asker.desk.work, self._ticket
-        return self._on and not (ticket is not None and work.dropped(ticket))
+        return self._on and not (self._job is not None and self._job.dropped)
 
     def begin(self, anew: bool = False) -> None:
         """Rank now; `anew` also chooses the scale from the strokes again."""
-        asker = self._asker
-        link, work = asker.link, asker.desk.work
-        link.flush()
+        controller = self._controller
+        binding = controller.binding
+        binding.flush()
         self._later.stop()
-        live = asker.desk.live
+        live = controller.workspace.live
         if live is not None:
             self.zoom = live.zoom
         elif anew:
             self.zoom = None
         self._on, self._again, self.trouble = True, False, ""
         if self.zoom is None:
-            job = partial(jobs.best_zoom, link.session)
-            self._ticket = work.submit(SCALE, job, self._on_zoom, self._on_refused)
+            task = partial(jobs.best_zoom, binding.session)
+            self._submit(SCALE, task, self._on_zoom)
         else:
             self._start()
-        asker.changed.emit()
+        controller.changed.emit()
 
     def soon(self) -> None:
         """Rank again after the next answers, or once what runs has ended."""
@@ -87,32 +86,30 @@ class Ranks:
         """Leave it, and forget what belongs to the session."""
         self._later.stop()
         for topic in (RANK, SCALE, JUDGE):
-            self._asker.desk.work.cancel(topic)
+            self._controller.workspace.jobs.cancel(topic)
         self._on = self._again = False
         self.zoom, self.trouble = None, ""
         self.verdict, self.advice, self._judged = "", "", -1
 
     def halt(self) -> None:
         """Stop what runs; the list stays."""
-        self._asker.desk.work.cancel(RANK)
-        self._asker.desk.work.cancel(SCALE)
+        self._controller.workspace.jobs.cancel(RANK)
+        self._controller.workspace.jobs.cancel(SCALE)
         self._on = self._again = False
-        self._asker.changed.emit()
+        self._controller.changed.emit()
 
     def close(self) -> None:
-        """Let go of the desk."""
+        """Let go of the workspace."""
         self.stop()
-        self._asker.desk.work.busy_changed.disconnect(self._notice)
-        self._asker.desk.said.disconnect(self._notice)
 
-    def _notice(self, text: str) -> None:
-        """Notice that somebody cancelled all work."""
+    def _on_cancelled(self) -> None:
+        """Stop here if somebody cancelled the newest job, and not an older one."""
         if self._on and not self.running:
             self._on = self._again = False
-            self._asker.changed.emit()
+            self._controller.changed.emit()
 
     def _after(self) -> None:
-        if self._asker.desk.link is not None and not self.running:
+        if self._controller.workspace.binding is not None and not self.running:
             self.begin()
 
     def _on_zoom(self, zoom: float) -> None:
@@ -120,11 +117,11 @@ class Ranks:
         self._start()
 
     def _start(self) -> None:
-        asker = self._asker
-        queue = asker.queue
+        controller = self._controller
+        queue = controller.queue
         if queue is None:
             return
-        here = asker.link.plane
+        here = controller.binding.plane
         ranking = queue.ranking(here, self.zoom)
         self._planes, self._done = list(ranking.planes), 0
         self._first = not queue.open and len(self._planes) > 1
@@ -132,59 +129,71 @@ class Ranks:
 
     def _step(self, ranking: Ranking) -> None:
         """Submit the next slice, or the choice after the last."""
-        asker = self._asker
-        queue, work = asker.queue, asker.desk.work
+        controller = self._controller
+        queue = controller.queue
         if queue is None or not self.running:
             return
         if self._done == 1 and self._first:  # something to begin with
             self._first = False
-            self._ticket = work.submit(
-                RANK, partial(jobs.tried, ranking), self._on_first
-            )
+            self._submit(RANK, partial(jobs.tried, ranking), self._on_first)
         elif self._done < len(self._planes):
             plane, share = self._planes[self._done], self._done / len(self._planes)
             self._done += 1
-            job = partial(jobs.scored, ranking, plane, share)
-            self._ticket = work.submit(RANK, job, self._step, self._on_refused)
+            task = partial(jobs.scored, ranking, plane, share)
+            self._submit(RANK, task, self._step)
         else:
             finish = partial(jobs.finished, ranking, queue.controls_wanted)
-            self._ticket = work.submit(RANK, finish, self._on_ranked, self._on_refused)
+            self._submit(RANK, finish, self._on_ranked)
+
+    def _submit(
+        self, topic: str, task: Callable[[Job], Any], done: Callable[[Any], None]
+    ) -> None:
+        self._job = self._controller.workspace.jobs.submit(
+            topic,
+            task,
+            done,
+            self._on_refused,
+            self._on_cancelled,
+            priority=Priority.RANKING,
+        )
 
     def _on_first(self, ranking: Ranking) -> None:
         """Show what the slice on screen gave, while others are looked at."""
-        queue = self._asker.queue
+        queue = self._controller.queue
         if queue is not None and ranking.queries:
-            queue.take_over(ranking, keep=self._asker.current)
+            queue.take_over(ranking, keep=self._controller.current)
         self._step(ranking)
 
     def _on_ranked(self, ranking: Ranking) -> None:
-        asker = self._asker
-        queue = asker.queue
+        controller = self._controller
+        queue = controller.queue
         self._on = False
         self.rounds += 1
         if queue is None:
             return
         if ranking.settings.kind == queue.settings.kind:
-            queue.take_over(ranking, keep=asker.current)
-        asker.want_pictures()
+            queue.take_over(ranking, keep=controller.current)
+        controller.want_pictures()
         if self._again:
             self._again = False
             self._later.soon()
         else:
-            asker.desk.say(f"{len(queue.open)} places are worth a label; N goes there.")
+            controller.workspace.say(
+                f"{len(queue.open)} places are worth a label; N goes there."
+            )
             self._judge()
-        asker.changed.emit()
+        controller.changed.emit()
 
     def _on_refused(self, text: str) -> None:
         self._on = self._again = False
         self.trouble = text
-        self._asker.changed.emit()
+        self._controller.changed.emit()
 
     # --- clicks saved
 
     def _judge(self) -> None:
-        asker = self._asker
-        queue = asker.queue
+        controller = self._controller
+        queue = controller.queue
         answers = 0 if queue is None else len(queue.answers)
         if queue is None or (answers < self._judged + JUDGE_EVERY and self._judged > 0):
             return
@@ -195,14 +204,16 @@ class Ranks:
             self._judge_step(judging)
 
     def _judge_step(self, judging: QueueJudge) -> None:
-        asker = self._asker
-        queue = asker.queue
+        controller = self._controller
+        queue = controller.queue
         if queue is None:
             return
         if self._steps == len(judging.steps):
             self.verdict, self.advice = queue.verdict(judging)
-            asker.changed.emit()
+            controller.changed.emit()
             return
-        job = partial(jobs.judged, judging, self._steps)
+        task = partial(jobs.judged, judging, self._steps)
         self._steps += 1
-        asker.desk.work.submit(JUDGE, job, self._judge_step)
+        controller.workspace.jobs.submit(
+            JUDGE, task, self._judge_step, priority=Priority.RANKING
+        )

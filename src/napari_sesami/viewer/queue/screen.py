@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sesami.viewer.app.debounced import Later
 from napari_sesami.viewer.app.errors import ViewerError
+from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.layers.result_planes import Planes
 from napari_sesami.viewer.layers.session_layers import colormap_of
 from napari_sesami.viewer.layers.spatial import spatial_kwargs
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sesami.suggest import Query
-    from napari_sesami.viewer.app.binding import Link
-    from napari_sesami.viewer.app.workspace import Desk
+    from napari_sesami.viewer.app.binding import LayerBinding
+    from napari_sesami.viewer.app.workspace import Workspace
 
 OUTLINE, LOOKS = "query", "query looks like"
 WIDTH = 2.5  # px on screen
@@ -28,22 +28,22 @@ SMALL, LARGE = 1 / 20, 0.8  # of the canvas: regions beyond are zoomed to
 SHOWN = 1 / 8  # of the canvas that a small region then takes
 
 
-class Screen:
+class QueueScreen:
     """Moves the view to queries, and draws their outline in a layer of its own."""
 
-    def __init__(self, desk: Desk, link: Link) -> None:
-        self._desk, self._link = desk, link
+    def __init__(self, workspace: Workspace, binding: LayerBinding) -> None:
+        self._workspace, self._binding = workspace, binding
         self._outline: Vectors | None = None
         self._looks: Labels | None = None
-        shape = link.session.scan.shape
-        self._shape = shape[:-1] if link.session.scan.is_rgb else shape
+        shape = binding.session.scan.shape
+        self._shape = shape[:-1] if binding.session.scan.is_rgb else shape
         self._planes = Planes(self._shape, np.uint8)
-        self._later = Later(self._scale_lines, 40)
-        desk.viewer.scene.camera.events.zoom.connect(self._on_zoom)
+        self._later = Debounced(self._scale_lines, 40)
+        workspace.viewer.scene.camera.events.zoom.connect(self._on_zoom)
 
     @property
     def _viewer(self) -> Viewer:
-        return self._desk.viewer
+        return self._workspace.viewer
 
     @property
     def outline_layer(self) -> Vectors | None:
@@ -59,7 +59,7 @@ class Screen:
 
     def go(self, query: Query) -> None:
         """Show a region in the middle of the canvas, large enough to be judged."""
-        viewer, strokes = self._viewer, self._link.strokes
+        viewer, strokes = self._viewer, self._binding.strokes
         index = self._index(query.plane)
         for axis, step in enumerate(index):
             viewer.dims.set_current_step(viewer.dims.ndim - strokes.ndim + axis, step)
@@ -102,7 +102,7 @@ class Screen:
         self._planes.clear()
         self._planes.put(query.plane, pixels)
         layer = layer or self._add_looks()
-        colors = {e.id: e.color for e in self._link.session.classes}
+        colors = {e.id: e.color for e in self._binding.session.classes}
         layer.colormap = colormap_of(colors)
         layer.visible = True
         layer.refresh(thumbnail=False, extent=False, highlight=False)
@@ -129,12 +129,12 @@ class Screen:
     # --- inside
 
     def _index(self, plane: int) -> list[int]:
-        leading = self._link.session.scan.leading_shape
+        leading = self._binding.session.scan.leading_shape
         return [int(i) for i in np.unravel_index(plane, leading)] if leading else []
 
     def _width(self) -> float:
         """Of the line, in data pixels, so that it looks alike at every zoom."""
-        scale = float(np.abs(self._link.strokes.scale[-1]))
+        scale = float(np.abs(self._binding.strokes.scale[-1]))
         zoom = float(self._viewer.scene.camera.zoom)
         return WIDTH / max(zoom * scale, 1e-12)
 
@@ -148,7 +148,7 @@ class Screen:
             layer.edge_width = width
 
     def _add_outline(self) -> Vectors:
-        image = self._link.image
+        image = self._binding.image
         active = self._viewer.layers.selection.active
         self._outline = self._viewer.add_vectors(
             ndim=len(self._shape),
@@ -163,7 +163,7 @@ class Screen:
         return self._outline
 
     def _add_looks(self) -> Labels:
-        image = self._link.image
+        image = self._binding.image
         active = self._viewer.layers.selection.active
         layer = self._viewer.add_labels(
             self._planes,
@@ -176,8 +176,8 @@ class Screen:
         layer.editable = False
         self._looks = layer
         layers = self._viewer.layers
-        if self._link.strokes in layers:
-            layers.move(layers.index(layer), layers.index(self._link.strokes))
+        if self._binding.strokes in layers:
+            layers.move(layers.index(layer), layers.index(self._binding.strokes))
         self._viewer.layers.selection.active = active
         return layer
 

@@ -1,4 +1,4 @@
-"""The runs of one desk: which there are, what they do, and what is asked of them."""
+"""The runs: which there are, what they do, and what is asked of them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_sesami.viewer.app.debounced import Later
-from napari_sesami.viewer.app.jobs import Work
-from napari_sesami.viewer.runs.gpu import Courtesy, needs_card
-from napari_sesami.viewer.runs.judging import JUDGE, Judging
+from napari_sesami.viewer.app.jobs import Debounced, JobQueue
+from napari_sesami.viewer.runs.gpu import GpuHandover, needs_card
+from napari_sesami.viewer.runs.judging import JUDGE, RunVerdicts
 from napari_sesami.viewer.runs.notices import offer_resume, tell_end, was_cut_off
-from napari_sesami.viewer.runs.planner import COUNT, Planner
+from napari_sesami.viewer.runs.planner import COUNT, TrainingPlanner
 from napari_sesami.viewer.runs.words import ACTIVE, said_begin
 
 if TYPE_CHECKING:
@@ -20,9 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_sesami.train import Run
-    from napari_sesami.viewer.app.jobs import Ticket
-    from napari_sesami.viewer.app.workspace import Desk
-    from napari_sesami.viewer.runs.planner import Plan
+    from napari_sesami.viewer.app.jobs import Job
+    from napari_sesami.viewer.app.workspace import Workspace
+    from napari_sesami.viewer.runs.planner import TrainingPlan
 
 PERIOD = 400  # ms between two looks at what moved; each draws the whole window
 LIST, START, TELL, STOP, FORGET = (
@@ -34,8 +33,8 @@ LIST, START, TELL, STOP, FORGET = (
 )
 
 
-class RunBoard:
-    """Starts, lists and follows the runs of a desk; docks reflect it.
+class RunsController:
+    """Starts, lists and follows the runs of a workspace; docks reflect it.
 
     Attributes
     ----------
@@ -61,22 +60,22 @@ class RunBoard:
     finished = Signal(object)
     """a run did all its steps"""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self.work = Work("sesami-runs")
-        self.work.failed.connect(self._on_failed)
-        self.courtesy = Courtesy(desk)
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.jobs = JobQueue("sesami-runs")
+        self.jobs.failed.connect(self._on_failed)
+        self.handover = GpuHandover(workspace)
         self.runs: list[Run] = []
         self.selected: Run | None = None
         self.starting = False
         self._states: dict[Path, str] = {}
         self._pending = False
-        self._tick = Later(self._on_tick, PERIOD)
+        self._tick = Debounced(self._on_tick, PERIOD)
         self._root: Path | None = None
-        self.planner = Planner(self)
-        self.judging = Judging(self)
-        desk.session_changed.connect(self.refresh)
-        desk.keeper.changed.connect(self._on_kept)
+        self.planner = TrainingPlanner(self)
+        self.verdicts = RunVerdicts(self)
+        workspace.session_changed.connect(self.refresh)
+        workspace.saver.changed.connect(self._on_kept)
         self.refresh()
 
     @property
@@ -92,56 +91,56 @@ class RunBoard:
 
     def refresh(self) -> None:
         """Look which runs there are, in the background."""
-        session = self.desk.session
+        session = self.workspace.session
         self._root = None if session is None else session.runs.root
         if session is None:
             self._on_listed([])
             return
-        self.work.submit(LIST, _Call(session.runs.list), self._on_listed)
+        self.jobs.submit(LIST, _Call(session.runs.list), self._on_listed)
 
     # --- asking a run
 
-    def start(self, plan: Plan) -> None:
+    def start(self, plan: TrainingPlan) -> None:
         """Start a run in the background, on what is labelled now."""
-        session = self.desk.session
+        session = self.workspace.session
         if session is None or self.starting:
             return
         self.starting = True
-        self.desk.say("Collecting what the run learns from …")
+        self.workspace.say("Collecting what the run learns from …")
         self.changed.emit()
-        job = _Call(partial(plan.begin, session))
-        self.work.submit(START, job, self._on_started, self._on_refused)
+        task = _Call(partial(plan.begin, session))
+        self.jobs.submit(START, task, self._on_started, self._on_refused)
 
     def resume(self, run: Run) -> None:
         """Go on with a run that was cut off, stopped, or failed."""
-        self.desk.say(f"Going on with the run of {said_begin(run.folder)} …")
-        self.work.submit(TELL, _Call(run.resume), self._on_told)
+        self.workspace.say(f"Going on with the run of {said_begin(run.folder)} …")
+        self.jobs.submit(TELL, _Call(run.resume), self._on_told)
 
     def tell(self, run: Run, what: str) -> None:
         """Send `pause`, `go_on` or `checkpoint_now` to a run."""
-        self.work.submit(TELL, _Call(getattr(run, what)), self._on_told)
+        self.jobs.submit(TELL, _Call(getattr(run, what)), self._on_told)
 
     def stop(self, run: Run) -> None:
         """End a run; it writes a checkpoint first and may take a while."""
-        self.desk.say("Stopping the run; it writes a checkpoint first …")
-        self.work.submit(f"{STOP} {run.folder}", _Call(run.stop), self._on_told)
+        self.workspace.say("Stopping the run; it writes a checkpoint first …")
+        self.jobs.submit(f"{STOP} {run.folder}", _Call(run.stop), self._on_told)
 
     def forget(self, run: Run) -> None:
         """Delete a run and its folder."""
-        session = self.desk.session
+        session = self.workspace.session
         if session is not None:
-            job = _Call(partial(session.runs.forget, run))
-            self.work.submit(FORGET, job, self._on_forgotten)
+            task = _Call(partial(session.runs.forget, run))
+            self.jobs.submit(FORGET, task, self._on_forgotten)
 
     def close(self) -> None:
         """Let go of everything; the run folders know the rest."""
-        self.desk.session_changed.disconnect(self.refresh)
-        self.desk.keeper.changed.disconnect(self._on_kept)
+        self.workspace.session_changed.disconnect(self.refresh)
+        self.workspace.saver.changed.disconnect(self._on_kept)
         self._tick.stop()
         for run in self.runs:
             self._let_go(run)
         self.runs, self.selected = [], None
-        self.work.close()
+        self.jobs.close()
 
     # --- what runs tell
 
@@ -149,15 +148,15 @@ class RunBoard:
         """Hear a run, in its reader's thread; look a moment later."""
         if not self._pending:
             self._pending = True
-            self.work.post(self._tick.soon)
+            self.jobs.post(self._tick.soon)
 
     def _on_tick(self) -> None:
         self._pending = False
         turned = [run for run in self.runs if self._turned(run)]
         for run in turned:
             if run.status.state not in ACTIVE:
-                tell_end(self.desk, run)
-        self.courtesy.need(any(needs_card(run) for run in self.active))
+                tell_end(self.workspace, run)
+        self.handover.need(any(needs_card(run) for run in self.active))
         (self.changed if turned else self.ticked).emit()
         for run in turned:
             if run.status.state == "finished":
@@ -195,13 +194,13 @@ class RunBoard:
             self.selected = self.runs[0] if self.runs else None
         self.changed.emit()
         self._on_moved()
-        session = self.desk.session
+        session = self.workspace.session
         for trouble in () if session is None else session.runs.unreadable.values():
-            self.desk.say(trouble)
+            self.workspace.say(trouble)
         cut_off = [run for run in new if was_cut_off(run)]
         if cut_off:
             cut_off.sort(key=_age, reverse=True)
-            offer_resume(self.desk, cut_off, self.resume)
+            offer_resume(self.workspace, cut_off, self.resume)
 
     def _on_started(self, run: Run) -> None:
         self.starting = False
@@ -209,7 +208,7 @@ class RunBoard:
             self._follow(run)
             self.runs.insert(0, run)
         self.selected = next(r for r in self.runs if r.folder == run.folder)
-        self.desk.say("The run has begun; you can go on working.")
+        self.workspace.say("The run has begun; you can go on working.")
         self.changed.emit()
         self.started.emit()
         self._on_moved()
@@ -222,16 +221,16 @@ class RunBoard:
         self._on_moved()
 
     def _on_forgotten(self, _: object) -> None:
-        self.desk.say("The run and its folder are deleted.")
+        self.workspace.say("The run and its folder are deleted.")
         self.refresh()
 
     def _on_failed(self, topic: str, text: str) -> None:
         if topic not in (COUNT, JUDGE):  # the form and the verdict say it
-            self.desk.say(text)
+            self.workspace.say(text)
 
     def _on_kept(self) -> None:
         """Hear that the session is kept in another folder now."""
-        session = self.desk.session
+        session = self.workspace.session
         if session is not None and session.runs.root != self._root:
             self.refresh()
 
@@ -242,7 +241,7 @@ class _Call:
     def __init__(self, call: Callable[[], Any]) -> None:
         self.call = call
 
-    def __call__(self, ticket: Ticket) -> Any:
+    def __call__(self, job: Job) -> Any:
         return self.call()
 
 
@@ -250,8 +249,8 @@ def _age(run: Run) -> str:
     return run.folder.name
 
 
-def board_of(desk: Desk) -> RunBoard:
-    """Give the desk's board; the first call sets it up."""
-    if desk.board is None:
-        desk.board = RunBoard(desk)
-    return desk.board
+def board_of(workspace: Workspace) -> RunsController:
+    """Give the workspace's board; the first call sets it up."""
+    if workspace.board is None:
+        workspace.board = RunsController(workspace)
+    return workspace.board

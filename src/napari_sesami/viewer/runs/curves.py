@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sesami.viewer.app.jobs import Ticket, Work
+    from napari_sesami.viewer.app.jobs import Job, JobQueue
 
     Points = tuple[Sequence[float], Sequence[float]]
 
@@ -35,9 +35,9 @@ class Curves(QWidget):
     ready = Signal()
     """pyqtgraph is there: what is known can be drawn"""
 
-    def __init__(self, work: Work, parent: QWidget | None = None) -> None:
+    def __init__(self, work: JobQueue, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._work = work
+        self._jobs = work
         self._asked = False
         self.empty = QLabel("Curves appear with the first steps of a run.")
         self.empty.setWordWrap(True)
@@ -76,7 +76,7 @@ class Curves(QWidget):
         """Have pyqtgraph ready before it is needed."""
         if not self._asked:
             self._asked = True
-            self._work.submit(TOPIC, _import, self._on_imported)
+            self._jobs.submit(TOPIC, _import, self._on_imported)
 
     def _on_imported(self, _: object) -> None:
         self.plots = _Plots(self._colors)
@@ -85,7 +85,7 @@ class Curves(QWidget):
         self.ready.emit()
 
 
-def _import(ticket: Ticket) -> None:
+def _import(job: Job) -> None:
     import_module("pyqtgraph")
 
 

@@ -13,15 +13,15 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sesami.viewer.app.debounced import Later
-from napari_sesami.viewer.runs.planner import Plan, recipes
+from napari_sesami.viewer.app.jobs import Debounced
+from napari_sesami.viewer.runs.planner import TrainingPlan, recipes
 from napari_sesami.viewer.widgets.factory import button, note, tick
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent
 
     from napari_sesami.session import Session
-    from napari_sesami.viewer.runs.controller import RunBoard
+    from napari_sesami.viewer.runs.controller import RunsController
 
 LOOK = 1500  # ms after the last edit until the labels are counted again
 STEPS = 200
@@ -31,9 +31,11 @@ WORDS_TIP = "Committed objects and labels; the run is judged on those held out"
 class StartForm(QWidget):
     """Asks for little: all of it has defaults that are sensible."""
 
-    def __init__(self, board: RunBoard, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, controller: RunsController, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._board, self._planner = board, board.planner
+        self._controller, self._planner = controller, controller.planner
         self._session: Session | None = None
         self._stale = False  # labels changed while nobody saw the form
         self.recipe = QComboBox()
@@ -61,7 +63,7 @@ class StartForm(QWidget):
         self.start_button = button(
             "Start", "Train in the background; napari stays free"
         )
-        self._look = Later(self._on_look, LOOK)
+        self._look = Debounced(self._on_look, LOOK)
         self._compose()
         self._connect()
         self._on_session()
@@ -70,15 +72,15 @@ class StartForm(QWidget):
         """Let go of the board and of the session."""
         self._look.stop()
         self._follow(None)
-        self._board.changed.disconnect(self.reflect)
+        self._controller.changed.disconnect(self.reflect)
         self._planner.counted.disconnect(self.reflect)
         self._planner.estimated.disconnect(self.reflect)
-        self._board.desk.session_changed.disconnect(self._on_session)
+        self._controller.workspace.session_changed.disconnect(self._on_session)
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> TrainingPlan:
         """What the form says."""
-        return Plan(
+        return TrainingPlan(
             str(self.recipe.currentData()),
             self.steps.value(),
             self.rank.value(),
@@ -87,13 +89,13 @@ class StartForm(QWidget):
 
     def reflect(self, *_: object) -> None:
         """Show what can be learned from, and what is known of the effort."""
-        board, planner = self._board, self._planner
+        controller, planner = self._controller, self._planner
         found = planner.learnable
         self.words.setText(" ".join([found.sentence, *found.notes[:1]]))
         self.words.setToolTip("\n".join(found.notes) or WORDS_TIP)
-        ready = found.enough and not board.starting
+        ready = found.enough and not controller.starting
         self.start_button.setEnabled(ready)
-        self.start_button.setText("Starting …" if board.starting else "Start")
+        self.start_button.setText("Starting …" if controller.starting else "Start")
         self.estimate_button.setEnabled(ready and planner.estimating is None)
         self.estimate.setText(planner.words(self.plan))
 
@@ -115,11 +117,11 @@ class StartForm(QWidget):
         layout.addLayout(row)
 
     def _connect(self) -> None:
-        board = self._board
-        board.changed.connect(self.reflect)
+        controller = self._controller
+        controller.changed.connect(self.reflect)
         self._planner.counted.connect(self.reflect)
         self._planner.estimated.connect(self.reflect)
-        board.desk.session_changed.connect(self._on_session)
+        controller.workspace.session_changed.connect(self._on_session)
         self.recipe.activated.connect(self.reflect)
         self.steps.valueChanged.connect(self.reflect)
         self.rank.valueChanged.connect(self.reflect)
@@ -128,7 +130,7 @@ class StartForm(QWidget):
         self.start_button.clicked.connect(self._on_start)
 
     def _on_session(self) -> None:
-        self._follow(self._board.desk.session)
+        self._follow(self._controller.workspace.session)
         self._planner.count()
         self.reflect()
 
@@ -160,7 +162,7 @@ class StartForm(QWidget):
         self._planner.estimate(self.plan)
 
     def _on_start(self) -> None:
-        self._board.start(self.plan)
+        self._controller.start(self.plan)
 
 
 def _spin(tip: str, low: int, high: int, value: int) -> QSpinBox:

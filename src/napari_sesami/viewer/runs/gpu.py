@@ -5,24 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from napari_sesami.viewer.app.jobs import Priority
+
 if TYPE_CHECKING:
     from napari_sesami.prompt import Predictor
     from napari_sesami.train import Run
-    from napari_sesami.viewer.app.jobs import Ticket
-    from napari_sesami.viewer.app.workspace import Desk
+    from napari_sesami.viewer.app.jobs import Job
+    from napari_sesami.viewer.app.workspace import Workspace
 
 TOPIC = "graphics memory"
 
 
-class Courtesy:
-    """Moves the models of a desk to the CPU while a run needs the graphics card.
+class GpuHandover:
+    """Moves the models of a workspace to the CPU while a run needs the graphics card.
 
     Clicks are answered meanwhile, slower; the models go back when the run has ended.
     All moving is done by the thread that asks the models.
     """
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
         self._lent: dict[int, tuple[Any, str]] = {}
         self.wanted = False
 
@@ -30,22 +32,26 @@ class Courtesy:
         """Say whether a run needs the graphics card now; may be said again."""
         busy = [model for model in self._models() if _elsewhere(model)]
         if needed and busy:
-            job: Any = _Lend(self._lent, busy, self._stores())
-            self._desk.work.submit(TOPIC, job, self._on_lent)
+            task: Any = _Lend(self._lent, busy, self._stores())
+            self._workspace.jobs.submit(
+                TOPIC, task, self._on_lent, priority=Priority.CLICK
+            )
         elif not needed and self.wanted:
-            job = _TakeBack(self._lent, self._stores())
-            self._desk.work.submit(TOPIC, job, self._on_back)
+            task = _TakeBack(self._lent, self._stores())
+            self._workspace.jobs.submit(
+                TOPIC, task, self._on_back, priority=Priority.CLICK
+            )
         self.wanted = needed
 
     def _on_lent(self, _: object) -> None:
-        self._desk.say(
+        self._workspace.say(
             "The model moved to the processor while the run needs the graphics card; "
             "clicks take longer meanwhile."
         )
 
     def _on_back(self, moved: int) -> None:
         if moved:
-            self._desk.say("The model is back on the graphics card.")
+            self._workspace.say("The model is back on the graphics card.")
 
     def _models(self) -> list[Any]:
         return list({id(p.model): p.model for p in self._predictors()}.values())
@@ -55,8 +61,8 @@ class Courtesy:
 
     def _predictors(self) -> list[Predictor]:
         """Those that are loaded; asking for them must not load any."""
-        prompter, session = self._desk.prompter, self._desk.session
-        found = [None if prompter is None else prompter.engine.loaded]
+        prompts, session = self._workspace.prompter, self._workspace.session
+        found = [None if prompts is None else prompts.engine.loaded]
         found.append(getattr(session, "_predictor", None))
         return [predictor for predictor in found if predictor is not None]
 
@@ -67,7 +73,7 @@ class _Lend:
     models: list[Any]
     stores: list[Any]
 
-    def __call__(self, ticket: Ticket) -> None:
+    def __call__(self, job: Job) -> None:
         for model in self.models:
             self.lent[id(model)] = (model, str(model.device))
             model.to("cpu")
@@ -79,7 +85,7 @@ class _TakeBack:
     lent: dict[int, tuple[Any, str]]
     stores: list[Any] = field(default_factory=list)
 
-    def __call__(self, ticket: Ticket) -> int:
+    def __call__(self, job: Job) -> int:
         moved = len(self.lent)
         while self.lent:
             model, device = self.lent.popitem()[1]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from napari_sesami.viewer.app.jobs import Priority
 from napari_sesami.viewer.runs.words import said_adapter
 
 if TYPE_CHECKING:
@@ -14,13 +15,13 @@ if TYPE_CHECKING:
 
     from napari_sesami.session import Adapter, Session
     from napari_sesami.train import Run, Verdict
-    from napari_sesami.viewer.app.jobs import Ticket
-    from napari_sesami.viewer.runs.controller import RunBoard
+    from napari_sesami.viewer.app.jobs import Job
+    from napari_sesami.viewer.runs.controller import RunsController
 
 JUDGE, SWITCH, LOOK = "judge a run", "adapter", "look for adapters"
 
 
-class Judging:
+class RunVerdicts:
     """Verdicts on the runs of a board, and the steps that follow from them.
 
     Attributes
@@ -34,14 +35,14 @@ class Judging:
     changed = Signal()
     """a verdict came, or another adapter is in use"""
 
-    def __init__(self, board: RunBoard) -> None:
-        self._board = board
+    def __init__(self, controller: RunsController) -> None:
+        self._controller = controller
         self._verdicts: dict[Path, Verdict] = {}
         self._asked: Run | None = None
         self.trouble: dict[Path, str] = {}
         self.adapters: list[Adapter] = []
         self._model = ""  # that the adapters are for
-        board.changed.connect(self._on_changed)
+        controller.changed.connect(self._on_changed)
 
     def verdict(self, run: Run | None) -> Verdict | None:
         """What the gate said about a run, if it has been asked."""
@@ -49,13 +50,13 @@ class Judging:
 
     def in_use(self, run: Run | None) -> bool:
         """Whether clicks are answered by the adapter of this run."""
-        session = self._board.desk.session
+        session = self._controller.workspace.session
         return bool(run and session and session.uses(run))
 
     @property
     def can_roll_back(self) -> bool:
         """Whether there is something to go back to."""
-        session = self._board.desk.session
+        session = self._controller.workspace.session
         return session is not None and session.can_roll_back
 
     def adopt(self, run: Run) -> None:
@@ -75,12 +76,12 @@ class Judging:
 
         In the background, since reading them brings torch along.
         """
-        session = self._board.desk.session
+        session = self._controller.workspace.session
         model = "" if session is None else f"{id(session)} {session.model_name}"
         if session is None or (model == self._model and not again):
             return
         self._model = model
-        self._board.work.submit(LOOK, lambda _: session.adapters(), self._on_found)
+        self._controller.jobs.submit(LOOK, lambda _: session.adapters(), self._on_found)
 
     def _on_found(self, found: list[Adapter]) -> None:
         self.adapters = found
@@ -88,22 +89,25 @@ class Judging:
 
     def _switch(self, change: Callable[[Session], Any]) -> None:
         """Change adapters in the thread that asks the model, so that none is cut."""
-        desk, session = self._board.desk, self._board.desk.session
+        workspace, session = (
+            self._controller.workspace,
+            self._controller.workspace.session,
+        )
         if session is None:
             return
-        if desk.prompter is not None:
-            desk.prompter.clear()
+        if workspace.prompter is not None:
+            workspace.prompter.clear()
 
-        desk.say("Changing what answers clicks …")
+        workspace.say("Changing what answers clicks …")
 
-        def run(ticket: Ticket) -> str:
+        def run(job: Job) -> str:
             change(session)
             return session.adapter_name
 
-        desk.work.submit(SWITCH, run, self._on_switched)
+        workspace.jobs.submit(SWITCH, run, self._on_switched, priority=Priority.CLICK)
 
     def _on_switched(self, name: str) -> None:
-        self._board.desk.say(
+        self._controller.workspace.say(
             f"Clicks are answered with what “{said_adapter(name)}” learned."
             if name
             else "Clicks are answered by the base model alone."
@@ -113,7 +117,7 @@ class Judging:
 
     def _on_changed(self) -> None:
         """Judge the selected run once it has finished."""
-        run, session = self._board.selected, self._board.desk.session
+        run, session = self._controller.selected, self._controller.workspace.session
         if run is None or session is None or run.status.state != "finished":
             return
         known = run.folder in self._verdicts or run.folder in self.trouble
@@ -121,10 +125,10 @@ class Judging:
             return
         self._asked = run
 
-        def judge(ticket: Ticket) -> tuple[Run, Verdict]:
+        def judge(job: Job) -> tuple[Run, Verdict]:
             return run, recorded(run) or session.judge(run)
 
-        self._board.work.submit(JUDGE, judge, self._on_judged, self._on_refused)
+        self._controller.jobs.submit(JUDGE, judge, self._on_judged, self._on_refused)
 
     def _on_judged(self, found: tuple[Run, Verdict]) -> None:
         run, verdict = found

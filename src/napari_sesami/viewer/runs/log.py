@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QPlainTextEdit
 if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent
 
-    from napari_sesami.viewer.runs.controller import RunBoard
+    from napari_sesami.viewer.runs.controller import RunsController
 
 LINES = 300
 
@@ -18,9 +18,9 @@ LINES = 300
 class LogBox(QPlainTextEdit):
     """The end of the log; read only while it is seen."""
 
-    def __init__(self, board: RunBoard) -> None:
+    def __init__(self, controller: RunsController) -> None:
         super().__init__()
-        self._board = board
+        self._controller = controller
         self.setReadOnly(True)
         self.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
@@ -29,13 +29,13 @@ class LogBox(QPlainTextEdit):
         self.setPlaceholderText("Nothing was logged yet.")
         self.setAccessibleName("Log of the run")
         self.setToolTip("What the training process wrote; the whole is in the folder")
-        board.changed.connect(self.reflect)
-        board.ticked.connect(self.reflect)
+        controller.changed.connect(self.reflect)
+        controller.ticked.connect(self.reflect)
 
     def disconnect_from_board(self) -> None:
         """Let go of the board."""
-        self._board.changed.disconnect(self.reflect)
-        self._board.ticked.disconnect(self.reflect)
+        self._controller.changed.disconnect(self.reflect)
+        self._controller.ticked.disconnect(self.reflect)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Read the log when the tab is opened."""
@@ -46,7 +46,7 @@ class LogBox(QPlainTextEdit):
         """Show the last lines, and stay at the end if the end was seen."""
         if not self.isVisible():
             return
-        run = self._board.selected
+        run = self._controller.selected
         text = "" if run is None else "\n".join(run.log_tail(LINES))
         if text == self.toPlainText():
             return

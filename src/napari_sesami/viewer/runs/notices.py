@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from napari_sesami.train import Run
-    from napari_sesami.viewer.app.workspace import Desk
+    from napari_sesami.viewer.app.workspace import Workspace
 
 
 def was_cut_off(run: Run) -> bool:
@@ -33,10 +33,10 @@ def end_of(run: Run) -> str:
     return f"{said_name(run)}, {said_begin(run.folder)}: {text}"
 
 
-def tell_end(desk: Desk, run: Run) -> None:
+def tell_end(workspace: Workspace, run: Run) -> None:
     """Say that a run has ended, in the panels and as a notification."""
     text = end_of(run)
-    desk.say(text)
+    workspace.say(text)
     from napari.utils.notifications import show_info, show_warning
 
     good = run.status.state in ("finished", "cancelled")
@@ -44,7 +44,7 @@ def tell_end(desk: Desk, run: Run) -> None:
 
 
 def offer_resume(
-    desk: Desk, runs: Sequence[Run], resume: Callable[[Run], None]
+    workspace: Workspace, runs: Sequence[Run], resume: Callable[[Run], None]
 ) -> None:
     """Say which runs were cut off, with a button that goes on with the newest."""
     from napari.utils.notifications import (
@@ -62,7 +62,7 @@ def offer_resume(
         f"{which} at step {status.step} of {status.steps}. Resume goes on as if "
         "nothing had been."
     )
-    desk.say(text)
+    workspace.say(text)
 
     def go_on() -> None:
         resume(newest)

@@ -15,8 +15,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sesami.viewer.app.debounced import Later
 from napari_sesami.viewer.app.dock import DeskDock
+from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.runs.controller import board_of
 from napari_sesami.viewer.runs.curves import Curves
 from napari_sesami.viewer.runs.facts import (
@@ -74,24 +74,24 @@ class RunsDock(DeskDock):
 
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, parent)
-        self.board = board_of(self.desk)
-        self.form = StartForm(self.board)
-        self.list = RunList(self.board)
-        self.progress = ProgressBox(self.board)
-        self.curves = Curves(self.board.work)
+        self.controller = board_of(self.workspace)
+        self.form = StartForm(self.controller)
+        self.list = RunList(self.controller)
+        self.progress = ProgressBox(self.controller)
+        self.curves = Curves(self.controller.jobs)
         self.pictures = Thumbnails(
             "Sample predictions",
             "What the run predicts for held-out objects; click to see one large",
             "Pictures of held-out objects appear as the run goes on.",
         )
-        self.gate = GateBox(self.board)
-        self.log = LogBox(self.board)
-        self.status = StatusLine(self.desk)
+        self.gate = GateBox(self.controller)
+        self.log = LogBox(self.controller)
+        self.status = StatusLine(self.workspace)
         self._viewer_events = napari_viewer.events
         self._compose()
         self._connect()
         self._on_theme()
-        self._take = Later(self.take_image, 0)  # after the panel is on screen
+        self._take = Debounced(self.take_image, 0)  # after the panel is on screen
         self._take.soon()
         self._reflect()
 
@@ -100,10 +100,10 @@ class RunsDock(DeskDock):
         for part in (self.form, self.list, self.progress, self.gate, self.log):
             part.disconnect_from_board()
         self.status.disconnect_from_desk()
-        self.board.changed.disconnect(self._reflect)
-        self.board.ticked.disconnect(self._reflect)
-        self.board.started.disconnect(self._on_started)
-        self.board.finished.disconnect(self._on_finished)
+        self.controller.changed.disconnect(self._reflect)
+        self.controller.ticked.disconnect(self._reflect)
+        self.controller.started.disconnect(self._on_started)
+        self.controller.finished.disconnect(self._on_finished)
         self._viewer_events.theme.disconnect(self._on_theme)
 
     def _compose(self) -> None:
@@ -138,17 +138,17 @@ class RunsDock(DeskDock):
         self.setMinimumWidth(WIDTH)
 
     def _connect(self) -> None:
-        self.board.changed.connect(self._reflect)
-        self.board.ticked.connect(self._reflect)
-        self.board.started.connect(self._on_started)
-        self.board.finished.connect(self._on_finished)
+        self.controller.changed.connect(self._reflect)
+        self.controller.ticked.connect(self._reflect)
+        self.controller.started.connect(self._on_started)
+        self.controller.finished.connect(self._on_finished)
         self._viewer_events.theme.connect(self._on_theme)
         self.tabs.currentChanged.connect(self._reflect)
         self.curves.ready.connect(self._reflect)
 
     def _reflect(self, *_: object) -> None:
         """Show the selected run on the tab that is open."""
-        run = self.board.selected
+        run = self.controller.selected
         shown = self.tabs.currentWidget()
         if run is not None:
             self.curves.prepare()
@@ -164,11 +164,11 @@ class RunsDock(DeskDock):
         self.tabs.setCurrentWidget(self.curves)
 
     def _on_finished(self, run: Run) -> None:
-        if run is self.board.selected:
+        if run is self.controller.selected:
             self.tabs.setCurrentWidget(self.gate)
 
     def _on_theme(self, *_: object) -> None:
         from napari.utils.theme import get_theme
 
-        theme = get_theme(self.desk.viewer.theme)
+        theme = get_theme(self.workspace.viewer.theme)
         self.curves.use_theme(theme.background.as_hex(), theme.text.as_hex())

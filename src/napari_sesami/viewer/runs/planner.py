@@ -13,8 +13,8 @@ from napari_sesami.viewer.runs.words import counted, said_memory, said_time
 if TYPE_CHECKING:
     from napari_sesami.session import Session
     from napari_sesami.train import Estimate, Run
-    from napari_sesami.viewer.app.jobs import Ticket
-    from napari_sesami.viewer.runs.controller import RunBoard
+    from napari_sesami.viewer.app.jobs import Job
+    from napari_sesami.viewer.runs.controller import RunsController
 
 COUNT, ESTIMATE = "count labels", "estimate a run"
 LOOKS, SIGHTS = 8, 4  # measurements and pictures in a run; each takes a few seconds
@@ -23,7 +23,7 @@ NOTHING = "Open a scan and label some objects: a run learns from what is committ
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """What the form says.
 
     Attributes
@@ -82,7 +82,7 @@ class Learnable:
     enough: bool = False
 
 
-class Planner:
+class TrainingPlanner:
     """Counts what is labelled and remembers what runs took."""
 
     counted = Signal()
@@ -90,36 +90,40 @@ class Planner:
     estimated = Signal()
     """an estimate came, or is being made"""
 
-    def __init__(self, board: RunBoard) -> None:
-        self._board = board
+    def __init__(self, controller: RunsController) -> None:
+        self._controller = controller
         self.learnable = Learnable()
-        self.estimating: Plan | None = None
+        self.estimating: TrainingPlan | None = None
         self._known: dict[tuple[Any, ...], Estimate] = {}
 
     def count(self) -> None:
         """Count what is labelled, in the background."""
-        session = self._board.desk.session
+        session = self._controller.workspace.session
         if session is None:
             self._on_counted(Learnable())
             return
-        job = partial(_learnable, session)
-        self._board.work.submit(COUNT, job, self._on_counted, self._on_uncountable)
+        task = partial(_learnable, session)
+        self._controller.jobs.submit(
+            COUNT, task, self._on_counted, self._on_uncountable
+        )
 
-    def estimate(self, plan: Plan) -> None:
+    def estimate(self, plan: TrainingPlan) -> None:
         """Try one step in a process of its own, and tell what the run would take."""
-        session = self._board.desk.session
+        session = self._controller.workspace.session
         if session is None:
             return
         self.estimating = plan
-        self._board.desk.say("Trying a step of the training; this takes a moment …")
+        self._controller.workspace.say(
+            "Trying a step of the training; this takes a moment …"
+        )
         self.estimated.emit()
 
-        def run(ticket: Ticket) -> Estimate:
+        def run(job: Job) -> Estimate:
             return plan.tried(session)
 
-        self._board.work.submit(ESTIMATE, run, self._on_estimate, self._on_refused)
+        self._controller.jobs.submit(ESTIMATE, run, self._on_estimate, self._on_refused)
 
-    def words(self, plan: Plan) -> str:
+    def words(self, plan: TrainingPlan) -> str:
         """Say what a plan takes, as far as it is known."""
         found = self._known.get(self._key(plan))
         if self.estimating is not None:
@@ -130,9 +134,9 @@ class Planner:
         memory = said_memory(found.memory_bytes)
         return f"About {time} and {memory} of memory here."
 
-    def _key(self, plan: Plan) -> tuple[Any, ...]:
+    def _key(self, plan: TrainingPlan) -> tuple[Any, ...]:
         """What the cost of one step depends on."""
-        session = self._board.desk.session
+        session = self._controller.workspace.session
         model = None if session is None else session.model
         name = getattr(model, "name", model)
         return (plan.recipe, plan.rank, plan.decoder, str(name))
@@ -148,7 +152,7 @@ class Planner:
         plan, self.estimating = self.estimating, None
         if plan is not None:
             self._known[self._key(plan)] = found
-            self._board.desk.say(found.sentence or self.words(plan))
+            self._controller.workspace.say(found.sentence or self.words(plan))
         self.estimated.emit()
 
     def _on_refused(self, text: str) -> None:
@@ -163,7 +167,7 @@ def recipes() -> list[tuple[str, str]]:
     return [(name, TITLES[name]) for name in RECIPES if name in TITLES]
 
 
-def _learnable(session: Session, ticket: Ticket) -> Learnable:
+def _learnable(session: Session, job: Job) -> Learnable:
     """Count what a run would learn from; a sentence if that is not enough."""
     found = session.training_set()
     objects = sum(len(picture.objects()) for picture in found.pictures)

@@ -28,7 +28,7 @@ from napari_sesami.viewer.widgets.factory import button
 
 if TYPE_CHECKING:
     from napari_sesami.train import Run, Status
-    from napari_sesami.viewer.runs.controller import RunBoard
+    from napari_sesami.viewer.runs.controller import RunsController
 
 HOLD = {
     "pause": ("Pause", "Hold the run; it keeps its place"),
@@ -55,9 +55,11 @@ def doing(status: Status) -> str:
 class ProgressBox(QWidget):
     """Bar with the time left, one sentence, and the buttons."""
 
-    def __init__(self, board: RunBoard, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, controller: RunsController, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._board = board
+        self._controller = controller
         self.bar = QProgressBar()
         self.bar.setAccessibleName("Progress of the run")
         self.bar.setToolTip("Steps done, and the time that the rest will take")
@@ -85,18 +87,18 @@ class ProgressBox(QWidget):
         layout.addLayout(row)
         self.hold_button.clicked.connect(self._on_hold)
         self.stop_button.clicked.connect(self._on_stop)
-        board.changed.connect(self.reflect)
-        board.ticked.connect(self.reflect)
+        controller.changed.connect(self.reflect)
+        controller.ticked.connect(self.reflect)
         self.reflect()
 
     def disconnect_from_board(self) -> None:
         """Let go of the board."""
-        self._board.changed.disconnect(self.reflect)
-        self._board.ticked.disconnect(self.reflect)
+        self._controller.changed.disconnect(self.reflect)
+        self._controller.ticked.disconnect(self.reflect)
 
     def reflect(self) -> None:
         """Show the selected run."""
-        run = self._board.selected
+        run = self._controller.selected
         state = "" if run is None else run.status.state
         self.setEnabled(run is not None)
         self._show_hold(state)
@@ -150,41 +152,43 @@ class ProgressBox(QWidget):
         self.more_button.setMenu(menu)
 
     def _on_hold(self) -> None:
-        run = self._board.selected
+        run = self._controller.selected
         if run is None:
             return
         state = run.status.state
         if state in RESUMABLE:
-            self._board.resume(run)
+            self._controller.resume(run)
         elif state == "paused":
-            self._board.tell(run, "go_on")
+            self._controller.tell(run, "go_on")
         else:
-            self._board.tell(run, "pause")
+            self._controller.tell(run, "pause")
 
     def _on_stop(self) -> None:
-        if self._board.selected is not None:
-            self._board.stop(self._board.selected)
+        if self._controller.selected is not None:
+            self._controller.stop(self._controller.selected)
 
     def _on_checkpoint(self) -> None:
-        if self._board.selected is not None:
-            self._board.tell(self._board.selected, "checkpoint_now")
+        if self._controller.selected is not None:
+            self._controller.tell(self._controller.selected, "checkpoint_now")
 
     def _on_folder(self) -> None:
-        run = self._board.selected
+        run = self._controller.selected
         if run is not None and not self.open_folder(str(run.folder)):
-            self._board.desk.say(f"No file manager answered; it is {run.folder}.")
+            self._controller.workspace.say(
+                f"No file manager answered; it is {run.folder}."
+            )
 
     def open_folder(self, folder: str) -> bool:
         """Show a folder in the system's file manager."""
         return bool(QDesktopServices.openUrl(QUrl.fromLocalFile(folder)))
 
     def _on_forget(self) -> None:
-        run = self._board.selected
+        run = self._controller.selected
         if run is not None and self._agreed(
             f"Delete the run of {said_begin(run.folder)} with its checkpoints, "
             "pictures and adapter?"
         ):
-            self._board.forget(run)
+            self._controller.forget(run)
 
     def _agreed(self, text: str) -> bool:
         answer = QMessageBox.question(self, "Delete this run", text)

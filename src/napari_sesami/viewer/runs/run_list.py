@@ -12,7 +12,7 @@ from napari_sesami.viewer.runs.words import said_begin, said_name, said_state
 
 if TYPE_CHECKING:
     from napari_sesami.train import Run
-    from napari_sesami.viewer.runs.controller import RunBoard
+    from napari_sesami.viewer.runs.controller import RunsController
 
 ROWS = 4  # that are seen without scrolling
 
@@ -20,9 +20,9 @@ ROWS = 4  # that are seen without scrolling
 class RunList(QTreeWidget):
     """Runs of the project, the newest first; the selected one is shown below."""
 
-    def __init__(self, board: RunBoard) -> None:
+    def __init__(self, controller: RunsController) -> None:
         super().__init__()
-        self._board = board
+        self._controller = controller
         self.setHeaderLabels(["Run", "State", "Step"])
         self.setRootIsDecorated(False)
         self.setUniformRowHeights(True)
@@ -38,20 +38,20 @@ class RunList(QTreeWidget):
         line = self.fontMetrics().lineSpacing() + 1
         self.setFixedHeight(header.sizeHint().height() + ROWS * line + 4)
         self.currentItemChanged.connect(self._on_selected)
-        board.changed.connect(self.reflect)
-        board.ticked.connect(self.reflect)
-        board.judging.changed.connect(self.reflect)
+        controller.changed.connect(self.reflect)
+        controller.ticked.connect(self.reflect)
+        controller.verdicts.changed.connect(self.reflect)
         self.reflect()
 
     def disconnect_from_board(self) -> None:
         """Let go of the board."""
-        self._board.changed.disconnect(self.reflect)
-        self._board.ticked.disconnect(self.reflect)
-        self._board.judging.changed.disconnect(self.reflect)
+        self._controller.changed.disconnect(self.reflect)
+        self._controller.ticked.disconnect(self.reflect)
+        self._controller.verdicts.changed.disconnect(self.reflect)
 
     def reflect(self) -> None:
         """Show the runs as they are; rows are reused, so that nothing flickers."""
-        runs = self._board.runs
+        runs = self._controller.runs
         with signals_blocked(self):
             while self.topLevelItemCount() > len(runs):
                 self.takeTopLevelItem(self.topLevelItemCount() - 1)
@@ -61,12 +61,12 @@ class RunList(QTreeWidget):
                 self.addTopLevelItem(item)
             for row, run in enumerate(runs):
                 self._write(self.topLevelItem(row), run)
-                if run is self._board.selected:
+                if run is self._controller.selected:
                     self.setCurrentItem(self.topLevelItem(row))
 
     def _write(self, item: QTreeWidgetItem, run: Run) -> None:
         status = run.status
-        mark = " ✓" if self._board.judging.in_use(run) else ""
+        mark = " ✓" if self._controller.verdicts.in_use(run) else ""
         texts = (
             f"{said_name(run)}, {said_begin(run.folder)}{mark}",
             said_state(status.state),
@@ -80,5 +80,5 @@ class RunList(QTreeWidget):
 
     def _on_selected(self, item: QTreeWidgetItem | None, *_: object) -> None:
         row = self.indexOfTopLevelItem(item) if item is not None else -1
-        runs = self._board.runs
-        self._board.select(runs[row] if 0 <= row < len(runs) else None)
+        runs = self._controller.runs
+        self._controller.select(runs[row] if 0 <= row < len(runs) else None)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_sesami.train import Run, Verdict
-    from napari_sesami.viewer.runs.controller import RunBoard
+    from napari_sesami.viewer.runs.controller import RunsController
 
 # readable on dark and light grounds; a sign says the same for those who see no colour
 BETTER, WORSE = "#2a9d5c", "#d9534f"
@@ -38,9 +38,11 @@ INSIST = ("Use it anyway", "It did not win on the held-out objects: {}")
 class GateBox(QWidget):
     """The verdict on the selected run, class by class, and two ways to act on it."""
 
-    def __init__(self, board: RunBoard, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, controller: RunsController, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._board, self._judging = board, board.judging
+        self._controller, self._judging = controller, controller.verdicts
         self.sentence = note("", "Verdict")
         self.sentence.setToolTip("Measured on objects that the run never learned from")
         self.metric = QComboBox()
@@ -72,24 +74,24 @@ class GateBox(QWidget):
         self.metric.activated.connect(self._fill)
         self.use_button.clicked.connect(self._on_use)
         self.back_button.clicked.connect(self._on_back)
-        board.changed.connect(self.reflect)
-        board.judging.changed.connect(self.reflect)
+        controller.changed.connect(self.reflect)
+        controller.verdicts.changed.connect(self.reflect)
         self.reflect()
 
     def disconnect_from_board(self) -> None:
         """Let go of the board."""
-        self._board.changed.disconnect(self.reflect)
+        self._controller.changed.disconnect(self.reflect)
         self._judging.changed.disconnect(self.reflect)
 
     def reflect(self) -> None:
         """Show the verdict on the selected run, or why there is none yet."""
-        judging, run = self._judging, self._board.selected
-        verdict = judging.verdict(run)
+        verdicts, run = self._judging, self._controller.selected
+        verdict = verdicts.verdict(run)
         self.sentence.setText(self._words())
         for part in (self.metric, self.table):
             part.setVisible(verdict is not None)
-        self._show_use(verdict, judging.in_use(run))
-        self.back_button.setEnabled(judging.can_roll_back)
+        self._show_use(verdict, verdicts.in_use(run))
+        self.back_button.setEnabled(verdicts.can_roll_back)
         self._columns = [] if verdict is None else columns_of(verdict)
         with signals_blocked(self.metric):
             kept = max(0, self.metric.currentIndex())
@@ -102,14 +104,14 @@ class GateBox(QWidget):
         self.worst.setVisible(bool(pictures))
 
     def _words(self) -> str:
-        judging, run = self._judging, self._board.selected
+        verdicts, run = self._judging, self._controller.selected
         if run is None:
             return "The result of a run is judged here before it is used."
-        verdict = judging.verdict(run)
+        verdict = verdicts.verdict(run)
         if verdict is not None:
-            return ("In use. " if judging.in_use(run) else "") + verdict.sentence
-        if run.folder in judging.trouble:
-            return judging.trouble[run.folder]
+            return ("In use. " if verdicts.in_use(run) else "") + verdict.sentence
+        if run.folder in verdicts.trouble:
+            return verdicts.trouble[run.folder]
         if run.status.state == "finished":
             return "Comparing before and after on the held-out objects …"
         return "A run is judged when it has finished."
@@ -127,7 +129,7 @@ class GateBox(QWidget):
         """Write the table for the metric that is chosen."""
         self.table.clear()
         index = self.metric.currentIndex()
-        verdict = self._judging.verdict(self._board.selected)
+        verdict = self._judging.verdict(self._controller.selected)
         if verdict is None or not 0 <= index < len(self._columns):
             return
         column = self._columns[index]
@@ -145,7 +147,7 @@ class GateBox(QWidget):
         self.table.setFixedHeight(head + shown * line + 6)
 
     def _on_use(self) -> None:
-        run = self._board.selected
+        run = self._controller.selected
         if run is not None:
             self._judging.adopt(run)
 

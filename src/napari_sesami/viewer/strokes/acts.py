@@ -12,43 +12,45 @@ if TYPE_CHECKING:
     from napari.layers import Labels
     from napari.viewer import Viewer
 
-    from napari_sesami.viewer.strokes.controller import Live
+    from napari_sesami.viewer.strokes.controller import StrokesController
 
 
-def accept(live: Live, overwrite: bool) -> None:
+def accept(controller: StrokesController, overwrite: bool) -> None:
     """Write the result of the plane on screen into the session's labels, undoably.
 
     Without `overwrite` only pixels that have no label yet are taken.
     """
-    session, plane = live.link.session, live.link.plane
-    found = None if live.layers is None else live.layers.labels.plane(plane)
+    session, plane = controller.binding.session, controller.binding.plane
+    found = None if controller.layers is None else controller.layers.labels.plane(plane)
     if found is None or not found.any():
         raise ViewerError("There is no result on this slice yet: paint a stroke.")
     known = np.isin(found, list(session.classes.ids))
     current = session.labels_plane(plane)
     allowed = known if overwrite else known & (current == 0)
     if session.write_labels(np.where(allowed, found, current), plane) is None:
-        live.desk.say("Nothing changed: every pixel has a label already.")
+        controller.workspace.say("Nothing changed: every pixel has a label already.")
     else:
-        live.desk.say("The result is in the labels; undo (Ctrl+Z) takes it back.")
+        controller.workspace.say(
+            "The result is in the labels; undo (Ctrl+Z) takes it back."
+        )
 
 
-def unteach(live: Live, stroke: int) -> None:
+def unteach(controller: StrokesController, stroke: int) -> None:
     """Erase a stroke, undoably; one that comes from a bank is switched off."""
-    found = live.link.session.stroke_pixels(stroke)
+    found = controller.binding.session.stroke_pixels(stroke)
     if found is None:
-        live.switch(stroke, False)
-        live.desk.say("What the bank said there is switched off.")
+        controller.switch(stroke, False)
+        controller.workspace.say("What the bank said there is switched off.")
         return
     plane, box, pixels = found
-    live.link.session.erase(pixels, plane, at=box[:2])
-    live.desk.say("The stroke is forgotten; undo (Ctrl+Z) brings it back.")
+    controller.binding.session.erase(pixels, plane, at=box[:2])
+    controller.workspace.say("The stroke is forgotten; undo (Ctrl+Z) brings it back.")
 
 
-def jump(live: Live, plane: int, y: float, x: float) -> None:
+def jump(controller: StrokesController, plane: int, y: float, x: float) -> None:
     """Show a place of the scan in the middle of the canvas."""
-    viewer, strokes = live.desk.viewer, live.link.strokes
-    leading = live.link.session.scan.leading_shape
+    viewer, strokes = controller.workspace.viewer, controller.binding.strokes
+    leading = controller.binding.session.scan.leading_shape
     index = [int(i) for i in np.unravel_index(plane, leading)] if leading else []
     for axis, step in enumerate(index):
         viewer.dims.set_current_step(viewer.dims.ndim - strokes.ndim + axis, step)
@@ -56,10 +58,10 @@ def jump(live: Live, plane: int, y: float, x: float) -> None:
     viewer.scene.camera.center = tuple(float(w) for w in world[-2:])
 
 
-def cursor(live: Live) -> tuple[float, float]:
+def cursor(controller: StrokesController) -> tuple[float, float]:
     """The pixel (y, x) under the cursor, in the plane on screen."""
-    strokes = live.link.strokes
-    position = live.desk.viewer.cursor.position[-strokes.ndim :]
+    strokes = controller.binding.strokes
+    position = controller.workspace.viewer.cursor.position[-strokes.ndim :]
     y, x = strokes.world_to_data(position)[-2:]
     return float(round(y)), float(round(x))
 
@@ -72,7 +74,7 @@ def middle(viewer: Viewer, layer: Labels) -> tuple[float, float]:
     return float(y), float(x)
 
 
-def inside(live: Live, at: tuple[float, float]) -> bool:
+def inside(controller: StrokesController, at: tuple[float, float]) -> bool:
     """Whether a pixel lies on the scan."""
-    height, width = live.link.session.scan.plane_shape
+    height, width = controller.binding.session.scan.plane_shape
     return 0 <= at[0] < height and 0 <= at[1] < width

@@ -13,7 +13,7 @@ from napari_sesami.viewer.strokes.jobs import combined_bank, saved_bank
 from napari_sesami.viewer.widgets.factory import button, note, tick
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer.strokes.controller import Live
+    from napari_sesami.viewer.strokes.controller import StrokesController
 
 BANK = "bank"
 FILTER = "Bank (*.bank)"
@@ -22,9 +22,11 @@ FILTER = "Bank (*.bank)"
 class BankBox(QWidget):
     """Save and load `.bank` files."""
 
-    def __init__(self, live: Live, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, controller: StrokesController, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._live = live
+        self._controller = controller
         self.save_button = button("Save…", "Write what was learned to a .bank file")
         self.load_button = button("Load…", "Learn from a .bank of the same device")
         self.combine_button = button(
@@ -56,43 +58,49 @@ class BankBox(QWidget):
 
     def save(self, path: Path) -> None:
         """Write a bank in the background."""
-        live = self._live
+        controller = self._controller
         try:
-            session = live.link.session
+            session = controller.binding.session
         except ValueError as error:
-            live.desk.say(sentence(error))
+            controller.workspace.say(sentence(error))
             return
-        job = partial(saved_bank, session, live.how, path, self.pictures.isChecked())
-        live.desk.work.submit(BANK, job, self._on_saved)
+        task = partial(
+            saved_bank, session, controller.how, path, self.pictures.isChecked()
+        )
+        controller.workspace.jobs.submit(BANK, task, self._on_saved)
 
     def load(self, path: Path) -> None:
         """Learn from a bank; one that does not fit is refused in a sentence."""
-        live = self._live
+        controller = self._controller
         try:
-            live.link.session.teach(path)
+            controller.binding.session.teach(path)
         except (ValueError, OSError) as error:
-            live.desk.say(sentence(error))
+            controller.workspace.say(sentence(error))
             return
-        live.desk.say(f"Learned from {path.name}.")
-        live.set_zoom(live.link.session.best_zoom())
+        controller.workspace.say(f"Learned from {path.name}.")
+        controller.set_zoom(controller.binding.session.best_zoom())
 
     def combine(self, banks: list[Path], path: Path) -> None:
         """Write one bank of several in the background."""
-        live = self._live
+        controller = self._controller
         try:
-            session = live.link.session
+            session = controller.binding.session
         except ValueError as error:
-            live.desk.say(sentence(error))
+            controller.workspace.say(sentence(error))
             return
-        job = partial(combined_bank, session, banks, path)
-        live.desk.work.submit(BANK, job, self._on_combined)
+        task = partial(combined_bank, session, banks, path)
+        controller.workspace.jobs.submit(BANK, task, self._on_combined)
 
     def _on_combined(self, answer: tuple[Path, int]) -> None:
         path, patches = answer
-        self._live.desk.say(f"{path.name} holds {patches} patches. Load… learns it.")
+        self._controller.workspace.say(
+            f"{path.name} holds {patches} patches. Load… learns it."
+        )
 
     def _on_saved(self, path: Path) -> None:
-        self._live.desk.say(f"Saved {path.name}, {path.stat().st_size / 1e6:.1f} MB.")
+        self._controller.workspace.say(
+            f"Saved {path.name}, {path.stat().st_size / 1e6:.1f} MB."
+        )
 
     def _on_save(self) -> None:
         name, _ = QFileDialog.getSaveFileName(self, "Save the bank", "", FILTER)
@@ -105,7 +113,7 @@ class BankBox(QWidget):
         )
         if len(names) < 2:
             if names:
-                self._live.desk.say("Choose two banks or more to combine.")
+                self._controller.workspace.say("Choose two banks or more to combine.")
             return
         name, _ = QFileDialog.getSaveFileName(self, "Save the new bank", "", FILTER)
         if name:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari_sesami.viewer.app.keys import Action
 from napari_sesami.viewer.app.panels import show_panel
-from napari_sesami.viewer.app.workspace import desk_of
+from napari_sesami.viewer.app.workspace import workspace_of
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -23,7 +23,7 @@ def show_strokes_dock(viewer: napari.viewer.Viewer) -> StrokesDock:
 def why(viewer: napari.viewer.Viewer) -> None:
     """Explain the class of the pixel under the cursor."""
     show_panel(viewer, "strokes")
-    desk_of(viewer).act(Action.WHY)
+    workspace_of(viewer).act(Action.WHY)
 
 
 def accept(viewer: napari.viewer.Viewer) -> None:

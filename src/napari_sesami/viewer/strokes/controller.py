@@ -1,4 +1,4 @@
-"""Strokes become labels while one paints: requests, results and layers of one desk."""
+"""Strokes become labels while one paints: requests, results and layers."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
-from napari_sesami.viewer.app.debounced import Later
 from napari_sesami.viewer.app.errors import ViewerError, sentence
+from napari_sesami.viewer.app.jobs import Debounced, Priority
 from napari_sesami.viewer.layers.result_planes import MAPS, ResultLayers
 from napari_sesami.viewer.prompt.controller import prompter_of
 from napari_sesami.viewer.strokes import jobs
 from napari_sesami.viewer.strokes.acts import middle
-from napari_sesami.viewer.strokes.options import LiveOptions
+from napari_sesami.viewer.strokes.options import StrokesOptions
 from napari_sesami.viewer.strokes.whole_scan import AcceptAll, WholeScan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sesami.session import Cleaned, Session
-    from napari_sesami.viewer.app.binding import Link
-    from napari_sesami.viewer.app.workspace import Desk
-    from napari_sesami.viewer.strokes.jobs import Found, StrokeFacts
+    from napari_sesami.viewer.app.binding import LayerBinding
+    from napari_sesami.viewer.app.workspace import Workspace
+    from napari_sesami.viewer.strokes.jobs import PlaneResult, StrokeFacts
 
 QUICK, REFINE, SCALE, WHY, WORTH, CLEAN = (
     "strokes",
@@ -38,7 +38,7 @@ SLOW_TOPICS = (REFINE, SCALE, WHY, WORTH, CLEAN)
 REST = 250  # ms without a stroke before borders are refined
 
 
-class Live(LiveOptions):
+class StrokesController(StrokesOptions):
     """Keeps labels, maps and reasons in step with the strokes.
 
     Attributes
@@ -52,34 +52,34 @@ class Live(LiveOptions):
     progressed = Signal(int, int)
     """planes of the whole scan: done, all"""
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk)
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(workspace)
         self.worth: dict[int, float] = {}
-        self.last: Found | None = None
+        self.last: PlaneResult | None = None
         self.seconds = 0.0  # that the labels took after the last stroke
         self._judging = False
         self.whole = WholeScan(self)
         self.accept_all = AcceptAll(self)
-        self._link: Link | None = None
+        self._binding: LayerBinding | None = None
         self._session: Session | None = None
         self._shown = -1
-        self._soon = Later(self.request, 0)
-        self._rest = Later(self._refine, REST)
-        desk.session_changed.connect(self._on_session)
-        desk.viewer.dims.events.current_step.connect(self._on_dims)
+        self._soon = Debounced(self.request, 0)
+        self._rest = Debounced(self._refine, REST)
+        workspace.session_changed.connect(self._on_session)
+        workspace.viewer.dims.events.current_step.connect(self._on_dims)
         self._on_session()
 
     # --- asking
 
     @property
-    def link(self) -> Link:
+    def binding(self) -> LayerBinding:
         """The session's layers, or one sentence about what is missing."""
-        if self.desk.link is None:
+        if self.workspace.binding is None:
             raise ViewerError(
                 "There is no scan to label yet: open one, or take an image of the "
                 "viewer."
             )
-        return self.desk.link
+        return self.workspace.binding
 
     @property
     def strokes(self) -> tuple[StrokeFacts, ...]:
@@ -88,48 +88,58 @@ class Live(LiveOptions):
 
     def request(self) -> None:
         """Label the plane on screen; an older request is dropped."""
-        if self.desk.link is None:
+        if self.workspace.binding is None:
             return
         self._stop()
-        if self.desk.link.stale:  # strokes on other pixels would teach nonsense
+        if self.workspace.binding.stale:  # strokes on other pixels would teach nonsense
             self._refuse()
             return
-        session, plane = self.link.session, self.link.plane
-        how = replace(self.how, near=middle(self.desk.viewer, self.link.strokes))
-        show = partial(self.desk.work.post, self._on_preview)
-        job = partial(jobs.quick, session, plane, how, show)
-        self.desk.work.submit(QUICK, job, self._on_quick, self._on_refused)
+        session, plane = self.binding.session, self.binding.plane
+        how = replace(
+            self.how, near=middle(self.workspace.viewer, self.binding.strokes)
+        )
+        show = partial(self.workspace.jobs.post, self._on_preview)
+        task = partial(jobs.quick, session, plane, how, show)
+        self.workspace.jobs.submit(
+            QUICK, task, self._on_quick, self._on_refused, priority=Priority.STROKE
+        )
 
     def explain(self, at: tuple[float, float]) -> None:
         """Find out why the pixel (y, x) of the plane on screen got its class."""
-        session, plane = self.link.session, self.link.plane
+        session, plane = self.binding.session, self.binding.plane
         height, width = session.scan.plane_shape
         if not (0 <= at[0] < height and 0 <= at[1] < width):
             raise ViewerError(
                 "Point at a pixel of the scan to see why it got its class."
             )
-        job = partial(jobs.explained, session, plane, at, self.how)
-        self.desk.work.submit(WHY, job, self._on_explained)
+        task = partial(jobs.explained, session, plane, at, self.how)
+        self.workspace.jobs.submit(WHY, task, self._on_explained)
 
     def judge(self) -> None:
         """Find out what each stroke is worth; a stroke meanwhile begins it anew."""
         self._judging = True
-        job = partial(jobs.judged, self.link.session, self.how)
-        self.desk.work.submit(WORTH, job, self._on_worth, self._on_not_judged)
+        task = partial(jobs.judged, self.binding.session, self.how)
+        self.workspace.jobs.submit(
+            WORTH,
+            task,
+            self._on_worth,
+            self._on_not_judged,
+            priority=Priority.RANKING,
+        )
 
     def clean_up(self) -> None:
         """Let the prompt model redraw what it agrees with, on the plane on screen."""
-        session, plane = self.link.session, self.link.plane
+        session, plane = self.binding.session, self.binding.plane
         if self.last is None:
             raise ViewerError("There is no result to clean up yet: paint a stroke.")
         self._stop()
-        job = partial(jobs.cleaned, session, plane, self.how)
-        engine = prompter_of(self.desk).engine
-        engine.run(CLEAN, session, job, self._on_cleaned)
-        self.desk.say("The prompt model looks at the parts of the result …")
+        task = partial(jobs.cleaned, session, plane, self.how)
+        engine = prompter_of(self.workspace).engine
+        engine.run(CLEAN, session, task, self._on_cleaned)
+        self.workspace.say("The prompt model looks at the parts of the result …")
 
     def close(self) -> None:
-        """Let go of desk, viewer and session."""
+        """Let go of workspace, viewer and session."""
         self.whole.stop()
         self.accept_all.stop()
         self._soon.stop()
@@ -137,22 +147,24 @@ class Live(LiveOptions):
         if self.layers is not None:
             self.layers.labels.drop_disk()
         self._follow(None)
-        self.desk.session_changed.disconnect(self._on_session)
+        self.workspace.session_changed.disconnect(self._on_session)
         try:
-            dims = self.desk.viewer.dims
+            dims = self.workspace.viewer.dims
         except ViewerError:  # the window went first, and its events with it
             return
         dims.events.current_step.disconnect(self._on_dims)
 
     # --- answers
 
-    def _on_quick(self, found: Found) -> None:
+    def _on_quick(self, found: PlaneResult) -> None:
         self.seconds = found.seconds
         self._show(found)
         if found.classes == 1:
-            self.desk.say("One class only: everything becomes it. Paint a second one.")
+            self.workspace.say(
+                "One class only: everything becomes it. Paint a second one."
+            )
         else:
-            self.desk.say("The slice is labelled by your strokes.")
+            self.workspace.say("The slice is labelled by your strokes.")
         if self._judging:
             self.judge()
         if self.refine or self.maps or self.way != "ours":
@@ -161,16 +173,16 @@ class Live(LiveOptions):
     def _refuse(self) -> None:
         """Say that the image shows other pixels than the scan."""
         try:
-            self.link.check_image()
+            self.binding.check_image()
         except ViewerError as error:
-            self.desk.say(sentence(error))
+            self.workspace.say(sentence(error))
 
     def _on_preview(self, plane: int, labels: NDArray[np.uint8]) -> None:
         """Show what is known already; the rest of the slice is being read."""
-        if self.layers is not None and self.desk.link is self._link:
+        if self.layers is not None and self.workspace.binding is self._binding:
             self.layers.show(plane, labels)
 
-    def _on_refined(self, found: Found) -> None:
+    def _on_refined(self, found: PlaneResult) -> None:
         self._show(found)
         for kind in MAPS:
             said = found.maps.get(kind.key)
@@ -186,13 +198,15 @@ class Live(LiveOptions):
         strokes = frozenset(s.stroke for s in found.strokes)
         if self.auto and strokes != self._scaled:
             self._scaled = strokes
-            job = partial(jobs.best_zoom, self.link.session)
-            self.desk.work.submit(SCALE, job, self._on_scale)
+            task = partial(jobs.best_zoom, self.binding.session)
+            self.workspace.jobs.submit(
+                SCALE, task, self._on_scale, priority=Priority.RANKING
+            )
 
     def _on_scale(self, zoom: float) -> None:
         if zoom != self.zoom:
             self.zoom = zoom
-            self.desk.say(f"The strokes are told apart best at {zoom:g}× scale.")
+            self.workspace.say(f"The strokes are told apart best at {zoom:g}× scale.")
             self.request()
 
     def _on_refused(self, text: str) -> None:
@@ -210,7 +224,7 @@ class Live(LiveOptions):
         if self.layers is None:
             return
         self.layers.show(plane, labels)
-        self.desk.say(
+        self.workspace.say(
             f"{told.redrawn} of {told.asked} parts were redrawn and {told.specks} "
             "specks dropped. Accept keeps this; a stroke starts anew."
         )
@@ -222,8 +236,8 @@ class Live(LiveOptions):
     def _on_not_judged(self, text: str) -> None:
         self._judging = False
 
-    def _show(self, found: Found) -> None:
-        if self.layers is None or self._link is not self.desk.link:
+    def _show(self, found: PlaneResult) -> None:
+        if self.layers is None or self._binding is not self.workspace.binding:
             return
         self.last = found
         self.layers.show(found.plane, found.labels)
@@ -231,26 +245,26 @@ class Live(LiveOptions):
         self.changed.emit()
 
     def _refine(self) -> None:
-        if self.desk.link is None:
+        if self.workspace.binding is None:
             return
-        session, plane = self.link.session, self.link.plane
-        job = partial(jobs.refined, session, plane, self.how)
-        self.desk.work.submit(REFINE, job, self._on_refined)
+        session, plane = self.binding.session, self.binding.plane
+        task = partial(jobs.refined, session, plane, self.how)
+        self.workspace.jobs.submit(REFINE, task, self._on_refined)
 
     def _stop(self) -> None:
         self._rest.stop()
         for topic in SLOW_TOPICS:
-            self.desk.work.cancel(topic)
+            self.workspace.jobs.cancel(topic)
 
     # --- what happens elsewhere
 
     def _on_session(self) -> None:
-        self._follow(self.desk.link)
+        self._follow(self.workspace.binding)
         if self.on and self._session is not None and self._session.planes_with():
             self._soon.soon()
         self.changed.emit()
 
-    def _follow(self, link: Link | None) -> None:
+    def _follow(self, binding: LayerBinding | None) -> None:
         if self._session is not None:
             self._session.events.changed.disconnect(self._on_changed)
             self._session.events.classes.disconnect(self._on_classes)
@@ -258,15 +272,15 @@ class Live(LiveOptions):
             self.accept_all.stop()
             self._stop()
         if self.layers is not None:  # napari may be in the middle of removing layers
-            self.desk.work.post(self.layers.close)
-        self._link, self.layers, self.last = link, None, None
-        self._session = None if link is None else link.session
+            self.workspace.jobs.post(self.layers.close)
+        self._binding, self.layers, self.last = binding, None, None
+        self._session = None if binding is None else binding.session
         self.off, self.worth, self._scaled = set(), {}, frozenset()
         self._judging = False
         self.overlap = self._session is not None and self._session.overlap
-        if link is not None and self._session is not None:
-            self.layers = ResultLayers(self.desk, link)
-            self._shown = link.plane
+        if binding is not None and self._session is not None:
+            self.layers = ResultLayers(self.workspace, binding)
+            self._shown = binding.plane
             self._session.events.changed.connect(self._on_changed)
             self._session.events.classes.connect(self._on_classes)
 
@@ -277,7 +291,9 @@ class Live(LiveOptions):
         y0, x0, y1, x1 = bbox
         ignore = None if self._session is None else self._session.scan.ignore
         if ignore is not None and ignore[y0:y1, x0:x1].any():
-            self.desk.say("Pixels on the data bar teach nothing: paint on the scan.")
+            self.workspace.say(
+                "Pixels on the data bar teach nothing: paint on the scan."
+            )
 
     def _on_classes(self) -> None:
         if self.layers is not None:
@@ -285,15 +301,15 @@ class Live(LiveOptions):
         self.changed.emit()
 
     def _on_dims(self, event: Any = None) -> None:
-        if self._link is None or self._link.plane == self._shown:
+        if self._binding is None or self._binding.plane == self._shown:
             return
-        self._shown = self._link.plane
+        self._shown = self._binding.plane
         if self.on and self._session is not None and self._session.planes_with():
             self._soon.soon()
 
 
-def live_of(desk: Desk) -> Live:
-    """Give the desk's live retrieval; the first call sets it up."""
-    if desk.live is None:
-        desk.live = Live(desk)
-    return desk.live
+def live_of(workspace: Workspace) -> StrokesController:
+    """Give the workspace's live retrieval; the first call sets it up."""
+    if workspace.live is None:
+        workspace.live = StrokesController(workspace)
+    return workspace.live

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari_sesami.retrieve import Labelled, Reason, Repeats, Retriever, Way
     from napari_sesami.session import Cleaned, Session
-    from napari_sesami.viewer.app.jobs import Ticket
+    from napari_sesami.viewer.app.jobs import Job
 
     Show = Callable[[int, NDArray[np.uint8]], None]
 
@@ -28,7 +28,7 @@ PREVIEW_EVERY = 1.0  # s
 
 
 @dataclass(frozen=True)
-class How:
+class ReadOptions:
     """How the strokes are read.
 
     Attributes
@@ -68,7 +68,7 @@ class StrokeFacts:
 
 
 @dataclass(frozen=True)
-class Found:
+class PlaneResult:
     """Labels of one plane and what is known besides."""
 
     plane: int
@@ -89,10 +89,12 @@ class Why:
     picture: NDArray[np.uint8] | None
 
 
-class Preview:
+class PartlyRead:
     """Shows labels of what was read of a plane already, now and then."""
 
-    def __init__(self, session: Session, plane: int, how: How, show: Show) -> None:
+    def __init__(
+        self, session: Session, plane: int, how: ReadOptions, show: Show
+    ) -> None:
         self._session, self._plane, self._how = session, plane, how
         self._show, self._next = show, 0.0
 
@@ -108,20 +110,20 @@ class Preview:
 
 def retriever_of(
     session: Session,
-    how: How,
-    ticket: Ticket,
+    how: ReadOptions,
+    job: Job,
     *,
     plane: int | None = None,
     tune: bool,
-    preview: Preview | None = None,
+    preview: PartlyRead | None = None,
 ) -> Retriever:
     """Bring the retriever up to date; tokens of `plane` come first."""
 
     def progress(done: int, total: int) -> None:
-        ticket.report(done / total, f"Reading the scan: tile {done} of {total}.")
+        job.report(done / total, f"Reading the scan: tile {done} of {total}.")
 
     def cancelled() -> bool:
-        return ticket.cancelled
+        return job.cancelled
 
     try:
         store = session.token_store(how.zoom)
@@ -146,43 +148,43 @@ def retriever_of(
 
 
 def quick(
-    session: Session, plane: int, how: How, show: Show | None, ticket: Ticket
-) -> Found:
+    session: Session, plane: int, how: ReadOptions, show: Show | None, job: Job
+) -> PlaneResult:
     """Label a plane at once, without refining; `show` gets parts of it before."""
     begun = perf_counter()
-    preview = None if show is None else Preview(session, plane, how, show)
+    preview = None if show is None else PartlyRead(session, plane, how, show)
     retriever = retriever_of(
-        session, how, ticket, plane=plane, tune=False, preview=preview
+        session, how, job, plane=plane, tune=False, preview=preview
     )
     masks = None
     if how.overlap:
         rough = replace(how, refine=False)
-        labels, masks = _overlapping(retriever, plane, rough, ticket)
+        labels, masks = _overlapping(retriever, plane, rough, job)
     else:
         labels = retriever.quick(plane, how.way)
     return _found(retriever, plane, labels, how, begun, masks=masks)
 
 
-def refined(session: Session, plane: int, how: How, ticket: Ticket) -> Found:
+def refined(session: Session, plane: int, how: ReadOptions, job: Job) -> PlaneResult:
     """Label a plane with fine borders, and give what maps need."""
     begun = perf_counter()
-    retriever = retriever_of(session, how, ticket, plane=plane, tune=True)
-    said = retriever.segment(plane, refine=how.refine, way=how.way, check=ticket.check)
+    retriever = retriever_of(session, how, job, plane=plane, tune=True)
+    said = retriever.segment(plane, refine=how.refine, way=how.way, check=job.check)
     labels, masks = said.labels, None
     if how.overlap:
-        labels, masks = _overlapping(retriever, plane, how, ticket)
+        labels, masks = _overlapping(retriever, plane, how, job)
     maps = dict.fromkeys(how.maps, said)
     return _found(retriever, plane, labels, how, begun, maps=maps, masks=masks)
 
 
 def _overlapping(
-    retriever: Retriever, plane: int, how: How, ticket: Ticket
+    retriever: Retriever, plane: int, how: ReadOptions, job: Job
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """The likeliest class of each pixel, and every class by itself."""
     from napari_sesami.retrieve import overlapping
 
     said = overlapping(
-        retriever, plane, way=how.way, refine=how.refine, check=ticket.check
+        retriever, plane, way=how.way, refine=how.refine, check=job.check
     )
     labels = (said.votes.argmax(-1) + 1).astype(np.uint8)
     ignore = retriever.store.scan.ignore
@@ -195,18 +197,18 @@ def _found(
     retriever: Retriever,
     plane: int,
     labels: NDArray[np.uint8],
-    how: How,
+    how: ReadOptions,
     begun: float,
     **more: Any,
-) -> Found:
+) -> PlaneResult:
     strokes = facts(retriever)
     classes = len({s.class_id for s in strokes if s.stroke not in how.off})
     seconds = perf_counter() - begun
     told = told_of(retriever, how)
-    return Found(plane, labels, strokes, classes, seconds, told=told, **more)
+    return PlaneResult(plane, labels, strokes, classes, seconds, told=told, **more)
 
 
-def told_of(retriever: Retriever, how: How) -> str:
+def told_of(retriever: Retriever, how: ReadOptions) -> str:
     """What leaving out strokes chose, and what a large bank leaves out."""
     lines = []
     if how.overlap and how.way in retriever.overlap_choices:
@@ -224,16 +226,16 @@ def told_of(retriever: Retriever, how: How) -> str:
 
 
 def cleaned(
-    session: Session, plane: int, how: How, ticket: Ticket, predictor: Any
+    session: Session, plane: int, how: ReadOptions, job: Job, predictor: Any
 ) -> tuple[int, NDArray[np.uint8], Cleaned]:
     """Label a plane and let the prompt model redraw what it agrees with."""
     from napari_sesami.session import clean_plane
 
     def progress(done: int, total: int) -> None:
-        ticket.report(done / max(total, 1), f"Cleaning up: part {done} of {total}.")
+        job.report(done / max(total, 1), f"Cleaning up: part {done} of {total}.")
 
-    retriever = retriever_of(session, how, ticket, plane=plane, tune=True)
-    said = retriever.segment(plane, refine=how.refine, way=how.way, check=ticket.check)
+    retriever = retriever_of(session, how, job, plane=plane, tune=True)
+    said = retriever.segment(plane, refine=how.refine, way=how.way, check=job.check)
     labels, told = clean_plane(
         predictor,
         session.scan,
@@ -241,35 +243,35 @@ def cleaned(
         said.labels,
         said.votes,
         progress=progress,
-        check=ticket.check,
+        check=job.check,
     )
     return plane, labels, told
 
 
 def combined_bank(
-    session: Session, banks: list[Path], path: Path, ticket: Ticket
+    session: Session, banks: list[Path], path: Path, job: Job
 ) -> tuple[Path, int]:
     """Write one bank of several."""
     return session.combine_banks(banks, path)
 
 
 def plane_of(
-    read: Callable[[int], NDArray[np.uint8]], plane: int, ticket: Ticket
+    read: Callable[[int], NDArray[np.uint8]], plane: int, job: Job
 ) -> tuple[int, NDArray[np.uint8]]:
     """Read a plane of a whole scan's result."""
     return plane, np.array(read(plane))
 
 
 def one_of_all(
-    session: Session, plane: int, how: How, disk: Any, keep: int, ticket: Ticket
+    session: Session, plane: int, how: ReadOptions, disk: Any, keep: int, job: Job
 ) -> int:
     """Label a plane of a whole scan and write it; gives its number."""
-    retriever = retriever_of(session, how, ticket, plane=plane, tune=True)
+    retriever = retriever_of(session, how, job, plane=plane, tune=True)
     if how.overlap:
-        labels, _ = _overlapping(retriever, plane, how, ticket)
+        labels, _ = _overlapping(retriever, plane, how, job)
     else:
         labels = retriever.segment(
-            plane, refine=how.refine, way=how.way, check=ticket.check
+            plane, refine=how.refine, way=how.way, check=job.check
         ).labels
     if plane != keep:
         retriever.forget(plane)
@@ -287,38 +289,38 @@ def facts(retriever: Retriever) -> tuple[StrokeFacts, ...]:
     return tuple(out)
 
 
-def judged(session: Session, how: How, ticket: Ticket) -> dict[int, float]:
+def judged(session: Session, how: ReadOptions, job: Job) -> dict[int, float]:
     """What every stroke is worth to the others."""
     from napari_sesami.retrieve import worth
 
-    return worth(retriever_of(session, how, ticket, tune=True), ticket.check)
+    return worth(retriever_of(session, how, job, tune=True), job.check)
 
 
-def best_zoom(session: Session, ticket: Ticket) -> float:
+def best_zoom(session: Session, job: Job) -> float:
     """The scale at which the strokes are told apart best."""
     try:
-        return session.best_zoom(lambda: ticket.cancelled)
+        return session.best_zoom(lambda: job.cancelled)
     except cancel.Cancelled:
         raise Cancelled from None
 
 
 def explained(
-    session: Session, plane: int, at: tuple[float, float], how: How, ticket: Ticket
+    session: Session, plane: int, at: tuple[float, float], how: ReadOptions, job: Job
 ) -> list[Why]:
     """Why a pixel got its class, with pictures."""
     from napari_sesami.retrieve import why
 
-    retriever = retriever_of(session, how, ticket, plane=plane, tune=True)
+    retriever = retriever_of(session, how, job, plane=plane, tune=True)
     reasons = why(retriever, plane, *at)
     greys = {p: session.scan.grey(p) for p in {r.plane for r in reasons} if p >= 0}
     return [Why(r, _picture(greys.get(r.plane), r.bbox)) for r in reasons]
 
 
 def saved_bank(
-    session: Session, how: How, path: Path, thumbnails: bool, ticket: Ticket
+    session: Session, how: ReadOptions, path: Path, thumbnails: bool, job: Job
 ) -> Path:
     """Write what was learned."""
-    retriever_of(session, how, ticket, tune=True)
+    retriever_of(session, how, job, tune=True)
     return session.export_bank(path, thumbnails=thumbnails, zoom=how.zoom)
 
 
@@ -327,17 +329,17 @@ def repeats_of(
     plane: int,
     box: tuple[int, int, int, int],
     least: float,
-    how: How,
-    ticket: Ticket,
+    how: ReadOptions,
+    job: Job,
 ) -> tuple[int, tuple[int, int, int, int], Repeats]:
     """Find the repeats of a cell."""
     from napari_sesami.retrieve import find_repeats
 
     def progress(done: int, total: int) -> None:
-        ticket.report(done / total, f"Reading the scan: tile {done} of {total}.")
+        job.report(done / total, f"Reading the scan: tile {done} of {total}.")
 
     if not session.tokens(
-        plane, how.zoom, progress=progress, cancelled=lambda: ticket.cancelled
+        plane, how.zoom, progress=progress, cancelled=lambda: job.cancelled
     ):
         raise Cancelled
     store = session.token_store(how.zoom)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from napari_sesami.viewer.layers.result_planes import MAPS
-from napari_sesami.viewer.strokes.jobs import How
+from napari_sesami.viewer.strokes.jobs import ReadOptions
 
 if TYPE_CHECKING:
     from napari_sesami.retrieve import Way
-    from napari_sesami.viewer.app.workspace import Desk
+    from napari_sesami.viewer.app.workspace import Workspace
     from napari_sesami.viewer.layers.result_planes import ResultLayers
 
 
-class LiveOptions:
+class StrokesOptions:
     """What a user can choose; each choice asks for labels anew.
 
     Attributes
@@ -39,8 +39,8 @@ class LiveOptions:
     changed = Signal()
     """labels, strokes, options: whatever a dock reflects"""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
         self.on = self.auto = self.refine = True
         self.zoom = 1.0
         self.way: Way = "ours"
@@ -52,11 +52,11 @@ class LiveOptions:
         self._scaled: frozenset[int] = frozenset()
 
     @property
-    def how(self) -> How:
+    def how(self) -> ReadOptions:
         """How the strokes are read now."""
         shown = tuple(kind.key for kind in MAPS if kind.key in self.maps)
         options = (frozenset(self.off), self.refine, shown, self.way, self.overlap)
-        return How(self.zoom, *options)
+        return ReadOptions(self.zoom, *options)
 
     def turn(self, on: bool) -> None:
         """Answer strokes by itself, or not."""
@@ -104,8 +104,8 @@ class LiveOptions:
     def set_overlap(self, on: bool) -> None:
         """Let classes overlap: painting over a stroke then keeps what is below."""
         self.overlap = on
-        if self.desk.session is not None:
-            self.desk.session.overlap = on
+        if self.workspace.session is not None:
+            self.workspace.session.overlap = on
         if self.layers is not None and not on:
             self.layers.hide_overlap()
         self.request()

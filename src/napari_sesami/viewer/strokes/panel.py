@@ -47,14 +47,14 @@ class StrokesDock(DeskDock):
 
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, parent)
-        self.live = live_of(self.desk)
+        self.controller = live_of(self.workspace)
         self.live_tick = tick(
-            "Live", "Label the slice on screen after every stroke", self.live.on
+            "Live", "Label the slice on screen after every stroke", self.controller.on
         )
         self.fine_tick = tick(
             "Fine borders",
             "A moment after the stroke, follow the edges of the image",
-            self.live.refine,
+            self.controller.refine,
         )
         self.scale = _combo(
             "Scale at which the scan is read: ½ sees more around each pixel",
@@ -69,7 +69,7 @@ class StrokesDock(DeskDock):
         self.overlap_tick = tick(
             "Overlap",
             "Classes may overlap: each is found by itself, paint over paint is both",
-            self.live.overlap,
+            self.controller.overlap,
         )
         self.clean_button = button(
             "Clean up", "Let the prompt model redraw the parts it agrees with"
@@ -82,24 +82,24 @@ class StrokesDock(DeskDock):
             "What happens to pixels that have a label already",
             [name for name, _ in POLICIES],
         )
-        self.whole = WholeRow(self.live)
-        self.maps = MapsBox(self.live)
-        self.why = WhyBox(self.live)
-        self.strokes = StrokeList(self.live)
-        self.banks = BankBox(self.live)
-        self.repeats = RepeatsBox(self.live)
-        self.status = StatusLine(self.desk)
+        self.whole = WholeRow(self.controller)
+        self.maps = MapsBox(self.controller)
+        self.why = WhyBox(self.controller)
+        self.strokes = StrokeList(self.controller)
+        self.banks = BankBox(self.controller)
+        self.repeats = RepeatsBox(self.controller)
+        self.status = StatusLine(self.workspace)
         self._compose()
         self._connect()
         self._reflect()
 
     def _let_go(self) -> None:
-        """Let go of everything that would keep the panel alive; the desk stays."""
+        """Let go of everything that would keep the panel alive; the workspace stays."""
         for part in (self.whole, self.maps, self.why, self.strokes, self.repeats):
             part.disconnect_from_live()
         self.status.disconnect_from_desk()
-        self.live.changed.disconnect(self._reflect)
-        self.desk.why_wanted.disconnect(self._on_why)
+        self.controller.changed.disconnect(self._reflect)
+        self.workspace.why_wanted.disconnect(self._on_why)
 
     def _compose(self) -> None:
         first, ways, second = QHBoxLayout(), QHBoxLayout(), QHBoxLayout()
@@ -132,11 +132,11 @@ class StrokesDock(DeskDock):
         self.setMinimumWidth(WIDTH)
 
     def _connect(self) -> None:
-        self.live.changed.connect(self._reflect)
-        self.desk.why_wanted.connect(self._on_why)
+        self.controller.changed.connect(self._reflect)
+        self.workspace.why_wanted.connect(self._on_why)
         self.live_tick.toggled.connect(self._on_live)
-        self.fine_tick.toggled.connect(self.live.set_refine)
-        self.overlap_tick.toggled.connect(self.live.set_overlap)
+        self.fine_tick.toggled.connect(self.controller.set_refine)
+        self.overlap_tick.toggled.connect(self.controller.set_overlap)
         self.way.activated.connect(self._on_way)
         self.scale.activated.connect(self._on_scale)
         self.policy.activated.connect(self._on_policy)
@@ -145,49 +145,49 @@ class StrokesDock(DeskDock):
 
     def _reflect(self) -> None:
         """Show what is known, whoever changed it."""
-        live = self.live
-        here = self.desk.link is not None
+        controller = self.controller
+        here = self.workspace.binding is not None
         for made in (self.accept_button, self.clean_button):
-            made.setEnabled(here and live.last is not None)
+            made.setEnabled(here and controller.last is not None)
         with signals_blocked(self.overlap_tick):
-            self.overlap_tick.setChecked(live.overlap)
-        self.way.setCurrentIndex([way for _, way in WAYS].index(live.way))
+            self.overlap_tick.setChecked(controller.overlap)
+        self.way.setCurrentIndex([way for _, way in WAYS].index(controller.way))
         if not here:
             text = "Open a scan, name two classes, paint a stroke of each."
-        elif live.last is None:
+        elif controller.last is None:
             text = "Paint a stroke of each class: the slice is labelled at once."
         else:
-            strokes = len(live.strokes) - len(live.off)
+            strokes = len(controller.strokes) - len(controller.off)
             text = (
-                f"{strokes} strokes of {live.last.classes} classes, read at "
-                f"{live.zoom:g}× in {1000 * live.seconds:.0f} ms."
+                f"{strokes} strokes of {controller.last.classes} classes, read at "
+                f"{controller.zoom:g}× in {1000 * controller.seconds:.0f} ms."
             )
-            text += f"\n{live.last.told}" if live.last.told else ""
+            text += f"\n{controller.last.told}" if controller.last.told else ""
         self.facts.setText(text)
 
     def _on_live(self, on: bool) -> None:
-        self.live.turn(on)
+        self.controller.turn(on)
 
     def _on_scale(self, index: int) -> None:
-        self.live.set_zoom(SCALES[index][1])
+        self.controller.set_zoom(SCALES[index][1])
 
     def _on_way(self, index: int) -> None:
-        self.live.set_way(WAYS[index][1])
+        self.controller.set_way(WAYS[index][1])
 
     def _on_policy(self, index: int) -> None:
         self.whole.overwrite = POLICIES[index][1]
 
     def _on_clean(self) -> None:
         try:
-            self.live.clean_up()
+            self.controller.clean_up()
         except (ValueError, OSError) as error:
-            self.desk.say(sentence(error))
+            self.workspace.say(sentence(error))
 
     def _on_accept(self) -> None:
         try:
-            accept(self.live, POLICIES[self.policy.currentIndex()][1])
+            accept(self.controller, POLICIES[self.policy.currentIndex()][1])
         except (ValueError, OSError) as error:
-            self.desk.say(sentence(error))
+            self.workspace.say(sentence(error))
 
     def _on_why(self) -> None:
         self.tabs.setCurrentWidget(self.why)

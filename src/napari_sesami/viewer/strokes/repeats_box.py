@@ -18,14 +18,14 @@ from qtpy.QtWidgets import (
 from napari_sesami.viewer.app.errors import ViewerError, sentence
 from napari_sesami.viewer.layers.result_planes import MapKind
 from napari_sesami.viewer.layers.spatial import spatial_kwargs
-from napari_sesami.viewer.strokes.jobs import How, repeats_of
+from napari_sesami.viewer.strokes.jobs import ReadOptions, repeats_of
 from napari_sesami.viewer.widgets.factory import button, note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_sesami.retrieve import Repeats
-    from napari_sesami.viewer.strokes.controller import Live
+    from napari_sesami.viewer.strokes.controller import StrokesController
 
     Box = tuple[int, int, int, int]
 
@@ -55,9 +55,11 @@ class _Cell:
 class RepeatsBox(QWidget):
     """Choose a cell, find its repeats, see their difference, transfer its labels."""
 
-    def __init__(self, live: Live, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, controller: StrokesController, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._live = live
+        self._controller = controller
         self.found: _Cell | None = None
         self._shapes: Any = None
         self._outlines: Any = None
@@ -88,43 +90,45 @@ class RepeatsBox(QWidget):
         self.choose_button.clicked.connect(self._on_choose)
         self.find_button.clicked.connect(self._on_find)
         self.transfer_button.clicked.connect(self._on_transfer)
-        live.changed.connect(self._reflect)
+        controller.changed.connect(self._reflect)
 
     def disconnect_from_live(self) -> None:
         """Let go of the engine."""
-        self._live.changed.disconnect(self._reflect)
+        self._controller.changed.disconnect(self._reflect)
 
     def choose(self) -> None:
         """Give the user a layer in which to draw a rectangle."""
-        viewer, link = self._live.desk.viewer, self._live.link
+        viewer, binding = self._controller.workspace.viewer, self._controller.binding
         if self._shapes is None or self._shapes not in viewer.layers:
             self._shapes = viewer.add_shapes(
-                ndim=link.strokes.ndim,
-                name=f"{link.image.name} cell",
+                ndim=binding.strokes.ndim,
+                name=f"{binding.image.name} cell",
                 edge_color="#ffd500",
                 face_color="transparent",
                 edge_width=self._width(),
-                **spatial_kwargs(link.image),
+                **spatial_kwargs(binding.image),
             )
         self._shapes.data = []
         viewer.layers.selection.active = self._shapes
         self._shapes.mode = "add_rectangle"
-        self._live.desk.say("Drag a rectangle around one cell, then press Find.")
+        self._controller.workspace.say(
+            "Drag a rectangle around one cell, then press Find."
+        )
 
     def find(self) -> None:
         """Search in the background."""
-        live = self._live
+        controller = self._controller
         box = self._box()
-        live.desk.say("Looking for repeats …")
-        job = partial(
+        controller.workspace.say("Looking for repeats …")
+        task = partial(
             repeats_of,
-            live.link.session,
-            live.link.plane,
+            controller.binding.session,
+            controller.binding.plane,
             box,
             self.least.value(),
-            How(live.zoom),
+            ReadOptions(controller.zoom),
         )
-        live.desk.work.submit(REPEATS, job, self._on_found)
+        controller.workspace.jobs.submit(REPEATS, task, self._on_found)
 
     def transfer(self) -> None:
         """Copy the labels of the cell into its repeats, undoably."""
@@ -133,7 +137,7 @@ class RepeatsBox(QWidget):
         found = self.found
         if found is None:
             raise ViewerError("Find the repeats of a cell first.")
-        session = self._live.link.session
+        session = self._controller.binding.session
         labels = session.labels_plane(found.plane)
         y0, x0, y1, x1 = found.box
         if not labels[y0:y1, x0:x1].any():
@@ -142,7 +146,7 @@ class RepeatsBox(QWidget):
             )
         new = transfer_labels(labels, found.box, found.repeats)
         changed = session.write_labels(new, found.plane)
-        self._live.desk.say(
+        self._controller.workspace.say(
             "The cell's labels are in its repeats; undo (Ctrl+Z) takes them back."
             if changed
             else "Nothing changed: the repeats have labels already."
@@ -150,12 +154,12 @@ class RepeatsBox(QWidget):
 
     def _box(self) -> Box:
         """The rectangle that was drawn, else the object under the cursor."""
-        link = self._live.link
-        height, width = link.session.scan.plane_shape
+        binding = self._controller.binding
+        height, width = binding.session.scan.plane_shape
         shapes = self._shapes
         if (
             shapes is not None
-            and shapes in self._live.desk.viewer.layers
+            and shapes in self._controller.workspace.viewer.layers
             and len(shapes.data)
         ):
             corners = np.asarray(shapes.data[-1])[:, -2:]
@@ -167,22 +171,22 @@ class RepeatsBox(QWidget):
                 min(height, ends[2]),
                 min(width, ends[3]),
             )
-        here = [o for o in link.session.objects.values() if link.plane in o.parts]
+        here = [o for o in binding.session.objects.values() if binding.plane in o.parts]
         if not here:
             raise ViewerError(HINT)
         newest = max(here, key=lambda o: o.order)
-        return newest.parts[link.plane].bbox
+        return newest.parts[binding.plane].bbox
 
     def _on_found(self, answer: tuple[int, Box, Repeats]) -> None:
-        live = self._live
-        if live.layers is None:
+        controller = self._controller
+        if controller.layers is None:
             return
         plane, box, repeats = answer
         self.found = _Cell(plane, box, repeats)
         n = len(repeats.boxes)
         self._outline(plane, repeats)
         if n >= 3:
-            live.layers.show_map(DIFFERENCE, plane, repeats.difference)
+            controller.layers.show_map(DIFFERENCE, plane, repeats.difference)
         self.transfer_button.setEnabled(n > 1)
         self.words.setText(
             f"{n} cells found, similarity {repeats.similarity.min():.2f} to "
@@ -191,11 +195,11 @@ class RepeatsBox(QWidget):
             if n
             else "No repeats: lower the similarity, or choose a larger cell."
         )
-        live.desk.say(f"{n} cells look like the chosen one.")
+        controller.workspace.say(f"{n} cells look like the chosen one.")
 
     def _outline(self, plane: int, repeats: Repeats) -> None:
-        viewer, link = self._live.desk.viewer, self._live.link
-        leading = link.session.scan.leading_shape
+        viewer, binding = self._controller.workspace.viewer, self._controller.binding
+        leading = binding.session.scan.leading_shape
         lead = [int(i) for i in np.unravel_index(plane, leading)] if leading else []
         data = [
             [
@@ -214,21 +218,21 @@ class RepeatsBox(QWidget):
         active = viewer.layers.selection.active
         self._outlines = viewer.add_shapes(
             data,
-            ndim=link.strokes.ndim,
+            ndim=binding.strokes.ndim,
             shape_type="polygon",
-            name=f"{link.image.name} repeats",
+            name=f"{binding.image.name} repeats",
             edge_color="#00e5ff",
             face_color="transparent",
             edge_width=self._width(),
-            **spatial_kwargs(link.image),
+            **spatial_kwargs(binding.image),
         )
         viewer.layers.selection.active = active
 
     def _width(self) -> float:
-        return max(1.0, min(self._live.link.session.scan.plane_shape) / 300)
+        return max(1.0, min(self._controller.binding.session.scan.plane_shape) / 300)
 
     def _reflect(self) -> None:
-        if self._live.last is None and self._live.desk.link is None:
+        if self._controller.last is None and self._controller.workspace.binding is None:
             self.found = None
             self.transfer_button.setEnabled(False)
 
@@ -245,4 +249,4 @@ class RepeatsBox(QWidget):
         try:
             action()
         except (ValueError, OSError) as error:
-            self._live.desk.say(sentence(error))
+            self._controller.workspace.say(sentence(error))

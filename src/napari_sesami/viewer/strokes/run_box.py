@@ -10,15 +10,17 @@ from napari_sesami.viewer.app.errors import sentence
 from napari_sesami.viewer.widgets.factory import button
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer.strokes.controller import Live
+    from napari_sesami.viewer.strokes.controller import StrokesController
 
 
 class WholeRow(QWidget):
     """A button that starts and stops, and how far it has come."""
 
-    def __init__(self, live: Live, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, controller: StrokesController, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._live = live
+        self._controller = controller
         self.overwrite = False  # what happens to labels that are there
         self.button = button(
             "Whole scan", "Label every slice in the background, from this one outward"
@@ -38,38 +40,40 @@ class WholeRow(QWidget):
         row.addWidget(self.bar, 1)
         self.accept_button.clicked.connect(self._on_accept)
         self.button.clicked.connect(self._on_click)
-        live.progressed.connect(self._on_progress)
+        controller.progressed.connect(self._on_progress)
 
     def disconnect_from_live(self) -> None:
         """Let go of the engine."""
-        self._live.progressed.disconnect(self._on_progress)
+        self._controller.progressed.disconnect(self._on_progress)
 
     def _on_click(self) -> None:
-        live = self._live
-        if live.whole.running:
-            live.whole.stop()
-            live.desk.say("Stopped; the slices that are done stay.")
+        controller = self._controller
+        if controller.whole.running:
+            controller.whole.stop()
+            controller.workspace.say("Stopped; the slices that are done stay.")
             return
         try:
-            live.whole.start()
+            controller.whole.start()
         except (ValueError, OSError) as error:
-            live.desk.say(sentence(error))
+            controller.workspace.say(sentence(error))
 
     def _on_accept(self) -> None:
-        live = self._live
-        if live.accept_all.running:
-            live.accept_all.stop()
-            live.desk.say("Stopped; undo (Ctrl+Z) takes back what was written.")
+        controller = self._controller
+        if controller.accept_all.running:
+            controller.accept_all.stop()
+            controller.workspace.say(
+                "Stopped; undo (Ctrl+Z) takes back what was written."
+            )
             return
         try:
-            live.accept_all.start(self.overwrite)
+            controller.accept_all.start(self.overwrite)
         except (ValueError, OSError) as error:
-            live.desk.say(sentence(error))
+            controller.workspace.say(sentence(error))
 
     def _on_progress(self, done: int, total: int) -> None:
         self.bar.setRange(0, max(total, 1))
         self.bar.setValue(done)
         self.bar.setVisible(total > 0)
-        self.button.setText("Stop" if self._live.whole.running else "Whole scan")
-        busy = self._live.accept_all.running
+        self.button.setText("Stop" if self._controller.whole.running else "Whole scan")
+        busy = self._controller.accept_all.running
         self.accept_button.setText("Stop" if busy else "Accept all")

@@ -22,7 +22,7 @@ from napari_sesami.viewer.strokes.acts import jump, unteach
 from napari_sesami.viewer.widgets.factory import button, note, swatch
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer.strokes.controller import Live
+    from napari_sesami.viewer.strokes.controller import StrokesController
     from napari_sesami.viewer.strokes.jobs import StrokeFacts
 
 COLUMNS = ("stroke", "slice", "patches", "worth")
@@ -33,9 +33,11 @@ _NAME = Qt.ItemDataRole.UserRole
 class StrokeList(QWidget):
     """Every stroke with its eye; a double click goes there."""
 
-    def __init__(self, live: Live, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, controller: StrokesController, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._live = live
+        self._controller = controller
         self._drawn: object = None
         self.table = QTableWidget(0, len(COLUMNS))
         self.table.setHorizontalHeaderLabels(COLUMNS)
@@ -65,20 +67,25 @@ class StrokeList(QWidget):
         self.table.itemDoubleClicked.connect(self._on_go)
         self.judge_button.clicked.connect(self._on_judge)
         self.forget_button.clicked.connect(self._on_forget)
-        live.changed.connect(self._reflect)
+        controller.changed.connect(self._reflect)
         self._reflect()
 
     def disconnect_from_live(self) -> None:
         """Let go of the engine."""
-        self._live.changed.disconnect(self._reflect)
+        self._controller.changed.disconnect(self._reflect)
 
     def _reflect(self) -> None:
-        live = self._live
-        session = live.desk.session
-        strokes = live.strokes[:MOST]
+        controller = self._controller
+        session = controller.workspace.session
+        strokes = controller.strokes[:MOST]
         entries = [] if session is None else list(session.classes)
         looks = {e.id: (e.name, str(e.color)) for e in entries}
-        now = (strokes, frozenset(live.off), tuple(live.worth.items()), tuple(entries))
+        now = (
+            strokes,
+            frozenset(controller.off),
+            tuple(controller.worth.items()),
+            tuple(entries),
+        )
         if now == self._drawn:
             return
         self._drawn = now
@@ -88,12 +95,12 @@ class StrokeList(QWidget):
                 self._fill(i, facts, *looks.get(facts.class_id, ("?", "#808080")))
 
     def _fill(self, row: int, facts: StrokeFacts, name: str, color: str) -> None:
-        on = facts.stroke not in self._live.off
+        on = facts.stroke not in self._controller.off
         first = QTableWidgetItem(swatch(color), name)
         first.setFlags(first.flags() | Qt.ItemFlag.ItemIsUserCheckable)
         first.setCheckState(Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
         first.setData(_NAME, facts.stroke)
-        worth = self._live.worth.get(facts.stroke, math.nan)
+        worth = self._controller.worth.get(facts.stroke, math.nan)
         texts = (
             str(facts.plane) if facts.plane >= 0 else "bank",
             str(facts.patches),
@@ -111,30 +118,30 @@ class StrokeList(QWidget):
     def _on_tick(self, item: QTableWidgetItem) -> None:
         if item.column() == 0:
             on = item.checkState() == Qt.CheckState.Checked
-            self._live.switch(int(item.data(_NAME)), on)
+            self._controller.switch(int(item.data(_NAME)), on)
 
     def _on_go(self, item: QTableWidgetItem) -> None:
         stroke = self._chosen()
-        session = self._live.desk.session
+        session = self._controller.workspace.session
         found = (
             session.stroke_pixels(stroke) if session and stroke is not None else None
         )
         if found is not None:
             plane, (y0, x0, y1, x1), _ = found
-            jump(self._live, plane, (y0 + y1) / 2, (x0 + x1) / 2)
+            jump(self._controller, plane, (y0 + y1) / 2, (x0 + x1) / 2)
 
     def _on_judge(self) -> None:
         try:
-            self._live.judge()
+            self._controller.judge()
         except (ValueError, OSError) as error:
-            self._live.desk.say(sentence(error))
+            self._controller.workspace.say(sentence(error))
 
     def _on_forget(self) -> None:
         stroke = self._chosen()
         if stroke is None:
-            self._live.desk.say("Choose a stroke in the list first.")
+            self._controller.workspace.say("Choose a stroke in the list first.")
             return
         try:
-            unteach(self._live, stroke)
+            unteach(self._controller, stroke)
         except (ValueError, OSError) as error:
-            self._live.desk.say(sentence(error))
+            self._controller.workspace.say(sentence(error))

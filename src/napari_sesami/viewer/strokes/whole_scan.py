@@ -7,13 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_sesami.viewer.app.errors import ViewerError, sentence
+from napari_sesami.viewer.app.jobs import Priority
 from napari_sesami.viewer.strokes import jobs
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_sesami.viewer.strokes.controller import Live
+    from napari_sesami.viewer.strokes.controller import StrokesController
 
 WHOLE, ACCEPT = "whole scan", "accept whole scan"
 
@@ -29,8 +30,8 @@ class WholeScan:
         How many are on disk.
     """
 
-    def __init__(self, live: Live) -> None:
-        self._live = live
+    def __init__(self, controller: StrokesController) -> None:
+        self._controller = controller
         self._planes: list[int] = []
         self._disk: Any = None
         self.total = self.done = 0
@@ -42,22 +43,22 @@ class WholeScan:
 
     def start(self) -> None:
         """Label every plane with the strokes as they are now."""
-        live = self._live
-        link, layers = live.link, live.layers
+        controller = self._controller
+        binding, layers = controller.binding, controller.layers
         if layers is None:
             return
-        link.check_image()
+        binding.check_image()
         self.stop()
-        session = link.session
+        session = binding.session
         folder = None
         if session.project is not None and not session.project.read_only:
             folder = session.project.path / "retrieved"
         try:
             self._disk = layers.labels.to_disk(folder)
         except OSError as error:
-            live.desk.say(sentence(error))
+            controller.workspace.say(sentence(error))
             return
-        here, n = link.plane, session.scan.n_planes
+        here, n = binding.plane, session.scan.n_planes
         self._planes = sorted(range(n), key=partial(_distance, here))
         self.total, self.done = n, 0
         self._next()
@@ -66,35 +67,49 @@ class WholeScan:
         """Leave it at what is done."""
         if self.running:
             self._planes = []
-            self._live.desk.work.cancel(WHOLE)
-            self._live.progressed.emit(self.done, self.total)
+            self._controller.workspace.jobs.cancel(WHOLE)
+            self._controller.progressed.emit(self.done, self.total)
 
     def _next(self) -> None:
-        live = self._live
-        live.progressed.emit(self.done, self.total)
-        if not self._planes or live.desk.link is None:
+        controller = self._controller
+        controller.progressed.emit(self.done, self.total)
+        if not self._planes or controller.workspace.binding is None:
             return
-        plane, keep = self._planes[0], live.link.plane
-        job = partial(
-            jobs.one_of_all, live.link.session, plane, live.how, self._disk, keep
+        plane, keep = self._planes[0], controller.binding.plane
+        task = partial(
+            jobs.one_of_all,
+            controller.binding.session,
+            plane,
+            controller.how,
+            self._disk,
+            keep,
         )
-        live.desk.work.submit(WHOLE, job, self._on_plane, self._on_refused)
+        controller.workspace.jobs.submit(
+            WHOLE,
+            task,
+            self._on_plane,
+            self._on_refused,
+            priority=Priority.BACKGROUND,
+            restartable=True,
+        )
 
     def _on_plane(self, plane: int) -> None:
-        if not self._planes or self._live.layers is None:
+        if not self._planes or self._controller.layers is None:
             return
         self._planes.pop(0)
         self.done += 1
-        self._live.layers.labels.written.add(plane)
-        if plane == self._live.link.plane:
-            self._live.layers.show(plane, self._live.layers.labels.plane(plane))
+        self._controller.layers.labels.written.add(plane)
+        if plane == self._controller.binding.plane:
+            self._controller.layers.show(
+                plane, self._controller.layers.labels.plane(plane)
+            )
         if not self._planes:
-            self._live.desk.say(f"All {self.total} slices are labelled.")
+            self._controller.workspace.say(f"All {self.total} slices are labelled.")
         self._next()
 
     def _on_refused(self, text: str) -> None:
         self._planes = []
-        self._live.progressed.emit(self.done, self.total)
+        self._controller.progressed.emit(self.done, self.total)
 
 
 class AcceptAll:
@@ -104,8 +119,8 @@ class AcceptAll:
     stays alive; a stroke or an edit in between makes it two steps.
     """
 
-    def __init__(self, live: Live) -> None:
-        self._live = live
+    def __init__(self, controller: StrokesController) -> None:
+        self._controller = controller
         self._planes: list[int] = []
         self._key = self.changed = self.total = 0
         self._overwrite = False
@@ -117,7 +132,7 @@ class AcceptAll:
 
     def start(self, overwrite: bool) -> None:
         """Begin; `overwrite` replaces labels that are there."""
-        layers = self._live.layers
+        layers = self._controller.layers
         planes = [] if layers is None else layers.labels.known
         if not planes:
             raise ViewerError("There is no result yet: press Whole scan first.")
@@ -129,26 +144,32 @@ class AcceptAll:
         """Leave it at what is written; undo takes that back."""
         if self.running:
             self._planes = []
-            self._live.desk.work.cancel(ACCEPT)
-            self._live.progressed.emit(0, 0)
+            self._controller.workspace.jobs.cancel(ACCEPT)
+            self._controller.progressed.emit(0, 0)
 
     def _next(self) -> None:
-        live = self._live
-        if live.layers is None:
+        controller = self._controller
+        if controller.layers is None:
             self._planes = []
             return
-        live.progressed.emit(self.total - len(self._planes), self.total)
+        controller.progressed.emit(self.total - len(self._planes), self.total)
         if self._planes:
-            read = live.layers.labels.plane
-            job = partial(jobs.plane_of, read, self._planes[0])
-            live.desk.work.submit(ACCEPT, job, self._on_read, self._on_refused)
+            read = controller.layers.labels.plane
+            task = partial(jobs.plane_of, read, self._planes[0])
+            controller.workspace.jobs.submit(
+                ACCEPT,
+                task,
+                self._on_read,
+                self._on_refused,
+                priority=Priority.BACKGROUND,
+            )
 
     def _on_read(self, answer: tuple[int, NDArray[np.uint8]]) -> None:
         plane, labels = answer
-        live = self._live
-        if not self._planes or live.desk.link is None:
+        controller = self._controller
+        if not self._planes or controller.workspace.binding is None:
             return
-        session = live.link.session
+        session = controller.binding.session
         try:
             with session.group("accept whole scan", self._key):
                 self.changed += session.accept_plane(
@@ -156,11 +177,11 @@ class AcceptAll:
                 )
         except (ValueError, OSError) as error:
             self._on_refused(sentence(error))
-            live.desk.say(sentence(error))
+            controller.workspace.say(sentence(error))
             return
         self._planes.pop(0)
         if not self._planes:
-            live.desk.say(
+            controller.workspace.say(
                 f"{self.changed} of {self.total} slices are in the labels; undo "
                 "(Ctrl+Z) takes them back."
             )
@@ -168,7 +189,7 @@ class AcceptAll:
 
     def _on_refused(self, text: str) -> None:
         self._planes = []
-        self._live.progressed.emit(0, 0)
+        self._controller.progressed.emit(0, 0)
 
 
 def _distance(here: int, plane: int) -> tuple[int, int]:

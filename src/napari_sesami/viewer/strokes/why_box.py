@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
-from napari_sesami.viewer.app.debounced import Later
 from napari_sesami.viewer.app.errors import ViewerError, sentence
+from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.strokes.acts import cursor, inside, jump, unteach
 from napari_sesami.viewer.widgets.factory import button, note, picture, tick
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer.strokes.controller import Live
+    from napari_sesami.viewer.strokes.controller import StrokesController
     from napari_sesami.viewer.strokes.jobs import Why
 
 SIDE = 64  # px on screen
@@ -27,16 +27,18 @@ HINT = "Point at a pixel and press Shift+W: three patches explain its class."
 class WhyBox(QWidget):
     """Shows reasons; `ask` asks about the pixel under the cursor."""
 
-    def __init__(self, live: Live, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, controller: StrokesController, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._live = live
+        self._controller = controller
         self._unhook: Any = None
-        self._later = Later(self._hovered, REST)
+        self._later = Debounced(self._hovered, REST)
         self.hover_tick = tick(
             "Explain what is under the cursor", "Follow the mouse over the picture"
         )
         self.hint = note(HINT, "Why a pixel got its class")
-        self.rows = [_Row(live) for _ in range(SHOWN)]
+        self.rows = [_Row(controller) for _ in range(SHOWN)]
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(self.hover_tick)
@@ -45,23 +47,23 @@ class WhyBox(QWidget):
             layout.addWidget(row)
         layout.addStretch(1)
         self.hover_tick.toggled.connect(self._on_hover)
-        live.explained.connect(self.show_reasons)
+        controller.explained.connect(self.show_reasons)
 
     def disconnect_from_live(self) -> None:
         """Let go of engine and mouse."""
         self._on_hover(False)
         self._later.stop()
-        self._live.explained.disconnect(self.show_reasons)
+        self._controller.explained.disconnect(self.show_reasons)
 
     def ask(self) -> None:
         """Ask about the pixel under the cursor; say what is missing, if anything."""
         try:
-            at = cursor(self._live)
-            if not inside(self._live, at):
+            at = cursor(self._controller)
+            if not inside(self._controller, at):
                 raise ViewerError("Point at a pixel of the scan, then ask why.")
-            self._live.explain(at)
+            self._controller.explain(at)
         except (ValueError, OSError) as error:
-            self._live.desk.say(sentence(error))
+            self._controller.workspace.say(sentence(error))
 
     def show_reasons(self, reasons: list[Why]) -> None:
         """Show up to three reasons."""
@@ -72,23 +74,25 @@ class WhyBox(QWidget):
         self.hint.setText(text)
 
     def _hovered(self) -> None:
-        if self._live.desk.link is not None and inside(self._live, cursor(self._live)):
-            self._live.explain(cursor(self._live))
+        if self._controller.workspace.binding is not None and inside(
+            self._controller, cursor(self._controller)
+        ):
+            self._controller.explain(cursor(self._controller))
 
     def _on_hover(self, on: bool) -> None:
         if self._unhook is not None:
             self._unhook()
             self._unhook = None
         if on:
-            self._unhook = _listen(self._live.desk.viewer, self._later)
+            self._unhook = _listen(self._controller.workspace.viewer, self._later)
 
 
 class _Row(QWidget):
     """One reason: picture, words, and two buttons."""
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, controller: StrokesController) -> None:
         super().__init__()
-        self._live = live
+        self._controller = controller
         self._why: Why | None = None
         self.image = QLabel()
         self.image.setFixedSize(SIDE, SIDE)
@@ -111,7 +115,7 @@ class _Row(QWidget):
         """Show a reason, or nothing."""
         self._why = why
         self.setVisible(why is not None)
-        session = self._live.desk.session
+        session = self._controller.workspace.session
         if why is None or session is None:
             return
         reason = why.reason
@@ -130,20 +134,20 @@ class _Row(QWidget):
     def _on_go(self) -> None:
         if self._why is not None:
             y0, x0, y1, x1 = self._why.reason.bbox
-            jump(self._live, self._why.reason.plane, (y0 + y1) / 2, (x0 + x1) / 2)
+            jump(self._controller, self._why.reason.plane, (y0 + y1) / 2, (x0 + x1) / 2)
 
     def _on_forget(self) -> None:
         if self._why is None:
             return
         try:
-            unteach(self._live, self._why.reason.stroke)
+            unteach(self._controller, self._why.reason.stroke)
         except (ValueError, OSError) as error:
-            self._live.desk.say(sentence(error))
+            self._controller.workspace.say(sentence(error))
             return
         self.show_reason(None)
 
 
-def _listen(viewer: Any, later: Later) -> Any:
+def _listen(viewer: Any, later: Debounced) -> Any:
     """Ask after each rest of the mouse; the returned function ends it.
 
     napari keeps mouse callbacks strongly, so this one holds the timer weakly.

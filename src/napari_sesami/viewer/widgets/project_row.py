@@ -22,7 +22,7 @@ from napari_sesami.viewer.widgets.factory import button
 
 if TYPE_CHECKING:
     from napari_sesami.project import Project, ScanMoved
-    from napari_sesami.viewer.app.workspace import Desk
+    from napari_sesami.viewer.app.workspace import Workspace
 
 SUFFIX = ".sesami"
 
@@ -30,9 +30,9 @@ SUFFIX = ".sesami"
 class ProjectRow(QWidget):
     """Name and state of the project, with its buttons."""
 
-    def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
+    def __init__(self, workspace: Workspace, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._desk, self._keeper = desk, desk.keeper
+        self._workspace, self._keeper = workspace, workspace.saver
         self.label = QElidingLabel()
         self.label.setElideMode(Qt.TextElideMode.ElideMiddle)
         self.label.setAccessibleName("Project")
@@ -67,29 +67,29 @@ class ProjectRow(QWidget):
         self.save_as_button.clicked.connect(self._ask_save)
         self.keep_button.clicked.connect(self._save)
         self.discard_button.clicked.connect(self._discard)
-        desk.keeper.changed.connect(self.reflect)
-        desk.keeper.scan_moved.connect(self._ask_where)
+        workspace.saver.changed.connect(self.reflect)
+        workspace.saver.scan_moved.connect(self._ask_where)
         self.reflect()
 
     def disconnect_from_desk(self) -> None:
-        """Let go of the desk."""
+        """Let go of the workspace."""
         self._keeper.changed.disconnect(self.reflect)
         self._keeper.scan_moved.disconnect(self._ask_where)
 
     def reflect(self) -> None:
-        """Show the state of the session on the desk."""
-        keeper = self._keeper
-        folder = keeper.folder
+        """Show the state of the session shown."""
+        saver = self._keeper
+        folder = saver.folder
         self.label.setText(folder.name if folder else "No project yet")
         self.label.setToolTip(str(folder) if folder else "Save as… makes a folder")
-        self.state.setText(keeper.state)
-        self.state.setVisible(bool(keeper.state))
-        self.recovered.setVisible(keeper.recovered > 0)
-        self.save_as_button.setEnabled(keeper.session is not None)
+        self.state.setText(saver.state)
+        self.state.setVisible(bool(saver.state))
+        self.recovered.setVisible(saver.recovered > 0)
+        self.save_as_button.setEnabled(saver.session is not None)
         self.save_button.setEnabled(folder is not None)
 
     def _save(self) -> None:
-        self._desk.act(Action.SAVE)
+        self._workspace.act(Action.SAVE)
 
     def _discard(self) -> None:
         self._keeper.discard_recovered()
@@ -114,11 +114,11 @@ class ProjectRow(QWidget):
         try:
             project = Project.open(folder)
         except ValueError as error:
-            self._desk.say(sentence(error))
+            self._workspace.say(sentence(error))
             return
         names = [f"{n}. {scan.name}" for n, scan in enumerate(project.scans, 1)]
         if not names:
-            self._desk.say(
+            self._workspace.say(
                 f"{folder.name} holds no scan yet; open one and save it there."
             )
             return

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_sesami.scan import ImageInfo
-    from napari_sesami.viewer.app.workspace import Desk
+    from napari_sesami.viewer.app.workspace import Workspace
 
 _EVENTS = ("inserted", "removed", "reordered", "renamed")
 
@@ -30,9 +30,9 @@ _EVENTS = ("inserted", "removed", "reordered", "renamed")
 class ScanPicker(QWidget):
     """Two open buttons, and the image layers with a button to label one of them."""
 
-    def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
+    def __init__(self, workspace: Workspace, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._desk = desk
+        self._workspace = workspace
         self.file_button = button("Open file…", "Open a scan of any known format")
         self.folder_button = button(
             "Open folder…", "Open a folder of slices or images, or an OME-Zarr"
@@ -42,7 +42,7 @@ class ScanPicker(QWidget):
         self.layer_combo.native.setAccessibleName("Image to label")
         self.use_button = button("Label it", "Take the chosen image as the scan")
         for name in _EVENTS:
-            getattr(desk.viewer.layers.events, name).connect(self._reset)
+            getattr(workspace.viewer.layers.events, name).connect(self._reset)
         opening = QHBoxLayout()
         opening.addWidget(self.file_button, 1)
         opening.addWidget(self.folder_button, 1)
@@ -56,48 +56,52 @@ class ScanPicker(QWidget):
         self.file_button.clicked.connect(self._ask_file)
         self.folder_button.clicked.connect(self._ask_folder)
         self.use_button.clicked.connect(self._use)
-        desk.many_images.connect(self._choose)
+        workspace.many_images.connect(self._choose)
         self._reset()
 
     def disconnect_from_desk(self) -> None:
-        """Let go of the desk and of the viewer."""
-        self._desk.many_images.disconnect(self._choose)
+        """Let go of the workspace and of the viewer."""
+        self._workspace.many_images.disconnect(self._choose)
         for name in _EVENTS:
-            getattr(self._desk.viewer.layers.events, name).disconnect(self._reset)
+            getattr(self._workspace.viewer.layers.events, name).disconnect(self._reset)
 
     def _reset(self, event: object = None) -> None:
         self.layer_combo.choices = self._images()
-        link = self._desk.link
-        if link is not None and link.image in self.layer_combo.choices:
-            self.layer_combo.value = link.image
+        binding = self._workspace.binding
+        if binding is not None and binding.image in self.layer_combo.choices:
+            self.layer_combo.value = binding.image
         self.use_button.setEnabled(bool(self.layer_combo.choices))
 
     def _images(self) -> list[Image]:
         from napari.layers import Image
 
-        return [layer for layer in self._desk.viewer.layers if type(layer) is Image]
+        return [
+            layer for layer in self._workspace.viewer.layers if type(layer) is Image
+        ]
 
     def _use(self) -> None:
         layer = self.layer_combo.value
         if layer is None:
-            self._desk.say("Open an image first: Open file…, or File ▸ Open Sample.")
+            self._workspace.say(
+                "Open an image first: Open file…, or File ▸ Open Sample."
+            )
             return
-        self._desk.adopt(layer)
+        self._workspace.adopt(layer)
 
     def _ask_file(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Open a scan", "", _filter())
         if name:
-            self._desk.open(Path(name))
+            self._workspace.open(Path(name))
 
     def _ask_folder(self) -> None:
         name = QFileDialog.getExistingDirectory(self, "Open a folder as one scan")
         if name:
-            self._desk.open(Path(name))
+            self._workspace.open(Path(name))
 
     def _choose(self, path: Path, images: list[ImageInfo]) -> None:
         dialog = ImageChooser(path.name, images, self)
         if dialog.exec() == QDialog.DialogCode.Accepted and dialog.chosen is not None:
-            self._desk.open(path, dialog.chosen)
+            self._workspace.open(path, dialog.chosen)
 
 
 def _filter() -> str:

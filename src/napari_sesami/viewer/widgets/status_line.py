@@ -16,16 +16,16 @@ from qtpy.QtWidgets import (
 )
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer.app.workspace import Desk
+    from napari_sesami.viewer.app.workspace import Workspace
 
 
 class StatusLine(QWidget):
-    """Shows what a desk says and what its background work is doing."""
+    """Shows what a workspace says and what its background work is doing."""
 
-    def __init__(self, desk: Desk, parent: QWidget | None = None) -> None:
+    def __init__(self, workspace: Workspace, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._desk = desk
-        self.label = QLabel(desk.message)
+        self._workspace = workspace
+        self.label = QLabel(workspace.message)
         self.label.setWordWrap(True)
         self.label.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         self.label.setMinimumHeight(2 * self.label.fontMetrics().lineSpacing())
@@ -51,16 +51,16 @@ class StatusLine(QWidget):
         layout.addWidget(self.label)
         self._work_row.hide()
 
-        desk.said.connect(self._show)
-        desk.work.progressed.connect(self._on_progress)
-        desk.work.busy_changed.connect(self._on_busy)
+        workspace.said.connect(self._show)
+        workspace.jobs.progressed.connect(self._on_progress)
+        workspace.jobs.busy_changed.connect(self._on_busy)
         self.cancel_button.clicked.connect(self._cancel)
 
     def disconnect_from_desk(self) -> None:
-        """Let go of the desk."""
-        self._desk.said.disconnect(self._show)
-        self._desk.work.progressed.disconnect(self._on_progress)
-        self._desk.work.busy_changed.disconnect(self._on_busy)
+        """Let go of the workspace."""
+        self._workspace.said.disconnect(self._show)
+        self._workspace.jobs.progressed.disconnect(self._on_progress)
+        self._workspace.jobs.busy_changed.disconnect(self._on_busy)
 
     def _show(self, text: str) -> None:
         self.label.setText(text)
@@ -79,5 +79,5 @@ class StatusLine(QWidget):
         self.bar.setValue(0)
 
     def _cancel(self) -> None:
-        self._desk.work.cancel()
-        self._desk.say("Cancelled; what was done stays.")
+        self._workspace.jobs.cancel()
+        self._workspace.say("Cancelled; what was done stays.")

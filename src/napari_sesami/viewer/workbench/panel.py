@@ -20,8 +20,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sesami.viewer.app.debounced import Later
 from napari_sesami.viewer.app.dock import DeskDock
+from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.app.pages import PAGES, page
 from napari_sesami.viewer.app.panels import bring_forward, panels_of
 from napari_sesami.viewer.widgets.factory import button, note
@@ -58,7 +58,7 @@ class Workbench(DeskDock):
 
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, parent)
-        self.panels = panels_of(self.desk)
+        self.panels = panels_of(self.workspace)
         self._viewer_events = napari_viewer.events
         self._areas: dict[str, QScrollArea] = {}
         self.buttons = {each.name: _page_button(each) for each in PAGES}
@@ -71,14 +71,14 @@ class Workbench(DeskDock):
         self.away_text = note("", "Where this page is")
         self.show_button = button("Show it", "Bring the dock with this page forward")
         self.back_button = button("Bring it back", "Make it a page of this panel again")
-        self.status = StatusLine(self.desk)
+        self.status = StatusLine(self.workspace)
         self._lines = (QFrame(), QFrame())
-        self._look_again = Later(self._look, 0)
+        self._look_again = Debounced(self._look, 0)
         self._compose()
         self._connect()
         self._on_theme()
         self.turn_to(self.panels.turned_to)
-        self._begin = Later(self.take_image, 0)  # after the panel is on screen
+        self._begin = Debounced(self.take_image, 0)  # after the panel is on screen
         self._begin.soon()
 
     def _let_go(self) -> None:
@@ -186,7 +186,7 @@ class Workbench(DeskDock):
             self._show()
 
     def _load(self, shown: Page) -> None:
-        self._put(shown.name, shown.load()(self.desk.viewer))
+        self._put(shown.name, shown.load()(self.workspace.viewer))
 
     def _put(self, name: str, panel: DeskDock) -> None:
         area = QScrollArea()
@@ -226,7 +226,7 @@ class Workbench(DeskDock):
         corner = self.mapToGlobal(self.stack.pos())
         self._take(shown.name)
         # the name under which napari's menu opens and closes it
-        dock = self.desk.viewer.window.add_dock_widget(
+        dock = self.workspace.viewer.window.add_dock_widget(
             panel, name=f"{shown.dock} (Sesami)", area="right"
         )
         dock.setFloating(True)  # in the window it would push other docks off the screen
@@ -245,7 +245,7 @@ class Workbench(DeskDock):
         panel = self.panels.find(name)
         if panel is not None and name not in self._areas:
             panel.leave_dock()
-            self.desk.viewer.window.remove_dock_widget(panel)
+            self.workspace.viewer.window.remove_dock_widget(panel)
             self._put(name, panel)
         self._show()
 
@@ -263,7 +263,7 @@ class Workbench(DeskDock):
     def _on_theme(self, *_: object) -> None:
         from napari.utils.theme import get_theme
 
-        theme = get_theme(self.desk.viewer.theme)
+        theme = get_theme(self.workspace.viewer.theme)
         text = theme.text.as_hex()
         style = STYLE.format(
             text=text, primary=theme.primary.as_hex(), current=theme.current.as_hex()

@@ -7,31 +7,31 @@ from typing import TYPE_CHECKING
 from napari_sesami.viewer.app.keys import Action
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer.app.workspace import Desk
-    from napari_sesami.viewer.worklist.controller import Foreman
+    from napari_sesami.viewer.app.workspace import Workspace
+    from napari_sesami.viewer.worklist.controller import WorklistController
 
 
-def work_act(desk: Desk, action: Action, argument: int) -> bool:
+def work_act(workspace: Workspace, action: Action, argument: int) -> bool:
     """Carry out an action of the work list; False leaves it to others.
 
     The numbers of classes mean superpixels while that tool is in use.
     """
-    known = desk.foreman
-    if action is Action.PICK_CLASS and known is not None and known.pieces.on:
+    known = workspace.foreman
+    if action is Action.PICK_CLASS and known is not None and known.superpixels.on:
         if argument:
-            known.pieces.pick(argument)
+            known.superpixels.pick(argument)
             return True
         return False
     if not action.value.startswith("work_"):
         return False
     from napari_sesami.viewer.worklist.controller import foreman_of
 
-    _act(foreman_of(desk), action)
+    _act(foreman_of(workspace), action)
     return True
 
 
-def _act(foreman: Foreman, action: Action) -> None:
-    judge = foreman.judge
+def _act(controller: WorklistController, action: Action) -> None:
+    judge = controller.reviewer
     match action:
         case Action.WORK_ACCEPT:
             judge.accept()
@@ -44,12 +44,12 @@ def _act(foreman: Foreman, action: Action) -> None:
         case Action.WORK_REST:
             judge.rest()
         case Action.WORK_PROPOSE:
-            foreman.propose()
+            controller.propose()
         case Action.WORK_DONE:
-            foreman.done()
+            controller.done()
         case Action.WORK_NEXT:
-            foreman.step(1)
+            controller.step(1)
         case Action.WORK_BEFORE:
-            foreman.step(-1)
+            controller.step(-1)
         case Action.WORK_PIECES:
-            foreman.pieces.toggle()
+            controller.superpixels.toggle()

@@ -18,7 +18,7 @@ from napari_sesami.viewer.app.errors import sentence
 from napari_sesami.viewer.widgets.factory import button, note
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer.worklist.controller import Foreman
+    from napari_sesami.viewer.worklist.controller import WorklistController
     from napari_sesami.worklist import Round
 
 HAND, HELPED, AXIS = "#9a9a9a", "#2ec46b", "#8a8a8a"
@@ -28,9 +28,11 @@ MOST = 4  # rounds that are listed
 class TimeBox(QWidget):
     """Shows what the proposals save, and what training changed."""
 
-    def __init__(self, foreman: Foreman, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, controller: WorklistController, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._foreman = foreman
+        self._controller = controller
         self._drawn: object = None
         self.line = note("", "Time per scan")
         self.chart = pg.PlotWidget()
@@ -73,17 +75,17 @@ class TimeBox(QWidget):
         layout.addStretch(1)
         self.train_button.clicked.connect(self._on_train)
         self.export_button.clicked.connect(self._ask_export)
-        foreman.changed.connect(self.reflect)
+        controller.changed.connect(self.reflect)
         self.reflect()
 
     def disconnect_from_foreman(self) -> None:
         """Let go of the foreman."""
-        self._foreman.changed.disconnect(self.reflect)
+        self._controller.changed.disconnect(self.reflect)
 
     def reflect(self) -> None:
         """Draw anew if a time or a count is another."""
-        engine = self._foreman.engine
-        self.train_button.setEnabled(self._foreman.at_work)
+        engine = self._controller.engine
+        self.train_button.setEnabled(self._controller.at_work)
         self.export_button.setEnabled(engine is not None)
         if engine is None:
             self.line.setText("Choose a folder of scans above.")
@@ -114,15 +116,15 @@ class TimeBox(QWidget):
 
     def export(self, path: Path) -> None:
         """Write the table."""
-        engine = self._foreman.engine
+        engine = self._controller.engine
         if engine is None:
             return
         try:
             engine.worklist.to_csv(path)
         except (ValueError, OSError) as error:
-            self._foreman.desk.say(sentence(error))
+            self._controller.workspace.say(sentence(error))
             return
-        self._foreman.desk.say(f"Written to {path.name}.")
+        self._controller.workspace.say(f"Written to {path.name}.")
 
     def _ask_export(self) -> None:
         name, _ = QFileDialog.getSaveFileName(
@@ -136,9 +138,9 @@ class TimeBox(QWidget):
         from napari_sesami.viewer.worklist.train_box import hand_over
 
         try:
-            hand_over(self._foreman)
+            hand_over(self._controller)
         except (ValueError, OSError) as error:
-            self._foreman.desk.say(sentence(error))
+            self._controller.workspace.say(sentence(error))
 
 
 def _said(r: Round) -> str:

@@ -1,4 +1,4 @@
-"""Foreman: drives the data engine for one desk; opens, proposes, takes judgements."""
+"""The work list: opens scans, proposes masks, takes what the user decides."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_sesami.viewer.app.debounced import Later
 from napari_sesami.viewer.app.errors import ViewerError, sentence
+from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.prompt.controller import prompter_of
 from napari_sesami.viewer.worklist.jobs import Opened, opening, proposing
-from napari_sesami.viewer.worklist.reviewer import Judge
-from napari_sesami.viewer.worklist.superpixels import Pieces
-from napari_sesami.viewer.worklist.thumbnails import Thumbs
+from napari_sesami.viewer.worklist.reviewer import ProposalReviewer
+from napari_sesami.viewer.worklist.superpixels import SuperpixelTool
+from napari_sesami.viewer.worklist.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_sesami.project import Project
     from napari_sesami.session import Session
-    from napari_sesami.viewer.app.binding import Link
-    from napari_sesami.viewer.app.workspace import Desk
+    from napari_sesami.viewer.app.binding import LayerBinding
+    from napari_sesami.viewer.app.workspace import Workspace
     from napari_sesami.worklist import DataEngine
     from napari_sesami.worklist.proposals import Proposed
     from napari_sesami.worklist.review import Source
@@ -31,7 +31,7 @@ OPEN, PROPOSE = "open", "propose"
 ACTIVE = 1000  # ms; the clock hears of the moving cursor no more often
 
 
-class Foreman:
+class WorklistController:
     """What the "Work list" panel drives; it outlives the panel.
 
     Attributes
@@ -51,18 +51,18 @@ class Foreman:
     changed = Signal()
     """the list, the scan at work, or its proposals"""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
         self.engine: DataEngine | None = None
         self.at_once = True
         self._opening = ""
-        self._moved = Later(self._beat, ACTIVE)
+        self._moved = Debounced(self._beat, ACTIVE)
         self._waits = False
-        self.judge = Judge(self)
-        self.pieces = Pieces(self)
-        self.thumbs = Thumbs()
-        desk.session_changed.connect(self._on_session)
-        desk.viewer.cursor.events.position.connect(self._on_cursor)
+        self.reviewer = ProposalReviewer(self)
+        self.superpixels = SuperpixelTool(self)
+        self.thumbnails = Thumbnails()
+        workspace.session_changed.connect(self._on_session)
+        workspace.viewer.cursor.events.position.connect(self._on_cursor)
         self._on_session()
 
     # --- what is at work
@@ -73,20 +73,20 @@ class Foreman:
         return None if self.engine is None else self.engine.worklist
 
     @property
-    def link(self) -> Link:
+    def binding(self) -> LayerBinding:
         """Session and layers at work, or one sentence about what is missing."""
-        if self.desk.link is None:
+        if self.workspace.binding is None:
             raise ViewerError("No scan is open: double-click one in the work list.")
-        return self.desk.link
+        return self.workspace.binding
 
     @property
     def at_work(self) -> bool:
-        """Whether the scan on the desk is the one of the list that is at work."""
-        engine, session = self.engine, self.desk.session
+        """Whether the scan shown is the one of the list that is at work."""
+        engine, session = self.engine, self.workspace.session
         return engine is not None and session is not None and engine.session is session
 
     def working(self) -> DataEngine:
-        """The engine while its scan is on the desk, or a sentence."""
+        """The engine while its scan is shown, or a sentence."""
         if self.engine is None:
             raise ViewerError("There is no work list yet: choose a folder of scans.")
         if not self.at_work:
@@ -99,7 +99,7 @@ class Foreman:
         """Make a folder of scans the work list; its project lies beside it."""
         from napari_sesami.project import Project
 
-        session = self.desk.session
+        session = self.workspace.session
         project = session.project if session is not None else None
         scans: Path | None = folder
         if folder.suffix == ".sesami":
@@ -110,9 +110,9 @@ class Foreman:
         assert self.engine is not None
         left = len(self.engine.worklist) - self.engine.worklist.count("accepted")
         if not len(self.engine.worklist):
-            self.desk.say(f"There is no scan in {folder.name} that can be read.")
+            self.workspace.say(f"There is no scan in {folder.name} that can be read.")
         else:
-            self.desk.say(
+            self.workspace.say(
                 f"{left} of {len(self.engine.worklist)} scans are to be done."
             )
 
@@ -122,7 +122,9 @@ class Foreman:
             raise ViewerError("There is no work list yet: choose a folder of scans.")
         news = self.engine.worklist.refresh()
         more = f" And {len(news) - 2} more." if len(news) > 2 else ""
-        self.desk.say(" ".join(news[:2]) + more if news else "The folder is as it was.")
+        self.workspace.say(
+            " ".join(news[:2]) + more if news else "The folder is as it was."
+        )
 
     def go(self, name: str) -> None:
         """Open a scan of the list in the background; the one at work is saved."""
@@ -131,15 +133,15 @@ class Foreman:
         if name == self._opening:
             return
         if self.at_work and self.engine.worklist.current == name:
-            self.judge.show()
+            self.reviewer.show()
             return
-        link = self.desk.link
-        if link is not None:
-            link.flush()
+        binding = self.workspace.binding
+        if binding is not None:
+            binding.flush()
         self._opening = name
-        self.desk.say(f"Opening {name} …")
-        job = partial(opening, self.engine, self.desk.session, name)
-        self.desk.work.submit(OPEN, job, self._on_opened, self._on_refused)
+        self.workspace.say(f"Opening {name} …")
+        task = partial(opening, self.engine, self.workspace.session, name)
+        self.workspace.jobs.submit(OPEN, task, self._on_opened, self._on_refused)
 
     def step(self, by: int) -> None:
         """Open the scan after (or before) the one at work."""
@@ -155,8 +157,8 @@ class Foreman:
     def done(self) -> None:
         """Accept the scan at work, and open the next that is to be done."""
         engine = self.working()
-        self.link.flush()
-        self.judge.settle()
+        self.binding.flush()
+        self.reviewer.settle()
         record = engine.finish()
         name, item = engine.item.name, engine.worklist.step(open_only=True)
         said = f"{name} is accepted in {engine.item.seconds:.0f} s."
@@ -164,9 +166,9 @@ class Foreman:
             said += f" {record['accepted']} of {record['proposals']} masks unchanged."
         self.changed.emit()
         if item is None:
-            self.desk.say(f"{said} Every scan of the list is done.")
+            self.workspace.say(f"{said} Every scan of the list is done.")
             return
-        self.desk.say(said)
+        self.workspace.say(said)
         self.go(item.name)
 
     # --- proposals
@@ -174,28 +176,30 @@ class Foreman:
     def propose(self) -> None:
         """Let the model propose masks for the plane on screen, in the background."""
         engine = self.working()
-        link = self.link
-        link.check_image()
-        link.flush()
+        binding = self.binding
+        binding.check_image()
+        binding.flush()
         if not engine.sources(but=engine.worklist.current):
             raise ViewerError(
                 "No scan is accepted yet: label this one by hand and press Done, then "
                 "the model proposes for the next."
             )
-        self.desk.say("The model looks for what you labelled before …")
-        job = partial(proposing, engine, link.session, link.plane)
-        prompter_of(self.desk).engine.run(PROPOSE, link.session, job, self._on_proposed)
+        self.workspace.say("The model looks for what you labelled before …")
+        task = partial(proposing, engine, binding.session, binding.plane)
+        prompter_of(self.workspace).engine.run(
+            PROPOSE, binding.session, task, self._on_proposed
+        )
 
     def close(self) -> None:
-        """Let go of desk, viewer, and project; everything is saved."""
-        self.pieces.close()
-        self.judge.close()
-        self.thumbs.close()
+        """Let go of workspace, viewer, and project; everything is saved."""
+        self.superpixels.close()
+        self.reviewer.close()
+        self.thumbnails.close()
         self._moved.stop()
         self._leave()
-        self.desk.session_changed.disconnect(self._on_session)
+        self.workspace.session_changed.disconnect(self._on_session)
         try:
-            viewer = self.desk.viewer
+            viewer = self.workspace.viewer
         except ViewerError:  # the window went first, and its events with it
             return
         viewer.cursor.events.position.disconnect(self._on_cursor)
@@ -209,7 +213,7 @@ class Foreman:
         self._leave()
         self.engine = engine
         engine.worklist.changed.connect(self._on_list)
-        self.thumbs.follow(engine.worklist)
+        self.thumbnails.follow(engine.worklist)
         self._settle()
         self.changed.emit()
 
@@ -218,15 +222,15 @@ class Foreman:
             return
         self.engine.worklist.changed.disconnect(self._on_list)
         if self.engine.session is not None:
-            self.engine.leave(close=False)  # the desk closes its own sessions
+            self.engine.leave(close=False)  # the workspace closes its own sessions
         project = self.engine.project
         if not project.in_use:
             project.close()
         self.engine = None
 
     def _settle(self) -> None:
-        """Go on with the scan on the desk if it is one of the list."""
-        session, engine = self.desk.session, self.engine
+        """Go on with the scan shown if it is one of the list."""
+        session, engine = self.workspace.session, self.engine
         if session is None or engine is None or session.project is not engine.project:
             return
         key = engine.project.add_scan(session.scan).key
@@ -238,13 +242,13 @@ class Foreman:
             if engine.session is not None:
                 engine.leave(close=False)
             engine.settle(session, names[0])
-            self.judge.show()
+            self.reviewer.show()
 
     def _on_session(self) -> None:
-        """Another scan lies on the desk; perhaps it brings its own list along."""
-        engine, session = self.engine, self.desk.session
-        self.pieces.stop()
-        self.judge.hide()
+        """Another scan is shown; perhaps it brings its own list along."""
+        engine, session = self.engine, self.workspace.session
+        self.superpixels.stop()
+        self.reviewer.hide()
         if engine is not None and engine.session not in (None, session):
             engine.leave(close=False)
         project = None if session is None else session.project
@@ -255,42 +259,42 @@ class Foreman:
                 try:
                     self._begin(project, None)
                 except ValueError as error:
-                    self.desk.say(sentence(error))
+                    self.workspace.say(sentence(error))
         elif not self._opening:
             self._settle()
         self.changed.emit()
 
     def _on_opened(self, opened: Opened) -> None:
         name, self._opening = self._opening, ""
-        engine, old = self.engine, self.desk.link
+        engine, old = self.engine, self.workspace.binding
         if engine is None or name != opened.name:
             opened.session.close()
             return
         self._opening = name  # taking it up must not settle it twice
         engine.leave(close=False)
-        self.desk.take(opened.session)
+        self.workspace.take(opened.session)
         self._opening = ""
         try:
             engine.settle(opened.session, name)
         except ValueError as error:
-            self.desk.say(sentence(error))
+            self.workspace.say(sentence(error))
         if old is not None:
             self._clear(old)
         # letting the old one go ended the autosave of the project that both share
-        self.desk.keeper.follow(self.desk.session)
+        self.workspace.saver.follow(self.workspace.session)
         self._welcome(engine, opened.session)
         self.changed.emit()
 
     def _welcome(self, engine: DataEngine, session: Session) -> None:
-        self.judge.show()
+        self.reviewer.show()
         if engine.notice:
-            self.desk.say(engine.notice)
+            self.workspace.say(engine.notice)
         elif engine.review is not None and engine.review.waiting:
-            self.desk.say(f"{len(engine.review.waiting)} proposals wait.")
+            self.workspace.say(f"{len(engine.review.waiting)} proposals wait.")
         elif self._can_propose(engine):
             self.propose()
         elif not engine.sources():
-            self.desk.say(
+            self.workspace.say(
                 "Label this scan by hand (clicks, strokes, superpixels), then press "
                 "Done; the model proposes for the next."
             )
@@ -299,10 +303,10 @@ class Foreman:
         fresh = engine.item.state == "new"
         return self.at_once and fresh and bool(engine.sources(but=engine.item.name))
 
-    def _clear(self, link: Link) -> None:
+    def _clear(self, binding: LayerBinding) -> None:
         """Take the layers of a scan that is left out of the viewer."""
-        layers = self.desk.viewer.layers
-        for layer in link.layers:
+        layers = self.workspace.viewer.layers
+        for layer in binding.layers:
             if layer in layers:
                 layers.remove(layer)
 
@@ -316,22 +320,22 @@ class Foreman:
         try:
             review = self.engine.take(*found)
         except ValueError as error:
-            self.desk.say(sentence(error))
+            self.workspace.say(sentence(error))
             return
         source = review.source
         scans = "scan" if source.taught_by == 1 else "scans"
-        self.desk.say(
+        self.workspace.say(
             f"{len(review)} proposals, learnt from {source.taught_by} {scans}: A takes "
             "one, C corrects, R rejects."
         )
-        self.judge.show()
+        self.reviewer.show()
         self.changed.emit()
 
     def _on_list(self) -> None:
         if threading.current_thread() is threading.main_thread():
             self.changed.emit()
         else:  # a scan that the work thread could not open
-            self.desk.work.post(self.changed.emit)
+            self.workspace.jobs.post(self.changed.emit)
 
     def _on_cursor(self, event: Any = None) -> None:
         if not self._waits and self.at_work:
@@ -344,8 +348,8 @@ class Foreman:
             self.engine.worklist.beat()
 
 
-def foreman_of(desk: Desk) -> Foreman:
-    """Give the desk's foreman; the first call sets it up."""
-    if desk.foreman is None:
-        desk.foreman = Foreman(desk)
-    return desk.foreman
+def foreman_of(workspace: Workspace) -> WorklistController:
+    """Give the workspace's foreman; the first call sets it up."""
+    if workspace.foreman is None:
+        workspace.foreman = WorklistController(workspace)
+    return workspace.foreman

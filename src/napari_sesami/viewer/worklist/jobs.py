@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from napari_sesami.prompt import Predictor
     from napari_sesami.session import Session
-    from napari_sesami.viewer.app.jobs import Ticket
+    from napari_sesami.viewer.app.jobs import Job
     from napari_sesami.worklist import DataEngine
     from napari_sesami.worklist.proposals import Proposed
     from napari_sesami.worklist.review import Source
@@ -22,14 +22,12 @@ class Opened:
     session: Session
 
 
-def opening(
-    engine: DataEngine, leaving: Session | None, name: str, ticket: Ticket
-) -> Opened:
+def opening(engine: DataEngine, leaving: Session | None, name: str, job: Job) -> Opened:
     """Save the scan that is left, and open another."""
     project = None if leaving is None else leaving.project
     if leaving is not None and project is not None and not project.read_only:
         leaving.save()
-    ticket.check()
+    job.check()
     return Opened(name, engine.load(name))
 
 
@@ -37,13 +35,13 @@ def proposing(
     engine: DataEngine,
     session: Session,
     plane: int,
-    ticket: Ticket,
+    job: Job,
     predictor: Predictor,
 ) -> tuple[list[Proposed], Source]:
     """Make proposals; nothing is changed yet."""
     return engine.proposer.compute(
         session,
         plane,
-        progress=ticket.report,
-        cancelled=lambda: ticket.cancelled,
+        progress=job.report,
+        cancelled=lambda: job.cancelled,
     )

@@ -38,7 +38,7 @@ class WorkListDock(DeskDock):
 
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, parent)
-        self.foreman = foreman_of(self.desk)
+        self.controller = foreman_of(self.workspace)
         self.folder = QElidingLabel("No folder yet")
         self.folder.setElideMode(Qt.TextElideMode.ElideMiddle)
         self.folder.setAccessibleName("Folder of scans")
@@ -46,7 +46,7 @@ class WorkListDock(DeskDock):
             "Folder…", "Choose a folder of scans, or a project (*.sesami) with a list"
         )
         self.refresh_button = button("Refresh", "Look at the folder again")
-        self.scans = ScanList(self.foreman)
+        self.scans = ScanList(self.controller)
         self.before_button = _keyed("◀", "Previous scan", Action.WORK_BEFORE)
         self.done_button = _keyed(
             "Done, next",
@@ -54,20 +54,20 @@ class WorkListDock(DeskDock):
             Action.WORK_DONE,
         )
         self.next_button = _keyed("▶", "Next scan", Action.WORK_NEXT)
-        self.review = ReviewBox(self.foreman)
-        self.pieces = PiecesBox(self.foreman)
-        self.times = TimeBox(self.foreman)
-        self.status = StatusLine(self.desk)
+        self.review = ReviewBox(self.controller)
+        self.superpixels = PiecesBox(self.controller)
+        self.times = TimeBox(self.controller)
+        self.status = StatusLine(self.workspace)
         self._compose()
         self._connect()
         self._reflect()
 
     def _let_go(self) -> None:
-        """Let go of everything that would keep the panel alive; the desk stays."""
-        for part in (self.scans, self.review, self.pieces, self.times):
+        """Let go of everything that would keep the panel alive; the workspace stays."""
+        for part in (self.scans, self.review, self.superpixels, self.times):
             part.disconnect_from_foreman()
         self.status.disconnect_from_desk()
-        self.foreman.changed.disconnect(self._reflect)
+        self.controller.changed.disconnect(self._reflect)
 
     def _compose(self) -> None:
         top, steps = QHBoxLayout(), QHBoxLayout()
@@ -82,7 +82,7 @@ class WorkListDock(DeskDock):
         self.tabs.setDocumentMode(True)
         for title, tip, part in (
             ("Proposals", "Judge what the model proposes", self.review),
-            ("Superpixels", "Label pieces of even texture at once", self.pieces),
+            ("Superpixels", "Label pieces of even texture at once", self.superpixels),
             ("Progress", "Time per scan, training, table", self.times),
         ):
             self.tabs.setTabToolTip(self.tabs.addTab(part, title), tip)
@@ -96,7 +96,7 @@ class WorkListDock(DeskDock):
         self.setMinimumWidth(WIDTH)
 
     def _connect(self) -> None:
-        self.foreman.changed.connect(self._reflect)
+        self.controller.changed.connect(self._reflect)
         self.folder_button.clicked.connect(self._ask_folder)
         self.refresh_button.clicked.connect(self._on_refresh)
         self.before_button.clicked.connect(self._on_before)
@@ -104,10 +104,10 @@ class WorkListDock(DeskDock):
         self.next_button.clicked.connect(self._on_next)
 
     def _reflect(self) -> None:
-        worklist = self.foreman.worklist
+        worklist = self.controller.worklist
         for made in (self.refresh_button, self.before_button, self.next_button):
             made.setEnabled(worklist is not None)
-        self.done_button.setEnabled(self.foreman.at_work)
+        self.done_button.setEnabled(self.controller.at_work)
         if worklist is None:
             self.folder.setText("No folder yet")
             self.folder.setToolTip("Choose a folder of scans")
@@ -121,9 +121,9 @@ class WorkListDock(DeskDock):
     def open_folder(self, folder: Path) -> None:
         """Make a folder the work list; what is wrong with it is said."""
         try:
-            self.foreman.open_folder(folder)
+            self.controller.open_folder(folder)
         except (ValueError, OSError) as error:
-            self.desk.say(sentence(error))
+            self.workspace.say(sentence(error))
 
     def _ask_folder(self) -> None:
         name = QFileDialog.getExistingDirectory(self, "A folder of scans")
@@ -132,18 +132,18 @@ class WorkListDock(DeskDock):
 
     def _on_refresh(self) -> None:
         try:
-            self.foreman.refresh()
+            self.controller.refresh()
         except (ValueError, OSError) as error:
-            self.desk.say(sentence(error))
+            self.workspace.say(sentence(error))
 
     def _on_before(self) -> None:
-        self.desk.act(Action.WORK_BEFORE)
+        self.workspace.act(Action.WORK_BEFORE)
 
     def _on_done(self) -> None:
-        self.desk.act(Action.WORK_DONE)
+        self.workspace.act(Action.WORK_DONE)
 
     def _on_next(self) -> None:
-        self.desk.act(Action.WORK_NEXT)
+        self.workspace.act(Action.WORK_NEXT)
 
 
 def _keyed(text: str, tip: str, action: Action) -> QPushButton:

@@ -15,23 +15,25 @@ from napari_sesami.viewer.worklist.screen import OUTLINES
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QPushButton
 
-    from napari_sesami.viewer.worklist.controller import Foreman
+    from napari_sesami.viewer.worklist.controller import WorklistController
     from napari_sesami.worklist import Review
 
 
 class ReviewBox(QWidget):
     """Buttons for the proposal in hand, its class, and the counts."""
 
-    def __init__(self, foreman: Foreman, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, controller: WorklistController, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._foreman = foreman
+        self._controller = controller
         self.propose_button = _keyed(
             "Propose",
             "Propose masks from what was accepted so far",
             Action.WORK_PROPOSE,
         )
         self.at_once_tick = tick(
-            "at once", "Propose as soon as a new scan is opened", foreman.at_once
+            "at once", "Propose as soon as a new scan is opened", controller.at_once
         )
         self.facts = note("", "The proposal in hand")
         self.class_combo = QComboBox()
@@ -60,7 +62,7 @@ class ReviewBox(QWidget):
 
     def disconnect_from_foreman(self) -> None:
         """Let go of the foreman."""
-        self._foreman.changed.disconnect(self.reflect)
+        self._controller.changed.disconnect(self.reflect)
 
     def _compose(self) -> None:
         first, grid = QHBoxLayout(), QGridLayout()
@@ -93,15 +95,15 @@ class ReviewBox(QWidget):
             made.clicked.connect(self._on_button)
         self.at_once_tick.toggled.connect(self._on_tick)
         self.class_combo.activated.connect(self._on_class)
-        self._foreman.changed.connect(self.reflect)
+        self._controller.changed.connect(self.reflect)
 
     def reflect(self) -> None:
         """Show the proposal in hand and the counts."""
-        foreman = self._foreman
-        judge, review = foreman.judge, foreman.judge.review
+        controller = self._controller
+        judge, review = controller.reviewer, controller.reviewer.review
         index = judge.index if review is not None else None
         waiting = review.waiting if review is not None else []
-        self.propose_button.setEnabled(foreman.at_work)
+        self.propose_button.setEnabled(controller.at_work)
         for made in (self.accept_button, self.correct_button, self.reject_button):
             made.setEnabled(index is not None)
         self.class_combo.setEnabled(index is not None)
@@ -116,7 +118,7 @@ class ReviewBox(QWidget):
         with signals_blocked(self.class_combo):
             self.class_combo.clear()
             if review is None:
-                self.facts.setText(_what_next(self._foreman))
+                self.facts.setText(_what_next(self._controller))
                 return
             if index is None:
                 left = len(review.waiting)
@@ -132,7 +134,7 @@ class ReviewBox(QWidget):
             if object_id is not None:
                 shown = review.session.objects[object_id].class_id
             self.class_combo.setCurrentIndex(self.class_combo.findData(shown))
-        doing = "being corrected" if self._foreman.judge.correcting else ""
+        doing = "being corrected" if self._controller.reviewer.correcting else ""
         state = doing or review.status(index)
         self.facts.setText(
             f"Proposal {index + 1} of {len(review)}, {state}: "
@@ -140,17 +142,17 @@ class ReviewBox(QWidget):
         )
 
     def _on_button(self) -> None:
-        self._foreman.desk.act(Action(self.sender().property("action")))
+        self._controller.workspace.act(Action(self.sender().property("action")))
 
     def _on_tick(self, on: bool) -> None:
-        self._foreman.at_once = on
+        self._controller.at_once = on
 
     def _on_class(self, row: int) -> None:
         class_id = self.class_combo.itemData(row)
         try:
-            self._foreman.judge.accept(int(class_id))
+            self._controller.reviewer.accept(int(class_id))
         except ValueError as error:
-            self._foreman.desk.say(str(error))
+            self._controller.workspace.say(str(error))
 
 
 def _keyed(text: str, tip: str, action: Action) -> QPushButton:
@@ -161,12 +163,12 @@ def _keyed(text: str, tip: str, action: Action) -> QPushButton:
     return made
 
 
-def _what_next(foreman: Foreman) -> str:
-    if foreman.engine is None:
+def _what_next(controller: WorklistController) -> str:
+    if controller.engine is None:
         return "Choose a folder of scans above."
-    if not foreman.at_work:
+    if not controller.at_work:
         return "Double-click a scan of the list to open it."
-    if not foreman.engine.sources(but=foreman.engine.worklist.current):
+    if not controller.engine.sources(but=controller.engine.worklist.current):
         return "Label this scan by hand and press Done; then the model can propose."
     return "No proposals yet: press Propose."
 

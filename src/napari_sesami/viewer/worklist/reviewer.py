@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sesami.viewer.app.debounced import Later
 from napari_sesami.viewer.app.errors import ViewerError, sentence
+from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.layers.mouse import Tool
 from napari_sesami.viewer.prompt.controller import prompter_of
 from napari_sesami.viewer.worklist.screen import ReviewScreen
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer.worklist.controller import Foreman
+    from napari_sesami.viewer.worklist.controller import WorklistController
     from napari_sesami.worklist import Review
 
 
-class Judge:
+class ProposalReviewer:
     """Which proposal is at hand, and what is done with it.
 
     Attributes
@@ -26,19 +26,21 @@ class Judge:
         The proposal at hand, or None.
     """
 
-    def __init__(self, foreman: Foreman) -> None:
-        self._foreman = foreman
+    def __init__(self, controller: WorklistController) -> None:
+        self._controller = controller
         self.index: int | None = None
         self._correcting: int | None = None
         self._screen: ReviewScreen | None = None
         self._review: Review | None = None
-        self._draw = Later(self._redraw, 0)
+        self._draw = Debounced(self._redraw, 0)
 
     @property
     def review(self) -> Review | None:
-        """The proposals of the scan on the desk."""
-        engine = self._foreman.engine
-        return engine.review if engine is not None and self._foreman.at_work else None
+        """The proposals of the scan shown."""
+        engine = self._controller.engine
+        return (
+            engine.review if engine is not None and self._controller.at_work else None
+        )
 
     @property
     def correcting(self) -> bool:
@@ -53,19 +55,21 @@ class Judge:
     # --- showing
 
     def show(self) -> None:
-        """Show the proposals of the scan on the desk, the surest in hand."""
+        """Show the proposals of the scan shown, the surest in hand."""
         review = self.review
         self._follow(review)
         if review is None:
             self.hide()
             return
-        if self._screen is None or self._screen.link is not self._foreman.link:
+        if self._screen is None or self._screen.binding is not self._controller.binding:
             self._drop_screen()
-            self._screen = ReviewScreen(self._foreman.desk, self._foreman.link, self)
+            self._screen = ReviewScreen(
+                self._controller.workspace, self._controller.binding, self
+            )
         self.index = self._next(-1)
         self._screen.activate()
         self._redraw()
-        self._foreman.changed.emit()
+        self._controller.changed.emit()
 
     def hide(self) -> None:
         """Show nothing."""
@@ -81,7 +85,9 @@ class Judge:
     def clicked(self, y: float, x: float) -> None:
         """Take the proposal under a point in hand."""
         review = self.review
-        found = None if review is None else review.at(y, x, self._foreman.link.plane)
+        found = (
+            None if review is None else review.at(y, x, self._controller.binding.plane)
+        )
         if found is not None:
             self.take(found)
 
@@ -89,7 +95,7 @@ class Judge:
         """Take a proposal in hand."""
         self.index = index
         self._redraw()
-        self._foreman.changed.emit()
+        self._controller.changed.emit()
 
     # --- judging
 
@@ -99,7 +105,7 @@ class Judge:
             self._finish_correction()
             return
         review, index = self._in_hand()
-        self._foreman.link.flush()
+        self._controller.binding.flush()
         target = review.accept(index, class_id)
         name = review.session.classes[target.class_id].name
         self._go_on(f"Accepted as {name}.")
@@ -107,21 +113,21 @@ class Judge:
     def correct(self) -> None:
         """Accept the proposal in hand, and point at it to correct it."""
         review, index = self._in_hand()
-        self._foreman.link.flush()
-        prompter = prompter_of(self._foreman.desk)
+        self._controller.binding.flush()
+        prompts = prompter_of(self._controller.workspace)
         if review.object_of(index) is None:
             review.accept(index)
         object_id = review.object_of(index)
         if object_id is None:
             raise ViewerError("This proposal has no pixels of its own any more.")
-        if prompter.tool is not Tool.CLICK:
-            prompter.use(Tool.CLICK)
-        prompter.travel.take_up(object_id)
+        if prompts.tool is not Tool.CLICK:
+            prompts.use(Tool.CLICK)
+        prompts.history.take_up(object_id)
         self._correcting = index
-        self._foreman.desk.say(
+        self._controller.workspace.say(
             "Click what is missing, Shift+click what is too much; A or U when right."
         )
-        self._foreman.changed.emit()
+        self._controller.changed.emit()
 
     def reject(self) -> None:
         """Say that the proposal in hand is wrong."""
@@ -145,7 +151,7 @@ class Judge:
         if review is None or not review.waiting:
             raise ViewerError("There is no proposal that waits.")
         self._stop_correcting()
-        self._foreman.link.flush()
+        self._controller.binding.flush()
         done = review.accept_rest()
         self._go_on(f"{done} proposals accepted; undo (Ctrl+Z) takes all back.")
 
@@ -172,26 +178,26 @@ class Judge:
         return later[0] if later else waiting[0] if waiting else None
 
     def _go_on(self, text: str, *, stay: bool = False) -> None:
-        review, foreman = self.review, self._foreman
+        review, controller = self.review, self._controller
         if not stay:
             self.index = self._next(-1 if self.index is None else self.index)
         left = 0 if review is None else len(review.waiting)
         told = f"{left} wait." if left else "All are judged: press Done (Shift+D)."
-        foreman.desk.say(f"{text} {told}".strip())
+        controller.workspace.say(f"{text} {told}".strip())
         if self._screen is not None:
             self._screen.activate()
             if self.index is not None and review is not None:
                 self._screen.bring_into_view(review.proposed[self.index])
         self._redraw()
-        foreman.changed.emit()
+        controller.changed.emit()
 
     def _finish_correction(self) -> None:
         """Commit the object at work if it was changed, and go on."""
-        prompter = prompter_of(self._foreman.desk)
-        if prompter.busy:
+        prompts = prompter_of(self._controller.workspace)
+        if prompts.busy:
             raise ViewerError("The mask is still being computed; again in a moment.")
-        if prompter.draft.changed_planes:
-            prompter.commit()  # `_on_objects` goes on from there
+        if prompts.draft.changed_planes:
+            prompts.commit()  # `_on_objects` goes on from there
         if self._correcting is not None:
             self._stop_correcting()
             self._go_on("Left as it was.")
@@ -200,9 +206,9 @@ class Judge:
         if self._correcting is None:
             return
         self._correcting = None
-        prompter = prompter_of(self._foreman.desk)
-        prompter.new_draft()
-        prompter.use(Tool.NONE)
+        prompts = prompter_of(self._controller.workspace)
+        prompts.new_draft()
+        prompts.use(Tool.NONE)
 
     def _follow(self, review: Review | None) -> None:
         old = self._review
@@ -222,7 +228,7 @@ class Judge:
         screen, self._screen = self._screen, None
         if screen is not None:
             # napari may be in the middle of removing layers
-            self._foreman.desk.work.post(screen.close)
+            self._controller.workspace.jobs.post(screen.close)
 
     def _on_judged(self) -> None:
         self._draw.soon()
@@ -233,9 +239,9 @@ class Judge:
         self._draw.soon()
         if review is None or index is None or review.object_of(index) not in ids:
             return
-        if prompter_of(self._foreman.desk).draft.changed_planes:
+        if prompter_of(self._controller.workspace).draft.changed_planes:
             # the object at work was committed just now; its prompts go in a moment
-            self._foreman.desk.work.post(self._corrected)
+            self._controller.workspace.jobs.post(self._corrected)
 
     def _corrected(self) -> None:
         if self._correcting is None:
@@ -252,8 +258,8 @@ class Judge:
         try:
             self._screen.draw(review, self.index)
         except ValueError as error:
-            self._foreman.desk.say(sentence(error))
-        self._foreman.changed.emit()
+            self._controller.workspace.say(sentence(error))
+        self._controller.changed.emit()
 
 
 def certainty_of(review: Review, index: int | None) -> Any:

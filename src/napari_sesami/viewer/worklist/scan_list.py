@@ -15,7 +15,7 @@ from napari_sesami.viewer.widgets.factory import picture
 from napari_sesami.viewer.worklist.thumbnails import SIDE
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer.worklist.controller import Foreman
+    from napari_sesami.viewer.worklist.controller import WorklistController
     from napari_sesami.worklist import WorkItem
 
 MARKS = {
@@ -32,9 +32,11 @@ ICON = 34  # px
 class ScanList(QWidget):
     """Every scan of the work list."""
 
-    def __init__(self, foreman: Foreman, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, controller: WorklistController, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._foreman = foreman
+        self._controller = controller
         self._drawn: object = None
         self.list = QListWidget()
         self.list.setIconSize(QSize(ICON, ICON))
@@ -48,20 +50,20 @@ class ScanList(QWidget):
         layout.addWidget(self.list)
         self.list.itemDoubleClicked.connect(self._on_open)
         self.list.itemActivated.connect(self._on_open)
-        foreman.changed.connect(self.reflect)
-        foreman.thumbs.ready.connect(self._on_thumb)
+        controller.changed.connect(self.reflect)
+        controller.thumbnails.ready.connect(self._on_thumb)
         self.reflect()
 
     def disconnect_from_foreman(self) -> None:
         """Let go of the foreman."""
-        self._foreman.changed.disconnect(self.reflect)
-        self._foreman.thumbs.ready.disconnect(self._on_thumb)
+        self._controller.changed.disconnect(self.reflect)
+        self._controller.thumbnails.ready.disconnect(self._on_thumb)
 
     def reflect(self) -> None:
         """Show the list as it is."""
-        worklist = self._foreman.worklist
+        worklist = self._controller.worklist
         items = [] if worklist is None else list(worklist)
-        current = worklist.current if self._foreman.at_work else None
+        current = worklist.current if self._controller.at_work else None
         now = (
             current,
             [(i.name, i.state, round(i.seconds), i.trouble) for i in items],
@@ -101,7 +103,7 @@ class ScanList(QWidget):
 
     def _icon(self, name: str, color: str) -> QIcon:
         """The picture of a scan with a badge of its state."""
-        grey = self._foreman.thumbs.known.get(name)
+        grey = self._controller.thumbnails.known.get(name)
         blank = np.full((SIDE, SIDE), 60, np.uint8)
         made = QPixmap(picture(blank if grey is None else grey, ICON))
         painter = QPainter(made)
@@ -113,7 +115,7 @@ class ScanList(QWidget):
         return QIcon(made)
 
     def _on_thumb(self, name: str) -> None:
-        worklist = self._foreman.worklist
+        worklist = self._controller.worklist
         if worklist is None:
             return
         for row, item in enumerate(worklist):
@@ -123,9 +125,9 @@ class ScanList(QWidget):
 
     def _on_open(self, row: QListWidgetItem) -> None:
         try:
-            self._foreman.go(row.text().split("\n")[0])
+            self._controller.go(row.text().split("\n")[0])
         except (ValueError, OSError) as error:
-            self._foreman.desk.say(sentence(error))
+            self._controller.workspace.say(sentence(error))
 
 
 def clock(seconds: float) -> str:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from napari.layers import Labels
     from numpy.typing import NDArray
 
-    from napari_sesami.viewer.app.binding import Link
-    from napari_sesami.viewer.app.workspace import Desk
-    from napari_sesami.viewer.worklist.reviewer import Judge
+    from napari_sesami.viewer.app.binding import LayerBinding
+    from napari_sesami.viewer.app.workspace import Workspace
+    from napari_sesami.viewer.worklist.reviewer import ProposalReviewer
     from napari_sesami.worklist import Review
     from napari_sesami.worklist.proposals import Proposed
 
@@ -41,10 +41,12 @@ FEW = 8  # changes that are drawn one by one, each in its own box
 class ReviewScreen:
     """Draws proposals over a scan, and hears clicks on them."""
 
-    def __init__(self, desk: Desk, link: Link, judge: Judge) -> None:
-        self.link = link
-        self._desk = desk
-        scan = link.session.scan
+    def __init__(
+        self, workspace: Workspace, binding: LayerBinding, judge: ProposalReviewer
+    ) -> None:
+        self.binding = binding
+        self._workspace = workspace
+        scan = binding.session.scan
         shape = scan.shape[:-1] if scan.is_rgb else scan.shape
         self._colors: dict[int, str] = {}
         self._review: Review | None = None
@@ -52,29 +54,32 @@ class ReviewScreen:
         data: Any = np.zeros(shape, np.uint8)  # costs memory where it is written only
         if math.prod(shape) > SMALL:
             data = LayerArray(shape, np.dtype(np.uint8), self._nothing)
-        self.layer: Labels = desk.viewer.add_labels(
+        self.layer: Labels = workspace.viewer.add_labels(
             data,
-            name=f"{link.image.name} {NAME}",
+            name=f"{binding.image.name} {NAME}",
             opacity=1.0,
             multiscale=False,
             metadata={"sesami_layer": NAME},
-            **spatial_kwargs(link.image),
+            **spatial_kwargs(binding.image),
         )
         self.layer.editable = False
         self._recolor()
         keys = [key for key in KEYS if key.ours_only]
-        self._undo = [listen(self.layer, judge), bind(self.layer, desk.dispatch, keys)]
+        self._undo = [
+            listen(self.layer, judge),
+            bind(self.layer, workspace.dispatch, keys),
+        ]
 
     def activate(self) -> None:
         """Make the layer the active one, so that its keys and clicks are heard."""
-        if self.layer in self._desk.viewer.layers:
-            self._desk.viewer.layers.selection.active = self.layer
+        if self.layer in self._workspace.viewer.layers:
+            self._workspace.viewer.layers.selection.active = self.layer
             self.layer.mode = "pan_zoom"
 
     def draw(self, review: Review, index: int | None) -> None:
         """Draw what changed since the last time; the one in hand stands out."""
         self._recolor()
-        if self.layer not in self._desk.viewer.layers:
+        if self.layer not in self._workspace.viewer.layers:
             return
         if review is not self._review:
             self._wipe()
@@ -90,14 +95,14 @@ class ReviewScreen:
 
     def set_visible(self, visible: bool) -> None:
         """Show the proposals, or hide them while something else is drawn."""
-        if self.layer in self._desk.viewer.layers:
+        if self.layer in self._workspace.viewer.layers:
             self.layer.visible = visible
 
     def bring_into_view(self, proposed: Proposed) -> None:
         """Move the view if the proposal in hand is not on screen."""
-        viewer = self._desk.viewer
+        viewer = self._workspace.viewer
         y0, x0, y1, x1 = proposed.bbox
-        leading = self.link.session.scan.leading_shape
+        leading = self.binding.session.scan.leading_shape
         lead = np.unravel_index(proposed.plane, leading) if leading else ()
         for axis, at in enumerate(lead):
             viewer.dims.set_current_step(viewer.dims.ndim - self.layer.ndim + axis, at)
@@ -112,18 +117,18 @@ class ReviewScreen:
         for undo in self._undo:
             undo()
         self._undo = []
-        if self.layer in self._desk.viewer.layers:
-            self._desk.viewer.layers.remove(self.layer)
+        if self.layer in self._workspace.viewer.layers:
+            self._workspace.viewer.layers.remove(self.layer)
 
     def _put(self, p: Proposed, status: str, hand: bool, *, few: bool) -> None:
         """Write a proposal's own pixels; few of them redraw only their box."""
-        shape = self.link.session.scan.plane_shape
+        shape = self.binding.session.scan.plane_shape
         values = look_of(p, status, hand, self._place(p.class_id), shape)
         y0, x0, y1, x1 = p.bbox
         leading = self.layer.data.shape[:-2]
         lead = tuple(int(i) for i in np.unravel_index(p.plane, leading or (1,)))
         lead = lead[: len(leading)]
-        if few and p.plane == self.link.plane:
+        if few and p.plane == self.binding.plane:
             rows, columns = np.nonzero(p.mask)
             where = (np.full(rows.size, i) for i in lead)
             self.layer.data_setitem(
@@ -140,7 +145,7 @@ class ReviewScreen:
 
     def _place(self, class_id: int) -> int:
         """Place of a class in the table; with 256 values napari colours at once."""
-        ids = list(self.link.session.classes.ids)
+        ids = list(self.binding.session.classes.ids)
         return min(ids.index(class_id), MOST) if class_id in ids else MOST
 
     def _wipe(self) -> None:
@@ -155,14 +160,14 @@ class ReviewScreen:
         self.layer.refresh(thumbnail=False, extent=False, highlight=False)
 
     def _nothing(self, plane: int) -> NDArray[np.uint8]:
-        return np.zeros(self.link.session.scan.plane_shape, np.uint8)
+        return np.zeros(self.binding.session.scan.plane_shape, np.uint8)
 
     def _recolor(self) -> None:
         """Follow the class table."""
         from napari.utils.colormaps import DirectLabelColormap
         from napari.utils.colormaps.standardize_color import transform_color
 
-        colors = {entry.id: str(entry.color) for entry in self.link.session.classes}
+        colors = {entry.id: str(entry.color) for entry in self.binding.session.classes}
         if colors == self._colors:
             return
         self._colors, self._shown = colors, {}  # places of classes may have moved
@@ -178,7 +183,7 @@ class ReviewScreen:
         self.layer.colormap = DirectLabelColormap(color_dict=table)
 
 
-def listen(layer: Labels, judge: Judge) -> Callable[[], None]:
+def listen(layer: Labels, judge: ProposalReviewer) -> Callable[[], None]:
     """Send clicks on a layer to the judge, who is held weakly; returns its own undo."""
     target = weakref.ref(judge)
 

@@ -9,8 +9,8 @@ import numpy as np
 from psygnal import Signal
 
 from napari_sesami.session import touched
-from napari_sesami.viewer.app.debounced import Later
 from napari_sesami.viewer.app.errors import ViewerError, sentence
+from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.app.keys import KEYS, bind
 from napari_sesami.viewer.layers.mouse import position
 from napari_sesami.viewer.layers.preview import HOVER, MASK, Preview
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from napari_sesami.project import ClassEntry
     from napari_sesami.session import Session
-    from napari_sesami.viewer.app.binding import Link
-    from napari_sesami.viewer.app.jobs import Ticket
-    from napari_sesami.viewer.worklist.controller import Foreman
+    from napari_sesami.viewer.app.binding import LayerBinding
+    from napari_sesami.viewer.app.jobs import Job
+    from napari_sesami.viewer.worklist.controller import WorklistController
 
 TOPIC = "superpixels"
 REST = 200  # ms after the last change of scale or plane before superpixels are cut
@@ -35,7 +35,7 @@ NAMES = ("superpixels", "superpixel tool")
 LINE = (1.0, 0.9, 0.2, 0.55)
 
 
-class Pieces:
+class SuperpixelTool:
     """Whether the tool is in use, at which scale, and what it shows.
 
     Attributes
@@ -49,11 +49,11 @@ class Pieces:
     changed = Signal()
     """on, off, scale, class, or superpixels are ready"""
 
-    def __init__(self, foreman: Foreman) -> None:
-        self._foreman = foreman
+    def __init__(self, controller: WorklistController) -> None:
+        self._controller = controller
         self.on = False
         self.scale = 16
-        self._link: Link | None = None
+        self._binding: LayerBinding | None = None
         self._lines: Labels | None = None
         self._planes: Planes | None = None
         self._tool: Preview | None = None
@@ -62,7 +62,7 @@ class Pieces:
         self._plane = 0
         self._hovered = 0
         self._closing = False
-        self._cut = Later(self._ask, REST)
+        self._cut = Debounced(self._ask, REST)
 
     @property
     def ready(self) -> bool:
@@ -72,13 +72,13 @@ class Pieces:
     @property
     def class_entry(self) -> ClassEntry:
         """The class that superpixels go to: that of the brush, or the first."""
-        link = self._foreman.link
-        classes = link.session.classes
+        binding = self._controller.binding
+        classes = binding.session.classes
         if not len(classes):
             raise ViewerError("Name a class first, in the Sesami panel (key N).")
-        if link.current_class not in classes:
-            link.strokes.selected_label = next(iter(classes)).id
-        return classes[link.current_class]
+        if binding.current_class not in classes:
+            binding.strokes.selected_label = next(iter(classes)).id
+        return classes[binding.current_class]
 
     # --- on and off
 
@@ -87,18 +87,18 @@ class Pieces:
         if self.on:
             self.stop()
             return
-        foreman = self._foreman
-        link = foreman.link
+        controller = self._controller
+        binding = controller.binding
         _ = self.class_entry  # says what is missing
-        link.check_image()
-        if not link.strokes.editable:
+        binding.check_image()
+        if not binding.strokes.editable:
             raise ViewerError("Superpixels need the flat view of the slices (2-D).")
-        self.on, self._link = True, link
-        viewer = foreman.desk.viewer
+        self.on, self._binding = True, binding
+        viewer = controller.workspace.viewer
         viewer.layers.selection.events.active.connect(self._on_active)
         viewer.dims.events.current_step.connect(self._on_dims)
         self._show_proposals(False)
-        self._make_layers(link)
+        self._make_layers(binding)
         self._ask()
         self.changed.emit()
 
@@ -106,11 +106,11 @@ class Pieces:
         """Put the tool down, and take its layers out."""
         if not self.on:
             return
-        self.on, self._link, self._pieces = False, None, None
-        desk = self._foreman.desk
-        desk.work.cancel(TOPIC)
+        self.on, self._binding, self._pieces = False, None, None
+        workspace = self._controller.workspace
+        workspace.jobs.cancel(TOPIC)
         self._cut.stop()
-        viewer = desk.viewer
+        viewer = workspace.viewer
         viewer.layers.selection.events.active.disconnect(self._on_active)
         viewer.dims.events.current_step.disconnect(self._on_dims)
         for undo in self._undo:
@@ -118,7 +118,7 @@ class Pieces:
         gone = [self._lines, None if self._tool is None else self._tool.layer]
         self._undo, self._lines, self._tool, self._planes = [], None, None, None
         # napari may be in the middle of selecting or removing layers
-        desk.work.post(_remove, viewer.layers, gone)
+        workspace.jobs.post(_remove, viewer.layers, gone)
         self._show_proposals(True)
         self.changed.emit()
 
@@ -139,12 +139,14 @@ class Pieces:
 
     def pick(self, number: int) -> None:
         """Choose the n-th class of the table, without taking the brush."""
-        link = self._foreman.link
-        entries = list(link.session.classes)
+        binding = self._controller.binding
+        entries = list(binding.session.classes)
         if not 1 <= number <= len(entries):
             raise ViewerError(f"There is no class {number} yet; press N to name one.")
-        link.strokes.selected_label = entries[number - 1].id
-        self._foreman.desk.say(f"Superpixels become {entries[number - 1].name}.")
+        binding.strokes.selected_label = entries[number - 1].id
+        self._controller.workspace.say(
+            f"Superpixels become {entries[number - 1].name}."
+        )
         self.changed.emit()
 
     # --- the mouse
@@ -164,24 +166,24 @@ class Pieces:
 
     def assign(self, path: list[tuple[float, float]], erase: bool) -> None:
         """Give the superpixels under a path to the class, or take it from them."""
-        link = self._foreman.link
+        binding = self._controller.binding
         if self._pieces is None:
             raise ViewerError("The superpixels are still being cut; in a moment.")
         entry = self.class_entry
-        link.flush()
-        box = link.session.assign_superpixel(
-            path, 0 if erase else entry.id, link.plane, scale=self.scale
+        binding.flush()
+        box = binding.session.assign_superpixel(
+            path, 0 if erase else entry.id, binding.plane, scale=self.scale
         )
         self._hovered = 0
         self._show((), HOVER)
         what = "cleared" if erase else f"given to {entry.name}"
         said = f"Superpixels {what}; undo (Ctrl+Z) takes it back."
-        self._foreman.desk.say(said if box else "Nothing changed there.")
+        self._controller.workspace.say(said if box else "Nothing changed there.")
 
     # --- inside
 
     def _show_proposals(self, visible: bool) -> None:
-        screen = self._foreman.judge.screen
+        screen = self._controller.reviewer.screen
         if screen is not None:
             screen.set_visible(visible)
 
@@ -192,7 +194,7 @@ class Pieces:
 
     def _show(self, numbers: Any, value: int) -> None:
         tool, pieces = self._tool, self._pieces
-        if tool is None or tool.layer not in self._foreman.desk.viewer.layers:
+        if tool is None or tool.layer not in self._controller.workspace.viewer.layers:
             return
         drawn = []
         if pieces is not None and len(numbers):
@@ -201,46 +203,46 @@ class Pieces:
             y0, y1 = int(rows[0]), int(rows[-1]) + 1
             x0, x1 = int(columns[0]), int(columns[-1]) + 1
             drawn = [(value, (y0, x0, y1, x1), mask[y0:y1, x0:x1])]
-        tool.show(self._foreman.link.plane, drawn)
+        tool.show(self._controller.binding.plane, drawn)
 
-    def _make_layers(self, link: Link) -> None:
+    def _make_layers(self, binding: LayerBinding) -> None:
         from napari.utils.colormaps import DirectLabelColormap
 
-        desk = self._foreman.desk
-        scan = link.session.scan
+        workspace = self._controller.workspace
+        scan = binding.session.scan
         shape = scan.shape[:-1] if scan.is_rgb else scan.shape
         self._planes = Planes(shape, np.uint8)
         nothing = np.zeros(4)
-        self._lines = desk.viewer.add_labels(
+        self._lines = workspace.viewer.add_labels(
             self._planes,
-            name=f"{link.image.name} {NAMES[0]}",
+            name=f"{binding.image.name} {NAMES[0]}",
             multiscale=False,
             opacity=1.0,
             colormap=DirectLabelColormap(
                 color_dict={None: nothing, 0: nothing, 1: LINE}
             ),
             metadata={"sesami_layer": NAMES[0]},
-            **spatial_kwargs(link.image),
+            **spatial_kwargs(binding.image),
         )
         self._lines.editable = False
-        self._tool = Preview(desk.viewer, link.image, shape)
+        self._tool = Preview(workspace.viewer, binding.image, shape)
         layer = self._tool.layer
-        layer.name = f"{link.image.name} {NAMES[1]}"
+        layer.name = f"{binding.image.name} {NAMES[1]}"
         layer.metadata["sesami_layer"] = NAMES[1]
         keys = [key for key in KEYS if key.ours_only]
-        self._undo = [listen(layer, self), bind(layer, desk.dispatch, keys)]
-        desk.viewer.layers.selection.active = layer
+        self._undo = [listen(layer, self), bind(layer, workspace.dispatch, keys)]
+        workspace.viewer.layers.selection.active = layer
         layer.mode = "pan_zoom"
         layer.mouse_pan = False
 
     def _ask(self) -> None:
-        link = self._link
-        if link is None:
+        binding = self._binding
+        if binding is None:
             return
-        self._plane, scale = link.plane, self.scale
-        job = _Cutting(link.session, self._plane, scale)
-        self._foreman.desk.say(f"Cutting superpixels of {scale} pixels …")
-        self._foreman.desk.work.submit(TOPIC, job, self._on_cut)
+        self._plane, scale = binding.plane, self.scale
+        task = _Cutting(binding.session, self._plane, scale)
+        self._controller.workspace.say(f"Cutting superpixels of {scale} pixels …")
+        self._controller.workspace.jobs.submit(TOPIC, task, self._on_cut)
 
     def _on_cut(self, found: tuple[NDArray[np.int32], NDArray[np.uint8]]) -> None:
         if not self.on or self._planes is None or self._lines is None:
@@ -249,7 +251,7 @@ class Pieces:
         self._hovered = 0
         self._planes.put(self._plane, lines)
         self._lines.refresh(thumbnail=False, extent=False, highlight=False)
-        self._foreman.desk.say(
+        self._controller.workspace.say(
             f"Click or drag: superpixels become {self.class_entry.name}; Shift clears."
         )
         self.changed.emit()
@@ -260,7 +262,7 @@ class Pieces:
             self.stop()
 
     def _on_dims(self, event: Any = None) -> None:
-        if self._link is not None and self._link.plane != self._plane:
+        if self._binding is not None and self._binding.plane != self._plane:
             self._pieces = None
             self._cut.soon()
 
@@ -271,16 +273,16 @@ class _Cutting:
     def __init__(self, session: Session, plane: int, scale: int) -> None:
         self.session, self.plane, self.scale = session, plane, scale
 
-    def __call__(self, ticket: Ticket) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+    def __call__(self, job: Job) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
         pieces = self.session.superpixels(self.plane, scale=self.scale)
-        ticket.check()
+        job.check()
         lines = np.zeros(pieces.shape, np.uint8)
         lines[:-1] |= pieces[:-1] != pieces[1:]
         lines[:, :-1] |= pieces[:, :-1] != pieces[:, 1:]
         return pieces, lines
 
 
-def listen(layer: Labels, pieces: Pieces) -> Callable[[], None]:
+def listen(layer: Labels, pieces: SuperpixelTool) -> Callable[[], None]:
     """Send clicks, drags and moves to the tool, held weakly; returns its own undo."""
     target = weakref.ref(pieces)
 
@@ -299,7 +301,7 @@ def listen(layer: Labels, pieces: Pieces) -> Callable[[], None]:
         try:
             found.assign(path, erase)
         except ValueError as error:
-            found._foreman.desk.say(sentence(error))
+            found._controller.workspace.say(sentence(error))
 
     def moved(layer: Labels, event: Any) -> None:
         found = target()

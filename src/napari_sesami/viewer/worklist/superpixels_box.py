@@ -14,7 +14,7 @@ from napari_sesami.viewer.app.keys import Action, key_of
 from napari_sesami.viewer.widgets.factory import button, note, swatch
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer.worklist.controller import Foreman
+    from napari_sesami.viewer.worklist.controller import WorklistController
 
 SMALLEST, LARGEST = 6, 64  # pixels
 
@@ -22,9 +22,11 @@ SMALLEST, LARGEST = 6, 64  # pixels
 class PiecesBox(QWidget):
     """Cut the scan into superpixels, and give them to a class with the mouse."""
 
-    def __init__(self, foreman: Foreman, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, controller: WorklistController, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._foreman, self._pieces = foreman, foreman.pieces
+        self._controller, self._pieces = controller, controller.superpixels
         self.button = button(
             "Label superpixels",
             "Click or drag over superpixels to give them to the class; Shift or the "
@@ -60,36 +62,36 @@ class PiecesBox(QWidget):
         self.button.clicked.connect(self._on_button)
         self.scale.valueChanged.connect(self._pieces.set_scale)
         self.class_combo.activated.connect(self._on_class)
-        foreman.changed.connect(self.reflect)
+        controller.changed.connect(self.reflect)
         self._pieces.changed.connect(self.reflect)
         self.reflect()
 
     def disconnect_from_foreman(self) -> None:
         """Let go of the foreman; the tool is put down."""
-        self._foreman.changed.disconnect(self.reflect)
+        self._controller.changed.disconnect(self.reflect)
         self._pieces.changed.disconnect(self.reflect)
         self._pieces.stop()
 
     def reflect(self) -> None:
         """Show what is, whoever changed it."""
-        link = self._foreman.desk.link
-        self.button.setEnabled(link is not None)
+        binding = self._controller.workspace.binding
+        self.button.setEnabled(binding is not None)
         self.button.setChecked(self._pieces.on)
         with signals_blocked(self.class_combo):
             self.class_combo.clear()
-            for entry in () if link is None else link.session.classes:
+            for entry in () if binding is None else binding.session.classes:
                 self.class_combo.addItem(swatch(str(entry.color)), entry.name, entry.id)
-            if link is not None:
-                at = self.class_combo.findData(link.current_class)
+            if binding is not None:
+                at = self.class_combo.findData(binding.current_class)
                 self.class_combo.setCurrentIndex(max(at, 0))
         self.class_combo.setEnabled(self.class_combo.count() > 0)
 
     def _on_button(self) -> None:
-        self._foreman.desk.act(Action.WORK_PIECES)
+        self._controller.workspace.act(Action.WORK_PIECES)
         self.reflect()
 
     def _on_class(self, row: int) -> None:
         try:
             self._pieces.pick(row + 1)
         except ValueError as error:
-            self._foreman.desk.say(sentence(error))
+            self._controller.workspace.say(sentence(error))

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from psygnal import Signal
 
-from napari_sesami.viewer.app.jobs import Work
+from napari_sesami.viewer.app.jobs import JobQueue
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from napari_sesami.viewer.app.jobs import Ticket
+    from napari_sesami.viewer.app.jobs import Job
     from napari_sesami.worklist import WorkList
 
 SIDE = 40  # pixels
 LARGEST = 256 << 20  # bytes; larger files are not read for a picture alone
 
 
-class Thumbs:
+class Thumbnails:
     """Thumbnails by name, as they become known."""
 
     ready = Signal(str)
@@ -30,7 +30,7 @@ class Thumbs:
 
     def __init__(self) -> None:
         self.known: dict[str, NDArray[np.uint8]] = {}
-        self._work = Work()
+        self._jobs = JobQueue()
         self._left: list[tuple[str, Path]] = []
 
     def follow(self, worklist: WorkList) -> None:
@@ -45,13 +45,13 @@ class Thumbs:
     def close(self) -> None:
         """End the thread."""
         self._left = []
-        self._work.close()
+        self._jobs.close()
 
     def _more(self) -> None:
         if self._left:
             name, path = self._left.pop(0)
-            job = partial(thumbnail, name, path)
-            self._work.submit("thumbnail", job, self._take, self._failed)
+            task = partial(thumbnail, name, path)
+            self._jobs.submit("thumbnail", task, self._take, self._failed)
 
     def _take(self, found: tuple[str, NDArray[np.uint8]]) -> None:
         name, self.known[found[0]] = found
@@ -62,7 +62,7 @@ class Thumbs:
         self._more()  # opening it will say what is wrong
 
 
-def thumbnail(name: str, path: Path, ticket: Ticket) -> tuple[str, NDArray[np.uint8]]:
+def thumbnail(name: str, path: Path, job: Job) -> tuple[str, NDArray[np.uint8]]:
     """A square grey picture of the middle plane of a scan."""
     from napari_sesami.scan import open_scan
 

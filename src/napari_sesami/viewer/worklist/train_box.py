@@ -8,19 +8,19 @@ from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.app.panels import show_panel
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer.worklist.controller import Foreman
+    from napari_sesami.viewer.worklist.controller import WorklistController
 
 RUNS = "Runs"
 
 
-def hand_over(foreman: Foreman) -> None:
+def hand_over(controller: WorklistController) -> None:
     """Save what is labelled, and bring the panel that trains on it forward."""
-    engine = foreman.working()
+    engine = controller.working()
     if not engine.worklist.count("accepted"):
         raise ViewerError("Accept a scan first: a run learns from what is accepted.")
-    foreman.link.flush()
-    foreman.desk.keeper.save()
-    show_panel(foreman.desk.viewer, "train", own_dock=True)
-    foreman.desk.say(
+    controller.binding.flush()
+    controller.workspace.saver.save()
+    show_panel(controller.workspace.viewer, "train", own_dock=True)
+    controller.workspace.say(
         f"Start a run in the panel {RUNS}; when it wins, the next proposals use it."
     )
