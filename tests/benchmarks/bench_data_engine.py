@@ -20,7 +20,7 @@ import tifffile
 from skimage.measure import label
 
 from napari_sesami.lab.scenes import tem
-from napari_sesami.worklist import DataEngine, Review
+from napari_sesami.worklist import Review, WorklistEngine
 from napari_sesami.worklist.proposals import as_labels
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def run(device: str, place: Path, steps: int) -> None:
     """Work through the scans of a device, and print a line for each."""
     kind, view = device.split("/")
     truths, classes = write(place / "scans", kind, view, DEVICES[device])
-    with DataEngine(place / "p.sesami", place / "scans") as engine:
+    with WorklistEngine(place / "p.sesami", place / "scans") as engine:
         session = engine.open()
         for spec in classes:
             session.classes.add(spec.name, color=spec.color)

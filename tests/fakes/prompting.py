@@ -7,7 +7,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_sesami.viewer.app.workspace import workspace_of
-from napari_sesami.viewer.layers.preview import MASK
+from napari_sesami.viewer.layers.overlay import MASK
 from tests.fakes.grey_model import GreyModel
 from tests.fakes.hands import LEFT, NO_KEY, canvas, place, settle
 

@@ -15,7 +15,7 @@ from tests.fakes.texture import Texture
 from napari_sesami import Session
 from napari_sesami.project import Project, ProjectError
 from napari_sesami.session import SessionError
-from napari_sesami.worklist import IDLE, DataEngine, WorkList
+from napari_sesami.worklist import IDLE, WorkList, WorklistEngine
 from napari_sesami.worklist.proposals import (
     classes_to_sharpen,
     disjoint,
@@ -60,7 +60,7 @@ def folder(tmp_path):
 
 
 def engine_of(tmp_path, folder, now=None):
-    return DataEngine(
+    return WorklistEngine(
         tmp_path / "wafers.sesami",
         folder,
         model=GreyModel(tile=128),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import argparse
 
-    from napari_sesami.worklist import DataEngine
+    from napari_sesami.worklist import WorklistEngine
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -26,13 +26,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> int:
     """Print state and time of every scan, and what proposals were worth."""
     from napari_sesami.project import Project
-    from napari_sesami.worklist import DataEngine
+    from napari_sesami.worklist import WorklistEngine
 
     folder = arguments.folder
     place = arguments.project or folder.with_name(f"{folder.resolve().name}.sesami")
     with (
         Project.open(place, read_only=True) as project,
-        DataEngine(project, folder) as engine,
+        WorklistEngine(project, folder) as engine,
     ):
         _tell(engine)
         if arguments.csv is not None:
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _tell(engine: DataEngine) -> None:
+def _tell(engine: WorklistEngine) -> None:
     worklist = engine.worklist
     width = max((len(item.name) for item in worklist), default=4)
     for item in worklist:

@@ -264,11 +264,11 @@ STRATEGIES: dict[str, Strategy] = {
             rare,
             needs_maps=False,
         ),
-        Strategy("random", "random", "any region, by lot", random, needs_maps=False),
+        Strategy("random", "random", "any region, at random", random, needs_maps=False),
         Strategy(
             "foreground",
             "foreground-aware random",
-            "by lot, two thirds where something else than the commonest class is seen",
+            "at random, two thirds where more than the commonest class is seen",
             foreground,
         ),
         Strategy("entropy", "entropy", "where all classes are level", by_entropy),

@@ -1,7 +1,7 @@
 """A folder of scans as work list: propose, review, train, time saved."""
 
-from napari_sesami.worklist.engine import DataEngine
-from napari_sesami.worklist.review import Review
+from napari_sesami.worklist.engine import WorklistEngine
+from napari_sesami.worklist.review import Review, Source
 from napari_sesami.worklist.rounds import Round
 from napari_sesami.worklist.times import Times
 from napari_sesami.worklist.worklist import IDLE, STATES, WorkItem, WorkList
@@ -9,10 +9,11 @@ from napari_sesami.worklist.worklist import IDLE, STATES, WorkItem, WorkList
 __all__ = [
     "IDLE",
     "STATES",
-    "DataEngine",
     "Review",
     "Round",
+    "Source",
     "Times",
     "WorkItem",
     "WorkList",
+    "WorklistEngine",
 ]

@@ -1,4 +1,4 @@
-"""DataEngine: propose, judge, teach, train, and propose better (a folder of scans)."""
+"""WorklistEngine: propose, judge, teach, train, and propose better, scan by scan."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from napari_sesami.project import Project, ProjectError
-from napari_sesami.session.errors import SessionError
-from napari_sesami.session.session import Session
+from napari_sesami.session import Session, SessionError
 from napari_sesami.worklist.proposer import Proposer
 from napari_sesami.worklist.review import Review, Source
 from napari_sesami.worklist.rounds import rounds_of
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from napari_sesami.worklist.proposals import Proposed
+    from napari_sesami.prompt import Mask
     from napari_sesami.worklist.rounds import Round
     from napari_sesami.worklist.teacher import LabelledScan
     from napari_sesami.worklist.worklist import WorkItem
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     Progress = Callable[[float, str], None]
 
 
-class DataEngine:
+class WorklistEngine:
     """Works through a folder of scans: the more is accepted, the better it proposes.
 
     Parameters
@@ -52,7 +51,7 @@ class DataEngine:
 
     Examples
     --------
-    >>> engine = DataEngine("wafers.sesami", "wafers/")  # doctest: +SKIP
+    >>> engine = WorklistEngine("wafers.sesami", "wafers/")  # doctest: +SKIP
     >>> s = engine.open()  # the first one is labelled by hand  # doctest: +SKIP
     >>> s.commit(s.prompt(points=[(40, 60)]), "void")  # doctest: +SKIP
     >>> engine.finish()  # doctest: +SKIP
@@ -116,7 +115,7 @@ class DataEngine:
             raise
         _ = scan.normalisation  # reads a sample of the pixels
         if self._encoder is not None:
-            session.token_encoder = self._encoder
+            session.retrieval.encoder = self._encoder
         return session
 
     def settle(self, session: Session, name: str) -> None:
@@ -158,7 +157,7 @@ class DataEngine:
         """
         session, item = self._at_work(), self.item
         if not any(
-            session.labels_plane(p).any() for p in session.planes_with("labels")
+            session.label_planes.plane(p).any() for p in session.label_planes.planes
         ):
             raise SessionError(
                 f"Nothing is labelled in {item.name} yet; label it, or go to the next."
@@ -209,7 +208,7 @@ class DataEngine:
             which the votes of the labelled scans agree. By default the scan accepted
             last decides: there it is known which of the two comes nearer.
         progress, cancelled
-            `progress(fraction, text)`; cancelling raises `common.cancel.Cancelled`.
+            `progress(fraction, text)`; a cancelled call raises `Cancelled`.
         """
         session = self._at_work()
         found = self.proposer.compute(
@@ -217,7 +216,7 @@ class DataEngine:
         )
         return self.take(*found)
 
-    def take(self, proposed: list[Proposed], source: Source) -> Review:
+    def take(self, proposed: list[Mask], source: Source) -> Review:
         """Put proposals before the user; older ones that still wait are dropped."""
         session = self._at_work()
         if not proposed:
@@ -235,10 +234,8 @@ class DataEngine:
     def train(self, recipe: str = "sesami", **options: Any) -> Any:
         """Start a run on all labels of the project, as `Session.train` does."""
         session = self._at_work()
-        if not hasattr(session, "train"):
-            raise SessionError("This version of napari-sesami cannot train yet.")
         session.save()
-        return session.train(recipe, **options)
+        return session.runs.start(recipe, **options)
 
     def rounds(self) -> list[Round]:
         """How good the proposals of each model were, in the order of the models."""

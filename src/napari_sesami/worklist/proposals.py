@@ -8,20 +8,20 @@ it made better on a scan whose truth is known.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sesami.session.errors import SessionError
+from napari_sesami.prompt import Mask
+from napari_sesami.session import SessionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_sesami.common.box import BBox
-    from napari_sesami.prompt import Mask, Predictor
+    from napari_sesami.prompt import Predictor
     from napari_sesami.retrieve import Labelled
     from napari_sesami.scan import Scan
 
@@ -31,37 +31,6 @@ if TYPE_CHECKING:
 LEAST = 0.0008  # share of a plane below which a region is no object
 SMALLEST = 30  # pixels
 AGREES = 0.7  # overlap from which a mask of the model replaces its region
-
-
-@dataclass(frozen=True, eq=False)
-class Proposed:
-    """One object that the model proposes.
-
-    Attributes
-    ----------
-    bbox, mask, shape, plane
-        Where it is, as of a `Proposal`.
-    class_id
-        The class that most of its pixels voted for.
-    certainty
-        Mean share of the votes for that class over its pixels, 0 to 1.
-    score
-        The prompt model's own guess of the mask's quality; None if the mask is the
-        region of the votes.
-    """
-
-    bbox: BBox
-    mask: NDArray[np.bool_]
-    shape: tuple[int, int]
-    plane: int
-    class_id: int
-    certainty: float
-    score: float | None = None
-
-    @property
-    def area(self) -> int:
-        """Pixels."""
-        return int(np.count_nonzero(self.mask))
 
 
 def propose_masks(
@@ -75,7 +44,7 @@ def propose_masks(
     only: frozenset[int] | None = None,
     progress: Progress | None = None,
     cancelled: Cancelled | None = None,
-) -> list[Proposed]:
+) -> list[Mask]:
     """Turn votes into objects that do not overlap, the surest first.
 
     Parameters
@@ -128,7 +97,7 @@ def settled(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return labels[tuple(nearest)]
 
 
-def regions_of(labels: NDArray[np.uint8], plane: int) -> list[Proposed]:
+def regions_of(labels: NDArray[np.uint8], plane: int) -> list[Mask]:
     """Connected regions of one class that are large enough to be objects."""
     from scipy import ndimage
     from skimage.measure import label
@@ -146,7 +115,7 @@ def regions_of(labels: NDArray[np.uint8], plane: int) -> list[Proposed]:
         class_id = int(labels[box][mask][0])
         bbox = (y0, x0, int(y.stop), int(x.stop))
         shape = (labels.shape[0], labels.shape[1])
-        out.append(Proposed(bbox, mask, shape, plane, class_id, 0.0))
+        out.append(Mask(bbox, mask, 1.0, shape, plane, class_id=class_id))
     return out
 
 
@@ -154,11 +123,11 @@ def sharpened(
     predictor: Predictor,
     scan: Scan,
     plane: int,
-    regions: Sequence[Proposed],
+    regions: Sequence[Mask],
     *,
     progress: Progress | None = None,
     cancelled: Cancelled | None = None,
-) -> list[Proposed]:
+) -> list[Mask]:
     """Ask the prompt model for each region; its mask counts where both agree."""
     boxes = np.array([r.bbox for r in regions], float)
     masks = predictor.predict_many(
@@ -191,7 +160,7 @@ def classes_to_sharpen(
 
 
 def _nearness(
-    proposed: Sequence[Proposed], truth: NDArray[np.uint8]
+    proposed: Sequence[Mask], truth: NDArray[np.uint8]
 ) -> NDArray[np.float64]:
     """IoU of each proposal with the true object that it covers most of."""
     from skimage.measure import label
@@ -208,29 +177,15 @@ def _nearness(
     return out
 
 
-def _better(region: Proposed, mask: Mask) -> Proposed:
-    own = as_mask(region)
-    if mask.empty or own.iou(mask) < AGREES:
+def _better(region: Mask, mask: Mask) -> Mask:
+    if mask.empty or region.iou(mask) < AGREES:
         return region
     return replace(
         region, bbox=mask.bbox, mask=np.asarray(mask.mask, bool), score=mask.score
     )
 
 
-def as_mask(proposed: Proposed) -> Mask:
-    """The same as a mask of the prompt room."""
-    from napari_sesami.prompt import Mask
-
-    return Mask(
-        proposed.bbox,
-        proposed.mask,
-        proposed.score or 1.0,
-        proposed.shape,
-        proposed.plane,
-    )
-
-
-def judged(proposed: Proposed, votes: Labelled) -> Proposed:
+def judged(proposed: Mask, votes: Labelled) -> Mask:
     """Give the certainty of the class over the pixels of the mask."""
     y0, x0, y1, x1 = proposed.bbox
     share = votes.votes[y0:y1, x0:x1, proposed.class_id - 1][proposed.mask]
@@ -247,7 +202,7 @@ def labels_free(scan: Scan, taken: NDArray[np.bool_] | None) -> NDArray[np.bool_
     return free
 
 
-def disjoint(proposed: Sequence[Proposed], free: NDArray[np.bool_]) -> list[Proposed]:
+def disjoint(proposed: Sequence[Mask], free: NDArray[np.bool_]) -> list[Mask]:
     """Give each pixel to the surest proposal; small ones come before large ones."""
     left, out = free.copy(), []
     for p in sorted(proposed, key=lambda p: p.area):
@@ -260,7 +215,7 @@ def disjoint(proposed: Sequence[Proposed], free: NDArray[np.bool_]) -> list[Prop
     return out
 
 
-def _cut(p: Proposed, own: NDArray[np.bool_]) -> Proposed:
+def _cut(p: Mask, own: NDArray[np.bool_]) -> Mask:
     from napari_sesami.common.box import box_of
 
     inner = box_of(own)
@@ -271,7 +226,7 @@ def _cut(p: Proposed, own: NDArray[np.bool_]) -> Proposed:
     return replace(p, bbox=(y + t, x + le, y + b, x + r), mask=own[t:b, le:r].copy())
 
 
-def as_labels(proposed: Sequence[Proposed], shape: Any) -> NDArray[np.uint8]:
+def as_labels(proposed: Sequence[Mask], shape: Any) -> NDArray[np.uint8]:
     """Class ids (y, x) of all proposals together."""
     out = np.zeros(shape, np.uint8)
     for p in proposed:

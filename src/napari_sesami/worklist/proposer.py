@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sesami.project.store import ScanStore
-from napari_sesami.session.errors import SessionError
+from napari_sesami.session import SessionError
 from napari_sesami.worklist.review import Source
 from napari_sesami.worklist.teacher import LabelledScan, Teacher
 
@@ -16,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_sesami.project import Project
-    from napari_sesami.session.session import Session
-    from napari_sesami.worklist.proposals import Proposed
+    from napari_sesami.prompt import Mask
+    from napari_sesami.session import Session
     from napari_sesami.worklist.worklist import WorkItem, WorkList
 
     Cancelled = Callable[[], bool]
@@ -59,7 +58,7 @@ class Proposer:
         sharpen: bool | None = None,
         progress: Progress | None = None,
         cancelled: Cancelled | None = None,
-    ) -> tuple[list[Proposed], Source]:
+    ) -> tuple[list[Mask], Source]:
         """Make proposals and change nothing; for a work thread."""
         from napari_sesami.worklist.proposals import propose_masks
 
@@ -75,20 +74,20 @@ class Proposer:
         top = max(session.classes.ids, default=0)
         retriever = self.teacher.retriever(
             session.scan,
-            session.token_encoder,
+            session.retrieval.encoder,
             sources,
             top,
-            store=session.token_store(1.0),
+            store=session.retrieval.token_store(1.0),
             progress=lambda f, text: told(0.4 * f, text),
             cancelled=cancelled,
         )
         told(0.4, "Reading this scan")
-        if not session.tokens(number, 1.0, cancelled=cancelled):
+        if not session.retrieval.tokens(number, 1.0, cancelled=cancelled):
             from napari_sesami.common.cancel import Cancelled as Stopped
 
             raise Stopped("Proposing was stopped.")
         votes = retriever.segment(number)
-        predictor = session.predictor
+        predictor = session.prompts.predictor
         only: frozenset[int] | None = None
         if sharpen is None:
             only = self._sharpened(session, sources, top, cancelled)
@@ -101,7 +100,7 @@ class Proposer:
             votes,
             top,
             only=only,
-            taken=np.asarray(session.labels_plane(number)) > 0,
+            taken=np.asarray(session.label_planes.plane(number)) > 0,
             progress=lambda done, of: told(0.6 + 0.4 * done / of, "Outlining objects"),
             cancelled=cancelled,
         )
@@ -123,7 +122,7 @@ class Proposer:
         from napari_sesami.worklist.proposals import classes_to_sharpen
 
         last, others = sources[-1], sources[:-1] or sources
-        predictor, encoder = session.predictor, session.token_encoder
+        predictor, encoder = session.prompts.predictor, session.retrieval.encoder
         at = (last.key, len(others), predictor.model.key, encoder.key)
         if at not in self._tried:
             plane, truth = next(iter(last.planes.items()))
@@ -145,10 +144,9 @@ class Proposer:
         return self._tried[at]
 
     def _source(self, item: WorkItem) -> LabelledScan | None:
-        folder = self.project.path / "scans" / str(item.key)
-        if not folder.is_dir():
+        store = self.project.saved_labels(str(item.key))
+        if store is None:
             return None
-        store = ScanStore(folder, read_only=True)
         numbers = sorted(store.stored("labels"))
         if len(numbers) > PLANES:
             at = np.linspace(0, len(numbers) - 1, PLANES)

@@ -14,15 +14,15 @@ import numpy as np
 from psygnal import Signal
 
 from napari_sesami.common.packing import pack, unpack
-from napari_sesami.session.errors import SessionError
-from napari_sesami.worklist.proposals import Proposed, as_labels, as_mask
+from napari_sesami.prompt import Mask
+from napari_sesami.session import SessionError
+from napari_sesami.worklist.proposals import as_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from napari_sesami.session.objects import CommittedObject
-    from napari_sesami.session.session import Session
+    from napari_sesami.session import CommittedObject, Session
 
 WAITING, ACCEPTED, CORRECTED, REJECTED = "waiting", "accepted", "corrected", "rejected"
 SAME = 0.98  # overlap from which an object counts as left as it was proposed
@@ -69,7 +69,7 @@ class Review:
     """what became of a proposal"""
 
     session: Session
-    proposed: Sequence[Proposed]
+    proposed: Sequence[Mask]
     source: Source = field(default_factory=Source)
     _objects: dict[int, int] = field(default_factory=dict)
     _rejected: set[int] = field(default_factory=set)
@@ -122,9 +122,7 @@ class Review:
     ) -> CommittedObject:
         """Make a proposal an object, of its own class or of another one; undoable."""
         p = self._one(index)
-        target = self._commit(
-            index, as_mask(p), p.class_id if class_ is None else class_
-        )
+        target = self._commit(index, p, p.class_id if class_ is None else class_)
         self.changed.emit()
         return target
 
@@ -143,7 +141,7 @@ class Review:
         self._rejected.add(index)
         object_id = self.object_of(index)
         if object_id is not None:
-            self.session.remove_object(object_id)
+            self.session.objects.remove(object_id)
         self.changed.emit()
 
     def reconsider(self, index: int) -> None:
@@ -154,13 +152,13 @@ class Review:
     def accept_rest(self, least: float = 0.0) -> int:
         """Accept all that wait and are at least so certain, as one step; how many."""
         done = 0
-        with self.session.group("accept the rest"):
+        with self.session.history.group("accept the rest"):
             for i in self.waiting:
                 if self.proposed[i].certainty < least:
                     continue
                 p = self.proposed[i]
                 try:
-                    self._commit(i, as_mask(p), p.class_id)
+                    self._commit(i, p, p.class_id)
                 except SessionError:
                     self._rejected.add(i)  # others have all of its pixels
                     continue
@@ -247,7 +245,7 @@ class Review:
 
     # --- inside
 
-    def _one(self, index: int) -> Proposed:
+    def _one(self, index: int) -> Mask:
         if not 0 <= index < len(self):
             raise SessionError(
                 f"There is no proposal {index}; there are {len(self)}, from 0 on."
@@ -258,7 +256,7 @@ class Review:
         self, index: int, mask: Any, class_: str | SupportsIndex
     ) -> CommittedObject:
         p = self.proposed[index]
-        target = self.session.commit(
+        target = self.session.objects.commit(
             mask,
             class_,
             p.plane,
@@ -291,9 +289,7 @@ class Review:
         p = self.proposed[index]
         if p.plane not in self.session.objects[object_id].parts:
             return 0.0
-        box, mask = self.session.object_mask(object_id, p.plane)
-        final = Proposed(box, mask, p.shape, p.plane, p.class_id, 1.0)
-        return as_mask(p).iou(as_mask(final))
+        return p.iou(self.session.objects.mask(object_id, p.plane))
 
     def _agreement(self, planes: set[int]) -> float | None:
         """Share of the pixels labelled on either side that have the same class."""
@@ -301,7 +297,7 @@ class Review:
         for plane in planes:
             here = [p for p in self.proposed if p.plane == plane]
             said = as_labels(here, self.session.scan.plane_shape)
-            final = self.session.labels_plane(plane)
+            final = self.session.label_planes.plane(plane)
             labelled = (said > 0) | (final > 0)
             either += int(np.count_nonzero(labelled))
             same += int(np.count_nonzero(labelled & (said == final)))
@@ -312,7 +308,7 @@ def _judged(path: Path) -> Path:
     return path.with_name(f"judged-{path.name}")
 
 
-def _to_dict(p: Proposed) -> dict[str, Any]:
+def _to_dict(p: Mask) -> dict[str, Any]:
     return {
         "bbox": list(p.bbox),
         "mask": pack(np.asarray(p.mask, np.uint8)),
@@ -324,17 +320,18 @@ def _to_dict(p: Proposed) -> dict[str, Any]:
     }
 
 
-def _from_dict(data: Mapping[str, Any]) -> Proposed:
+def _from_dict(data: Mapping[str, Any]) -> Mask:
     y0, x0, y1, x1 = (int(v) for v in data["bbox"])
     pixels = np.asarray(unpack(data["mask"])).astype(bool)
     mask = pixels.reshape(y1 - y0, x1 - x0)
     shape = (int(data["shape"][0]), int(data["shape"][1]))
-    return Proposed(
+    score = 1.0 if data["score"] is None else float(data["score"])
+    return Mask(
         (y0, x0, y1, x1),
         mask,
+        score,
         shape,
         int(data["plane"]),
-        int(data["class"]),
-        float(data["certainty"]),
-        data["score"],
+        class_id=int(data["class"]),
+        certainty=float(data["certainty"]),
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sesami.session.errors import SessionError
+from napari_sesami.session import SessionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -195,7 +195,7 @@ def test_the_preview_follows_the_cursor_before_the_click(opened, qtbot):
     from qtpy.QtTest import QTest
     from tests.fakes.hands import canvas, place
 
-    from napari_sesami.viewer.layers.preview import HOVER
+    from napari_sesami.viewer.layers.overlay import HOVER
 
     viewer, dock = opened
     dock.controller.use(Tool.CLICK)

@@ -99,7 +99,7 @@ def test_a_layer_removed_while_embedding_ends_quietly(gated, qtbot):
     assert dock.workspace.session is None
     assert dock.controller.screen is None
     assert not any("prompt" in layer.name for layer in viewer.layers)
-    dock.tools.reflect()
+    dock.tools.refresh()
     assert not dock.tools.buttons[Tool.CLICK].isEnabled()
 
 

@@ -361,7 +361,7 @@ def test_cancel_stops_the_ranking_and_it_can_begin_again(make_napari_viewer, qtb
     assert dock.options.rank.text() == "Stop"
     dock.status.cancel_button.click()
     qtbot.waitUntil(lambda: not dock.controller.ranker.running, timeout=SOON)
-    assert dock.options.rank.text() == "Find places"
+    assert dock.options.rank.text() == "Find queries"
     find(qtbot, dock)
 
 

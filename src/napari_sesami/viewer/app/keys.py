@@ -129,7 +129,7 @@ KEYS: tuple[Key, ...] = (
     Key("Shift-S", Action.PROMPT_ALIKE, "Find all like this one"),
     Key("Shift-T", Action.PROMPT_ACCEPT, "Take all masks that were found"),
     Key("Shift-W", Action.WHY, "Why did the pixel under the cursor get its class?"),
-    Key("Shift-Q", Action.QUEUE_NEXT, "Next place to label; N while one is asked"),
+    Key("Shift-Q", Action.QUEUE_NEXT, "Next query; N while one is asked"),
     Key(
         "A",
         Action.WORK_ACCEPT,

@@ -1,15 +1,14 @@
-"""Mouse events of the preview layer become prompts in data pixels of the plane."""
+"""The mouse over layers of ours: presses, drags and moves, in data pixels."""
 
 from __future__ import annotations
 
 import weakref
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from napari_sesami.session import PromptStep
-from napari_sesami.viewer.app.errors import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,8 +16,9 @@ if TYPE_CHECKING:
     from napari.layers import Labels
     from numpy.typing import NDArray
 
-    from napari_sesami.viewer.prompt.controller import PromptController
+    from napari_sesami.viewer.app.jobs import Debounced as Debounced
 
+T = TypeVar("T")
 MOVED = 4  # screen pixels; a press that moved farther is a drag, not a click
 
 
@@ -37,23 +37,29 @@ DRAWN = {Tool.BOX, Tool.LASSO, Tool.STROKE}
 """Tools that draw while the button is down, so that napari must not move the view."""
 
 
-def listen(layer: Labels, controller: PromptController) -> Callable[[], None]:
-    """Send clicks, drags and moves on a layer to a prompter; returns its own undo.
+def hear(
+    layer: Labels,
+    owner: T,
+    drag: Callable[[T, Labels, Any], Iterator[None]],
+    move: Callable[[T, tuple[float, float]], None] | None = None,
+) -> Callable[[], None]:
+    """Follow presses (and moves) on a layer for an owner; returns its own undo.
 
-    napari keeps callbacks as long as the layer lives, so they hold the prompter weakly.
+    napari keeps callbacks as long as the layer lives, so the owner is held weakly.
+    `drag` is a generator that goes on with every event until the release; `move` gets
+    the place in data pixels.
     """
-    target = weakref.ref(controller)
+    target = weakref.ref(owner)
 
     def pressed(layer: Labels, event: Any) -> Iterator[None]:
         found = target()
-        if found is None or found.tool is Tool.NONE or event.button not in (1, 2):
-            return
-        yield from _drag(found, layer, event)
+        if found is not None:
+            yield from drag(found, layer, event)
 
     def moved(layer: Labels, event: Any) -> None:
         found = target()
-        if found is not None and found.tool is not Tool.NONE:
-            found.hover(position(layer, event))
+        if found is not None and move is not None:
+            move(found, position(layer, event))
 
     layer.mouse_drag_callbacks.append(pressed)
     layer.mouse_move_callbacks.append(moved)
@@ -65,40 +71,43 @@ def listen(layer: Labels, controller: PromptController) -> Callable[[], None]:
     return stop
 
 
+def hear_moves(viewer: Any, later: Debounced) -> Callable[[], None]:
+    """Call after each rest of the mouse over a viewer; returns its own undo."""
+    timer, window = weakref.ref(later), weakref.ref(viewer)
+
+    def moved(viewer: Any, event: Any) -> None:
+        found = timer()
+        if found is not None:
+            found.soon()
+
+    def stop() -> None:
+        found = window()
+        if found is not None and moved in found.mouse_move_callbacks:
+            found.mouse_move_callbacks.remove(moved)
+
+    viewer.mouse_move_callbacks.append(moved)
+    return stop
+
+
+def reverses(event: Any) -> bool:
+    """Whether a press means the opposite: the right button, or Shift."""
+    return event.button == 2 or "Shift" in modifiers(event)
+
+
+def modifiers(event: Any) -> set[str]:
+    """Names of the keys that are held, e.g. "Shift"."""
+    return {str(getattr(m, "name", m)) for m in event.modifiers}
+
+
+def far(event: Any, start: Any) -> float:
+    """How far the mouse is from where it was pressed, in pixels of the screen."""
+    return float(np.abs(np.array(event.pos, float) - np.array(start, float)).max())
+
+
 def position(layer: Labels, event: Any) -> tuple[float, float]:
     """Row and column of an event, in data pixels; the one place that converts them."""
     y, x = layer.world_to_data(event.position)[-2:]
     return float(y), float(x)
-
-
-def _drag(controller: PromptController, layer: Labels, event: Any) -> Iterator[None]:
-    """Follow one press until the release, then hand over what was meant."""
-    tool, start = controller.tool, np.array(event.pos, float)
-    names = {str(getattr(m, "name", m)) for m in event.modifiers}
-    off = event.button == 2 or "Shift" in names
-    if "Control" in names:
-        tool = Tool.CORRECT
-    path, farthest = [position(layer, event)], 0.0
-    drawing = tool in DRAWN and event.button == 1
-    yield
-    while event.type == "mouse_move":
-        farthest = max(farthest, float(np.abs(np.array(event.pos) - start).max()))
-        if drawing:
-            path.append(position(layer, event))
-            controller.sketch(tool, path)
-        yield
-    farthest = max(farthest, float(np.abs(np.array(event.pos) - start).max()))
-    if drawing and farthest > MOVED:
-        path.append(position(layer, event))
-    elif farthest > MOVED:
-        return  # napari moved the view
-    try:
-        if drawing and farthest > MOVED:
-            controller.drawn(tool, path, off)
-        else:
-            controller.clicked(tool, path[0], off)
-    except ValueError as error:
-        controller.workspace.say(sentence(error))
 
 
 def ask_of(tool: Tool, points: Any, label: int, shape: tuple[int, int]) -> PromptStep:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.layers.spatial import KEPT_SCAN, scan_kwargs, spatial_kwargs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from napari.components import ViewerModel
-    from napari.layers import Image, Labels
+    from napari.layers import Image, Labels, Layer
 
     from napari_sesami.scan import Scan
+    from napari_sesami.viewer.app.binding import LayerBinding
+    from napari_sesami.viewer.layers.result_planes import MapKind
 
 STROKES, LABELS = "strokes", "labels"
+L = TypeVar("L", bound="Layer")
 
 
 def image_options(scan: Scan, **metadata: Any) -> tuple[Any, dict[str, Any]]:
@@ -56,6 +60,80 @@ def add_labels(
         metadata={"sesami_layer": kind},
         **spatial_kwargs(image),
     )
+
+
+@contextmanager
+def keeping_selection(viewer: ViewerModel) -> Iterator[None]:
+    """Add layers meanwhile without taking the mouse from the one in use."""
+    active = viewer.layers.selection.active
+    yield
+    viewer.layers.selection.active = active
+
+
+def add_result(
+    viewer: ViewerModel,
+    link: LayerBinding,
+    data: Any,
+    name: str,
+    kind: str,
+    opacity: float,
+) -> Labels:
+    """Add labels that nobody paints in, below the strokes; the selection stays."""
+    with keeping_selection(viewer):
+        layer = viewer.add_labels(
+            data,
+            name=name,
+            opacity=opacity,
+            multiscale=False,
+            metadata={"sesami_layer": kind},
+            **spatial_kwargs(link.image),
+        )
+        layer.editable = False
+        _put_below(viewer, layer, link.strokes)
+    return layer
+
+
+def add_map(
+    viewer: ViewerModel, link: LayerBinding, kind: MapKind, data: Any, opacity: float
+) -> Image:
+    """Add a heat map below the strokes; the selection stays."""
+    with keeping_selection(viewer):
+        layer = viewer.add_image(
+            data,
+            name=f"{link.image.name} {kind.title.lower()}",
+            colormap=kind.colormap,
+            contrast_limits=kind.limits,
+            opacity=opacity,
+            blending="translucent",
+            multiscale=False,
+            metadata={"sesami_map": kind.key, "legend": kind.legend},
+            **spatial_kwargs(link.image),
+        )
+        _put_below(viewer, layer, link.strokes)
+    return layer
+
+
+def _put_below(viewer: ViewerModel, layer: Layer, above: Layer) -> None:
+    layers = viewer.layers
+    if above in layers:
+        layers.move(layers.index(layer), layers.index(above))
+
+
+def in_viewer(viewer: ViewerModel, layer: L | None) -> L | None:
+    """The layer, if it was made and nobody removed it."""
+    return layer if layer is not None and layer in viewer.layers else None
+
+
+def remove(viewer: ViewerModel, *gone: Layer | None) -> None:
+    """Take layers out of the viewer, those that are still there."""
+    for layer in gone:
+        if layer is not None and layer in viewer.layers:
+            viewer.layers.remove(layer)
+
+
+def redraw(layer: Layer) -> None:
+    """Draw the pixels of a layer again, and nothing else of it."""
+    layer.refresh(thumbnail=False, extent=False, highlight=False)
 
 
 def colormap_of(colors: Mapping[int, str], hidden: frozenset[int] = frozenset()) -> Any:

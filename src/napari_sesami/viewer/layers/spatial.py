@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_sesami.scan import LENGTHS, Scan
 from napari_sesami.viewer.app.errors import ViewerError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari.layers import Image, Layer
 
 KEPT_SCAN = "sesami_scan"
@@ -35,6 +39,17 @@ def spatial_kwargs(layer: Layer) -> dict[str, Any]:
     its label layers need.
     """
     return {name: getattr(layer, name) for name in SPATIAL}
+
+
+def label_shape(scan: Scan) -> tuple[int, ...]:
+    """Shape of a layer of labels on a scan: no channel axis."""
+    return scan.shape[:-1] if scan.is_rgb else scan.shape
+
+
+def plane_index(leading: Sequence[int], plane: int) -> tuple[int, ...]:
+    """Index of a plane along the axes before y and x; () if there are none."""
+    found = np.unravel_index(plane, tuple(leading)) if len(leading) else ()
+    return tuple(int(i) for i in found)
 
 
 def copy_spatial(source: Layer, target: Layer) -> None:

@@ -10,7 +10,6 @@ from qtpy.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
     QGridLayout,
-    QHeaderView,
     QMessageBox,
     QPlainTextEdit,
     QTreeWidget,
@@ -20,10 +19,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sesami.models import catalog
-from napari_sesami.viewer.app.dock import DeskDock
-from napari_sesami.viewer.app.errors import sentence
 from napari_sesami.viewer.app.settings import read_settings, remember_model
-from napari_sesami.viewer.widgets.factory import button
+from napari_sesami.viewer.widgets.factory import WIDTH, button, named, tree
+from napari_sesami.viewer.widgets.panel import Panel
 from napari_sesami.viewer.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
@@ -32,11 +30,10 @@ if TYPE_CHECKING:
     from napari_sesami.viewer.app.jobs import Job
 
 TOPIC = "models"
-WIDTH = 300
 FILES = "Weights (*.safetensors *.pth *.pt);;All files (*)"
 
 
-class ModelsDock(DeskDock):
+class ModelsDock(Panel):
     """The catalog of weights as a list with its card below.
 
     Parameters
@@ -48,22 +45,14 @@ class ModelsDock(DeskDock):
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, parent)
         self.list = QTreeWidget()
-        self.list.setHeaderLabels(["Model", "Size", "State"])
-        self.list.setRootIsDecorated(False)
+        tip = "Models on this computer, and those that can be fetched"
+        tree(self.list, ["Model", "Size", "State"], "Models", tip)
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.list.setAccessibleName("Models")
-        self.list.setToolTip("Models on this computer, and those that can be fetched")
         self.list.setMinimumHeight(180)
-        header = self.list.header()
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        header.setStretchLastSection(False)
-        for column in (1, 2):
-            mode = QHeaderView.ResizeMode.ResizeToContents
-            header.setSectionResizeMode(column, mode)
         self.card = QPlainTextEdit()
         self.card.setReadOnly(True)
-        self.card.setAccessibleName("Card of the selected model")
-        self.card.setToolTip("Origin, licence, checksum, device and training data")
+        tip = "Origin, licence, checksum, device and training data"
+        named(self.card, tip, "Card of the selected model")
         self.use_button = button("Use for clicks", "Answer clicks with this model")
         self.import_button = button("Import…", "Install weights from a file")
         self.fetch_button = button("Download…", "Fetch these weights over the network")
@@ -72,10 +61,6 @@ class ModelsDock(DeskDock):
         self._compose()
         self._connect()
         self.refresh()
-
-    def _let_go(self) -> None:
-        """Let go of the workspace."""
-        self.status.disconnect_from_desk()
 
     def refresh(self, select: str | None = None) -> None:
         """Read the catalog again and keep, or set, the selection."""
@@ -136,7 +121,7 @@ class ModelsDock(DeskDock):
 
     def _connect(self) -> None:
         self.list.currentItemChanged.connect(self._on_selected)
-        self.use_button.clicked.connect(self._use)
+        self.on(self.use_button.clicked, self._use)
         self.import_button.clicked.connect(self._ask_import)
         self.fetch_button.clicked.connect(self._ask_download)
         self.remove_button.clicked.connect(self._ask_remove)
@@ -185,11 +170,10 @@ class ModelsDock(DeskDock):
         name = self.selected
         if name is None or not self._agreed("Remove", f"Delete {name} from this disk?"):
             return
-        try:
-            catalog.remove(name)
-        except (ValueError, OSError) as error:
-            self.workspace.say(sentence(error))
-            return
+        self.run(self._remove, name)
+
+    def _remove(self, name: str) -> None:
+        catalog.remove(name)
         if read_settings().model == name:
             remember_model("")
         self.refresh()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QWidget
+from qtpy.QtWidgets import QLabel, QWidget
 from superqt.utils import signals_blocked
 
 from napari_sesami.viewer.runs.controller import board_of
 from napari_sesami.viewer.runs.words import said_adapter
+from napari_sesami.viewer.widgets.factory import add_entry, combo, row
+from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.session import Adapter
@@ -19,43 +20,36 @@ if TYPE_CHECKING:
 BASE = "none: the base model"
 
 
-class AdapterRow(QWidget):
+class AdapterRow(PanelPart, QWidget):
     """Switches adapters; the base stays loaded, so that it takes no time."""
 
     def __init__(
         self, controller: PromptController, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self._controller = controller
-        self._verdicts = board_of(controller.workspace).verdicts
-        self.names = QComboBox()
-        self.names.setToolTip("What a run has learned, on top of the model")
-        self.names.setAccessibleName("Adapter of the model")
-        self.names.setMinimumContentsLength(12)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(QLabel("Adapter"))
-        row.addWidget(self.names, 1)
+        self.workspace = controller.workspace
+        self._verdicts = board_of(self.workspace).verdicts
+        self.names = combo(
+            "What a run has learned, on top of the model",
+            letters=12,
+            name="Adapter of the model",
+        )
+        self.setLayout(row(QLabel("Adapter"), (self.names, 1)))
         self.names.activated.connect(self._on_chosen)
-        self._verdicts.changed.connect(self.reflect)
-        self.reflect()
+        self.watch(self._verdicts.changed, self.refresh)
+        self.refresh()
 
-    def disconnect_from_board(self) -> None:
-        """Let go of the board."""
-        self._verdicts.changed.disconnect(self.reflect)
-
-    def reflect(self) -> None:
+    def refresh(self) -> None:
         """Show the adapters there are, and the one in use."""
         self._verdicts.look()
-        session, known = self._controller.workspace.session, self._verdicts.adapters
+        session, known = self.workspace.session, self._verdicts.adapters
         used = "" if session is None else str(session.adapter or "")
         with signals_blocked(self.names):
             self.names.clear()
             self.names.addItem(BASE, "")
             for adapter in known:
-                self.names.addItem(said_adapter(adapter.name), str(adapter.path))
-                role = Qt.ItemDataRole.ToolTipRole
-                self.names.setItemData(self.names.count() - 1, tip(adapter), role)
+                name = said_adapter(adapter.name)
+                add_entry(self.names, name, str(adapter.path), tip(adapter))
             self.names.setCurrentIndex(max(0, self.names.findData(used)))
         self.setVisible(bool(known))
 

@@ -66,7 +66,7 @@ def chosen_class(session: Session, options: PromptOptions) -> ClassEntry:
     """Give the class that masks go to: the chosen one, or the first."""
     classes = session.classes
     if not len(classes):
-        raise ViewerError("Name a class first, in the Sesami panel (key N).")
+        raise ViewerError("Name a class first, in the panel Label (key N).")
     if options.class_id not in classes:
         options.class_id = next(iter(classes)).id
     return classes[options.class_id]

@@ -11,12 +11,12 @@ from napari_sesami.session import Draft, PromptStep, snapped
 from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.app.keys import KEYS, bind
-from napari_sesami.viewer.layers.mouse import DRAWN, Tool, ask_of, listen, outline
-from napari_sesami.viewer.layers.preview import (
+from napari_sesami.viewer.layers.mouse import DRAWN, Tool, ask_of, hear, outline
+from napari_sesami.viewer.layers.overlay import (
     HOVER,
     LINE,
     MASK,
-    Preview,
+    MaskOverlay,
     of_mask,
     path,
 )
@@ -24,8 +24,8 @@ from napari_sesami.viewer.prompt.commits import chosen_class, commit_draft
 from napari_sesami.viewer.prompt.cursor import Cursor
 from napari_sesami.viewer.prompt.engine import PromptEngine
 from napari_sesami.viewer.prompt.history import PromptHistory
+from napari_sesami.viewer.prompt.layers import PromptLayers, follow_move, follow_press
 from napari_sesami.viewer.prompt.options import PromptOptions
-from napari_sesami.viewer.prompt.screen import PromptScreen
 from napari_sesami.viewer.prompt.search import Search
 from napari_sesami.viewer.prompt.slices import SliceFollower
 
@@ -69,7 +69,7 @@ class PromptController:
         self.draft = Draft()
         self.options = PromptOptions()
         self.engine = PromptEngine(workspace.jobs)
-        self.screen: PromptScreen | None = None
+        self.screen: PromptLayers | None = None
         self.last_object: int | None = None
         self.times: dict[str, float] = {}
         self.extra: list[Any] = []  # masks of a search, drawn below
@@ -250,16 +250,19 @@ class PromptController:
     def _label(self, off: bool) -> int:
         return int(off == self.options.negative)
 
-    def _screen(self) -> PromptScreen:
+    def _screen(self) -> PromptLayers:
         if self.screen is None:
             binding = self.binding
-            preview = Preview(
+            preview = MaskOverlay(
                 self.workspace.viewer, binding.image, binding.strokes.data.shape
             )
             keys = [key for key in KEYS if key.ours_only]
             layer = preview.layer
-            undo = [listen(layer, self), bind(layer, self.workspace.dispatch, keys)]
-            self.screen = PromptScreen(self.workspace.viewer, preview, undo)
+            undo = [
+                hear(layer, self, follow_press, follow_move),
+                bind(layer, self.workspace.dispatch, keys),
+            ]
+            self.screen = PromptLayers(self.workspace.viewer, preview, undo)
             self.screen.left.connect(self._on_left)
             self.screen.moved.connect(self._planes.soon)
         return self.screen

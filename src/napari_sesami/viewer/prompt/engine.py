@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_sesami.common import cancel
 from napari_sesami.session import snapped
 from napari_sesami.viewer.app.jobs import Cancelled, Job, JobQueue, Priority
 from napari_sesami.viewer.app.settings import read_settings
@@ -307,6 +306,8 @@ class _Long:
 
 def guarded(predictor: Predictor, notices: list[str], call: Callable[[], Any]) -> Any:
     """Call; when a GPU fails in the middle, go on with the CPU."""
+    from napari_sesami.common import cancel
+
     try:
         try:
             return call()

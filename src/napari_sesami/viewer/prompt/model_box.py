@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QWidget
 from superqt.utils import signals_blocked
 
 from napari_sesami.viewer.app.settings import read_settings
+from napari_sesami.viewer.widgets.factory import add_entry, button, choose, combo, row
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.app.jobs import Job
@@ -23,17 +24,10 @@ class ModelRow(QWidget):
     ) -> None:
         super().__init__(parent)
         self._controller = controller
-        self.names = QComboBox()
-        self.names.setToolTip("Model that turns prompts into masks")
-        self.names.setAccessibleName("Model for prompts")
-        self.names.setMinimumContentsLength(12)
-        self.load = QPushButton("Import file…")
-        self.load.setToolTip("Install weights from a file, with no network")
-        self.load.setAccessibleName("Import model weights from a file")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.names, 1)
-        row.addWidget(self.load)
+        tip = "Model that turns prompts into masks"
+        self.names = combo(tip, letters=12, name="Model for prompts")
+        self.load = button("Import file…", "Install weights from a file, no network")
+        self.setLayout(row((self.names, 1), self.load))
         self.names.activated.connect(self._on_chosen)
         self.load.clicked.connect(self._on_load)
         self.fill()
@@ -48,21 +42,20 @@ class ModelRow(QWidget):
                 if entry.kind != "prompt":
                     continue
                 mark = " (non-commercial)" if entry.non_commercial else ""
-                self.names.addItem(f"{entry.name}{mark}", entry.name)
-                last = self.names.count() - 1
-                self.names.setItemData(last, f"{entry.title}. {entry.licence}", 3)
-        self.reflect()
+                tip = f"{entry.title}. {entry.licence}"
+                add_entry(self.names, f"{entry.name}{mark}", entry.name, tip)
+        self.refresh()
 
-    def reflect(self) -> None:
+    def refresh(self) -> None:
         """Show the session's model."""
         session = self._controller.workspace.session
         model = None if session is None else session.model
         model = read_settings().model if model is None else model
         name = model if isinstance(model, str) else str(getattr(model, "name", model))
-        with signals_blocked(self.names):
-            if self.names.findData(name) < 0:
+        if self.names.findData(name) < 0:
+            with signals_blocked(self.names):
                 self.names.addItem(name, name)
-            self.names.setCurrentIndex(self.names.findData(name))
+        choose(self.names, name)
         self.names.setEnabled(session is not None)
 
     def choose(self, name: str) -> None:
@@ -76,7 +69,7 @@ class ModelRow(QWidget):
         self._controller.clear()
         session.model = name
         self._controller.workspace.say(f"{name} answers from now on.")
-        self.reflect()
+        self.refresh()
 
     def install(self, path: Path) -> None:
         """Read weights in the background, and answer with them."""

@@ -6,10 +6,11 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_sesami.viewer.app.keys import Action
-from napari_sesami.viewer.widgets.factory import button
+from napari_sesami.viewer.widgets.factory import button, column, note, row
+from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.prompt import Mask
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from napari_sesami.viewer.prompt.controller import PromptController
 
 
-class ObjectFacts(QWidget):
+class ObjectFacts(PanelPart, QWidget):
     """Score and area of the object at work, and what can be done with its prompts."""
 
     def __init__(
@@ -25,28 +26,23 @@ class ObjectFacts(QWidget):
     ) -> None:
         super().__init__(parent)
         self._controller = controller
-        self.text = QLabel()
-        self.text.setWordWrap(True)
-        self.text.setAccessibleName("Object at work")
-        self.text.setToolTip("The model's own guess of its quality, and the area")
+        self.workspace = controller.workspace
+        self.text = note(
+            "", "Object at work", "The model's own guess of its quality, and the area"
+        )
         self.candidate = _button("Candidate 1/3", "Show the next reading (Shift+H)")
         self.undo = _button("Undo", "Take back the last prompt or step (Ctrl+Z)")
         self.redo = _button("Redo", "Do it again (Ctrl+Shift+Z)")
         self.clear = _button("Clear", "Forget this object (Shift+U)")
-        row = QHBoxLayout()
-        for each in (self.candidate, self.undo, self.redo, self.clear):
-            row.addWidget(each)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        layout.addWidget(self.text)
-        layout.addLayout(row)
-        self.candidate.clicked.connect(self._on_candidate)
-        self.undo.clicked.connect(self._on_undo)
-        self.redo.clicked.connect(self._on_redo)
-        self.clear.clicked.connect(self._on_clear)
+        buttons = row(self.candidate, self.undo, self.redo, self.clear)
+        column(self, self.text, buttons).setSpacing(2)
+        act = self.workspace.act
+        self.on(self.candidate.clicked, act, Action.PROMPT_CANDIDATE)
+        self.on(self.undo.clicked, act, Action.UNDO)
+        self.on(self.redo.clicked, act, Action.REDO)
+        self.on(self.clear.clicked, act, Action.PROMPT_CLEAR)
 
-    def reflect(self) -> None:
+    def refresh(self) -> None:
         """Show the object of the plane on screen."""
         controller = self._controller
         binding, draft = controller.workspace.binding, controller.draft
@@ -62,7 +58,7 @@ class ObjectFacts(QWidget):
     def _describe(self) -> str:
         controller = self._controller
         if controller.workspace.binding is None:
-            return "No scan yet: open one in the Sesami panel."
+            return "No scan yet: open one in the panel Label."
         id_ = controller.draft.object_id
         name = "New object" if id_ is None else f"Object {id_}"
         if controller.busy:
@@ -74,18 +70,6 @@ class ObjectFacts(QWidget):
         planes = len(controller.draft.planes)
         more = f", {planes} slices" if planes > 1 else ""
         return f"{name}: score {mask.score:.2f}, {area(mask, scan)}{more}."
-
-    def _on_candidate(self) -> None:
-        self._controller.workspace.act(Action.PROMPT_CANDIDATE)
-
-    def _on_undo(self) -> None:
-        self._controller.workspace.act(Action.UNDO)
-
-    def _on_redo(self) -> None:
-        self._controller.workspace.act(Action.REDO)
-
-    def _on_clear(self) -> None:
-        self._controller.workspace.act(Action.PROMPT_CLEAR)
 
 
 def area(mask: Mask, scan: Scan) -> str:

@@ -9,7 +9,7 @@ from psygnal import Signal
 
 from napari_sesami.session import Draft, PromptStep, SessionError
 from napari_sesami.viewer.app.errors import ViewerError
-from napari_sesami.viewer.layers.preview import FOUND, MASK, of_mask
+from napari_sesami.viewer.layers.overlay import FOUND, MASK, of_mask
 
 if TYPE_CHECKING:
     from napari_sesami.prompt import Filters, Mask, Predictor

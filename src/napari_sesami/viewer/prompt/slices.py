@@ -6,11 +6,11 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from psygnal import Signal
 
 from napari_sesami.session import Filled
 from napari_sesami.viewer.app.errors import ViewerError
+from napari_sesami.viewer.layers.camera import show_plane
 
 if TYPE_CHECKING:
     from napari_sesami.prompt import Mask, Predictor
@@ -116,14 +116,8 @@ class SliceFollower:
 
     def jump(self, plane: int) -> None:
         """Show a slice."""
-        binding = self._controller.binding
-        viewer, layer = self._controller.workspace.viewer, binding.strokes
-        leading = binding.session.scan.leading_shape
-        index = np.unravel_index(plane, leading)
-        world = layer.data_to_world([*(int(i) for i in index), 0, 0])
-        offset = viewer.dims.ndim - layer.ndim
-        for axis in range(len(leading)):
-            viewer.dims.set_point(offset + axis, world[axis])
+        controller = self._controller
+        show_plane(controller.workspace.viewer, controller.binding.strokes, plane)
 
     def jump_to_worst(self) -> None:
         """Show the slice that is least sure."""

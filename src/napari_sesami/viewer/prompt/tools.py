@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QGridLayout, QPushButton, QWidget
 from superqt.utils import signals_blocked
 
 from napari_sesami.viewer.app.keys import Action
 from napari_sesami.viewer.layers.mouse import Tool
+from napari_sesami.viewer.widgets.factory import button, tick
+from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.prompt.controller import PromptController
@@ -28,7 +30,7 @@ _BUTTONS = (
 )
 
 
-class ToolRow(QWidget):
+class ToolRow(PanelPart, QWidget):
     """Tools to prompt with; the one in use, pressed again, is released."""
 
     def __init__(
@@ -36,50 +38,44 @@ class ToolRow(QWidget):
     ) -> None:
         super().__init__(parent)
         self._controller = controller
+        self.workspace = controller.workspace
         self.buttons: dict[Tool, QPushButton] = {}
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         for n, (tool, action, text, key, tip) in enumerate(_BUTTONS):
-            button = QPushButton(text)
-            button.setCheckable(True)
-            button.setToolTip(f"{tip}. Press again to move the view (key {key})")
-            button.setAccessibleName(f"{text}: {tip}")
-            button.setProperty("action", action.value)
-            button.clicked.connect(self._on_clicked)
-            self.buttons[tool] = button
-            grid.addWidget(button, n // 3, n % 3)
-        self.sign = QCheckBox("− off it")
-        self.sign.setToolTip(
+            made = button(text, f"{tip}. Press again to move the view (key {key})")
+            made.setCheckable(True)
+            self.on(made.clicked, self._take, action)
+            self.buttons[tool] = made
+            grid.addWidget(made, n // 3, n % 3)
+        self.sign = tick(
+            "− off it",
             "Prompts mean what is not the object (Shift+N). With Shift, or the right "
-            "button, a single prompt means the opposite"
+            "button, a single prompt means the opposite",
         )
-        self.sign.setAccessibleName("Prompts mean what is off the object")
-        self.sign.clicked.connect(self._on_sign)
+        self.on(self.sign.clicked, self.workspace.act, Action.PROMPT_SIGN)
         grid.addWidget(self.sign, 1, 2)
-        self.hover = QCheckBox("Preview under the cursor")
-        self.hover.setToolTip("Show the mask of a click before it is made")
-        self.hover.setAccessibleName("Preview the mask under the cursor")
+        self.hover = tick(
+            "Preview under the cursor", "Show the mask of a click before it is made"
+        )
         self.hover.clicked.connect(self._on_hover)
         grid.addWidget(self.hover, 2, 0, 1, 3)
 
-    def reflect(self) -> None:
+    def refresh(self) -> None:
         """Show what is in use, whoever changed it."""
         controller = self._controller
         ready = controller.workspace.binding is not None
-        for tool, button in self.buttons.items():
-            button.setEnabled(ready)
-            with signals_blocked(button):
-                button.setChecked(controller.tool is tool)
+        for tool, made in self.buttons.items():
+            made.setEnabled(ready)
+            with signals_blocked(made):
+                made.setChecked(controller.tool is tool)
         with signals_blocked(self.sign), signals_blocked(self.hover):
             self.sign.setChecked(controller.options.negative)
             self.hover.setChecked(controller.options.hover)
 
-    def _on_clicked(self) -> None:
-        self._controller.workspace.act(Action(self.sender().property("action")))
-        self.reflect()
-
-    def _on_sign(self) -> None:
-        self._controller.workspace.act(Action.PROMPT_SIGN)
+    def _take(self, action: Action) -> None:
+        self.workspace.act(action)
+        self.refresh()
 
     def _on_hover(self, on: bool) -> None:
         self._controller.options.hover = on

@@ -26,16 +26,16 @@ def find(viewer: napari.viewer.Viewer) -> None:
 
 
 def next_query(viewer: napari.viewer.Viewer) -> None:
-    """Go to the next place."""
+    """Go to the next query."""
     show_panel(viewer, "next")
     workspace_of(viewer).act(Action.QUEUE_NEXT)
 
 
 def accept(viewer: napari.viewer.Viewer) -> None:
-    """Accept the class that the place looks like."""
+    """Accept the class that the region looks like."""
     show_panel(viewer, "next").ask.accept.click()
 
 
 def skip(viewer: napari.viewer.Viewer) -> None:
-    """Leave the place out."""
+    """Leave the query out."""
     show_panel(viewer, "next").ask.skip.click()

@@ -10,10 +10,10 @@ from psygnal import Signal
 
 from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.app.jobs import Debounced, Priority
-from napari_sesami.viewer.layers.heat_map import Heat
 from napari_sesami.viewer.queue import jobs
+from napari_sesami.viewer.queue.heat import HeatMaps
+from napari_sesami.viewer.queue.layers import QueueLayers
 from napari_sesami.viewer.queue.ranker import QueueRanker
-from napari_sesami.viewer.queue.screen import QueueScreen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,14 +54,14 @@ class QueueController:
         self.current: int | None = None
         self.paused = False
         self.pictures: jobs.Pictures = {}
-        self.screen: QueueScreen | None = None
+        self.screen: QueueLayers | None = None
         self._session: Session | None = None
         self._binding: LayerBinding | None = None
         self._labels: NDArray[np.uint8] | None = None
         self._begun = 0.0
         self._there = 0  # strokes in the region when it was asked about
         self.ranker = QueueRanker(self)
-        self.heat = Heat(self)
+        self.heat = HeatMaps(self)
         self._told = Debounced(self._on_told, 0)
         workspace.session_changed.connect(self._on_session)
         self._on_session()
@@ -117,7 +117,7 @@ class QueueController:
         entries = self.entries
         if not entries:
             self.ranker.begin()
-            self.workspace.say("Looking for places that are worth a label …")
+            self.workspace.say("Looking for what is worth a label …")
             return
         asked = self.asked
         if asked is not None and not self.paused and self._painted_in(asked):
@@ -146,7 +146,7 @@ class QueueController:
         if not 1 <= number <= len(entries):
             raise ViewerError(
                 f"There is no class {number}; there are {len(entries)}. Type a new "
-                "name in the Sesami panel."
+                "name in the panel Label."
             )
         self.change(entries[number - 1].id)
 
@@ -298,7 +298,7 @@ class QueueController:
         self._session = session = None if binding is None else binding.session
         if binding is None or session is None:
             return
-        self.screen = QueueScreen(self.workspace, binding)
+        self.screen = QueueLayers(self.workspace, binding)
         session.events.queries.connect(self._on_queries)
         session.events.classes.connect(self._on_classes)
         session.events.changed.connect(self._on_changed)

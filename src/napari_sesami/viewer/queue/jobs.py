@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sesami.common import cancel
 from napari_sesami.viewer.app.jobs import Cancelled
 
 if TYPE_CHECKING:
@@ -28,6 +27,8 @@ LINE = (255, 43, 214)
 @contextmanager
 def stoppable() -> Iterator[None]:
     """Turn the models' own "cancelled" into that of the work thread."""
+    from napari_sesami.common import cancel
+
     try:
         yield
     except cancel.Cancelled:

@@ -6,35 +6,30 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtGui import QImage, QPixmap
-from qtpy.QtWidgets import (
-    QGridLayout,
-    QGroupBox,
-    QHBoxLayout,
-    QLabel,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QGridLayout, QGroupBox, QLabel, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
-from napari_sesami.viewer.layers.heat_map import KINDS
-from napari_sesami.viewer.widgets.factory import note, tick
+from napari_sesami.viewer.queue.heat import KINDS
+from napari_sesami.viewer.widgets.factory import column, note, pixmap, row, tick
+from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
+    from qtpy.QtGui import QPixmap
+
     from napari_sesami.viewer.layers.result_planes import MapKind
     from napari_sesami.viewer.queue.controller import QueueController
 
 BAR = (64, 10)  # px
 
 
-class HeatBox(QGroupBox):
+class HeatBox(PanelPart, QGroupBox):
     """A tick per score; a colour bar and a sentence for those that are shown."""
 
     def __init__(
         self, controller: QueueController, parent: QWidget | None = None
     ) -> None:
         super().__init__("Heat maps of this slice", parent)
-        self._controller = controller
+        self._controller, self.workspace = controller, controller.workspace
         self.setToolTip("Bright asks for a label; each map is a layer of its own")
         self.ticks = {kind.key: tick(kind.title, kind.legend) for kind in KINDS}
         self.legends = {kind.key: Legend(kind) for kind in KINDS}
@@ -50,17 +45,13 @@ class HeatBox(QGroupBox):
             layout.addWidget(legend)
         for key, box in self.ticks.items():
             box.toggled.connect(partial(controller.heat.show, key))
-        controller.changed.connect(self.reflect)
-        self.reflect()
+        self.watch(controller.changed, self.refresh)
+        self.refresh()
 
-    def disconnect_from_asker(self) -> None:
-        """Let go of the engine."""
-        self._controller.changed.disconnect(self.reflect)
-
-    def reflect(self) -> None:
+    def refresh(self) -> None:
         """Show which maps are on."""
         wanted = self._controller.heat.wanted
-        self.setEnabled(self._controller.workspace.binding is not None)
+        self.setEnabled(self.workspace.binding is not None)
         for key, box in self.ticks.items():
             with signals_blocked(box):
                 box.setChecked(key in wanted)
@@ -79,17 +70,10 @@ class Legend(QWidget):
         bar.setAccessibleName(f"Colours of {kind.title}, from low to high")
         for label in (low, bar, high):
             label.setToolTip(kind.legend)
-        row = QHBoxLayout()
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(4)
-        for label in (low, bar, high):
-            row.addWidget(label)
-        row.addStretch(1)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addLayout(row)
-        layout.addWidget(self.words)
+        colours = row(low, bar, high)
+        colours.setSpacing(4)
+        colours.addStretch(1)
+        column(self, colours, self.words).setSpacing(0)
 
 
 def colour_bar(name: str) -> QPixmap:
@@ -98,7 +82,5 @@ def colour_bar(name: str) -> QPixmap:
 
     width, height = BAR
     colors = ensure_colormap(name).map(np.linspace(0, 1, width))
-    row = (255 * np.asarray(colors)[:, :3]).astype(np.uint8)
-    rgb = np.ascontiguousarray(np.repeat(row[None], height, axis=0))
-    made = QImage(rgb.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
-    return QPixmap.fromImage(made)
+    line = (255 * np.asarray(colors)[:, :3]).astype(np.uint8)
+    return pixmap(np.ascontiguousarray(np.repeat(line[None], height, axis=0)))

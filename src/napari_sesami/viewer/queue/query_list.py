@@ -5,24 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QSize, Qt
-from qtpy.QtGui import QIcon, QImage, QPixmap
+from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QWidget
 from superqt.utils import signals_blocked
 
-from napari_sesami.viewer.app.errors import sentence
 from napari_sesami.viewer.queue.jobs import SIDE
+from napari_sesami.viewer.widgets.factory import named, pixmap
+from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from napari_sesami.session import QueuedQuery
     from napari_sesami.viewer.queue.controller import QueueController
 
 _ID = Qt.ItemDataRole.UserRole
 
 
-class QueueList(QListWidget):
+class QueueList(PanelPart, QListWidget):
     """Open queries, best first; a click goes there.
 
     While the mouse is over it rows keep their places: answered ones are crossed out,
@@ -33,23 +31,19 @@ class QueueList(QListWidget):
         self, controller: QueueController, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self._controller = controller
+        self._controller, self.workspace = controller, controller.workspace
         self._drawn: object = None
         self.setIconSize(QSize(SIDE, SIDE))
         self.setWordWrap(True)
         self.setUniformItemSizes(True)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setAccessibleName("Places to label, the best first")
-        self.setToolTip("Click a place to go there; it is outlined in pink")
+        tip = "Click a query to go there; it is outlined in pink"
+        named(self, tip, "Queries, the best first")
         self.setMinimumHeight(2 * (SIDE + 8))
         self.itemClicked.connect(self._on_click)
-        controller.changed.connect(self.reflect)
-        self.reflect()
-
-    def disconnect_from_asker(self) -> None:
-        """Let go of the engine."""
-        self._controller.changed.disconnect(self.reflect)
+        self.watch(controller.changed, self.refresh)
+        self.refresh()
 
     def ids(self) -> list[int]:
         """Numbers of the queries in the rows, from above."""
@@ -60,7 +54,7 @@ class QueueList(QListWidget):
         super().leaveEvent(event)
         self._arrange()
 
-    def reflect(self) -> None:
+    def refresh(self) -> None:
         """Show the queue as it is, as far as the mouse allows."""
         if self.underMouse() and self.count():
             self._update_rows()
@@ -134,18 +128,7 @@ class QueueList(QListWidget):
                 self.setCurrentRow(-1)
 
     def _on_click(self, item: QListWidgetItem) -> None:
-        id_ = int(item.data(_ID))
-        try:
-            self._controller.ask(id_)
-        except (ValueError, OSError) as error:
-            self._controller.workspace.say(sentence(error))
-
-
-def pixmap(rgb: NDArray[np.uint8]) -> QPixmap:
-    """A colour thumbnail (h, w, 3)."""
-    height, width, _ = rgb.shape
-    made = QImage(rgb.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
-    return QPixmap.fromImage(made)
+        self.run(self._controller.ask, int(item.data(_ID)))
 
 
 def _words(controller: QueueController, entry: QueuedQuery) -> str:

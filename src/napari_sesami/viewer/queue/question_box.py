@@ -4,40 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import (
-    QComboBox,
-    QGridLayout,
-    QGroupBox,
-    QHBoxLayout,
-    QLabel,
-    QWidget,
-)
+from qtpy.QtWidgets import QGridLayout, QGroupBox, QLabel, QWidget
 from superqt.utils import signals_blocked
 
-from napari_sesami.viewer.app.errors import sentence
-from napari_sesami.viewer.widgets.factory import button, note, swatch
+from napari_sesami.viewer.widgets.factory import button, combo, note, row, swatch
+from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari_sesami.session import QueuedQuery
     from napari_sesami.viewer.queue.controller import QueueController
 
-HINT = "Press N, or click a place in the list."
+HINT = "Press N, or click a query in the list."
 
 
-class AskBox(QGroupBox):
+class AskBox(PanelPart, QGroupBox):
     """Accept, change, paint, skip, next; each has a key."""
 
     def __init__(
         self, controller: QueueController, parent: QWidget | None = None
     ) -> None:
         super().__init__("Which class is this?", parent)
-        self._controller = controller
+        self._controller, self.workspace = controller, controller.workspace
         self.swatch = QLabel()
         self.swatch.setToolTip("Colour of the class that it looks like")
-        self.words = note(HINT, "What is asked")
-        self.words.setToolTip("What the region looks like now, and why it is asked")
+        self.words = note(
+            HINT, "What is asked", "What the region looks like now, and why it is asked"
+        )
         self.accept = button("Accept (A)", "It is what it looks like")
         self.paint = button("Paint (W)", "Paint in the outline; then N")
         self.skip = button("Skip (S)", "Leave it out; it is not asked again")
@@ -46,26 +38,36 @@ class AskBox(QGroupBox):
             "Pause", "Give the keys their usual meaning, and go on later"
         )
         self.pause.setCheckable(True)
-        self.change = QComboBox()
-        self.change.setToolTip("It is another class: keys 1 to 9, or choose here")
-        self.change.setAccessibleName("Another class")
-        self.change.setMinimumContentsLength(6)
-        self.change.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        self.change = combo(
+            "It is another class: keys 1 to 9, or choose here",
+            letters=6,
+            name="Another class",
         )
         self._entries: object = None
-        self._compose()
-        self._connect()
+        layout = QGridLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.setSpacing(4)
+        layout.setColumnStretch(1, 1)
+        self.words.setMinimumHeight(2 * self.words.fontMetrics().lineSpacing())
+        layout.addWidget(self.swatch, 0, 0)
+        layout.addWidget(self.words, 0, 1)
+        layout.addLayout(row((self.accept, 1), (self.change, 1)), 1, 0, 1, 2)
+        rest = (self.paint, self.skip, self.next, self.pause)
+        layout.addLayout(row(*((each, 1) for each in rest)), 2, 0, 1, 2)
+        self.on(self.accept.clicked, controller.accept)
+        self.on(self.paint.clicked, controller.paint)
+        self.on(self.skip.clicked, controller.skip)
+        self.on(self.next.clicked, controller.next)
+        self.pause.toggled.connect(self._on_pause)
+        self.change.activated.connect(self._on_change)
+        self.watch(controller.changed, self.refresh)
+        self.refresh()
 
-    def disconnect_from_asker(self) -> None:
-        """Let go of the engine."""
-        self._controller.changed.disconnect(self.reflect)
-
-    def reflect(self) -> None:
+    def refresh(self) -> None:
         """Show the query that is asked."""
         controller = self._controller
         entry = controller.asked
-        self._reflect_classes()
+        self._show_classes()
         here = entry is not None
         asking = controller.asking
         for widget in (self.accept, self.paint, self.skip, self.change):
@@ -76,30 +78,32 @@ class AskBox(QGroupBox):
             self.pause.setChecked(here and controller.paused)
         self.pause.setText("Go on" if here and controller.paused else "Pause")
         self.words.setText(self._sentence(entry))
-        self._reflect_swatch(entry)
+        self._show_swatch(entry)
 
     def _sentence(self, entry: QueuedQuery | None) -> str:
         controller = self._controller
-        if controller.workspace.session is None:
+        if self.workspace.session is None:
             return "Open a scan, name two classes, paint a stroke of each."
         if entry is None:
             if controller.entries:
                 return HINT
             return controller.ranker.trouble or (
-                "Paint a stroke of each class, then press Find places."
+                "Paint a stroke of each class, then press Find queries."
             )
         if controller.paused:
             return "Paused: keys have their usual meaning."
         if entry.query.kind in ("patch", "slice"):
             return "Are the colours right? Accept them, or paint what is wrong."
-        found = controller.workspace.session.classes.get(entry.query.class_id)
+        found = self.workspace.session.classes.get(entry.query.class_id)
         if found is None:
             return "Its class was deleted: give it another one, or skip it."
-        more = " By lot: it judges, and teaches nothing." if entry.control else ""
+        more = (
+            " Drawn at random: it judges, and teaches nothing." if entry.control else ""
+        )
         return f"It looks like {found.name}.{more}"
 
-    def _reflect_swatch(self, entry: QueuedQuery | None) -> None:
-        session = self._controller.workspace.session
+    def _show_swatch(self, entry: QueuedQuery | None) -> None:
+        session = self.workspace.session
         found = None
         if entry is not None and session is not None:
             if entry.query.kind in ("superpixel", "mask"):
@@ -108,8 +112,8 @@ class AskBox(QGroupBox):
         if found is not None:
             self.swatch.setPixmap(swatch(str(found.color)).pixmap(12, 12))
 
-    def _reflect_classes(self) -> None:
-        session = self._controller.workspace.session
+    def _show_classes(self) -> None:
+        session = self.workspace.session
         entries = [] if session is None else list(session.classes)
         if entries == self._entries:
             return
@@ -121,61 +125,11 @@ class AskBox(QGroupBox):
                 icon = swatch(str(entry.color))
                 self.change.addItem(icon, f"{number}  {entry.name}", entry.id)
 
-    def _compose(self) -> None:
-        layout = QGridLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.setSpacing(4)
-        layout.setColumnStretch(1, 1)
-        self.words.setMinimumHeight(2 * self.words.fontMetrics().lineSpacing())
-        layout.addWidget(self.swatch, 0, 0)
-        layout.addWidget(self.words, 0, 1)
-        for number, widgets in enumerate(
-            (
-                (self.accept, self.change),
-                (self.paint, self.skip, self.next, self.pause),
-            ),
-            1,
-        ):
-            row = QHBoxLayout()
-            row.setSpacing(4)
-            for widget in widgets:
-                row.addWidget(widget, 1)
-            layout.addLayout(row, number, 0, 1, 2)
-
-    def _connect(self) -> None:
-        controller = self._controller
-        controller.changed.connect(self.reflect)
-        self.accept.clicked.connect(self._on_accept)
-        self.paint.clicked.connect(self._on_paint)
-        self.skip.clicked.connect(self._on_skip)
-        self.next.clicked.connect(self._on_next)
-        self.pause.toggled.connect(self._on_pause)
-        self.change.activated.connect(self._on_change)
-        self.reflect()
-
-    def _on_accept(self) -> None:
-        self._try(self._controller.accept)
-
-    def _on_paint(self) -> None:
-        self._try(self._controller.paint)
-
-    def _on_skip(self) -> None:
-        self._try(self._controller.skip)
-
-    def _on_next(self) -> None:
-        self._try(self._controller.next)
-
     def _on_pause(self, on: bool) -> None:
-        self._controller.pause(on)
+        self.run(self._controller.pause, on)
 
     def _on_change(self, index: int) -> None:
         class_id = self.change.itemData(index)
         self.change.setCurrentIndex(0)
         if class_id is not None:
-            self._try(self._controller.change, int(class_id))
-
-    def _try(self, act: Callable[..., None], *arguments: int) -> None:
-        try:
-            act(*arguments)
-        except (ValueError, OSError) as error:
-            self._controller.workspace.say(sentence(error))
+            self.run(self._controller.change, int(class_id))

@@ -178,8 +178,9 @@ class QueueRanker:
             self._again = False
             self._later.soon()
         else:
+            count = len(queue.open)
             controller.workspace.say(
-                f"{len(queue.open)} places are worth a label; N goes there."
+                f"{count} queries are worth a label; N goes there."
             )
             self._judge()
         controller.changed.emit()

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import (
-    QComboBox,
-    QFormLayout,
-    QHBoxLayout,
-    QSpinBox,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QFormLayout, QWidget
 
 from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.runs.planner import TrainingPlan, recipes
-from napari_sesami.viewer.widgets.factory import button, note, tick
+from napari_sesami.viewer.widgets.factory import (
+    button,
+    column,
+    combo,
+    note,
+    row,
+    spin,
+    tick,
+)
+from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent
 
-    from napari_sesami.session import Session
     from napari_sesami.viewer.runs.controller import RunsController
 
 LOOK = 1500  # ms after the last edit until the labels are counted again
@@ -28,7 +29,7 @@ STEPS = 200
 WORDS_TIP = "Committed objects and labels; the run is judged on those held out"
 
 
-class StartForm(QWidget):
+class StartForm(PanelPart, QWidget):
     """Asks for little: all of it has defaults that are sensible."""
 
     def __init__(
@@ -36,27 +37,18 @@ class StartForm(QWidget):
     ) -> None:
         super().__init__(parent)
         self._controller, self._planner = controller, controller.planner
-        self._session: Session | None = None
+        self.workspace = controller.workspace
         self._stale = False  # labels changed while nobody saw the form
-        self.recipe = QComboBox()
-        self.recipe.setToolTip("What is trained")
-        self.recipe.setAccessibleName("Recipe")
-        self.recipe.setMinimumContentsLength(12)
-        self.recipe.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        for name, title in recipes():
-            self.recipe.addItem(title, name)
-        self.words = note("", "What the run learns from")
-        self.words.setToolTip(WORDS_TIP)
-        self.steps = _spin("Steps; each looks at a few objects", 10, 100_000, STEPS)
-        self.steps.setSingleStep(50)
-        self.rank = _spin("LoRA rank; automatic trains 1.4 % of the model", 0, 256, 0)
-        self.rank.setSingleStep(4)
-        self.rank.setSpecialValueText("automatic")
+        found = ((title, name) for name, title in recipes())
+        self.recipe = combo("What is trained", found, letters=12, name="Recipe")
+        self.words = note("", "What the run learns from", WORDS_TIP)
+        tip = "Steps; each looks at a few objects"
+        self.steps = spin(tip, 10, 100_000, STEPS, step=50)
+        tip = "LoRA rank; automatic trains 1.4 % of the model"
+        self.rank = spin(tip, 0, 256, step=4, zero="automatic")
         self.decoder = tick("Train the mask decoder too", "Learns more, takes longer")
-        self.estimate = note("", "Estimate of time and memory")
-        self.estimate.setToolTip("From a dry step of the real training process")
+        tip = "From a dry step of the real training process"
+        self.estimate = note("", "Estimate of time and memory", tip)
         self.estimate_button = button(
             "Estimate", "Try one step and tell how long the run takes, and its memory"
         )
@@ -64,18 +56,25 @@ class StartForm(QWidget):
             "Start", "Train in the background; napari stays free"
         )
         self._look = Debounced(self._on_look, LOOK)
-        self._compose()
-        self._connect()
+        self.at_close(self._look.stop)
+        fields = QFormLayout()
+        fields.setContentsMargins(0, 0, 0, 0)
+        fields.addRow("Steps", self.steps)
+        fields.addRow("Rank", self.rank)
+        buttons = row((self.estimate_button, 1), (self.start_button, 1))
+        head = (self.recipe, self.words, fields)
+        column(self, *head, self.decoder, self.estimate, buttons)
+        self.watch(controller.changed, self.refresh)
+        self.watch(self._planner.counted, self.refresh)
+        self.watch(self._planner.estimated, self.refresh)
+        self.watch(self.workspace.session_changed, self._on_session)
+        self.recipe.activated.connect(self.refresh)
+        self.steps.valueChanged.connect(self.refresh)
+        self.rank.valueChanged.connect(self.refresh)
+        self.decoder.toggled.connect(self.refresh)
+        self.estimate_button.clicked.connect(self._on_estimate)
+        self.start_button.clicked.connect(self._on_start)
         self._on_session()
-
-    def disconnect_from_board(self) -> None:
-        """Let go of the board and of the session."""
-        self._look.stop()
-        self._follow(None)
-        self._controller.changed.disconnect(self.reflect)
-        self._planner.counted.disconnect(self.reflect)
-        self._planner.estimated.disconnect(self.reflect)
-        self._controller.workspace.session_changed.disconnect(self._on_session)
 
     @property
     def plan(self) -> TrainingPlan:
@@ -87,7 +86,7 @@ class StartForm(QWidget):
             self.decoder.isChecked(),
         )
 
-    def reflect(self, *_: object) -> None:
+    def refresh(self, *_: object) -> None:
         """Show what can be learned from, and what is known of the effort."""
         controller, planner = self._controller, self._planner
         found = planner.learnable
@@ -99,50 +98,13 @@ class StartForm(QWidget):
         self.estimate_button.setEnabled(ready and planner.estimating is None)
         self.estimate.setText(planner.words(self.plan))
 
-    def _compose(self) -> None:
-        fields = QFormLayout()
-        fields.setContentsMargins(0, 0, 0, 0)
-        fields.addRow("Steps", self.steps)
-        fields.addRow("Rank", self.rank)
-        row = QHBoxLayout()
-        row.addWidget(self.estimate_button, 1)
-        row.addWidget(self.start_button, 1)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.recipe)
-        layout.addWidget(self.words)
-        layout.addLayout(fields)
-        layout.addWidget(self.decoder)
-        layout.addWidget(self.estimate)
-        layout.addLayout(row)
-
-    def _connect(self) -> None:
-        controller = self._controller
-        controller.changed.connect(self.reflect)
-        self._planner.counted.connect(self.reflect)
-        self._planner.estimated.connect(self.reflect)
-        controller.workspace.session_changed.connect(self._on_session)
-        self.recipe.activated.connect(self.reflect)
-        self.steps.valueChanged.connect(self.reflect)
-        self.rank.valueChanged.connect(self.reflect)
-        self.decoder.toggled.connect(self.reflect)
-        self.estimate_button.clicked.connect(self._on_estimate)
-        self.start_button.clicked.connect(self._on_start)
-
     def _on_session(self) -> None:
-        self._follow(self._controller.workspace.session)
-        self._planner.count()
-        self.reflect()
-
-    def _follow(self, session: Session | None) -> None:
-        if self._session is not None:
-            self._session.events.history.disconnect(self._on_edit)
-        self._session = session
+        session = self.workspace.session
+        self.unwatch("session")
         if session is not None:
-            session.events.history.connect(self._on_edit)
-
-    def _on_edit(self) -> None:
-        self._look.soon()
+            self.watch(session.events.history, self._look.soon, "session")
+        self._planner.count()
+        self.refresh()
 
     def _on_look(self) -> None:
         """Count again, if anybody sees it: all labelled planes are read for it."""
@@ -159,16 +121,7 @@ class StartForm(QWidget):
             self._planner.count()
 
     def _on_estimate(self) -> None:
-        self._planner.estimate(self.plan)
+        self.run(self._planner.estimate, self.plan)
 
     def _on_start(self) -> None:
-        self._controller.start(self.plan)
-
-
-def _spin(tip: str, low: int, high: int, value: int) -> QSpinBox:
-    made = QSpinBox()
-    made.setRange(low, high)
-    made.setValue(value)
-    made.setToolTip(tip)
-    made.setAccessibleName(tip)
-    return made
+        self.run(self._controller.start, self.plan)

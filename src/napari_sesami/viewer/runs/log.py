@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from qtpy.QtGui import QFontDatabase, QTextCursor
 from qtpy.QtWidgets import QPlainTextEdit
 
+from napari_sesami.viewer.widgets.factory import named
+from napari_sesami.viewer.widgets.panel import PanelPart
+
 if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent
 
@@ -15,34 +18,29 @@ if TYPE_CHECKING:
 LINES = 300
 
 
-class LogBox(QPlainTextEdit):
+class LogBox(PanelPart, QPlainTextEdit):
     """The end of the log; read only while it is seen."""
 
     def __init__(self, controller: RunsController) -> None:
         super().__init__()
-        self._controller = controller
+        self._controller, self.workspace = controller, controller.workspace
         self.setReadOnly(True)
         self.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         fixed = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
         fixed.setPointSize(8)
         self.setFont(fixed)
         self.setPlaceholderText("Nothing was logged yet.")
-        self.setAccessibleName("Log of the run")
-        self.setToolTip("What the training process wrote; the whole is in the folder")
-        controller.changed.connect(self.reflect)
-        controller.ticked.connect(self.reflect)
-
-    def disconnect_from_board(self) -> None:
-        """Let go of the board."""
-        self._controller.changed.disconnect(self.reflect)
-        self._controller.ticked.disconnect(self.reflect)
+        tip = "What the training process wrote; the whole is in the folder"
+        named(self, tip, "Log of the run")
+        self.watch(controller.changed, self.refresh)
+        self.watch(controller.ticked, self.refresh)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Read the log when the tab is opened."""
         super().showEvent(event)
-        self.reflect()
+        self.refresh()
 
-    def reflect(self) -> None:
+    def refresh(self) -> None:
         """Show the last lines, and stay at the end if the end was seen."""
         if not self.isVisible():
             return

@@ -5,17 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import (
-    QFrame,
-    QScrollArea,
-    QSizePolicy,
-    QTabWidget,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
-from napari_sesami.viewer.app.dock import DeskDock
 from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.runs.controller import board_of
 from napari_sesami.viewer.runs.curves import Curves
@@ -27,10 +18,12 @@ from napari_sesami.viewer.runs.facts import (
 )
 from napari_sesami.viewer.runs.form import StartForm
 from napari_sesami.viewer.runs.log import LogBox
-from napari_sesami.viewer.runs.pictures import Thumbnails
+from napari_sesami.viewer.runs.pictures import PictureGrid
 from napari_sesami.viewer.runs.progress_box import ProgressBox
 from napari_sesami.viewer.runs.run_list import RunList
 from napari_sesami.viewer.runs.verdict_box import GateBox
+from napari_sesami.viewer.widgets.factory import WIDTH, column, scrolled, tabs
+from napari_sesami.viewer.widgets.panel import Panel
 from napari_sesami.viewer.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
@@ -38,10 +31,8 @@ if TYPE_CHECKING:
 
     from napari_sesami.train import Run
 
-WIDTH = 300  # px; with the dock's frame this stays below 320
 
-
-class Fold(QToolButton):
+class FoldBar(QToolButton):
     """A bar that shows or hides what lies below it, at whatever height that needs."""
 
     def __init__(self, title: str, part: QWidget) -> None:
@@ -63,7 +54,7 @@ class Fold(QToolButton):
         self._part.setVisible(on)
 
 
-class RunsDock(DeskDock):
+class RunsDock(Panel):
     """Train on what was labelled, in the background, and decide what is used.
 
     Parameters
@@ -79,7 +70,7 @@ class RunsDock(DeskDock):
         self.list = RunList(self.controller)
         self.progress = ProgressBox(self.controller)
         self.curves = Curves(self.controller.jobs)
-        self.pictures = Thumbnails(
+        self.pictures = PictureGrid(
             "Sample predictions",
             "What the run predicts for held-out objects; click to see one large",
             "Pictures of held-out objects appear as the run goes on.",
@@ -87,66 +78,37 @@ class RunsDock(DeskDock):
         self.gate = GateBox(self.controller)
         self.log = LogBox(self.controller)
         self.status = StatusLine(self.workspace)
-        self._viewer_events = napari_viewer.events
-        self._compose()
-        self._connect()
+        self.fold = FoldBar("New run", self.form)
+        self.tabs = tabs(
+            "Curves, pictures, result, log",
+            (
+                ("Curves", "Loss and held-out overlap, live", self.curves),
+                ("Pictures", "Sample predictions", self.pictures),
+                ("Result", "Before and after, and whether it is used", self.gate),
+                ("Log", "What the training process wrote", self.log),
+            ),
+        )
+        page = QWidget()
+        parts = (self.fold, self.form, self.list, self.progress, self.tabs)
+        column(page, *parts).setStretch(4, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(scrolled(page), 1)
+        layout.addWidget(self.status)
+        self.setMinimumWidth(WIDTH)
+        self.watch(self.controller.changed, self.refresh)
+        self.watch(self.controller.ticked, self.refresh)
+        self.watch(self.controller.started, self._on_started)
+        self.watch(self.controller.finished, self._on_finished)
+        self.watch(napari_viewer.events.theme, self._on_theme)
+        self.tabs.currentChanged.connect(self.refresh)
+        self.curves.ready.connect(self.refresh)
         self._on_theme()
         self._take = Debounced(self.take_image, 0)  # after the panel is on screen
         self._take.soon()
-        self._reflect()
+        self.refresh()
 
-    def _let_go(self) -> None:
-        """Let go of everything that would keep the panel alive; runs go on."""
-        for part in (self.form, self.list, self.progress, self.gate, self.log):
-            part.disconnect_from_board()
-        self.status.disconnect_from_desk()
-        self.controller.changed.disconnect(self._reflect)
-        self.controller.ticked.disconnect(self._reflect)
-        self.controller.started.disconnect(self._on_started)
-        self.controller.finished.disconnect(self._on_finished)
-        self._viewer_events.theme.disconnect(self._on_theme)
-
-    def _compose(self) -> None:
-        self.fold = Fold("New run", self.form)
-        self.tabs = QTabWidget()
-        self.tabs.setAccessibleName("Curves, pictures, result, log")
-        self.tabs.setDocumentMode(True)
-        for title, tip, part in (
-            ("Curves", "Loss and held-out overlap, live", self.curves),
-            ("Pictures", "Sample predictions", self.pictures),
-            ("Result", "Before and after, and whether it is used", self.gate),
-            ("Log", "What the training process wrote", self.log),
-        ):
-            self.tabs.setTabToolTip(self.tabs.addTab(part, title), tip)
-        page = QWidget()
-        inner = QVBoxLayout(page)
-        inner.setContentsMargins(0, 0, 0, 0)
-        inner.addWidget(self.fold)
-        inner.addWidget(self.form)
-        inner.addWidget(self.list)
-        inner.addWidget(self.progress)
-        inner.addWidget(self.tabs, 1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setWidget(page)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(area, 1)
-        layout.addWidget(self.status)
-        self.setMinimumWidth(WIDTH)
-
-    def _connect(self) -> None:
-        self.controller.changed.connect(self._reflect)
-        self.controller.ticked.connect(self._reflect)
-        self.controller.started.connect(self._on_started)
-        self.controller.finished.connect(self._on_finished)
-        self._viewer_events.theme.connect(self._on_theme)
-        self.tabs.currentChanged.connect(self._reflect)
-        self.curves.ready.connect(self._reflect)
-
-    def _reflect(self, *_: object) -> None:
+    def refresh(self, *_: object) -> None:
         """Show the selected run on the tab that is open."""
         run = self.controller.selected
         shown = self.tabs.currentWidget()

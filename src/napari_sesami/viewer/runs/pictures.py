@@ -25,7 +25,7 @@ LARGE = 900
 MOST = 60  # thumbnails; older ones stay in the folder
 
 
-class Thumbnails(QWidget):
+class PictureGrid(QWidget):
     """Pictures in a grid, the newest first."""
 
     def __init__(self, name: str, tip: str, empty: str) -> None:

@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import (
-    QHBoxLayout,
-    QLabel,
     QMenu,
     QMessageBox,
     QProgressBar,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -24,9 +21,12 @@ from napari_sesami.viewer.runs.words import (
     said_state,
     said_time,
 )
-from napari_sesami.viewer.widgets.factory import button
+from napari_sesami.viewer.widgets.factory import button, column, named, note, row
+from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_sesami.train import Run, Status
     from napari_sesami.viewer.runs.controller import RunsController
 
@@ -52,51 +52,35 @@ def doing(status: Status) -> str:
     }.get(status.state, f"{said_state(status.state).capitalize()}.")
 
 
-class ProgressBox(QWidget):
+class ProgressBox(PanelPart, QWidget):
     """Bar with the time left, one sentence, and the buttons."""
 
     def __init__(
         self, controller: RunsController, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self._controller = controller
-        self.bar = QProgressBar()
-        self.bar.setAccessibleName("Progress of the run")
-        self.bar.setToolTip("Steps done, and the time that the rest will take")
-        self.sentence = QLabel()
-        self.sentence.setWordWrap(True)
-        self.sentence.setAccessibleName("State of the run")
-        self.sentence.setToolTip("What the run is doing, or why it ended")
+        self._controller, self.workspace = controller, controller.workspace
+        tip = "Steps done, and the time that the rest will take"
+        self.bar = named(QProgressBar(), tip, "Progress of the run")
+        tip = "What the run is doing, or why it ended"
+        self.sentence = note("", "State of the run", tip)
         self.hold_button = button(*HOLD["pause"])
         self.stop_button = button("Stop", "End the run; a checkpoint stays to resume")
-        self.more_button = QToolButton()
+        tip = "Checkpoint, folder, forget"
+        self.more_button = named(QToolButton(), tip, "More about this run")
         self.more_button.setText("More ▾")
         self.more_button.setStyleSheet("QToolButton::menu-indicator { image: none; }")
-        self.more_button.setToolTip("Checkpoint, folder, forget")
-        self.more_button.setAccessibleName("More about this run")
         self.more_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._make_menu()
-        row = QHBoxLayout()
-        row.addWidget(self.hold_button, 1)
-        row.addWidget(self.stop_button, 1)
-        row.addWidget(self.more_button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.bar)
-        layout.addWidget(self.sentence)
-        layout.addLayout(row)
-        self.hold_button.clicked.connect(self._on_hold)
-        self.stop_button.clicked.connect(self._on_stop)
-        controller.changed.connect(self.reflect)
-        controller.ticked.connect(self.reflect)
-        self.reflect()
+        buttons = row((self.hold_button, 1), (self.stop_button, 1), self.more_button)
+        column(self, self.bar, self.sentence, buttons)
+        self.on(self.hold_button.clicked, self._hold)
+        self.on(self.stop_button.clicked, self._ask, controller.stop)
+        self.watch(controller.changed, self.refresh)
+        self.watch(controller.ticked, self.refresh)
+        self.refresh()
 
-    def disconnect_from_board(self) -> None:
-        """Let go of the board."""
-        self._controller.changed.disconnect(self.reflect)
-        self._controller.ticked.disconnect(self.reflect)
-
-    def reflect(self) -> None:
+    def refresh(self) -> None:
         """Show the selected run."""
         run = self._controller.selected
         state = "" if run is None else run.status.state
@@ -146,37 +130,29 @@ class ProgressBox(QWidget):
         self.folder_action.setToolTip("Show the files of this run")
         self.forget_action = menu.addAction("Delete…")
         self.forget_action.setToolTip("Delete this run and its folder")
-        self.checkpoint_action.triggered.connect(self._on_checkpoint)
+        write = self.checkpoint_action.triggered
+        self.on(write, self._ask, self._controller.tell, "checkpoint_now")
         self.folder_action.triggered.connect(self._on_folder)
         self.forget_action.triggered.connect(self._on_forget)
         self.more_button.setMenu(menu)
 
-    def _on_hold(self) -> None:
+    def _ask(self, verb: Callable[..., None], *args: str) -> None:
+        """Ask something of the selected run."""
+        if self._controller.selected is not None:
+            verb(self._controller.selected, *args)
+
+    def _hold(self) -> None:
         run = self._controller.selected
-        if run is None:
-            return
-        state = run.status.state
+        state = "" if run is None else run.status.state
         if state in RESUMABLE:
-            self._controller.resume(run)
-        elif state == "paused":
-            self._controller.tell(run, "go_on")
+            self._ask(self._controller.resume)
         else:
-            self._controller.tell(run, "pause")
-
-    def _on_stop(self) -> None:
-        if self._controller.selected is not None:
-            self._controller.stop(self._controller.selected)
-
-    def _on_checkpoint(self) -> None:
-        if self._controller.selected is not None:
-            self._controller.tell(self._controller.selected, "checkpoint_now")
+            self._ask(self._controller.tell, "go_on" if state == "paused" else "pause")
 
     def _on_folder(self) -> None:
         run = self._controller.selected
         if run is not None and not self.open_folder(str(run.folder)):
-            self._controller.workspace.say(
-                f"No file manager answered; it is {run.folder}."
-            )
+            self.workspace.say(f"No file manager answered; it is {run.folder}.")
 
     def open_folder(self, folder: str) -> bool:
         """Show a folder in the system's file manager."""
@@ -188,7 +164,7 @@ class ProgressBox(QWidget):
             f"Delete the run of {said_begin(run.folder)} with its checkpoints, "
             "pictures and adapter?"
         ):
-            self._controller.forget(run)
+            self.run(self._controller.forget, run)
 
     def _agreed(self, text: str) -> bool:
         answer = QMessageBox.question(self, "Delete this run", text)

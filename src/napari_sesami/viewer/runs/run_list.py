@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem
+from qtpy.QtWidgets import QAbstractItemView, QTreeWidget, QTreeWidgetItem
 from superqt.utils import signals_blocked
 
 from napari_sesami.viewer.runs.words import said_begin, said_name, said_state
+from napari_sesami.viewer.widgets.factory import tree
+from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.train import Run
@@ -17,39 +19,28 @@ if TYPE_CHECKING:
 ROWS = 4  # that are seen without scrolling
 
 
-class RunList(QTreeWidget):
+class RunList(PanelPart, QTreeWidget):
     """Runs of the project, the newest first; the selected one is shown below."""
 
     def __init__(self, controller: RunsController) -> None:
         super().__init__()
-        self._controller = controller
-        self.setHeaderLabels(["Run", "State", "Step"])
-        self.setRootIsDecorated(False)
+        self._controller, self.workspace = controller, controller.workspace
+        tip = "Runs of this project; the selected one is shown below"
+        tree(self, ["Run", "State", "Step"], "Runs", tip)
         self.setUniformRowHeights(True)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setAccessibleName("Runs")
-        self.setToolTip("Runs of this project; the selected one is shown below")
-        header = self.header()
-        header.setStretchLastSection(False)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        for column in (1, 2):
-            mode = QHeaderView.ResizeMode.ResizeToContents
-            header.setSectionResizeMode(column, mode)
         line = self.fontMetrics().lineSpacing() + 1
-        self.setFixedHeight(header.sizeHint().height() + ROWS * line + 4)
+        self.setFixedHeight(self.header().sizeHint().height() + ROWS * line + 4)
         self.currentItemChanged.connect(self._on_selected)
-        controller.changed.connect(self.reflect)
-        controller.ticked.connect(self.reflect)
-        controller.verdicts.changed.connect(self.reflect)
-        self.reflect()
+        for signal in (
+            controller.changed,
+            controller.ticked,
+            controller.verdicts.changed,
+        ):
+            self.watch(signal, self.refresh)
+        self.refresh()
 
-    def disconnect_from_board(self) -> None:
-        """Let go of the board."""
-        self._controller.changed.disconnect(self.reflect)
-        self._controller.ticked.disconnect(self.reflect)
-        self._controller.verdicts.changed.disconnect(self.reflect)
-
-    def reflect(self) -> None:
+    def refresh(self) -> None:
         """Show the runs as they are; rows are reused, so that nothing flickers."""
         runs = self._controller.runs
         with signals_blocked(self):

@@ -8,19 +8,16 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QAbstractItemView,
-    QComboBox,
-    QHBoxLayout,
-    QHeaderView,
     QTreeWidget,
     QTreeWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 from superqt.utils import signals_blocked
 
-from napari_sesami.viewer.runs.pictures import Thumbnails
+from napari_sesami.viewer.runs.pictures import PictureGrid
 from napari_sesami.viewer.runs.verdict import Column, columns_of, lines_of
-from napari_sesami.viewer.widgets.factory import button, note
+from napari_sesami.viewer.widgets.factory import button, column, combo, note, row, tree
+from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +32,7 @@ USE = ("Use it", "Answer clicks with this adapter from now on")
 INSIST = ("Use it anyway", "It did not win on the held-out objects: {}")
 
 
-class GateBox(QWidget):
+class GateBox(PanelPart, QWidget):
     """The verdict on the selected run, class by class, and two ways to act on it."""
 
     def __init__(
@@ -43,13 +40,17 @@ class GateBox(QWidget):
     ) -> None:
         super().__init__(parent)
         self._controller, self._judging = controller, controller.verdicts
-        self.sentence = note("", "Verdict")
-        self.sentence.setToolTip("Measured on objects that the run never learned from")
-        self.metric = QComboBox()
-        self.metric.setToolTip("What is compared")
-        self.metric.setAccessibleName("What is compared")
-        self.table = _table()
-        self.worst = Thumbnails(
+        self.workspace = controller.workspace
+        tip = "Measured on objects that the run never learned from"
+        self.sentence = note("", "Verdict", tip)
+        self.metric = combo("What is compared")
+        self.table = QTreeWidget()
+        tip = "Held-out objects of each class, before and after the run"
+        name = "Before and after, per class"
+        tree(self.table, ["Class", "Before", "After", "Change"], name, tip)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.worst = PictureGrid(
             "Worst pictures",
             "The worst of the held-out objects: by hand (white), before (orange), "
             "after (blue); click to see one large",
@@ -60,30 +61,17 @@ class GateBox(QWidget):
             "Roll back", "Go back to what answered clicks before the last adapter"
         )
         self._columns: list[Column] = []
-        row = QHBoxLayout()
-        row.addWidget(self.use_button, 1)
-        row.addWidget(self.back_button, 1)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.sentence)
-        layout.addWidget(self.metric)
-        layout.addWidget(self.table)
-        layout.addWidget(self.worst, 10)
-        layout.addStretch(1)
-        layout.addLayout(row)
+        buttons = row((self.use_button, 1), (self.back_button, 1))
+        parts = (self.sentence, self.metric, self.table, self.worst, None, buttons)
+        column(self, *parts).setStretch(3, 10)
         self.metric.activated.connect(self._fill)
-        self.use_button.clicked.connect(self._on_use)
-        self.back_button.clicked.connect(self._on_back)
-        controller.changed.connect(self.reflect)
-        controller.verdicts.changed.connect(self.reflect)
-        self.reflect()
+        self.on(self.use_button.clicked, self._use)
+        self.on(self.back_button.clicked, self._judging.roll_back)
+        self.watch(controller.changed, self.refresh)
+        self.watch(controller.verdicts.changed, self.refresh)
+        self.refresh()
 
-    def disconnect_from_board(self) -> None:
-        """Let go of the board."""
-        self._controller.changed.disconnect(self.reflect)
-        self._judging.changed.disconnect(self.reflect)
-
-    def reflect(self) -> None:
+    def refresh(self) -> None:
         """Show the verdict on the selected run, or why there is none yet."""
         verdicts, run = self._judging, self._controller.selected
         verdict = verdicts.verdict(run)
@@ -96,7 +84,7 @@ class GateBox(QWidget):
         with signals_blocked(self.metric):
             kept = max(0, self.metric.currentIndex())
             self.metric.clear()
-            self.metric.addItems([column.title for column in self._columns])
+            self.metric.addItems([each.title for each in self._columns])
             self.metric.setCurrentIndex(min(kept, max(0, self.metric.count() - 1)))
         self._fill()
         pictures = worst_of(verdict, run)
@@ -132,27 +120,23 @@ class GateBox(QWidget):
         verdict = self._judging.verdict(self._controller.selected)
         if verdict is None or not 0 <= index < len(self._columns):
             return
-        column = self._columns[index]
-        for row in lines_of(verdict, column):
-            item = QTreeWidgetItem([row.name, row.before, row.after, row.change])
+        chosen = self._columns[index]
+        for line in lines_of(verdict, chosen):
+            item = QTreeWidgetItem([line.name, line.before, line.after, line.change])
             for place in (1, 2, 3):
                 item.setTextAlignment(place, int(Qt.AlignmentFlag.AlignRight.value))
-            if abs(row.gain) > NOTICED:
-                item.setForeground(3, QColor(BETTER if row.gain > 0 else WORSE))
-            item.setToolTip(0, row.tip)
+            if abs(line.gain) > NOTICED:
+                item.setForeground(3, QColor(BETTER if line.gain > 0 else WORSE))
+            item.setToolTip(0, line.tip)
             self.table.addTopLevelItem(item)
-        line = self.table.fontMetrics().lineSpacing() + 6
+        height = self.table.fontMetrics().lineSpacing() + 6
         shown = min(max(2, self.table.topLevelItemCount()), 7)
         head = self.table.header().sizeHint().height()
-        self.table.setFixedHeight(head + shown * line + 6)
+        self.table.setFixedHeight(head + shown * height + 6)
 
-    def _on_use(self) -> None:
-        run = self._controller.selected
-        if run is not None:
-            self._judging.adopt(run)
-
-    def _on_back(self) -> None:
-        self._judging.roll_back()
+    def _use(self) -> None:
+        if self._controller.selected is not None:
+            self._judging.adopt(self._controller.selected)
 
 
 def worst_of(verdict: Verdict | None, run: Run | None) -> list[tuple[Path, str]]:
@@ -162,19 +146,3 @@ def worst_of(verdict: Verdict | None, run: Run | None) -> list[tuple[Path, str]]
     names = enumerate(verdict.worst, 1)
     panels = "by hand, before, after"
     return [(run.folder / name, f"worst {n}: {panels}") for n, name in names]
-
-
-def _table() -> QTreeWidget:
-    made = QTreeWidget()
-    made.setHeaderLabels(["Class", "Before", "After", "Change"])
-    made.setRootIsDecorated(False)
-    made.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-    made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    made.setAccessibleName("Before and after, per class")
-    made.setToolTip("Held-out objects of each class, before and after the run")
-    header = made.header()
-    header.setStretchLastSection(False)
-    header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-    for column in (1, 2, 3):
-        header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
-    return made

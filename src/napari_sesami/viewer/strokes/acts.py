@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sesami.viewer.app.errors import ViewerError
+from napari_sesami.viewer.layers.camera import go_to
 
 if TYPE_CHECKING:
-    from napari.layers import Labels
-    from napari.viewer import Viewer
-
     from napari_sesami.viewer.strokes.controller import StrokesController
 
 
@@ -49,29 +47,7 @@ def unteach(controller: StrokesController, stroke: int) -> None:
 
 def jump(controller: StrokesController, plane: int, y: float, x: float) -> None:
     """Show a place of the scan in the middle of the canvas."""
-    viewer, strokes = controller.workspace.viewer, controller.binding.strokes
-    leading = controller.binding.session.scan.leading_shape
-    index = [int(i) for i in np.unravel_index(plane, leading)] if leading else []
-    for axis, step in enumerate(index):
-        viewer.dims.set_current_step(viewer.dims.ndim - strokes.ndim + axis, step)
-    world = strokes.data_to_world((*index, y, x))
-    viewer.scene.camera.center = tuple(float(w) for w in world[-2:])
-
-
-def cursor(controller: StrokesController) -> tuple[float, float]:
-    """The pixel (y, x) under the cursor, in the plane on screen."""
-    strokes = controller.binding.strokes
-    position = controller.workspace.viewer.cursor.position[-strokes.ndim :]
-    y, x = strokes.world_to_data(position)[-2:]
-    return float(round(y)), float(round(x))
-
-
-def middle(viewer: Viewer, layer: Labels) -> tuple[float, float]:
-    """The pixel (y, x) in the middle of the canvas."""
-    center = np.zeros(layer.ndim)
-    center[-2:] = viewer.scene.camera.center[-2:]
-    y, x = layer.world_to_data(center)[-2:]
-    return float(y), float(x)
+    go_to(controller.workspace.viewer, controller.binding.strokes, plane, y, x)
 
 
 def inside(controller: StrokesController, at: tuple[float, float]) -> bool:

@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QWidget
 
-from napari_sesami.viewer.app.errors import sentence
 from napari_sesami.viewer.strokes.jobs import combined_bank, saved_bank
-from napari_sesami.viewer.widgets.factory import button, note, tick
+from napari_sesami.viewer.widgets.factory import button, column, note, row, tick
+from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.strokes.controller import StrokesController
@@ -19,14 +19,14 @@ BANK = "bank"
 FILTER = "Bank (*.bank)"
 
 
-class BankBox(QWidget):
+class BankBox(PanelPart, QWidget):
     """Save and load `.bank` files."""
 
     def __init__(
         self, controller: StrokesController, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self._controller = controller
+        self._controller, self.workspace = controller, controller.workspace
         self.save_button = button("Save…", "Write what was learned to a .bank file")
         self.load_button = button("Load…", "Learn from a .bank of the same device")
         self.combine_button = button(
@@ -42,70 +42,44 @@ class BankBox(QWidget):
             "scans read by the same model; another pixel size is resampled.",
             "What a bank is",
         )
-        row = QHBoxLayout()
-        row.addWidget(self.save_button)
-        row.addWidget(self.load_button)
-        row.addWidget(self.combine_button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addLayout(row)
-        layout.addWidget(self.pictures)
-        layout.addWidget(self.words)
-        layout.addStretch(1)
+        buttons = row(self.save_button, self.load_button, self.combine_button)
+        column(self, buttons, self.pictures, self.words, None, margin=4)
         self.save_button.clicked.connect(self._on_save)
         self.load_button.clicked.connect(self._on_load)
         self.combine_button.clicked.connect(self._on_combine)
 
     def save(self, path: Path) -> None:
         """Write a bank in the background."""
-        controller = self._controller
-        try:
-            session = controller.binding.session
-        except ValueError as error:
-            controller.workspace.say(sentence(error))
-            return
-        task = partial(
-            saved_bank, session, controller.how, path, self.pictures.isChecked()
+        session, with_pictures = (
+            self._controller.binding.session,
+            self.pictures.isChecked(),
         )
-        controller.workspace.jobs.submit(BANK, task, self._on_saved)
+        task = partial(saved_bank, session, self._controller.how, path, with_pictures)
+        self.workspace.jobs.submit(BANK, task, self._on_saved)
 
     def load(self, path: Path) -> None:
         """Learn from a bank; one that does not fit is refused in a sentence."""
-        controller = self._controller
-        try:
-            controller.binding.session.teach(path)
-        except (ValueError, OSError) as error:
-            controller.workspace.say(sentence(error))
-            return
-        controller.workspace.say(f"Learned from {path.name}.")
-        controller.set_zoom(controller.binding.session.best_zoom())
+        session = self._controller.binding.session
+        session.teach(path)
+        self.workspace.say(f"Learned from {path.name}.")
+        self._controller.set_zoom(session.best_zoom())
 
     def combine(self, banks: list[Path], path: Path) -> None:
         """Write one bank of several in the background."""
-        controller = self._controller
-        try:
-            session = controller.binding.session
-        except ValueError as error:
-            controller.workspace.say(sentence(error))
-            return
-        task = partial(combined_bank, session, banks, path)
-        controller.workspace.jobs.submit(BANK, task, self._on_combined)
+        task = partial(combined_bank, self._controller.binding.session, banks, path)
+        self.workspace.jobs.submit(BANK, task, self._on_combined)
 
     def _on_combined(self, answer: tuple[Path, int]) -> None:
         path, patches = answer
-        self._controller.workspace.say(
-            f"{path.name} holds {patches} patches. Load… learns it."
-        )
+        self.workspace.say(f"{path.name} holds {patches} patches. Load… learns it.")
 
     def _on_saved(self, path: Path) -> None:
-        self._controller.workspace.say(
-            f"Saved {path.name}, {path.stat().st_size / 1e6:.1f} MB."
-        )
+        self.workspace.say(f"Saved {path.name}, {path.stat().st_size / 1e6:.1f} MB.")
 
     def _on_save(self) -> None:
         name, _ = QFileDialog.getSaveFileName(self, "Save the bank", "", FILTER)
         if name:
-            self.save(Path(name).with_suffix(".bank"))
+            self.run(self.save, Path(name).with_suffix(".bank"))
 
     def _on_combine(self) -> None:
         names, _ = QFileDialog.getOpenFileNames(
@@ -113,13 +87,14 @@ class BankBox(QWidget):
         )
         if len(names) < 2:
             if names:
-                self._controller.workspace.say("Choose two banks or more to combine.")
+                self.workspace.say("Choose two banks or more to combine.")
             return
         name, _ = QFileDialog.getSaveFileName(self, "Save the new bank", "", FILTER)
         if name:
-            self.combine([Path(n) for n in names], Path(name).with_suffix(".bank"))
+            banks = [Path(n) for n in names]
+            self.run(self.combine, banks, Path(name).with_suffix(".bank"))
 
     def _on_load(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Load a bank", "", FILTER)
         if name:
-            self.load(Path(name))
+            self.run(self.load, Path(name))

@@ -11,10 +11,11 @@ from psygnal import Signal
 
 from napari_sesami.viewer.app.errors import ViewerError, sentence
 from napari_sesami.viewer.app.jobs import Debounced, Priority
-from napari_sesami.viewer.layers.result_planes import MAPS, ResultLayers
+from napari_sesami.viewer.layers.camera import middle
+from napari_sesami.viewer.layers.result_planes import MAPS
 from napari_sesami.viewer.prompt.controller import prompter_of
 from napari_sesami.viewer.strokes import jobs
-from napari_sesami.viewer.strokes.acts import middle
+from napari_sesami.viewer.strokes.layers import ResultLayers
 from napari_sesami.viewer.strokes.options import StrokesOptions
 from napari_sesami.viewer.strokes.whole_scan import AcceptAll, WholeScan
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sesami.common import cancel
 from napari_sesami.viewer.app.jobs import Cancelled
 
 if TYPE_CHECKING:
@@ -118,6 +117,7 @@ def retriever_of(
     preview: PartlyRead | None = None,
 ) -> Retriever:
     """Bring the retriever up to date; tokens of `plane` come first."""
+    from napari_sesami.common import cancel
 
     def progress(done: int, total: int) -> None:
         job.report(done / total, f"Reading the scan: tile {done} of {total}.")
@@ -298,6 +298,8 @@ def judged(session: Session, how: ReadOptions, job: Job) -> dict[int, float]:
 
 def best_zoom(session: Session, job: Job) -> float:
     """The scale at which the strokes are told apart best."""
+    from napari_sesami.common import cancel
+
     try:
         return session.best_zoom(lambda: job.cancelled)
     except cancel.Cancelled:

@@ -12,7 +12,7 @@ from napari_sesami.viewer.strokes.jobs import ReadOptions
 if TYPE_CHECKING:
     from napari_sesami.retrieve import Way
     from napari_sesami.viewer.app.workspace import Workspace
-    from napari_sesami.viewer.layers.result_planes import ResultLayers
+    from napari_sesami.viewer.strokes.layers import ResultLayers
 
 
 class StrokesOptions:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
-from napari_sesami.viewer.app.dock import DeskDock
-from napari_sesami.viewer.app.errors import sentence
-from napari_sesami.viewer.layers.map_kinds import MapsBox
 from napari_sesami.viewer.strokes.acts import accept
 from napari_sesami.viewer.strokes.banks_box import BankBox
 from napari_sesami.viewer.strokes.controller import live_of
+from napari_sesami.viewer.strokes.maps_box import MapsBox
 from napari_sesami.viewer.strokes.repeats_box import RepeatsBox
 from napari_sesami.viewer.strokes.run_box import WholeRow
 from napari_sesami.viewer.strokes.stroke_list import StrokeList
 from napari_sesami.viewer.strokes.why_box import WhyBox
-from napari_sesami.viewer.widgets.factory import button, note, tick
+from napari_sesami.viewer.widgets.factory import (
+    WIDTH,
+    button,
+    choose,
+    combo,
+    note,
+    row,
+    tabs,
+    tick,
+)
+from napari_sesami.viewer.widgets.panel import Panel
 from napari_sesami.viewer.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
@@ -25,7 +33,6 @@ if TYPE_CHECKING:
 
     from napari_sesami.retrieve import Way
 
-WIDTH = 300  # px; with the dock's frame this stays below 320
 SCALES = (("auto", None), ("1×", 1.0), ("½×", 0.5), ("2×", 2.0))
 WAYS: tuple[tuple[str, Way], ...] = (
     ("ours", "ours"),
@@ -36,7 +43,7 @@ WAYS: tuple[tuple[str, Way], ...] = (
 POLICIES = (("free pixels", False), ("overwrite", True))
 
 
-class StrokesDock(DeskDock):
+class StrokesDock(Panel):
     """Paint a few strokes; the slice on screen is labelled while you paint.
 
     Parameters
@@ -56,15 +63,16 @@ class StrokesDock(DeskDock):
             "A moment after the stroke, follow the edges of the image",
             self.controller.refine,
         )
-        self.scale = _combo(
+        self.scale = combo(
             "Scale at which the scan is read: ½ sees more around each pixel",
-            [name for name, _ in SCALES],
+            SCALES,
             letters=3,
         )
-        self.way = _combo(
+        self.way = combo(
             "How strokes become labels: our way, or one as it was published: distance "
             "and attention (AOI-SSL), histogram (Hummingbird)",
-            [name for name, _ in WAYS],
+            WAYS,
+            letters=5,
         )
         self.overlap_tick = tick(
             "Overlap",
@@ -78,9 +86,10 @@ class StrokesDock(DeskDock):
         self.accept_button = button(
             "Accept into labels", "Write this slice's result to the labels; undoable"
         )
-        self.policy = _combo(
+        self.policy = combo(
             "What happens to pixels that have a label already",
-            [name for name, _ in POLICIES],
+            POLICIES,
+            letters=5,
         )
         self.whole = WholeRow(self.controller)
         self.maps = MapsBox(self.controller)
@@ -89,61 +98,38 @@ class StrokesDock(DeskDock):
         self.banks = BankBox(self.controller)
         self.repeats = RepeatsBox(self.controller)
         self.status = StatusLine(self.workspace)
-        self._compose()
-        self._connect()
-        self._reflect()
-
-    def _let_go(self) -> None:
-        """Let go of everything that would keep the panel alive; the workspace stays."""
-        for part in (self.whole, self.maps, self.why, self.strokes, self.repeats):
-            part.disconnect_from_live()
-        self.status.disconnect_from_desk()
-        self.controller.changed.disconnect(self._reflect)
-        self.workspace.why_wanted.disconnect(self._on_why)
-
-    def _compose(self) -> None:
-        first, ways, second = QHBoxLayout(), QHBoxLayout(), QHBoxLayout()
-        for widget in (self.live_tick, self.fine_tick, self.clean_button):
-            first.addWidget(widget)
-        ways.addWidget(self.way, 1)
-        ways.addWidget(self.scale)
-        ways.addWidget(self.overlap_tick)
-        second.addWidget(self.accept_button, 1)
-        second.addWidget(self.policy)
-        self.tabs = QTabWidget()
-        self.tabs.setAccessibleName("Why, strokes, banks, repeats")
-        self.tabs.setDocumentMode(True)
-        for title, tip, part in (
-            ("Why?", "Which patches decided a pixel", self.why),
-            ("Strokes", "Switch strokes off, see what each is worth", self.strokes),
-            ("Banks", "Take what was learned to other scans", self.banks),
-            ("Repeats", "Find cells like a chosen one", self.repeats),
-        ):
-            self.tabs.setTabToolTip(self.tabs.addTab(part, title), tip)
+        self.tabs = tabs(
+            "Why, strokes, banks, repeats",
+            (
+                ("Why?", "Which patches decided a pixel", self.why),
+                ("Strokes", "Switch strokes off, see what each is worth", self.strokes),
+                ("Banks", "Take what was learned to other scans", self.banks),
+                ("Repeats", "Find cells like a chosen one", self.repeats),
+            ),
+        )
         layout = QVBoxLayout(self)
-        layout.addLayout(first)
-        layout.addLayout(ways)
+        layout.addLayout(row(self.live_tick, self.fine_tick, self.clean_button))
+        layout.addLayout(row((self.way, 1), self.scale, self.overlap_tick))
         layout.addWidget(self.facts)
-        layout.addLayout(second)
+        layout.addLayout(row((self.accept_button, 1), self.policy))
         layout.addWidget(self.whole)
         layout.addWidget(self.maps)
         layout.addWidget(self.tabs, 1)
         layout.addWidget(self.status)
         self.setMinimumWidth(WIDTH)
-
-    def _connect(self) -> None:
-        self.controller.changed.connect(self._reflect)
-        self.workspace.why_wanted.connect(self._on_why)
-        self.live_tick.toggled.connect(self._on_live)
+        self.watch(self.controller.changed, self.refresh)
+        self.watch(self.workspace.why_wanted, self._on_why)
+        self.live_tick.toggled.connect(self.controller.turn)
         self.fine_tick.toggled.connect(self.controller.set_refine)
         self.overlap_tick.toggled.connect(self.controller.set_overlap)
         self.way.activated.connect(self._on_way)
         self.scale.activated.connect(self._on_scale)
         self.policy.activated.connect(self._on_policy)
-        self.clean_button.clicked.connect(self._on_clean)
-        self.accept_button.clicked.connect(self._on_accept)
+        self.on(self.clean_button.clicked, self.controller.clean_up)
+        self.on(self.accept_button.clicked, self._accept)
+        self.refresh()
 
-    def _reflect(self) -> None:
+    def refresh(self) -> None:
         """Show what is known, whoever changed it."""
         controller = self.controller
         here = self.workspace.binding is not None
@@ -151,7 +137,7 @@ class StrokesDock(DeskDock):
             made.setEnabled(here and controller.last is not None)
         with signals_blocked(self.overlap_tick):
             self.overlap_tick.setChecked(controller.overlap)
-        self.way.setCurrentIndex([way for _, way in WAYS].index(controller.way))
+        choose(self.way, controller.way)
         if not here:
             text = "Open a scan, name two classes, paint a stroke of each."
         elif controller.last is None:
@@ -165,42 +151,18 @@ class StrokesDock(DeskDock):
             text += f"\n{controller.last.told}" if controller.last.told else ""
         self.facts.setText(text)
 
-    def _on_live(self, on: bool) -> None:
-        self.controller.turn(on)
-
     def _on_scale(self, index: int) -> None:
-        self.controller.set_zoom(SCALES[index][1])
+        self.controller.set_zoom(self.scale.itemData(index))
 
     def _on_way(self, index: int) -> None:
-        self.controller.set_way(WAYS[index][1])
+        self.controller.set_way(self.way.itemData(index))
 
     def _on_policy(self, index: int) -> None:
-        self.whole.overwrite = POLICIES[index][1]
+        self.whole.overwrite = self.policy.itemData(index)
 
-    def _on_clean(self) -> None:
-        try:
-            self.controller.clean_up()
-        except (ValueError, OSError) as error:
-            self.workspace.say(sentence(error))
-
-    def _on_accept(self) -> None:
-        try:
-            accept(self.controller, POLICIES[self.policy.currentIndex()][1])
-        except (ValueError, OSError) as error:
-            self.workspace.say(sentence(error))
+    def _accept(self) -> None:
+        accept(self.controller, self.policy.currentData())
 
     def _on_why(self) -> None:
         self.tabs.setCurrentWidget(self.why)
-        self.why.ask()
-
-
-def _combo(tip: str, names: list[Any], letters: int = 5) -> QComboBox:
-    made = QComboBox()
-    made.addItems(names)
-    made.setToolTip(tip)
-    made.setAccessibleName(tip)
-    made.setSizeAdjustPolicy(
-        QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-    )
-    made.setMinimumContentsLength(letters)
-    return made
+        self.run(self.why.ask)

@@ -7,23 +7,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtWidgets import (
-    QDoubleSpinBox,
-    QFormLayout,
-    QHBoxLayout,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QFormLayout, QWidget
 
-from napari_sesami.viewer.app.errors import ViewerError, sentence
+from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.layers.result_planes import MapKind
-from napari_sesami.viewer.layers.spatial import spatial_kwargs
+from napari_sesami.viewer.layers.session_layers import keeping_selection, remove
+from napari_sesami.viewer.layers.spatial import plane_index, spatial_kwargs
 from napari_sesami.viewer.strokes.jobs import ReadOptions, repeats_of
-from napari_sesami.viewer.widgets.factory import button, note
+from napari_sesami.viewer.widgets.factory import button, column, note, row, share
+from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari_sesami.retrieve import Repeats
     from napari_sesami.viewer.strokes.controller import StrokesController
 
@@ -52,14 +46,14 @@ class _Cell:
     repeats: Repeats
 
 
-class RepeatsBox(QWidget):
+class RepeatsBox(PanelPart, QWidget):
     """Choose a cell, find its repeats, see their difference, transfer its labels."""
 
     def __init__(
         self, controller: StrokesController, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self._controller = controller
+        self._controller, self.workspace = controller, controller.workspace
         self.found: _Cell | None = None
         self._shapes: Any = None
         self._outlines: Any = None
@@ -69,36 +63,23 @@ class RepeatsBox(QWidget):
             "Transfer labels", "Copy the cell's labels into free pixels of its repeats"
         )
         self.transfer_button.setEnabled(False)
-        self.least = QDoubleSpinBox()
-        self.least.setRange(0.1, 0.99)
-        self.least.setSingleStep(0.05)
+        self.least = share(
+            "Smallest similarity of a repeat; lower finds more", 0.1, 0.99
+        )
         self.least.setValue(0.8)
-        self.least.setToolTip("Smallest similarity of a repeat; lower finds more")
-        self.least.setAccessibleName("Smallest similarity of a repeat")
         self.words = note(HINT, "What was found")
-        row, form = QHBoxLayout(), QFormLayout()
-        row.addWidget(self.choose_button)
-        row.addWidget(self.find_button)
+        form = QFormLayout()
         form.addRow("At least", self.least)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addLayout(row)
-        layout.addLayout(form)
-        layout.addWidget(self.transfer_button)
-        layout.addWidget(self.words)
-        layout.addStretch(1)
-        self.choose_button.clicked.connect(self._on_choose)
-        self.find_button.clicked.connect(self._on_find)
-        self.transfer_button.clicked.connect(self._on_transfer)
-        controller.changed.connect(self._reflect)
-
-    def disconnect_from_live(self) -> None:
-        """Let go of the engine."""
-        self._controller.changed.disconnect(self._reflect)
+        buttons = row(self.choose_button, self.find_button)
+        column(self, buttons, form, self.transfer_button, self.words, None, margin=4)
+        self.on(self.choose_button.clicked, self.choose)
+        self.on(self.find_button.clicked, self.find)
+        self.on(self.transfer_button.clicked, self.transfer)
+        self.watch(controller.changed, self.refresh)
 
     def choose(self) -> None:
         """Give the user a layer in which to draw a rectangle."""
-        viewer, binding = self._controller.workspace.viewer, self._controller.binding
+        viewer, binding = self.workspace.viewer, self._controller.binding
         if self._shapes is None or self._shapes not in viewer.layers:
             self._shapes = viewer.add_shapes(
                 ndim=binding.strokes.ndim,
@@ -111,9 +92,7 @@ class RepeatsBox(QWidget):
         self._shapes.data = []
         viewer.layers.selection.active = self._shapes
         self._shapes.mode = "add_rectangle"
-        self._controller.workspace.say(
-            "Drag a rectangle around one cell, then press Find."
-        )
+        self.workspace.say("Drag a rectangle around one cell, then press Find.")
 
     def find(self) -> None:
         """Search in the background."""
@@ -146,7 +125,7 @@ class RepeatsBox(QWidget):
             )
         new = transfer_labels(labels, found.box, found.repeats)
         changed = session.write_labels(new, found.plane)
-        self._controller.workspace.say(
+        self.workspace.say(
             "The cell's labels are in its repeats; undo (Ctrl+Z) takes them back."
             if changed
             else "Nothing changed: the repeats have labels already."
@@ -159,7 +138,7 @@ class RepeatsBox(QWidget):
         shapes = self._shapes
         if (
             shapes is not None
-            and shapes in self._controller.workspace.viewer.layers
+            and shapes in self.workspace.viewer.layers
             and len(shapes.data)
         ):
             corners = np.asarray(shapes.data[-1])[:, -2:]
@@ -198,9 +177,8 @@ class RepeatsBox(QWidget):
         controller.workspace.say(f"{n} cells look like the chosen one.")
 
     def _outline(self, plane: int, repeats: Repeats) -> None:
-        viewer, binding = self._controller.workspace.viewer, self._controller.binding
-        leading = binding.session.scan.leading_shape
-        lead = [int(i) for i in np.unravel_index(plane, leading)] if leading else []
+        viewer, binding = self.workspace.viewer, self._controller.binding
+        lead = plane_index(binding.session.scan.leading_shape, plane)
         data = [
             [
                 [*lead, y, x]
@@ -213,40 +191,24 @@ class RepeatsBox(QWidget):
             ]
             for y0, x0, y1, x1 in repeats.boxes.tolist()
         ]
-        if self._outlines is not None and self._outlines in viewer.layers:
-            viewer.layers.remove(self._outlines)
-        active = viewer.layers.selection.active
-        self._outlines = viewer.add_shapes(
-            data,
-            ndim=binding.strokes.ndim,
-            shape_type="polygon",
-            name=f"{binding.image.name} repeats",
-            edge_color="#00e5ff",
-            face_color="transparent",
-            edge_width=self._width(),
-            **spatial_kwargs(binding.image),
-        )
-        viewer.layers.selection.active = active
+        remove(viewer, self._outlines)
+        with keeping_selection(viewer):
+            self._outlines = viewer.add_shapes(
+                data,
+                ndim=binding.strokes.ndim,
+                shape_type="polygon",
+                name=f"{binding.image.name} repeats",
+                edge_color="#00e5ff",
+                face_color="transparent",
+                edge_width=self._width(),
+                **spatial_kwargs(binding.image),
+            )
 
     def _width(self) -> float:
         return max(1.0, min(self._controller.binding.session.scan.plane_shape) / 300)
 
-    def _reflect(self) -> None:
-        if self._controller.last is None and self._controller.workspace.binding is None:
+    def refresh(self) -> None:
+        """Forget what was found when the scan goes."""
+        if self._controller.last is None and self.workspace.binding is None:
             self.found = None
             self.transfer_button.setEnabled(False)
-
-    def _on_choose(self) -> None:
-        self._guard(self.choose)
-
-    def _on_find(self) -> None:
-        self._guard(self.find)
-
-    def _on_transfer(self) -> None:
-        self._guard(self.transfer)
-
-    def _guard(self, action: Callable[[], None]) -> None:
-        try:
-            action()
-        except (ValueError, OSError) as error:
-            self._controller.workspace.say(sentence(error))

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QWidget
+from qtpy.QtWidgets import QProgressBar, QWidget
 
-from napari_sesami.viewer.app.errors import sentence
-from napari_sesami.viewer.widgets.factory import button
+from napari_sesami.viewer.widgets.factory import button, named, row
+from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.strokes.controller import StrokesController
 
 
-class WholeRow(QWidget):
+class WholeRow(PanelPart, QWidget):
     """A button that starts and stops, and how far it has come."""
 
     def __init__(
         self, controller: StrokesController, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self._controller = controller
+        self._controller, self.workspace = controller, controller.workspace
         self.overwrite = False  # what happens to labels that are there
         self.button = button(
             "Whole scan", "Label every slice in the background, from this one outward"
@@ -28,47 +28,30 @@ class WholeRow(QWidget):
         self.accept_button = button(
             "Accept all", "Write every slice's result to the labels; one step for undo"
         )
-        self.bar = QProgressBar()
-        self.bar.setAccessibleName("Slices done")
-        self.bar.setToolTip("Slices done; strokes are answered meanwhile")
+        tip = "Slices done; strokes are answered meanwhile"
+        self.bar = named(QProgressBar(), tip, "Slices done")
         self.bar.setFormat("%v of %m")
         self.bar.hide()
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.button, 1)
-        row.addWidget(self.accept_button, 1)
-        row.addWidget(self.bar, 1)
-        self.accept_button.clicked.connect(self._on_accept)
-        self.button.clicked.connect(self._on_click)
-        controller.progressed.connect(self._on_progress)
+        self.setLayout(row((self.button, 1), (self.accept_button, 1), (self.bar, 1)))
+        self.on(self.button.clicked, self._label_all)
+        self.on(self.accept_button.clicked, self._accept_all)
+        self.watch(controller.progressed, self._on_progress)
 
-    def disconnect_from_live(self) -> None:
-        """Let go of the engine."""
-        self._controller.progressed.disconnect(self._on_progress)
-
-    def _on_click(self) -> None:
-        controller = self._controller
-        if controller.whole.running:
-            controller.whole.stop()
-            controller.workspace.say("Stopped; the slices that are done stay.")
+    def _label_all(self) -> None:
+        whole = self._controller.whole
+        if not whole.running:
+            whole.start()
             return
-        try:
-            controller.whole.start()
-        except (ValueError, OSError) as error:
-            controller.workspace.say(sentence(error))
+        whole.stop()
+        self.workspace.say("Stopped; the slices that are done stay.")
 
-    def _on_accept(self) -> None:
-        controller = self._controller
-        if controller.accept_all.running:
-            controller.accept_all.stop()
-            controller.workspace.say(
-                "Stopped; undo (Ctrl+Z) takes back what was written."
-            )
+    def _accept_all(self) -> None:
+        accept_all = self._controller.accept_all
+        if not accept_all.running:
+            accept_all.start(self.overwrite)
             return
-        try:
-            controller.accept_all.start(self.overwrite)
-        except (ValueError, OSError) as error:
-            controller.workspace.say(sentence(error))
+        accept_all.stop()
+        self.workspace.say("Stopped; undo (Ctrl+Z) takes back what was written.")
 
     def _on_progress(self, done: int, total: int) -> None:
         self.bar.setRange(0, max(total, 1))

@@ -8,18 +8,24 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QAbstractItemView,
-    QHBoxLayout,
     QHeaderView,
     QTableWidget,
     QTableWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 from superqt.utils import signals_blocked
 
-from napari_sesami.viewer.app.errors import sentence
+from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.strokes.acts import jump, unteach
-from napari_sesami.viewer.widgets.factory import button, note, swatch
+from napari_sesami.viewer.widgets.factory import (
+    button,
+    column,
+    named,
+    note,
+    row,
+    swatch,
+)
+from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.strokes.controller import StrokesController
@@ -30,14 +36,14 @@ MOST = 300  # rows; more could not be read anyway
 _NAME = Qt.ItemDataRole.UserRole
 
 
-class StrokeList(QWidget):
+class StrokeList(PanelPart, QWidget):
     """Every stroke with its eye; a double click goes there."""
 
     def __init__(
         self, controller: StrokesController, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self._controller = controller
+        self._controller, self.workspace = controller, controller.workspace
         self._drawn: object = None
         self.table = QTableWidget(0, len(COLUMNS))
         self.table.setHorizontalHeaderLabels(COLUMNS)
@@ -47,34 +53,25 @@ class StrokeList(QWidget):
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.table.setAccessibleName("Strokes")
-        self.table.setToolTip("The tick lets a stroke speak; double click: go there")
+        tip = "The tick lets a stroke speak; double click: go there"
+        named(self.table, tip, "Strokes")
         self.judge_button = button("Judge", "Find out what each stroke is worth")
         self.forget_button = button("Un-teach", "Forget the chosen stroke; undoable")
         self.note = note(
             "Worth: what the other strokes lose without it; below 0, look again.",
             "What worth means",
         )
-        row = QHBoxLayout()
-        row.addWidget(self.judge_button)
-        row.addWidget(self.forget_button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(self.table, 1)
-        layout.addWidget(self.note)
-        layout.addLayout(row)
+        buttons = row(self.judge_button, self.forget_button)
+        column(self, self.table, self.note, buttons, margin=4).setStretch(0, 1)
         self.table.itemChanged.connect(self._on_tick)
         self.table.itemDoubleClicked.connect(self._on_go)
-        self.judge_button.clicked.connect(self._on_judge)
-        self.forget_button.clicked.connect(self._on_forget)
-        controller.changed.connect(self._reflect)
-        self._reflect()
+        self.on(self.judge_button.clicked, controller.judge)
+        self.on(self.forget_button.clicked, self._forget)
+        self.watch(controller.changed, self.refresh)
+        self.refresh()
 
-    def disconnect_from_live(self) -> None:
-        """Let go of the engine."""
-        self._controller.changed.disconnect(self._reflect)
-
-    def _reflect(self) -> None:
+    def refresh(self) -> None:
+        """Show the strokes there are."""
         controller = self._controller
         session = controller.workspace.session
         strokes = controller.strokes[:MOST]
@@ -94,7 +91,7 @@ class StrokeList(QWidget):
             for i, facts in enumerate(strokes):
                 self._fill(i, facts, *looks.get(facts.class_id, ("?", "#808080")))
 
-    def _fill(self, row: int, facts: StrokeFacts, name: str, color: str) -> None:
+    def _fill(self, line: int, facts: StrokeFacts, name: str, color: str) -> None:
         on = facts.stroke not in self._controller.off
         first = QTableWidgetItem(swatch(color), name)
         first.setFlags(first.flags() | Qt.ItemFlag.ItemIsUserCheckable)
@@ -106,13 +103,13 @@ class StrokeList(QWidget):
             str(facts.patches),
             "" if math.isnan(worth) else f"{worth:+.3f}",
         )
-        self.table.setItem(row, 0, first)
-        for column, text in enumerate(texts, 1):
-            self.table.setItem(row, column, QTableWidgetItem(text))
+        self.table.setItem(line, 0, first)
+        for place, text in enumerate(texts, 1):
+            self.table.setItem(line, place, QTableWidgetItem(text))
 
     def _chosen(self) -> int | None:
-        row = self.table.currentRow()
-        item = self.table.item(row, 0) if row >= 0 else None
+        line = self.table.currentRow()
+        item = self.table.item(line, 0) if line >= 0 else None
         return None if item is None else int(item.data(_NAME))
 
     def _on_tick(self, item: QTableWidgetItem) -> None:
@@ -122,7 +119,7 @@ class StrokeList(QWidget):
 
     def _on_go(self, item: QTableWidgetItem) -> None:
         stroke = self._chosen()
-        session = self._controller.workspace.session
+        session = self.workspace.session
         found = (
             session.stroke_pixels(stroke) if session and stroke is not None else None
         )
@@ -130,18 +127,8 @@ class StrokeList(QWidget):
             plane, (y0, x0, y1, x1), _ = found
             jump(self._controller, plane, (y0 + y1) / 2, (x0 + x1) / 2)
 
-    def _on_judge(self) -> None:
-        try:
-            self._controller.judge()
-        except (ValueError, OSError) as error:
-            self._controller.workspace.say(sentence(error))
-
-    def _on_forget(self) -> None:
+    def _forget(self) -> None:
         stroke = self._chosen()
         if stroke is None:
-            self._controller.workspace.say("Choose a stroke in the list first.")
-            return
-        try:
-            unteach(self._controller, stroke)
-        except (ValueError, OSError) as error:
-            self._controller.workspace.say(sentence(error))
+            raise ViewerError("Choose a stroke in the list first.")
+        unteach(self._controller, stroke)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import weakref
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
-from napari_sesami.viewer.app.errors import ViewerError, sentence
+from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.app.jobs import Debounced
-from napari_sesami.viewer.strokes.acts import cursor, inside, jump, unteach
-from napari_sesami.viewer.widgets.factory import button, note, picture, tick
+from napari_sesami.viewer.layers.camera import cursor
+from napari_sesami.viewer.layers.mouse import hear_moves
+from napari_sesami.viewer.strokes.acts import inside, jump, unteach
+from napari_sesami.viewer.widgets.factory import button, column, note, picture, tick
+from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.strokes.controller import StrokesController
@@ -24,46 +25,31 @@ REST = 60  # ms that the cursor rests before it is asked about
 HINT = "Point at a pixel and press Shift+W: three patches explain its class."
 
 
-class WhyBox(QWidget):
+class WhyBox(PanelPart, QWidget):
     """Shows reasons; `ask` asks about the pixel under the cursor."""
 
     def __init__(
         self, controller: StrokesController, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self._controller = controller
-        self._unhook: Any = None
+        self._controller, self.workspace = controller, controller.workspace
         self._later = Debounced(self._hovered, REST)
         self.hover_tick = tick(
             "Explain what is under the cursor", "Follow the mouse over the picture"
         )
         self.hint = note(HINT, "Why a pixel got its class")
-        self.rows = [_Row(controller) for _ in range(SHOWN)]
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(self.hover_tick)
-        layout.addWidget(self.hint)
-        for row in self.rows:
-            layout.addWidget(row)
-        layout.addStretch(1)
+        self.rows = [_Reason(controller) for _ in range(SHOWN)]
+        column(self, self.hover_tick, self.hint, *self.rows, None, margin=4)
         self.hover_tick.toggled.connect(self._on_hover)
-        controller.explained.connect(self.show_reasons)
-
-    def disconnect_from_live(self) -> None:
-        """Let go of engine and mouse."""
-        self._on_hover(False)
-        self._later.stop()
-        self._controller.explained.disconnect(self.show_reasons)
+        self.watch(controller.explained, self.show_reasons)
+        self.at_close(self._later.stop)
 
     def ask(self) -> None:
         """Ask about the pixel under the cursor; say what is missing, if anything."""
-        try:
-            at = cursor(self._controller)
-            if not inside(self._controller, at):
-                raise ViewerError("Point at a pixel of the scan, then ask why.")
-            self._controller.explain(at)
-        except (ValueError, OSError) as error:
-            self._controller.workspace.say(sentence(error))
+        at = cursor(self.workspace.viewer, self._controller.binding.strokes)
+        if not inside(self._controller, at):
+            raise ViewerError("Point at a pixel of the scan, then ask why.")
+        self._controller.explain(at)
 
     def show_reasons(self, reasons: list[Why]) -> None:
         """Show up to three reasons."""
@@ -74,25 +60,23 @@ class WhyBox(QWidget):
         self.hint.setText(text)
 
     def _hovered(self) -> None:
-        if self._controller.workspace.binding is not None and inside(
-            self._controller, cursor(self._controller)
-        ):
-            self._controller.explain(cursor(self._controller))
+        binding = self.workspace.binding
+        at = None if binding is None else cursor(self.workspace.viewer, binding.strokes)
+        if at is not None and inside(self._controller, at):
+            self._controller.explain(at)
 
     def _on_hover(self, on: bool) -> None:
-        if self._unhook is not None:
-            self._unhook()
-            self._unhook = None
+        self.unwatch("mouse")
         if on:
-            self._unhook = _listen(self._controller.workspace.viewer, self._later)
+            self.at_close(hear_moves(self.workspace.viewer, self._later), "mouse")
 
 
-class _Row(QWidget):
+class _Reason(PanelPart, QWidget):
     """One reason: picture, words, and two buttons."""
 
     def __init__(self, controller: StrokesController) -> None:
         super().__init__()
-        self._controller = controller
+        self._controller, self.workspace = controller, controller.workspace
         self._why: Why | None = None
         self.image = QLabel()
         self.image.setFixedSize(SIDE, SIDE)
@@ -108,14 +92,14 @@ class _Row(QWidget):
         layout.addWidget(self.go, 1, 1)
         layout.addWidget(self.forget, 1, 2)
         self.go.clicked.connect(self._on_go)
-        self.forget.clicked.connect(self._on_forget)
+        self.on(self.forget.clicked, self._forget)
         self.hide()
 
     def show_reason(self, why: Why | None) -> None:
         """Show a reason, or nothing."""
         self._why = why
         self.setVisible(why is not None)
-        session = self._controller.workspace.session
+        session = self.workspace.session
         if why is None or session is None:
             return
         reason = why.reason
@@ -136,34 +120,7 @@ class _Row(QWidget):
             y0, x0, y1, x1 = self._why.reason.bbox
             jump(self._controller, self._why.reason.plane, (y0 + y1) / 2, (x0 + x1) / 2)
 
-    def _on_forget(self) -> None:
-        if self._why is None:
-            return
-        try:
+    def _forget(self) -> None:
+        if self._why is not None:
             unteach(self._controller, self._why.reason.stroke)
-        except (ValueError, OSError) as error:
-            self._controller.workspace.say(sentence(error))
-            return
-        self.show_reason(None)
-
-
-def _listen(viewer: Any, later: Debounced) -> Any:
-    """Ask after each rest of the mouse; the returned function ends it.
-
-    napari keeps mouse callbacks strongly, so this one holds the timer weakly.
-    """
-    reference = weakref.ref(later)
-
-    def moved(viewer: Any, event: Any) -> None:
-        found = reference()
-        if found is not None:
-            found.soon()
-
-    viewer.mouse_move_callbacks.append(moved)
-    return partial(_silence, weakref.ref(viewer), moved)
-
-
-def _silence(viewer: Any, callback: Any) -> None:
-    found = viewer()
-    if found is not None and callback in found.mouse_move_callbacks:
-        found.mouse_move_callbacks.remove(callback)
+            self.show_reason(None)

@@ -5,22 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QColorDialog,
-    QHBoxLayout,
     QHeaderView,
     QLineEdit,
-    QPushButton,
     QTableWidget,
     QTableWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 from superqt.utils import signals_blocked
 
 from napari_sesami.viewer.app.errors import sentence
+from napari_sesami.viewer.widgets.factory import button, column, named, row, swatch
 
 if TYPE_CHECKING:
     from napari_sesami.project import ClassEntry, ClassTable
@@ -50,22 +48,15 @@ class ClassTableView(QWidget):
         self.table = _make_table()
         self.name_edit = QLineEdit()
         self.name_edit.setPlaceholderText("New class, e.g. oxide")
-        self.name_edit.setAccessibleName("Name of a new class")
-        self.name_edit.setToolTip("Type a name and press Enter (key N comes here)")
-        self.add_button = QPushButton("Add")
-        self.add_button.setToolTip("Add a class with this name")
-        self.remove_button = QPushButton("Remove")
-        self.remove_button.setToolTip(
-            "Remove the chosen class; its pixels become nothing (undo brings it back)"
+        tip = "Type a name and press Enter (key N comes here)"
+        named(self.name_edit, tip, "Name of a new class")
+        self.add_button = button("Add", "Add a class with this name")
+        self.remove_button = button(
+            "Remove",
+            "Remove the chosen class; its pixels become nothing (undo brings it back)",
         )
-        row = QHBoxLayout()
-        row.addWidget(self.name_edit, 1)
-        row.addWidget(self.add_button)
-        row.addWidget(self.remove_button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.table)
-        layout.addLayout(row)
+        edit = row((self.name_edit, 1), self.add_button, self.remove_button)
+        column(self, self.table, edit)
         self.name_edit.returnPressed.connect(self._add)
         self.add_button.clicked.connect(self._add)
         self.remove_button.clicked.connect(self._remove)
@@ -110,8 +101,8 @@ class ClassTableView(QWidget):
         entries = list(self._classes) if self._classes is not None else []
         with signals_blocked(self.table):
             self.table.setRowCount(len(entries))
-            for row, entry in enumerate(entries):
-                self._fill_row(row, entry)
+            for line, entry in enumerate(entries):
+                self._fill_row(line, entry)
         self.select(chosen)
 
     def _fill_row(self, row: int, entry: ClassEntry) -> None:
@@ -211,12 +202,3 @@ def _make_table() -> QTableWidget:
     table.setShowGrid(False)
     table.setMinimumHeight(140)
     return table
-
-
-def swatch(color: str, side: int = 14) -> QIcon:
-    """A small square of a colour."""
-    pixels = QPixmap(side, side)
-    pixels.fill(QColor(color))
-    icon = QIcon(pixels)
-    icon.addPixmap(pixels, QIcon.Mode.Selected)  # else Qt tints it in a chosen row
-    return icon

@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QFileDialog,
-    QHBoxLayout,
     QInputDialog,
-    QLabel,
-    QVBoxLayout,
     QWidget,
 )
 from superqt import QElidingLabel
 
-from napari_sesami.viewer.app.errors import sentence
 from napari_sesami.viewer.app.keys import Action
-from napari_sesami.viewer.widgets.factory import button
+from napari_sesami.viewer.widgets.factory import button, column, note, row
+from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.project import Project, ScanMoved
@@ -27,18 +24,16 @@ if TYPE_CHECKING:
 SUFFIX = ".sesami"
 
 
-class ProjectRow(QWidget):
+class ProjectRow(PanelPart, QWidget):
     """Name and state of the project, with its buttons."""
 
     def __init__(self, workspace: Workspace, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._workspace, self._keeper = workspace, workspace.saver
+        self.workspace, self._keeper = workspace, workspace.saver
         self.label = QElidingLabel()
         self.label.setElideMode(Qt.TextElideMode.ElideMiddle)
         self.label.setAccessibleName("Project")
-        self.state = QLabel()
-        self.state.setWordWrap(True)
-        self.state.setAccessibleName("State of saving")
+        self.state = note("", "State of saving")
         self.open_button = button("Open…", "Open a project folder (*.sesami)")
         self.save_button = button("Save", "Save the project (key K)")
         self.save_as_button = button(
@@ -49,34 +44,20 @@ class ProjectRow(QWidget):
             "Undo it all", "Go back to what was saved before the crash"
         )
         self.keep_button = button("Keep", "Keep the recovered work and save it")
-        recovered = QHBoxLayout(self.recovered)
-        recovered.setContentsMargins(0, 0, 0, 0)
-        recovered.addWidget(self.keep_button, 1)
-        recovered.addWidget(self.discard_button, 1)
-        buttons = QHBoxLayout()
-        for each in (self.open_button, self.save_button, self.save_as_button):
-            buttons.addWidget(each, 1)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.label)
-        layout.addWidget(self.state)
-        layout.addWidget(self.recovered)
-        layout.addLayout(buttons)
+        self.recovered.setLayout(row((self.keep_button, 1), (self.discard_button, 1)))
+        made = (self.open_button, self.save_button, self.save_as_button)
+        buttons = row(*((each, 1) for each in made))
+        column(self, self.label, self.state, self.recovered, buttons)
         self.open_button.clicked.connect(self._ask_open)
-        self.save_button.clicked.connect(self._save)
         self.save_as_button.clicked.connect(self._ask_save)
-        self.keep_button.clicked.connect(self._save)
-        self.discard_button.clicked.connect(self._discard)
-        workspace.saver.changed.connect(self.reflect)
-        workspace.saver.scan_moved.connect(self._ask_where)
-        self.reflect()
+        self.on(self.save_button.clicked, workspace.act, Action.SAVE)
+        self.on(self.keep_button.clicked, workspace.act, Action.SAVE)
+        self.on(self.discard_button.clicked, self._keeper.discard_recovered)
+        self.watch(self._keeper.changed, self.refresh)
+        self.watch(self._keeper.scan_moved, self._ask_where)
+        self.refresh()
 
-    def disconnect_from_desk(self) -> None:
-        """Let go of the workspace."""
-        self._keeper.changed.disconnect(self.reflect)
-        self._keeper.scan_moved.disconnect(self._ask_where)
-
-    def reflect(self) -> None:
+    def refresh(self) -> None:
         """Show the state of the session shown."""
         saver = self._keeper
         folder = saver.folder
@@ -87,12 +68,6 @@ class ProjectRow(QWidget):
         self.recovered.setVisible(saver.recovered > 0)
         self.save_as_button.setEnabled(saver.session is not None)
         self.save_button.setEnabled(folder is not None)
-
-    def _save(self) -> None:
-        self._workspace.act(Action.SAVE)
-
-    def _discard(self) -> None:
-        self._keeper.discard_recovered()
 
     def _ask_save(self) -> None:
         name, _ = QFileDialog.getSaveFileName(
@@ -111,14 +86,12 @@ class ProjectRow(QWidget):
         """Open a project folder; asks which scan if it holds several."""
         from napari_sesami.project import Project
 
-        try:
-            project = Project.open(folder)
-        except ValueError as error:
-            self._workspace.say(sentence(error))
+        project = self.run(Project.open, folder)
+        if project is None:
             return
         names = [f"{n}. {scan.name}" for n, scan in enumerate(project.scans, 1)]
         if not names:
-            self._workspace.say(
+            self.workspace.say(
                 f"{folder.name} holds no scan yet; open one and save it there."
             )
             return

@@ -18,6 +18,7 @@ from superqt import QElidingLabel
 from superqt.utils import signals_blocked
 
 from napari_sesami.scan import LENGTHS, Scan
+from napari_sesami.viewer.app.errors import ViewerError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,7 +89,7 @@ class ScanFacts(QWidget):
             row = self.rows.get(axis)
             try:
                 size, unit = row.value() if row else (None, None)
-            except ValueError as error:
+            except ViewerError as error:
                 self.refused.emit(str(error))
                 return
             sizes.append(size)
@@ -134,7 +135,7 @@ class PixelSizeRow(QWidget):
             self.unit.setCurrentText(name)
 
     def value(self) -> tuple[float | None, str | None]:
-        """Give size and unit, or (None, None); a ValueError says what is wrong."""
+        """Give size and unit, or (None, None); a ViewerError says what is wrong."""
         text = self.number.text().strip().replace(",", ".")
         unit = self.unit.currentText()
         if not text or unit == UNKNOWN:
@@ -146,7 +147,7 @@ class PixelSizeRow(QWidget):
         except ValueError:
             size = math.nan
         if not (math.isfinite(size) and size > 0):
-            raise ValueError(
+            raise ViewerError(
                 f'The pixel size along {self.axis} must be a number above 0; "{text}" '
                 "is not. Leave it empty if it is not known."
             )

@@ -6,17 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from magicgui.widgets import create_widget
-from qtpy.QtWidgets import (
-    QDialog,
-    QFileDialog,
-    QHBoxLayout,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QDialog, QFileDialog, QWidget
 
 from napari_sesami.scan import readable_extensions
-from napari_sesami.viewer.widgets.factory import button
+from napari_sesami.viewer.widgets.factory import button, column, named, row
 from napari_sesami.viewer.widgets.image_chooser import ImageChooser
+from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -27,47 +22,35 @@ if TYPE_CHECKING:
 _EVENTS = ("inserted", "removed", "reordered", "renamed")
 
 
-class ScanPicker(QWidget):
+class ScanPicker(PanelPart, QWidget):
     """Two open buttons, and the image layers with a button to label one of them."""
 
     def __init__(self, workspace: Workspace, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._workspace = workspace
+        self.workspace = workspace
         self.file_button = button("Open file…", "Open a scan of any known format")
         self.folder_button = button(
             "Open folder…", "Open a folder of slices or images, or an OME-Zarr"
         )
         self.layer_combo = create_widget(annotation="napari.layers.Image")
-        self.layer_combo.native.setToolTip("Images in the viewer")
-        self.layer_combo.native.setAccessibleName("Image to label")
+        named(self.layer_combo.native, "Images in the viewer", "Image to label")
         self.use_button = button("Label it", "Take the chosen image as the scan")
         for name in _EVENTS:
-            getattr(workspace.viewer.layers.events, name).connect(self._reset)
-        opening = QHBoxLayout()
-        opening.addWidget(self.file_button, 1)
-        opening.addWidget(self.folder_button, 1)
-        using = QHBoxLayout()
-        using.addWidget(self.layer_combo.native, 1)
-        using.addWidget(self.use_button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(opening)
-        layout.addLayout(using)
+            self.watch(getattr(workspace.viewer.layers.events, name), self._reset)
+        column(
+            self,
+            row((self.file_button, 1), (self.folder_button, 1)),
+            row((self.layer_combo.native, 1), self.use_button),
+        )
         self.file_button.clicked.connect(self._ask_file)
         self.folder_button.clicked.connect(self._ask_folder)
-        self.use_button.clicked.connect(self._use)
-        workspace.many_images.connect(self._choose)
+        self.on(self.use_button.clicked, self._use)
+        self.watch(workspace.many_images, self._choose)
         self._reset()
-
-    def disconnect_from_desk(self) -> None:
-        """Let go of the workspace and of the viewer."""
-        self._workspace.many_images.disconnect(self._choose)
-        for name in _EVENTS:
-            getattr(self._workspace.viewer.layers.events, name).disconnect(self._reset)
 
     def _reset(self, event: object = None) -> None:
         self.layer_combo.choices = self._images()
-        binding = self._workspace.binding
+        binding = self.workspace.binding
         if binding is not None and binding.image in self.layer_combo.choices:
             self.layer_combo.value = binding.image
         self.use_button.setEnabled(bool(self.layer_combo.choices))
@@ -75,33 +58,31 @@ class ScanPicker(QWidget):
     def _images(self) -> list[Image]:
         from napari.layers import Image
 
-        return [
-            layer for layer in self._workspace.viewer.layers if type(layer) is Image
-        ]
+        return [layer for layer in self.workspace.viewer.layers if type(layer) is Image]
 
     def _use(self) -> None:
         layer = self.layer_combo.value
         if layer is None:
-            self._workspace.say(
+            self.workspace.say(
                 "Open an image first: Open file…, or File ▸ Open Sample."
             )
             return
-        self._workspace.adopt(layer)
+        self.workspace.adopt(layer)
 
     def _ask_file(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Open a scan", "", _filter())
         if name:
-            self._workspace.open(Path(name))
+            self.workspace.open(Path(name))
 
     def _ask_folder(self) -> None:
         name = QFileDialog.getExistingDirectory(self, "Open a folder as one scan")
         if name:
-            self._workspace.open(Path(name))
+            self.workspace.open(Path(name))
 
     def _choose(self, path: Path, images: list[ImageInfo]) -> None:
         dialog = ImageChooser(path.name, images, self)
         if dialog.exec() == QDialog.DialogCode.Accepted and dialog.chosen is not None:
-            self._workspace.open(path, dialog.chosen)
+            self.workspace.open(path, dialog.chosen)
 
 
 def _filter() -> str:

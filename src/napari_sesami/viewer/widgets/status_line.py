@@ -5,62 +5,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import (
-    QHBoxLayout,
-    QLabel,
-    QProgressBar,
-    QPushButton,
-    QSizePolicy,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QProgressBar, QSizePolicy, QWidget
+
+from napari_sesami.viewer.widgets.factory import button, column, named, note, row
+from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.app.workspace import Workspace
 
 
-class StatusLine(QWidget):
+class StatusLine(PanelPart, QWidget):
     """Shows what a workspace says and what its background work is doing."""
 
     def __init__(self, workspace: Workspace, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._workspace = workspace
-        self.label = QLabel(workspace.message)
-        self.label.setWordWrap(True)
+        self.workspace = workspace
+        tip = "What happened last, or what is needed next"
+        self.label = note(workspace.message, "Status", tip)
         self.label.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         self.label.setMinimumHeight(2 * self.label.fontMetrics().lineSpacing())
         self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.label.setSizePolicy(
             QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum
         )
-        self.label.setAccessibleName("Status")
-        self.label.setToolTip("What happened last, or what is needed next")
-        self.bar = QProgressBar()
-        self.bar.setAccessibleName("Progress of the background work")
-        self.cancel_button = QPushButton("Cancel")
-        self.cancel_button.setToolTip("Stop the background work; nothing is lost")
-        self.cancel_button.setAccessibleName("Cancel the background work")
+        self.bar = named(QProgressBar(), "", "Progress of the background work")
+        self.cancel_button = button("Cancel", "Stop the work; what is done stays")
         self._work_row = QWidget()
-        row = QHBoxLayout(self._work_row)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.bar, 1)
-        row.addWidget(self.cancel_button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._work_row)
-        layout.addWidget(self.label)
+        self._work_row.setLayout(row((self.bar, 1), self.cancel_button))
+        column(self, self._work_row, self.label)
         self._work_row.hide()
-
-        workspace.said.connect(self._show)
-        workspace.jobs.progressed.connect(self._on_progress)
-        workspace.jobs.busy_changed.connect(self._on_busy)
-        self.cancel_button.clicked.connect(self._cancel)
-
-    def disconnect_from_desk(self) -> None:
-        """Let go of the workspace."""
-        self._workspace.said.disconnect(self._show)
-        self._workspace.jobs.progressed.disconnect(self._on_progress)
-        self._workspace.jobs.busy_changed.disconnect(self._on_busy)
+        self.watch(workspace.said, self._show)
+        self.watch(workspace.jobs.progressed, self._on_progress)
+        self.watch(workspace.jobs.busy_changed, self._on_busy)
+        self.on(self.cancel_button.clicked, self._cancel)
 
     def _show(self, text: str) -> None:
         self.label.setText(text)
@@ -79,5 +56,5 @@ class StatusLine(QWidget):
         self.bar.setValue(0)
 
     def _cancel(self) -> None:
-        self._workspace.jobs.cancel()
-        self._workspace.say("Cancelled; what was done stays.")
+        self.workspace.jobs.cancel()
+        self.workspace.say("Cancelled; what was done stays.")

@@ -92,7 +92,7 @@ class Workbench(DeskDock):
             panel = self.panels.find(name)
             if panel is not None:
                 panel.clean_up()
-        self.status.disconnect_from_desk()
+        self.status.release()
 
     def _compose(self) -> None:
         navigation = QGridLayout()

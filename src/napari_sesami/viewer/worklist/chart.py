@@ -6,16 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyqtgraph as pg
-from qtpy.QtWidgets import (
-    QFileDialog,
-    QHBoxLayout,
-    QSizePolicy,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QFileDialog, QSizePolicy, QWidget
 
-from napari_sesami.viewer.app.errors import sentence
-from napari_sesami.viewer.widgets.factory import button, note
+from napari_sesami.viewer.widgets.factory import button, column, named, note, row
+from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.worklist.train_box import hand_over
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.worklist.controller import WorklistController
@@ -25,14 +20,14 @@ HAND, HELPED, AXIS = "#9a9a9a", "#2ec46b", "#8a8a8a"
 MOST = 4  # rounds that are listed
 
 
-class TimeBox(QWidget):
+class TimeBox(PanelPart, QWidget):
     """Shows what the proposals save, and what training changed."""
 
     def __init__(
         self, controller: WorklistController, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self._controller = controller
+        self._controller, self.workspace = controller, controller.workspace
         self._drawn: object = None
         self.line = note("", "Time per scan")
         self.chart = pg.PlotWidget()
@@ -47,15 +42,17 @@ class TimeBox(QWidget):
         self.chart.hideButtons()
         self.chart.setMenuEnabled(False)
         self.chart.setLabel("left", "seconds")
-        self.chart.setAccessibleName("Seconds per scan, in the order of acceptance")
-        self.chart.setToolTip(
+        named(
+            self.chart,
             "Seconds per scan in the order of acceptance: grey by hand, green with "
-            "proposals"
+            "proposals",
+            "Seconds per scan, in the order of acceptance",
         )
-        self.rounds = note("", "How good the proposals of each model were")
-        self.rounds.setToolTip(
+        self.rounds = note(
+            "",
+            "How good the proposals of each model were",
             "By model: proposals taken unchanged, their overlap (IoU) with what was "
-            "accepted in the end, and labelled pixels whose class was right at once"
+            "accepted in the end, and labelled pixels whose class was right at once",
         )
         self.train_button = button(
             "Retrain…", "Save, and open the panel Runs to train on all that is labelled"
@@ -63,26 +60,14 @@ class TimeBox(QWidget):
         self.export_button = button(
             "Export CSV…", "Write state, time and counts of every scan into a table"
         )
-        row = QHBoxLayout()
-        row.addWidget(self.train_button)
-        row.addWidget(self.export_button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(self.line)
-        layout.addWidget(self.chart)
-        layout.addWidget(self.rounds)
-        layout.addLayout(row)
-        layout.addStretch(1)
-        self.train_button.clicked.connect(self._on_train)
+        buttons = row(self.train_button, self.export_button)
+        column(self, self.line, self.chart, self.rounds, buttons, None, margin=4)
+        self.on(self.train_button.clicked, hand_over, controller)
         self.export_button.clicked.connect(self._ask_export)
-        controller.changed.connect(self.reflect)
-        self.reflect()
+        self.watch(controller.changed, self.refresh)
+        self.refresh()
 
-    def disconnect_from_foreman(self) -> None:
-        """Let go of the foreman."""
-        self._controller.changed.disconnect(self.reflect)
-
-    def reflect(self) -> None:
+    def refresh(self) -> None:
         """Draw anew if a time or a count is another."""
         engine = self._controller.engine
         self.train_button.setEnabled(self._controller.at_work)
@@ -117,14 +102,9 @@ class TimeBox(QWidget):
     def export(self, path: Path) -> None:
         """Write the table."""
         engine = self._controller.engine
-        if engine is None:
-            return
-        try:
+        if engine is not None:
             engine.worklist.to_csv(path)
-        except (ValueError, OSError) as error:
-            self._controller.workspace.say(sentence(error))
-            return
-        self._controller.workspace.say(f"Written to {path.name}.")
+            self.workspace.say(f"Written to {path.name}.")
 
     def _ask_export(self) -> None:
         name, _ = QFileDialog.getSaveFileName(
@@ -132,15 +112,8 @@ class TimeBox(QWidget):
         )
         if name:
             path = Path(name)
-            self.export(path if path.suffix else path.with_suffix(".csv"))
-
-    def _on_train(self) -> None:
-        from napari_sesami.viewer.worklist.train_box import hand_over
-
-        try:
-            hand_over(self._controller)
-        except (ValueError, OSError) as error:
-            self._controller.workspace.say(sentence(error))
+            path = path if path.suffix else path.with_suffix(".csv")
+            self.run(self.export, path)
 
 
 def _said(r: Round) -> str:

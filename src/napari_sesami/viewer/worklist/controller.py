@@ -20,12 +20,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_sesami.project import Project
+    from napari_sesami.prompt import Mask
     from napari_sesami.session import Session
     from napari_sesami.viewer.app.binding import LayerBinding
     from napari_sesami.viewer.app.workspace import Workspace
-    from napari_sesami.worklist import DataEngine
-    from napari_sesami.worklist.proposals import Proposed
-    from napari_sesami.worklist.review import Source
+    from napari_sesami.worklist import Source, WorklistEngine
 
 OPEN, PROPOSE = "open", "propose"
 ACTIVE = 1000  # ms; the clock hears of the moving cursor no more often
@@ -53,7 +52,7 @@ class WorklistController:
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
-        self.engine: DataEngine | None = None
+        self.engine: WorklistEngine | None = None
         self.at_once = True
         self._opening = ""
         self._moved = Debounced(self._beat, ACTIVE)
@@ -85,7 +84,7 @@ class WorklistController:
         engine, session = self.engine, self.workspace.session
         return engine is not None and session is not None and engine.session is session
 
-    def working(self) -> DataEngine:
+    def working(self) -> WorklistEngine:
         """The engine while its scan is shown, or a sentence."""
         if self.engine is None:
             raise ViewerError("There is no work list yet: choose a folder of scans.")
@@ -207,9 +206,9 @@ class WorklistController:
     # --- inside
 
     def _begin(self, project: Project, folder: Path | None) -> None:
-        from napari_sesami.worklist import DataEngine
+        from napari_sesami.worklist import WorklistEngine
 
-        engine = DataEngine(project, folder)
+        engine = WorklistEngine(project, folder)
         self._leave()
         self.engine = engine
         engine.worklist.changed.connect(self._on_list)
@@ -285,7 +284,7 @@ class WorklistController:
         self._welcome(engine, opened.session)
         self.changed.emit()
 
-    def _welcome(self, engine: DataEngine, session: Session) -> None:
+    def _welcome(self, engine: WorklistEngine, session: Session) -> None:
         self.reviewer.show()
         if engine.notice:
             self.workspace.say(engine.notice)
@@ -299,7 +298,7 @@ class WorklistController:
                 "Done; the model proposes for the next."
             )
 
-    def _can_propose(self, engine: DataEngine) -> bool:
+    def _can_propose(self, engine: WorklistEngine) -> bool:
         fresh = engine.item.state == "new"
         return self.at_once and fresh and bool(engine.sources(but=engine.item.name))
 
@@ -314,7 +313,7 @@ class WorklistController:
         self._opening = ""
         self.changed.emit()
 
-    def _on_proposed(self, found: tuple[list[Proposed], Source]) -> None:
+    def _on_proposed(self, found: tuple[list[Mask], Source]) -> None:
         if not self.at_work or self.engine is None:
             return
         try:

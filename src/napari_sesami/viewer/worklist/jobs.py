@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_sesami.prompt import Predictor
+    from napari_sesami.prompt import Mask, Predictor
     from napari_sesami.session import Session
     from napari_sesami.viewer.app.jobs import Job
-    from napari_sesami.worklist import DataEngine
-    from napari_sesami.worklist.proposals import Proposed
-    from napari_sesami.worklist.review import Source
+    from napari_sesami.worklist import Source, WorklistEngine
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,9 @@ class Opened:
     session: Session
 
 
-def opening(engine: DataEngine, leaving: Session | None, name: str, job: Job) -> Opened:
+def opening(
+    engine: WorklistEngine, leaving: Session | None, name: str, job: Job
+) -> Opened:
     """Save the scan that is left, and open another."""
     project = None if leaving is None else leaving.project
     if leaving is not None and project is not None and not project.read_only:
@@ -32,12 +32,12 @@ def opening(engine: DataEngine, leaving: Session | None, name: str, job: Job) ->
 
 
 def proposing(
-    engine: DataEngine,
+    engine: WorklistEngine,
     session: Session,
     plane: int,
     job: Job,
     predictor: Predictor,
-) -> tuple[list[Proposed], Source]:
+) -> tuple[list[Mask], Source]:
     """Make proposals; nothing is changed yet."""
     return engine.proposer.compute(
         session,

@@ -5,29 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
-from superqt.utils import signals_blocked
+from qtpy.QtWidgets import QGridLayout, QPushButton, QWidget
 
-from napari_sesami.viewer.app.keys import Action, key_of
-from napari_sesami.viewer.widgets.factory import button, note, swatch, tick
-from napari_sesami.viewer.worklist.screen import OUTLINES
+from napari_sesami.viewer.app.keys import Action
+from napari_sesami.viewer.widgets.factory import (
+    column,
+    combo,
+    fill_classes,
+    keyed,
+    note,
+    row,
+    tick,
+)
+from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.worklist.layers import OUTLINES
 
 if TYPE_CHECKING:
-    from qtpy.QtWidgets import QPushButton
-
     from napari_sesami.viewer.worklist.controller import WorklistController
     from napari_sesami.worklist import Review
 
 
-class ReviewBox(QWidget):
+class ReviewBox(PanelPart, QWidget):
     """Buttons for the proposal in hand, its class, and the counts."""
 
     def __init__(
         self, controller: WorklistController, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self._controller = controller
-        self.propose_button = _keyed(
+        self._controller, self.workspace = controller, controller.workspace
+        self.propose_button = self._keyed(
             "Propose",
             "Propose masks from what was accepted so far",
             Action.WORK_PROPOSE,
@@ -36,68 +42,48 @@ class ReviewBox(QWidget):
             "at once", "Propose as soon as a new scan is opened", controller.at_once
         )
         self.facts = note("", "The proposal in hand")
-        self.class_combo = QComboBox()
-        self.class_combo.setAccessibleName("Class of the proposal in hand")
-        self.class_combo.setToolTip(
-            "Class of the proposal in hand; another one accepts it as that"
+        self.class_combo = combo(
+            "Class of the proposal in hand; another one accepts it as that",
+            name="Class of the proposal in hand",
         )
-        self.accept_button = _keyed(
+        self.accept_button = self._keyed(
             "Accept", "Take the proposal in hand as it is", Action.WORK_ACCEPT
         )
-        self.correct_button = _keyed(
+        self.correct_button = self._keyed(
             "Correct", "Take it and click to correct it", Action.WORK_CORRECT
         )
-        self.reject_button = _keyed(
+        self.reject_button = self._keyed(
             "Reject", "The proposal in hand is wrong", Action.WORK_REJECT
         )
-        self.skip_button = _keyed("Skip", "Go to the next proposal", Action.WORK_SKIP)
-        self.rest_button = _keyed(
+        self.skip_button = self._keyed(
+            "Skip", "Go to the next proposal", Action.WORK_SKIP
+        )
+        self.rest_button = self._keyed(
             "Accept the rest", "Take all that wait; one undo step", Action.WORK_REST
         )
         self.counts = note("", "What became of the proposals")
         self.counts.setTextFormat(Qt.TextFormat.RichText)
-        self._compose()
-        self._connect()
-        self.reflect()
-
-    def disconnect_from_foreman(self) -> None:
-        """Let go of the foreman."""
-        self._controller.changed.disconnect(self.reflect)
-
-    def _compose(self) -> None:
-        first, grid = QHBoxLayout(), QGridLayout()
-        first.addWidget(self.propose_button, 1)
-        first.addWidget(self.at_once_tick)
+        grid = QGridLayout()
         grid.addWidget(self.accept_button, 0, 0)
         grid.addWidget(self.correct_button, 0, 1)
         grid.addWidget(self.reject_button, 0, 2)
         grid.addWidget(self.skip_button, 1, 0)
         grid.addWidget(self.rest_button, 1, 1, 1, 2)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addLayout(first)
-        layout.addWidget(self.facts)
-        layout.addWidget(self.class_combo)
-        layout.addLayout(grid)
-        layout.addWidget(self.counts)
-        layout.addStretch(1)
-
-    def _connect(self) -> None:
-        for made, action in (
-            (self.propose_button, Action.WORK_PROPOSE),
-            (self.accept_button, Action.WORK_ACCEPT),
-            (self.correct_button, Action.WORK_CORRECT),
-            (self.reject_button, Action.WORK_REJECT),
-            (self.skip_button, Action.WORK_SKIP),
-            (self.rest_button, Action.WORK_REST),
-        ):
-            made.setProperty("action", action.value)
-            made.clicked.connect(self._on_button)
+        first = row((self.propose_button, 1), self.at_once_tick)
+        hand = (self.facts, self.class_combo)
+        column(self, first, *hand, grid, self.counts, None, margin=4)
         self.at_once_tick.toggled.connect(self._on_tick)
         self.class_combo.activated.connect(self._on_class)
-        self._controller.changed.connect(self.reflect)
+        self.watch(controller.changed, self.refresh)
+        self.refresh()
 
-    def reflect(self) -> None:
+    def _keyed(self, text: str, tip: str, action: Action) -> QPushButton:
+        """Make a button of an action; three of them share a row."""
+        made = keyed(text, tip, action, least=1)
+        self.on(made.clicked, self.workspace.act, action)
+        return made
+
+    def refresh(self) -> None:
         """Show the proposal in hand and the counts."""
         controller = self._controller
         judge, review = controller.reviewer, controller.reviewer.review
@@ -115,25 +101,20 @@ class ReviewBox(QWidget):
         self.counts.setText("" if review is None else _counts(review))
 
     def _show_hand(self, review: Review | None, index: int | None) -> None:
-        with signals_blocked(self.class_combo):
-            self.class_combo.clear()
+        if review is None or index is None:
+            fill_classes(self.class_combo, (), 0)
+            done = "All proposals are judged."
             if review is None:
-                self.facts.setText(_what_next(self._controller))
-                return
-            if index is None:
-                left = len(review.waiting)
-                self.facts.setText(
-                    "Click on a proposal." if left else "All proposals are judged."
-                )
-                return
-            proposed = review.proposed[index]
-            for entry in review.session.classes:
-                self.class_combo.addItem(swatch(str(entry.color)), entry.name, entry.id)
-            object_id = review.object_of(index)
-            shown = proposed.class_id
-            if object_id is not None:
-                shown = review.session.objects[object_id].class_id
-            self.class_combo.setCurrentIndex(self.class_combo.findData(shown))
+                done = _what_next(self._controller)
+            elif review.waiting:
+                done = "Click on a proposal."
+            self.facts.setText(done)
+            return
+        proposed, object_id = review.proposed[index], review.object_of(index)
+        shown = proposed.class_id
+        if object_id is not None:
+            shown = review.session.objects[object_id].class_id
+        fill_classes(self.class_combo, review.session.classes, shown)
         doing = "being corrected" if self._controller.reviewer.correcting else ""
         state = doing or review.status(index)
         self.facts.setText(
@@ -141,26 +122,12 @@ class ReviewBox(QWidget):
             f"{100 * proposed.certainty:.0f} % sure, {proposed.area} pixels."
         )
 
-    def _on_button(self) -> None:
-        self._controller.workspace.act(Action(self.sender().property("action")))
-
     def _on_tick(self, on: bool) -> None:
         self._controller.at_once = on
 
-    def _on_class(self, row: int) -> None:
-        class_id = self.class_combo.itemData(row)
-        try:
-            self._controller.reviewer.accept(int(class_id))
-        except ValueError as error:
-            self._controller.workspace.say(str(error))
-
-
-def _keyed(text: str, tip: str, action: Action) -> QPushButton:
-    """A button that names its key, and leaves the keyboard to the canvas."""
-    made = button(text, f"{tip} (key {key_of(action)})")
-    made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    made.setMinimumWidth(1)  # three in a row of 300 px
-    return made
+    def _on_class(self, line: int) -> None:
+        class_id = int(self.class_combo.itemData(line))
+        self.run(self._controller.reviewer.accept, class_id)
 
 
 def _what_next(controller: WorklistController) -> str:

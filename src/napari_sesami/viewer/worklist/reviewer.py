@@ -10,7 +10,7 @@ from napari_sesami.viewer.app.errors import ViewerError, sentence
 from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.layers.mouse import Tool
 from napari_sesami.viewer.prompt.controller import prompter_of
-from napari_sesami.viewer.worklist.screen import ReviewScreen
+from napari_sesami.viewer.worklist.layers import ProposalLayer
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.worklist.controller import WorklistController
@@ -30,7 +30,7 @@ class ProposalReviewer:
         self._controller = controller
         self.index: int | None = None
         self._correcting: int | None = None
-        self._screen: ReviewScreen | None = None
+        self._screen: ProposalLayer | None = None
         self._review: Review | None = None
         self._draw = Debounced(self._redraw, 0)
 
@@ -48,7 +48,7 @@ class ProposalReviewer:
         return self._correcting is not None
 
     @property
-    def screen(self) -> ReviewScreen | None:
+    def screen(self) -> ProposalLayer | None:
         """The layer that shows the proposals."""
         return self._screen
 
@@ -63,7 +63,7 @@ class ProposalReviewer:
             return
         if self._screen is None or self._screen.binding is not self._controller.binding:
             self._drop_screen()
-            self._screen = ReviewScreen(
+            self._screen = ProposalLayer(
                 self._controller.workspace, self._controller.binding, self
             )
         self.index = self._next(-1)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
-from qtpy.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QListWidget, QListWidgetItem, QWidget
 from superqt.utils import signals_blocked
 
-from napari_sesami.viewer.app.errors import sentence
-from napari_sesami.viewer.widgets.factory import picture
+from napari_sesami.viewer.widgets.factory import column, named, picture
+from napari_sesami.viewer.widgets.panel import PanelPart
 from napari_sesami.viewer.worklist.thumbnails import SIDE
 
 if TYPE_CHECKING:
@@ -29,37 +29,30 @@ BROKEN = "#d64545"
 ICON = 34  # px
 
 
-class ScanList(QWidget):
+class ScanList(PanelPart, QWidget):
     """Every scan of the work list."""
 
     def __init__(
         self, controller: WorklistController, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self._controller = controller
+        self._controller, self.workspace = controller, controller.workspace
         self._drawn: object = None
         self.list = QListWidget()
         self.list.setIconSize(QSize(ICON, ICON))
         self.list.setUniformItemSizes(True)
-        self.list.setAccessibleName("Scans of the work list")
-        self.list.setToolTip("Double click: open the scan; the one at work is bold")
+        tip = "Double click: open the scan; the one at work is bold"
+        named(self.list, tip, "Scans of the work list")
         self.list.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # keys stay with the canvas
         self.list.setMinimumHeight(3 * (ICON + 8))
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.list)
+        column(self, self.list)
         self.list.itemDoubleClicked.connect(self._on_open)
         self.list.itemActivated.connect(self._on_open)
-        controller.changed.connect(self.reflect)
-        controller.thumbnails.ready.connect(self._on_thumb)
-        self.reflect()
+        self.watch(controller.changed, self.refresh)
+        self.watch(controller.thumbnails.ready, self._on_thumb)
+        self.refresh()
 
-    def disconnect_from_foreman(self) -> None:
-        """Let go of the foreman."""
-        self._controller.changed.disconnect(self.reflect)
-        self._controller.thumbnails.ready.disconnect(self._on_thumb)
-
-    def reflect(self) -> None:
+    def refresh(self) -> None:
         """Show the list as it is."""
         worklist = self._controller.worklist
         items = [] if worklist is None else list(worklist)
@@ -124,10 +117,7 @@ class ScanList(QWidget):
                 self.list.item(row).setIcon(self._icon(name, color))
 
     def _on_open(self, row: QListWidgetItem) -> None:
-        try:
-            self._controller.go(row.text().split("\n")[0])
-        except (ValueError, OSError) as error:
-            self._controller.workspace.say(sentence(error))
+        self.run(self._controller.go, row.text().split("\n")[0])
 
 
 def clock(seconds: float) -> str:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from psygnal import Signal
 
+from napari_sesami.common.errors import SesamiError
 from napari_sesami.session import touched
 from napari_sesami.viewer.app.errors import ViewerError, sentence
 from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.app.keys import KEYS, bind
-from napari_sesami.viewer.layers.mouse import position
-from napari_sesami.viewer.layers.preview import HOVER, MASK, Preview
+from napari_sesami.viewer.layers.mouse import hear, position, reverses
+from napari_sesami.viewer.layers.overlay import HOVER, MASK, MaskOverlay
 from napari_sesami.viewer.layers.result_planes import Planes
-from napari_sesami.viewer.layers.spatial import spatial_kwargs
+from napari_sesami.viewer.layers.session_layers import redraw, remove
+from napari_sesami.viewer.layers.spatial import label_shape, spatial_kwargs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,7 +57,7 @@ class SuperpixelTool:
         self._binding: LayerBinding | None = None
         self._lines: Labels | None = None
         self._planes: Planes | None = None
-        self._tool: Preview | None = None
+        self._tool: MaskOverlay | None = None
         self._undo: list[Callable[[], None]] = []
         self._pieces: NDArray[np.int32] | None = None
         self._plane = 0
@@ -75,7 +76,7 @@ class SuperpixelTool:
         binding = self._controller.binding
         classes = binding.session.classes
         if not len(classes):
-            raise ViewerError("Name a class first, in the Sesami panel (key N).")
+            raise ViewerError("Name a class first, in the panel Label (key N).")
         if binding.current_class not in classes:
             binding.strokes.selected_label = next(iter(classes)).id
         return classes[binding.current_class]
@@ -118,7 +119,7 @@ class SuperpixelTool:
         gone = [self._lines, None if self._tool is None else self._tool.layer]
         self._undo, self._lines, self._tool, self._planes = [], None, None, None
         # napari may be in the middle of selecting or removing layers
-        workspace.jobs.post(_remove, viewer.layers, gone)
+        workspace.jobs.post(remove, viewer, *gone)
         self._show_proposals(True)
         self.changed.emit()
 
@@ -209,8 +210,7 @@ class SuperpixelTool:
         from napari.utils.colormaps import DirectLabelColormap
 
         workspace = self._controller.workspace
-        scan = binding.session.scan
-        shape = scan.shape[:-1] if scan.is_rgb else scan.shape
+        shape = label_shape(binding.session.scan)
         self._planes = Planes(shape, np.uint8)
         nothing = np.zeros(4)
         self._lines = workspace.viewer.add_labels(
@@ -225,12 +225,15 @@ class SuperpixelTool:
             **spatial_kwargs(binding.image),
         )
         self._lines.editable = False
-        self._tool = Preview(workspace.viewer, binding.image, shape)
+        self._tool = MaskOverlay(workspace.viewer, binding.image, shape)
         layer = self._tool.layer
         layer.name = f"{binding.image.name} {NAMES[1]}"
         layer.metadata["sesami_layer"] = NAMES[1]
         keys = [key for key in KEYS if key.ours_only]
-        self._undo = [listen(layer, self), bind(layer, workspace.dispatch, keys)]
+        self._undo = [
+            hear(layer, self, follow_press, SuperpixelTool.hover),
+            bind(layer, workspace.dispatch, keys),
+        ]
         workspace.viewer.layers.selection.active = layer
         layer.mode = "pan_zoom"
         layer.mouse_pan = False
@@ -250,7 +253,7 @@ class SuperpixelTool:
         self._pieces, lines = found
         self._hovered = 0
         self._planes.put(self._plane, lines)
-        self._lines.refresh(thumbnail=False, extent=False, highlight=False)
+        redraw(self._lines)
         self._controller.workspace.say(
             f"Click or drag: superpixels become {self.class_entry.name}; Shift clears."
         )
@@ -282,40 +285,20 @@ class _Cutting:
         return pieces, lines
 
 
-def listen(layer: Labels, pieces: SuperpixelTool) -> Callable[[], None]:
-    """Send clicks, drags and moves to the tool, held weakly; returns its own undo."""
-    target = weakref.ref(pieces)
-
-    def pressed(layer: Labels, event: Any) -> Iterator[None]:
-        found = target()
-        if found is None or event.button not in (1, 2):
-            return
-        names = {str(getattr(m, "name", m)) for m in event.modifiers}
-        erase = event.button == 2 or "Shift" in names
-        path = [position(layer, event)]
+def follow_press(pieces: SuperpixelTool, layer: Labels, event: Any) -> Iterator[None]:
+    """Follow a press until the release: what was touched goes to the class."""
+    if event.button not in (1, 2):
+        return
+    erase, path = reverses(event), [position(layer, event)]
+    yield
+    while event.type == "mouse_move":
+        path += between(path[-1], position(layer, event))
+        pieces.sketch(path)
         yield
-        while event.type == "mouse_move":
-            path += between(path[-1], position(layer, event))
-            found.sketch(path)
-            yield
-        try:
-            found.assign(path, erase)
-        except ValueError as error:
-            found._controller.workspace.say(sentence(error))
-
-    def moved(layer: Labels, event: Any) -> None:
-        found = target()
-        if found is not None:
-            found.hover(position(layer, event))
-
-    layer.mouse_drag_callbacks.append(pressed)
-    layer.mouse_move_callbacks.append(moved)
-
-    def stop() -> None:
-        layer.mouse_drag_callbacks.remove(pressed)
-        layer.mouse_move_callbacks.remove(moved)
-
-    return stop
+    try:
+        pieces.assign(path, erase)
+    except (SesamiError, OSError) as error:
+        pieces._controller.workspace.say(sentence(error))
 
 
 def between(
@@ -327,9 +310,3 @@ def between(
         (a[0] + (b[0] - a[0]) * i / n, a[1] + (b[1] - a[1]) * i / n)
         for i in range(1, n + 1)
     ]
-
-
-def _remove(layers: Any, gone: list[Any]) -> None:
-    for layer in gone:
-        if layer is not None and layer in layers:
-            layers.remove(layer)

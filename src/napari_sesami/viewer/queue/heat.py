@@ -10,7 +10,13 @@ import numpy as np
 from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.layers.result_planes import KEPT_PLANES, MapKind, Planes
-from napari_sesami.viewer.layers.spatial import spatial_kwargs
+from napari_sesami.viewer.layers.session_layers import (
+    add_map,
+    in_viewer,
+    redraw,
+    remove,
+)
+from napari_sesami.viewer.layers.spatial import label_shape
 from napari_sesami.viewer.queue import jobs
 
 if TYPE_CHECKING:
@@ -77,7 +83,7 @@ KINDS = (
 )
 
 
-class Heat:
+class HeatMaps:
     """Layers of the maps that are wanted; others cost nothing.
 
     Attributes
@@ -109,10 +115,11 @@ class Heat:
     def layer(self, key: str) -> Image | None:
         """The layer of a map, if it is shown."""
         known = self._layers.get(key)
-        there = (
-            known is not None and known[1] in self._controller.workspace.viewer.layers
+        return (
+            None
+            if known is None
+            else in_viewer(self._controller.workspace.viewer, known[1])
         )
-        return known[1] if known is not None and there else None
 
     def soon(self) -> None:
         """Draw anew, after the strokes have changed."""
@@ -170,47 +177,26 @@ class Heat:
         if layer is not None:
             planes = self._layers[kind.key][0]
             planes.put(plane, pixels)
-            layer.refresh(thumbnail=False, extent=False, highlight=False)
+            redraw(layer)
             return
-        scan = self._controller.binding.session.scan
-        shape = scan.shape[:-1] if scan.is_rgb else scan.shape
-        planes = Planes(shape, np.float32)
+        binding, viewer = self._controller.binding, self._controller.workspace.viewer
+        planes = Planes(label_shape(binding.session.scan), np.float32)
         planes.put(plane, pixels)
-        self._layers[kind.key] = (planes, self._add(kind, planes))
-
-    def _add(self, kind: MapKind, planes: Planes) -> Image:
-        binding = self._controller.binding
-        layers = self._controller.workspace.viewer.layers
-        active = layers.selection.active
-        layer = self._controller.workspace.viewer.add_image(
-            planes,
-            name=f"{binding.image.name} {kind.title.lower()}",
-            colormap=kind.colormap,
-            contrast_limits=kind.limits,
-            opacity=0.65,
-            blending="translucent",
-            multiscale=False,
-            metadata={"sesami_map": kind.key, "legend": kind.legend},
-            **spatial_kwargs(binding.image),
-        )
+        layer = add_map(viewer, binding, kind, planes, 0.65)
         layer.contrast_limits_range = (0.0, 1.0)
         layer.contrast_limits = kind.limits
-        layers.move(layers.index(layer), layers.index(binding.image) + 1)
-        layers.selection.active = active
-        return layer
+        viewer.layers.move(
+            viewer.layers.index(layer), viewer.layers.index(binding.image) + 1
+        )
+        self._layers[kind.key] = (planes, layer)
 
     def _hide(self, key: str) -> None:
-        layer = self.layer(key)
+        remove(self._controller.workspace.viewer, self.layer(key))
         self._layers.pop(key, None)
         self._fresh.pop(key, None)
-        if layer is not None:
-            self._controller.workspace.viewer.layers.remove(layer)
 
     def _remove(self, gone: list[Image]) -> None:
-        layers = self._controller.workspace.viewer.layers
-        for image in gone:
-            if image in layers:
-                layers.remove(image)
+        remove(self._controller.workspace.viewer, *gone)
 
     def _on_dims(self, event: Any = None) -> None:
         if self.wanted:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sesami.viewer.app.plane_arrays import SMALL, LayerArray
-from napari_sesami.viewer.layers.spatial import spatial_kwargs
+from napari_sesami.viewer.layers.spatial import plane_index, spatial_kwargs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,7 +39,7 @@ _WRITES = 20  # after as many, napari's own undo of this layer is emptied
 PREVIEW = "prompt"
 
 
-class Preview:
+class MaskOverlay:
     """Shows masks and marks of one plane in a Labels layer of its own.
 
     Parameters
@@ -126,10 +126,7 @@ class Preview:
         self._drawn = None
 
     def _lead(self, plane: int) -> tuple[int, ...]:
-        leading = self.layer.data.shape[:-2]
-        return (
-            tuple(int(i) for i in np.unravel_index(plane, leading)) if leading else ()
-        )
+        return plane_index(self.layer.data.shape[:-2], plane)
 
     def _nothing(self, plane: int) -> NDArray[np.uint8]:
         return np.zeros(self._plane_shape, np.uint8)

@@ -7,28 +7,43 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_sesami.viewer.layers.preview import (
+from napari_sesami.common.errors import SesamiError
+from napari_sesami.viewer.app.errors import sentence
+from napari_sesami.viewer.layers.camera import data_pixels, middle
+from napari_sesami.viewer.layers.mouse import (
+    DRAWN,
+    MOVED,
+    Tool,
+    far,
+    modifiers,
+    position,
+    reverses,
+)
+from napari_sesami.viewer.layers.overlay import (
     ADD,
     CUT,
     LINE,
-    Preview,
+    MaskOverlay,
     corners,
     disc,
     path,
 )
+from napari_sesami.viewer.layers.session_layers import remove
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from napari.components import ViewerModel
+    from napari.layers import Labels
 
     from napari_sesami.session import PromptStep
-    from napari_sesami.viewer.layers.preview import Drawn
+    from napari_sesami.viewer.layers.overlay import Drawn
+    from napari_sesami.viewer.prompt.controller import PromptController
 
 _DIMS = ("current_step", "order", "ndisplay")
 
 
-class PromptScreen:
+class PromptLayers:
     """Activates the preview layer, draws marks at the size of the screen, listens.
 
     Parameters
@@ -45,7 +60,7 @@ class PromptScreen:
     """another plane is on screen"""
 
     def __init__(
-        self, viewer: ViewerModel, preview: Preview, undo: list[Callable[[], None]]
+        self, viewer: ViewerModel, preview: MaskOverlay, undo: list[Callable[[], None]]
     ) -> None:
         self._viewer = weakref.ref(viewer)
         self.preview = preview
@@ -82,19 +97,12 @@ class PromptScreen:
         viewer = self._viewer()
         if viewer is None:
             return on_screen
-        scale = abs(float(self.preview.layer.scale[-1])) or 1.0
-        return on_screen / max(viewer.scene.camera.zoom * scale, 1e-9)
+        return data_pixels(viewer, self.preview.layer, on_screen)
 
     def middle(self) -> tuple[float, float] | None:
         """The middle of what is on screen, in data pixels."""
         viewer = self._viewer()
-        if viewer is None:
-            return None
-        point = [*viewer.dims.point]
-        point[-2:] = viewer.scene.camera.center[-2:]
-        layer = self.preview.layer
-        y, x = layer.world_to_data(point[-layer.ndim :])[-2:]
-        return float(y), float(x)
+        return None if viewer is None else middle(viewer, self.preview.layer)
 
     def show(self, plane: int, drawn: Iterable[Drawn]) -> None:
         """Draw; nothing if the layer is gone."""
@@ -127,8 +135,7 @@ class PromptScreen:
         viewer.layers.events.removed.disconnect(self._on_removed)
         for event in _DIMS:
             getattr(viewer.dims.events, event).disconnect(self._on_dims)
-        if self.preview.layer in viewer.layers:
-            viewer.layers.remove(self.preview.layer)
+        remove(viewer, self.preview.layer)
 
     def _on_active(self, event: Any) -> None:
         if not self._switching and event.value is not self.preview.layer:
@@ -140,3 +147,40 @@ class PromptScreen:
 
     def _on_dims(self, event: Any) -> None:
         self.moved.emit()
+
+
+def follow_press(
+    prompter: PromptController, layer: Labels, event: Any
+) -> Iterator[None]:
+    """Follow one press until the release, then hand over what was meant."""
+    tool, start = prompter.tool, event.pos
+    if tool is Tool.NONE or event.button not in (1, 2):
+        return
+    off = reverses(event)
+    if "Control" in modifiers(event):
+        tool = Tool.CORRECT
+    line, farthest = [position(layer, event)], 0.0
+    drawing = tool in DRAWN and event.button == 1
+    yield
+    while event.type == "mouse_move":
+        farthest = max(farthest, far(event, start))
+        if drawing:
+            line.append(position(layer, event))
+            prompter.sketch(tool, line)
+        yield
+    farthest = max(farthest, far(event, start))
+    if farthest > MOVED and not drawing:
+        return  # napari moved the view
+    try:
+        if farthest > MOVED:
+            prompter.drawn(tool, [*line, position(layer, event)], off)
+        else:
+            prompter.clicked(tool, line[0], off)
+    except (SesamiError, OSError) as error:
+        prompter.workspace.say(sentence(error))
+
+
+def follow_move(prompter: PromptController, at: tuple[float, float]) -> None:
+    """Let the cursor of a tool in use be followed."""
+    if prompter.tool is not Tool.NONE:
+        prompter.hover(at)

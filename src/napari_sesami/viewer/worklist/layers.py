@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import math
-import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sesami.viewer.app.keys import KEYS, bind
 from napari_sesami.viewer.app.plane_arrays import SMALL, LayerArray
-from napari_sesami.viewer.layers.mouse import MOVED, position
-from napari_sesami.viewer.layers.spatial import spatial_kwargs
+from napari_sesami.viewer.layers.camera import bring_into_view
+from napari_sesami.viewer.layers.mouse import MOVED, far, hear, position
+from napari_sesami.viewer.layers.session_layers import redraw, remove
+from napari_sesami.viewer.layers.spatial import (
+    label_shape,
+    plane_index,
+    spatial_kwargs,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from napari.layers import Labels
     from numpy.typing import NDArray
 
+    from napari_sesami.prompt import Mask
     from napari_sesami.viewer.app.binding import LayerBinding
     from napari_sesami.viewer.app.workspace import Workspace
     from napari_sesami.viewer.worklist.reviewer import ProposalReviewer
     from napari_sesami.worklist import Review
-    from napari_sesami.worklist.proposals import Proposed
 
 OUTLINES = {
     "waiting": (1, "#ff9f1c"),
@@ -38,7 +43,7 @@ NAME = "proposals"
 FEW = 8  # changes that are drawn one by one, each in its own box
 
 
-class ReviewScreen:
+class ProposalLayer:
     """Draws proposals over a scan, and hears clicks on them."""
 
     def __init__(
@@ -46,8 +51,7 @@ class ReviewScreen:
     ) -> None:
         self.binding = binding
         self._workspace = workspace
-        scan = binding.session.scan
-        shape = scan.shape[:-1] if scan.is_rgb else scan.shape
+        shape = label_shape(binding.session.scan)
         self._colors: dict[int, str] = {}
         self._review: Review | None = None
         self._shown: dict[int, tuple[str, bool]] = {}
@@ -66,7 +70,7 @@ class ReviewScreen:
         self._recolor()
         keys = [key for key in KEYS if key.ours_only]
         self._undo = [
-            listen(self.layer, judge),
+            hear(self.layer, judge, follow_press),
             bind(self.layer, workspace.dispatch, keys),
         ]
 
@@ -91,43 +95,32 @@ class ReviewScreen:
             self._put(review.proposed[i], *now[i], few=few)
         self._shown = now
         if changed and not few:
-            self.layer.refresh(thumbnail=False, extent=False, highlight=False)
+            redraw(self.layer)
 
     def set_visible(self, visible: bool) -> None:
         """Show the proposals, or hide them while something else is drawn."""
         if self.layer in self._workspace.viewer.layers:
             self.layer.visible = visible
 
-    def bring_into_view(self, proposed: Proposed) -> None:
+    def bring_into_view(self, proposed: Mask) -> None:
         """Move the view if the proposal in hand is not on screen."""
-        viewer = self._workspace.viewer
         y0, x0, y1, x1 = proposed.bbox
-        leading = self.binding.session.scan.leading_shape
-        lead = np.unravel_index(proposed.plane, leading) if leading else ()
-        for axis, at in enumerate(lead):
-            viewer.dims.set_current_step(viewer.dims.ndim - self.layer.ndim + axis, at)
-        middle = self.layer.data_to_world((*lead, (y0 + y1) / 2, (x0 + x1) / 2))[-2:]
-        camera = viewer.scene.camera
-        half = np.array(viewer.canvas.size) / 2 / camera.zoom
-        if (np.abs(np.array(middle) - camera.center[-2:]) > half).any():
-            camera.center = tuple(float(v) for v in middle)
+        at = ((y0 + y1) / 2, (x0 + x1) / 2)
+        bring_into_view(self._workspace.viewer, self.layer, proposed.plane, *at)
 
     def close(self) -> None:
         """Take the layer out of the viewer."""
         for undo in self._undo:
             undo()
         self._undo = []
-        if self.layer in self._workspace.viewer.layers:
-            self._workspace.viewer.layers.remove(self.layer)
+        remove(self._workspace.viewer, self.layer)
 
-    def _put(self, p: Proposed, status: str, hand: bool, *, few: bool) -> None:
+    def _put(self, p: Mask, status: str, hand: bool, *, few: bool) -> None:
         """Write a proposal's own pixels; few of them redraw only their box."""
         shape = self.binding.session.scan.plane_shape
         values = look_of(p, status, hand, self._place(p.class_id), shape)
         y0, x0, y1, x1 = p.bbox
-        leading = self.layer.data.shape[:-2]
-        lead = tuple(int(i) for i in np.unravel_index(p.plane, leading or (1,)))
-        lead = lead[: len(leading)]
+        lead = plane_index(self.layer.data.shape[:-2], p.plane)
         if few and p.plane == self.binding.plane:
             rows, columns = np.nonzero(p.mask)
             where = (np.full(rows.size, i) for i in lead)
@@ -157,7 +150,7 @@ class ReviewScreen:
                 flat = self.layer.data.reshape(-1, *self.layer.data.shape[-2:])
                 flat[plane] = 0
         self._shown = {}
-        self.layer.refresh(thumbnail=False, extent=False, highlight=False)
+        redraw(self.layer)
 
     def _nothing(self, plane: int) -> NDArray[np.uint8]:
         return np.zeros(self.binding.session.scan.plane_shape, np.uint8)
@@ -183,31 +176,20 @@ class ReviewScreen:
         self.layer.colormap = DirectLabelColormap(color_dict=table)
 
 
-def listen(layer: Labels, judge: ProposalReviewer) -> Callable[[], None]:
-    """Send clicks on a layer to the judge, who is held weakly; returns its own undo."""
-    target = weakref.ref(judge)
-
-    def pressed(layer: Labels, event: Any) -> Iterator[None]:
-        found, start = target(), np.array(event.pos, float)
-        if found is None or event.button != 1:
-            return
-        at = position(layer, event)
+def follow_press(judge: ProposalReviewer, layer: Labels, event: Any) -> Iterator[None]:
+    """Take a click on a proposal; a drag moves the view."""
+    if event.button != 1:
+        return
+    at, start = position(layer, event), event.pos
+    yield
+    while event.type == "mouse_move":
         yield
-        while event.type == "mouse_move":
-            yield
-        if np.abs(np.array(event.pos, float) - start).max() <= MOVED:
-            found.clicked(*at)
-
-    layer.mouse_drag_callbacks.append(pressed)
-
-    def stop() -> None:
-        layer.mouse_drag_callbacks.remove(pressed)
-
-    return stop
+    if far(event, start) <= MOVED:
+        judge.clicked(*at)
 
 
 def look_of(
-    p: Proposed, status: str, hand: bool, class_: int, shape: tuple[int, int]
+    p: Mask, status: str, hand: bool, class_: int, shape: tuple[int, int]
 ) -> NDArray[np.uint8]:
     """Values of a proposal in its box: the fill says its class, the rim its fate."""
     values = np.zeros(p.mask.shape, np.uint8)

@@ -1,0 +1,109 @@
+"""What every panel and every part of one can do: watch, run a verb, let go."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QWidget
+
+from napari_sesami.common.errors import SesamiError
+from napari_sesami.viewer.app.dock import DeskDock
+from napari_sesami.viewer.app.errors import sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_sesami.viewer.app.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+
+class PanelPart:
+    """Beside a Qt class: a part of a panel, which goes while what it shows lives on.
+
+    Attributes
+    ----------
+    workspace
+        Where it tells what went wrong.
+    """
+
+    workspace: Workspace
+    _watched: list[tuple[str, Callable[[], Any]]]
+
+    def watch(self, signal: Any, slot: Callable[..., Any], group: str = "") -> None:
+        """Connect to a signal (psygnal, Qt, napari) of what outlives the part.
+
+        The connection ends with the part, or with `unwatch` of its group.
+        """
+        signal.connect(slot)
+        self.at_close(partial(signal.disconnect, slot), group)
+
+    def unwatch(self, group: str) -> None:
+        """End the connections of a group: something else is looked at now."""
+        kept = []
+        for name, undo in self.__dict__.get("_watched", ()):
+            if name != group:
+                kept.append((name, undo))
+                continue
+            with suppress(TypeError, RuntimeError):  # the other side went first
+                undo()
+        self._watched = kept
+
+    def at_close(self, call: Callable[[], Any], group: str = "") -> None:
+        """Remember what is done when the part goes."""
+        self.__dict__.setdefault("_watched", []).append((group, call))
+
+    def on(self, signal: Any, verb: Callable[..., Any], *args: Any) -> None:
+        """Run a verb whenever a widget of ours asks for it; its own word is dropped."""
+        signal.connect(lambda *_: self.run(verb, *args))
+
+    def run(self, verb: Callable[..., Any], *args: Any) -> Any:
+        """Run a verb; advice is shown as a sentence, a bug is logged and shown as one.
+
+        Returns what the verb returned, or None if it was refused.
+        """
+        try:
+            return verb(*args)
+        except (SesamiError, OSError) as error:
+            self.workspace.say(sentence(error))
+        except Exception as error:
+            show = getattr(self.workspace, "show_error", None)
+            if show is None:
+                log.exception("%s failed", getattr(verb, "__qualname__", verb))
+                show = partial(_say_bug, self.workspace)
+            show(error)
+        return None
+
+    def release(self) -> None:
+        """End all that would keep the part alive; the parts inside it first."""
+        if isinstance(self, QWidget):
+            for child in self.findChildren(QWidget):
+                if isinstance(child, PanelPart):
+                    child.release()
+        for group in dict.fromkeys(g for g, _ in self.__dict__.get("_watched", ())):
+            self.unwatch(group)
+
+
+class Panel(PanelPart, DeskDock):
+    """A panel of ours: built from the viewer, fits into 300 px, goes without a trace.
+
+    Parameters
+    ----------
+    napari_viewer
+        Injected by napari, which looks for exactly this parameter name.
+    """
+
+    def refresh(self) -> None:
+        """Show what is, whoever changed it."""
+
+    def _let_go(self) -> None:
+        self.release()
+
+
+def _say_bug(workspace: Workspace, error: Exception) -> None:
+    workspace.say(
+        f"{sentence(error)} This is a mistake of the plugin; it is in the log."
+    )
