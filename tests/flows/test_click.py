@@ -13,7 +13,7 @@ from napari_sesami import Session
 from napari_sesami.scan import Scan
 from napari_sesami.viewer import workspace_of
 from napari_sesami.viewer.layers.mouse import Tool
-from napari_sesami.viewer.prompt.controller import prompter_of
+from napari_sesami.viewer.prompt.controller import PromptController
 from tests.fakes.grey_model import GreyModel
 from tests.fakes.hops import Hops, tell
 
@@ -55,7 +55,7 @@ def test_a_click_becomes_a_mask_in_few_calls(qtbot):
         session = Session(Scan.from_array(block()))
         session.model = GreyModel(tile=128)
         workspace.take(session)
-        controller = prompter_of(workspace)
+        controller = workspace.get(PromptController)
         controller.use(Tool.CLICK)
         preview = viewer.layers.selection.active
 

@@ -11,7 +11,7 @@ from napari.components import ViewerModel
 from napari_sesami import Session
 from napari_sesami.scan import Scan
 from napari_sesami.viewer import workspace_of
-from napari_sesami.viewer.runs.controller import board_of
+from napari_sesami.viewer.runs.controller import RunsController
 from napari_sesami.viewer.runs.planner import TrainingPlan
 from tests.fakes.hops import Hops, tell
 
@@ -50,7 +50,7 @@ def test_a_run_becomes_a_curve_in_few_calls(qtbot, tmp_path, monkeypatch):
     with hops.listen():
         workspace = workspace_of(viewer)
         workspace.take(labelled(tmp_path / "lab.sesami"))
-        controller = board_of(workspace)
+        controller = workspace.get(RunsController)
         qtbot.waitUntil(lambda: not controller.jobs.busy, timeout=SOON)
         plan = TrainingPlan("tests.fakes.tiny_recipe:Tiny", steps=20)
         curve = []

@@ -8,7 +8,7 @@ from napari.components import ViewerModel
 from napari_sesami import Session
 from napari_sesami.scan import Scan
 from napari_sesami.viewer import workspace_of
-from napari_sesami.viewer.strokes.controller import live_of
+from napari_sesami.viewer.strokes.controller import StrokesController
 from tests.fakes.hops import Hops, tell
 from tests.fakes.texture import Texture, stripes
 
@@ -35,7 +35,7 @@ def test_a_stroke_becomes_labels_in_few_calls(qtbot):
         for name in ("substrate", "oxide", "metal"):
             session.classes.add(name)
         link = workspace.take(session)
-        live = live_of(workspace)
+        live = workspace.get(StrokesController)
         live.set_zoom(1.0)
 
         def classes() -> set[int]:

@@ -10,6 +10,7 @@ from napari_sesami.scan import load_sample
 from napari_sesami.viewer.app.demo import open_demo
 from napari_sesami.viewer.app.workspace import workspace_of
 from napari_sesami.viewer.layers.mouse import Tool
+from napari_sesami.viewer.prompt.controller import PromptController
 
 pytestmark = pytest.mark.gui
 
@@ -21,7 +22,8 @@ def test_the_demonstration_is_ready_to_click(make_napari_viewer, qtbot):
     workspace = workspace_of(viewer)
     qtbot.waitUntil(
         lambda: (
-            workspace.prompter is not None and workspace.prompter.tool is Tool.CLICK
+            workspace.get(PromptController) is not None
+            and workspace.get(PromptController).tool is Tool.CLICK
         ),
         timeout=20_000,
     )
@@ -31,9 +33,11 @@ def test_the_demonstration_is_ready_to_click(make_napari_viewer, qtbot):
     truth = load_sample("tem").labels
     y, x = 545, 547  # the middle of a nanosheet
     QTest.mouseClick(canvas(viewer), LEFT, NO_KEY, place(viewer, image, (y, x)))
-    qtbot.waitUntil(lambda: workspace.prompter.mask is not None, timeout=30_000)
-    found = workspace.prompter.mask.full
+    qtbot.waitUntil(
+        lambda: workspace.get(PromptController).mask is not None, timeout=30_000
+    )
+    found = workspace.get(PromptController).mask.full
     assert found[y, x]
     assert (truth[found] == truth[y, x]).mean() > 0.7
-    workspace.prompter.commit()
+    workspace.get(PromptController).commit()
     assert len(workspace.session.objects) == 1

@@ -18,6 +18,7 @@ from tests.fakes.prompting import answered, begin, click, scene, shown
 from napari_sesami.models import build_tiny_sam
 from napari_sesami.viewer.app.keys import Action
 from napari_sesami.viewer.layers.mouse import Tool
+from napari_sesami.viewer.prompt.controller import PromptController
 
 pytestmark = pytest.mark.gui
 
@@ -171,9 +172,11 @@ def test_closing_the_dock_in_the_middle_of_work_leaves_nothing(
     del dock
     settle(qtbot, 60)
     gc.collect()
-    assert workspace.prompter.tool is Tool.NONE
+    assert workspace.get(PromptController).tool is Tool.NONE
     assert reference() is None
-    assert not (np.asarray(workspace.prompter.screen.preview.layer.data) == 1).any()
+    assert not (
+        np.asarray(workspace.get(PromptController).screen.preview.layer.data) == 1
+    ).any()
 
 
 def test_closing_the_window_in_the_middle_of_work_ends_the_thread(

@@ -32,6 +32,7 @@ from napari_sesami.train import start_run
 from napari_sesami.viewer import attach
 from napari_sesami.viewer.app.workspace import workspace_of
 from napari_sesami.viewer.layers.mouse import Tool
+from napari_sesami.viewer.runs.controller import RunsController
 from napari_sesami.viewer.runs.curves import running_mean
 from napari_sesami.viewer.runs.words import said_memory, said_time
 
@@ -242,7 +243,7 @@ def test_a_run_that_was_cut_off_is_offered_when_its_project_is_opened(
     assert "cut off" in workspace.message
     assert [text for text, _ in toasts[0].actions] == ["Resume"]
     toasts[0].actions[0][1]()
-    again = workspace.board.runs[0]
+    again = workspace.get(RunsController).runs[0]
     qtbot.waitUntil(lambda: again.status.state == "running", timeout=SOON)
     again.stop()
     assert again.wait(60).state == "cancelled"

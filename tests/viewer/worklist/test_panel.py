@@ -14,6 +14,7 @@ from tests.fakes.grey_model import GreyModel
 from tests.fakes.hands import LEFT, canvas, drag, place, press, settle
 from tests.fakes.texture import Texture
 
+from napari_sesami.viewer.prompt.controller import PromptController
 from napari_sesami.viewer.worklist.commands import show_worklist_dock
 
 pytestmark = pytest.mark.gui
@@ -192,7 +193,7 @@ def test_a_proposal_is_corrected_by_clicking(proposed, qtbot):
     press(viewer, Qt.Key.Key_C)
     settle(qtbot, 50)
     assert dock.controller.reviewer.correcting
-    prompts = dock.workspace.prompter
+    prompts = dock.workspace.get(PromptController)
     preview = prompts.screen.preview.layer
     assert viewer.layers.selection.active is preview
     # the bright layer belongs to it, too
@@ -212,7 +213,7 @@ def test_u_commits_a_correction_too(proposed, qtbot):
     press(viewer, Qt.Key.Key_C)
     settle(qtbot, 50)
     index = dock.controller.reviewer._correcting
-    prompts = dock.workspace.prompter
+    prompts = dock.workspace.get(PromptController)
     preview = prompts.screen.preview.layer
     qtbot.mouseClick(canvas(viewer), LEFT, pos=place(viewer, preview, (90, 5)))
     qtbot.waitUntil(lambda: not prompts.busy, timeout=SOON)

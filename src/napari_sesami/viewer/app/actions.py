@@ -9,6 +9,7 @@ from napari_sesami.viewer.app.keys import Action
 from napari_sesami.viewer.app.panels import show_panel
 from napari_sesami.viewer.prompt.actions import prompt_act
 from napari_sesami.viewer.queue.actions import queue_act
+from napari_sesami.viewer.strokes.controller import StrokesController
 from napari_sesami.viewer.worklist.actions import work_act
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _pick(workspace: Workspace, number: int) -> None:
 
 def _why(workspace: Workspace) -> None:
     _binding(workspace)
-    if workspace.live is None:
+    if workspace.find(StrokesController) is None:
         raise ViewerError("Open the panel Strokes to labels first: it explains.")
     show_panel(workspace.viewer, "strokes")
     workspace.why_wanted.emit()

@@ -24,7 +24,7 @@ from psygnal import Signal
 from qtpy.QtCore import QCoreApplication, QObject, Qt, QTimer
 from qtpy.QtCore import Signal as QtSignal
 
-from napari_sesami.common.cancel import Cancelled as RoomCancelled
+from napari_sesami.common.cancel import Cancelled
 from napari_sesami.viewer.app.errors import is_expected, sentence
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _REPORT_EVERY = 0.05  # s; more progress reports than this would only load the GUI
-
-Cancelled = RoomCancelled
-"""Raised inside a job by `Job.check` after somebody cancelled it."""
 
 
 class Priority(IntEnum):

@@ -7,17 +7,21 @@ and opening it again shows the same.
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from psygnal import Signal
 from qtpy.QtCore import QCoreApplication
 
 from napari_sesami.viewer.app.autosave import ProjectSaver
+from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.errors import ViewerError, sentence
 from napari_sesami.viewer.app.jobs import Debounced, JobQueue
 from napari_sesami.viewer.app.keys import Action, bind, viewer_keys
 from napari_sesami.viewer.app.opening import Opening
 from napari_sesami.viewer.app.settings import apply_cache_folder, read_settings
+from napari_sesami.viewer.app.trouble import offer_report, show_error
+from napari_sesami.viewer.features import session_shown
 from napari_sesami.viewer.layers.spatial import KEPT_CLASSES, KEPT_SCAN, scan_of_layer
 
 if TYPE_CHECKING:
@@ -30,12 +34,10 @@ if TYPE_CHECKING:
     from napari_sesami.scan import ImageInfo, Scan
     from napari_sesami.session import Session
     from napari_sesami.viewer.app.binding import LayerBinding
-    from napari_sesami.viewer.prompt.controller import PromptController
-    from napari_sesami.viewer.queue.controller import QueueController
-    from napari_sesami.viewer.runs.controller import RunsController
-    from napari_sesami.viewer.strokes.controller import StrokesController
-    from napari_sesami.viewer.worklist.controller import WorklistController
+    from napari_sesami.viewer.app.jobs import Caller
 
+AnyController = TypeVar("AnyController", bound=Controller)
+RECENT = 20  # messages in the report of a bug
 WELCOME = "Open a scan, or take an image that is already in the viewer."
 _workspaces: weakref.WeakKeyDictionary[Any, Workspace] = weakref.WeakKeyDictionary()
 _quits_watched = False
@@ -69,32 +71,31 @@ def _close_all() -> None:
 
 
 class Workspace:
-    """Session, layers, work and messages of one viewer.
+    """Session, layers, jobs and messages of one viewer; one of each controller.
+
+    Parameters
+    ----------
+    viewer
+        A napari viewer, or a `ViewerModel` without a window.
+    caller
+        Brings results of jobs to the thread of the GUI; by default by Qt's events.
 
     Attributes
     ----------
-    link
-        Binds the session at work to its layers, or None.
-    keeper
+    binding
+        Binds the active session to its layers, or None.
+    saver
         Keeps the session on disk.
-    work
+    jobs
         Where everything slow is done.
-    prompter
-        What the SeSAMI panel drives, or None before it was asked for.
-    live
-        What makes labels of strokes, or None before it was asked for.
-    asker
-        What asks where a label teaches most, or None before it was asked for.
-    foreman
-        What drives the work list, or None before it was asked for.
-    board
-        What starts and follows runs, or None before it was asked for.
     message
         What was said last.
     """
 
     session_changed = Signal()
     """another session (or none) is shown"""
+    image_replaced = Signal()
+    """the active session's image layer shows other pixels than its scan has"""
     said = Signal(str)
     """one plain sentence for the status lines"""
     many_images = Signal(object, object)
@@ -106,21 +107,19 @@ class Workspace:
     keys_wanted = Signal()
     """somebody wants to see the list of keys"""
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: Viewer, caller: Caller | None = None) -> None:
         self._viewer = weakref.ref(viewer)
         apply_cache_folder(read_settings())
-        self.jobs = JobQueue()
+        self.jobs = JobQueue(caller=caller)
         self.jobs.failed.connect(self._on_failed)
+        self.jobs.broke.connect(self._on_broke)
         self.message = WELCOME
-        self._closed = self._taking = False
+        self._closed = False
         self.saver = ProjectSaver(self)
         self.binding: LayerBinding | None = None
         self._bindings: list[LayerBinding] = []
-        self.prompter: PromptController | None = None
-        self.live: StrokesController | None = None
-        self.foreman: WorklistController | None = None
-        self.asker: QueueController | None = None
-        self.board: RunsController | None = None
+        self._controllers: dict[type[Controller], Controller] = {}
+        self._recent: deque[str] = deque(maxlen=RECENT)
         self._dispatch = _weak_dispatch(self)
         self._settle = Debounced(self._select, 0)
         self._unbind = bind(viewer, self._dispatch, viewer_keys())
@@ -148,6 +147,7 @@ class Workspace:
     def say(self, text: str) -> None:
         """Show one plain sentence in every status line."""
         self.message = text
+        self._recent.append(text)
         self.said.emit(text)
 
     def open(self, path: Path, image: str | None = None) -> None:
@@ -183,20 +183,52 @@ class Workspace:
             if entry.name not in binding.session.classes:
                 binding.session.classes.add(entry.name, entry.color)
 
-    def take(self, session: Session, image: Image | None = None) -> LayerBinding:
-        """Put a session shown and its layers into the viewer."""
+    def take(
+        self,
+        session: Session,
+        image: Image | None = None,
+        closes: LayerBinding | None = None,
+    ) -> LayerBinding:
+        """Make a session the active one and put its layers into the viewer.
+
+        With `closes` the session of that binding is saved and closed, and its layers
+        leave the viewer: the scan is exchanged for another.
+        """
         from napari_sesami.viewer.app.binding import LayerBinding
 
-        self._taking = True  # the image that the link adds is no new scan
-        try:
-            binding = LayerBinding(self.viewer, session, image, dispatch=self._dispatch)
-        finally:
-            self._taking = False
+        viewer = self.viewer
+        # the image that the binding adds is no new scan
+        with viewer.layers.events.inserted.blocker(self._on_inserted):
+            binding = LayerBinding(viewer, session, image, dispatch=self._dispatch)
         binding.refused.connect(self.say)
         binding.image_replaced.connect(self._on_replaced)
         self._bindings.append(binding)
+        if closes in self._bindings:
+            self._close_binding(closes)
+            for layer in closes.layers:
+                if layer in viewer.layers:
+                    viewer.layers.remove(layer)
         self._put(binding)
         return binding
+
+    def get(self, kind: type[AnyController]) -> AnyController:
+        """Give the viewer's controller of a feature; the first call makes it."""
+        if kind not in self._controllers:
+            self._controllers[kind] = kind(self)
+        return cast("AnyController", self._controllers[kind])
+
+    def find(self, kind: type[AnyController]) -> AnyController | None:
+        """Give the controller of a feature if somebody asked for it before."""
+        return cast("AnyController | None", self._controllers.get(kind))
+
+    def show_error(self, error: BaseException) -> None:
+        """Say what is expected in one sentence; log a bug and offer its report."""
+        show_error(self, error)
+
+    @property
+    def recent(self) -> tuple[str, ...]:
+        """What was said last, for the report of a bug."""
+        return tuple(self._recent)
 
     def act(self, action: Action, argument: int = 0) -> None:
         """Do what a key, a button or a command asks for."""
@@ -204,8 +236,8 @@ class Workspace:
 
         try:
             act(self, action, argument)
-        except (ValueError, OSError) as error:
-            self.say(sentence(error))
+        except Exception as error:  # a key has nobody else to tell
+            self.show_error(error)
 
     def bind_window(self, window: QWidget) -> None:
         """End the work when the napari window goes."""
@@ -217,16 +249,9 @@ class Workspace:
             return
         self._closed = True
         self.jobs.close()
-        if self.prompter is not None:
-            self.prompter.close()
-        if self.live is not None:
-            self.live.close()
-        if self.foreman is not None:
-            self.foreman.close()
-        if self.asker is not None:
-            self.asker.close()
-        if self.board is not None:
-            self.board.close()
+        for controller in reversed(list(self._controllers.values())):
+            controller.close()
+        self._controllers.clear()
         for binding in list(self._bindings):
             self._let_go(binding)
         viewer = self._viewer()
@@ -245,24 +270,20 @@ class Workspace:
         else:
             self.say(WELCOME)
         self.session_changed.emit()
-        self._look_for_runs()
-
-    def _look_for_runs(self) -> None:
-        """Follow the runs of a project from its opening on: one may be cut off."""
-        folder = self.saver.folder
-        if self.board is None and folder is not None and (folder / "runs").is_dir():
-            from napari_sesami.viewer.runs.controller import board_of
-
-            board_of(self)
+        session_shown(self)
 
     def _let_go(self, binding: LayerBinding) -> None:
+        """Save and close a session; another one that is open becomes active."""
+        self._close_binding(binding)
+        if self.binding is binding:
+            self._put(self._bindings[-1] if self._bindings else None)
+
+    def _close_binding(self, binding: LayerBinding) -> None:
         self._bindings.remove(binding)
         binding.close()
         binding.refused.disconnect(self.say)
         binding.image_replaced.disconnect(self._on_replaced)
         self.saver.close(binding.session)
-        if self.binding is binding:
-            self._put(self._bindings[-1] if self._bindings else None)
 
     def _retire(self, binding: LayerBinding) -> None:
         """End a session whose image got other pixels; its layers and classes stay."""
@@ -270,10 +291,9 @@ class Workspace:
         self._let_go(binding)
 
     def _on_replaced(self, text: str) -> None:
-        """Say it, and drop what was pointed at on pixels that are gone."""
-        at_work = self.binding is not None and self.binding.stale
-        if at_work and self.prompter is not None:
-            self.prompter.drop()
+        """Say it; features drop what belongs to pixels that are gone."""
+        if self.binding is not None and self.binding.stale:
+            self.image_replaced.emit()
         self.say(text)
 
     def _on_opened(self, opened: Scan | tuple[Path, list[ImageInfo]]) -> None:
@@ -289,18 +309,19 @@ class Workspace:
     def _on_failed(self, topic: str, text: str) -> None:
         self.say(text)
 
+    def _on_broke(self, topic: str, error: Exception) -> None:
+        """Offer the report of a bug; the queue has logged it."""
+        offer_report(self, error)
+
     def _on_inserted(self, event: Any) -> None:
         """Take the first scan of our own readers and samples without being asked."""
         layer = event.value
-        ours = self._taking or self.binding is not None
-        if not ours and KEPT_SCAN in layer.metadata:
+        if self.binding is None and KEPT_SCAN in layer.metadata:
             self.adopt(layer)
             self._settle.soon()  # napari selects what is added after it
 
     def _select(self) -> None:
-        from napari_sesami.viewer.layers.mouse import Tool
-
-        pointing = self.prompter is not None and self.prompter.tool is not Tool.NONE
+        pointing = any(controller.pointing for controller in self._controllers.values())
         if self.binding is not None and not pointing:
             self.binding.select()
 

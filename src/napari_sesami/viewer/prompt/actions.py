@@ -30,7 +30,9 @@ def prompt_act(workspace: Workspace, action: Action, argument: int) -> bool:
     if action.value.startswith("prompt_"):
         _act(_controller(workspace), action)
         return True
-    controller = workspace.prompter
+    from napari_sesami.viewer.prompt.controller import PromptController
+
+    controller = workspace.find(PromptController)
     if controller is None or workspace.binding is None:
         return False
     if action is Action.UNDO:
@@ -45,9 +47,9 @@ def prompt_act(workspace: Workspace, action: Action, argument: int) -> bool:
 
 
 def _controller(workspace: Workspace) -> PromptController:
-    from napari_sesami.viewer.prompt.controller import prompter_of
+    from napari_sesami.viewer.prompt.controller import PromptController
 
-    controller = prompter_of(workspace)
+    controller = workspace.get(PromptController)
     _ = controller.binding  # says what is missing
     return controller
 

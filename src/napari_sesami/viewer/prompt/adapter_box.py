@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QLabel, QWidget
 from superqt.utils import signals_blocked
 
-from napari_sesami.viewer.runs.controller import board_of
+from napari_sesami.viewer.runs.controller import RunsController
 from napari_sesami.viewer.runs.words import said_adapter
 from napari_sesami.viewer.widgets.factory import add_entry, combo, row
 from napari_sesami.viewer.widgets.panel import PanelPart
@@ -28,7 +28,7 @@ class AdapterRow(PanelPart, QWidget):
     ) -> None:
         super().__init__(parent)
         self.workspace = controller.workspace
-        self._verdicts = board_of(self.workspace).verdicts
+        self._verdicts = self.workspace.get(RunsController).verdicts
         self.names = combo(
             "What a run has learned, on top of the model",
             letters=12,

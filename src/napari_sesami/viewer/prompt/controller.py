@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_sesami.session import Draft, PromptStep, snapped
+from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.app.keys import KEYS, bind
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from napari_sesami.project import ClassEntry
     from napari_sesami.prompt import Mask
     from napari_sesami.session import PromptChain, Session
-    from napari_sesami.viewer.app.binding import LayerBinding
     from napari_sesami.viewer.app.workspace import Workspace
     from napari_sesami.viewer.prompt.engine import PromptAnswer
 
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 PATIENCE = 80
 
 
-class PromptController:
+class PromptController(Controller):
     """Turns what the user points at into masks and committed objects.
 
     Attributes
@@ -60,11 +60,15 @@ class PromptController:
         Where the model is asked.
     """
 
+    needs_scan = (
+        "There is no scan to prompt yet: open one, or take an image of the viewer."
+    )
+
     changed = Signal()
     """tool, object, answer, options: whatever a dock reflects"""
 
     def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
+        super().__init__(workspace)
         self.tool = Tool.NONE
         self.draft = Draft()
         self.options = PromptOptions()
@@ -85,21 +89,12 @@ class PromptController:
         self.engine.noticed.connect(workspace.say)
         self.engine.cancelled.connect(self._on_cancelled)
         workspace.session_changed.connect(self._on_session)
+        workspace.image_replaced.connect(self.drop)
         self.slices = SliceFollower(self)
         self.search = Search(self)
         self._on_session()
 
     # --- what is at work
-
-    @property
-    def binding(self) -> LayerBinding:
-        """The session's layers, or one sentence about what is missing."""
-        if self.workspace.binding is None:
-            raise ViewerError(
-                "There is no scan to prompt yet: open one, or take an image of the "
-                "viewer."
-            )
-        return self.workspace.binding
 
     @property
     def plane(self) -> int:
@@ -122,6 +117,11 @@ class PromptController:
                 found, self.binding.session.scan, self.options.snap
             )
         return self.shown[node]
+
+    @property
+    def pointing(self) -> bool:
+        """Whether a prompt tool is in use."""
+        return self.tool is not Tool.NONE
 
     @property
     def busy(self) -> bool:
@@ -377,10 +377,3 @@ class PromptController:
             return
         self._session, self.last_object, self.extra = session, None, []
         self.drop()
-
-
-def prompter_of(workspace: Workspace) -> PromptController:
-    """Give the workspace's prompter; the first call sets it up."""
-    if workspace.prompter is None:
-        workspace.prompter = PromptController(workspace)
-    return workspace.prompter

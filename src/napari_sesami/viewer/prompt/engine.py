@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_sesami.session import snapped
-from napari_sesami.viewer.app.jobs import Cancelled, Job, JobQueue, Priority
+from napari_sesami.viewer.app.jobs import Job, JobQueue, Priority
 from napari_sesami.viewer.app.settings import read_settings
 
 if TYPE_CHECKING:
@@ -306,27 +306,20 @@ class _Long:
 
 def guarded(predictor: Predictor, notices: list[str], call: Callable[[], Any]) -> Any:
     """Call; when a GPU fails in the middle, go on with the CPU."""
-    from napari_sesami.common import cancel
-
     try:
-        try:
-            return call()
-        except cancel.Cancelled:
+        return call()
+    except RuntimeError as error:
+        move = getattr(predictor.model, "to", None)
+        if move is None or predictor.model.device.type == "cpu":
             raise
-        except RuntimeError as error:
-            move = getattr(predictor.model, "to", None)
-            if move is None or predictor.model.device.type == "cpu":
-                raise
-            move("cpu")
-            predictor.store.clear()
-            kind = type(error).__name__
-            notices.append(
-                f"The graphics card failed ({kind}); prompts now run on the CPU, "
-                "slower. Choose the model again to go back."
-            )
-            return call()
-    except cancel.Cancelled:
-        raise Cancelled from None
+        move("cpu")
+        predictor.store.clear()
+        kind = type(error).__name__
+        notices.append(
+            f"The graphics card failed ({kind}); prompts now run on the CPU, "
+            "slower. Choose the model again to go back."
+        )
+        return call()
 
 
 def _asks(job: Job) -> Callable[[], bool]:

@@ -10,7 +10,7 @@ from superqt import QCollapsible
 from napari_sesami.viewer.layers.mouse import Tool
 from napari_sesami.viewer.prompt.adapter_box import AdapterRow
 from napari_sesami.viewer.prompt.commit_box import CommitBox
-from napari_sesami.viewer.prompt.controller import prompter_of
+from napari_sesami.viewer.prompt.controller import PromptController
 from napari_sesami.viewer.prompt.model_box import ModelRow
 from napari_sesami.viewer.prompt.object_box import ObjectFacts
 from napari_sesami.viewer.prompt.search_box import ManyBox
@@ -43,7 +43,7 @@ class PromptDock(Panel):
 
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, parent)
-        self.controller = prompter_of(self.workspace)
+        self.controller = self.workspace.get(PromptController)
         self.model = ModelRow(self.controller)
         self.adapter = AdapterRow(self.controller)
         self.tools = ToolRow(self.controller)

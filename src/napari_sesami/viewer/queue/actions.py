@@ -24,7 +24,9 @@ def queue_act(workspace: Workspace, action: Action, argument: int) -> bool:
             workspace.viewer, "next"
         ).controller.next()  # the panel says what keys mean
         return True
-    controller = workspace.asker
+    from napari_sesami.viewer.queue.controller import QueueController
+
+    controller = workspace.find(QueueController)
     if controller is None or not controller.asking or _prompting(workspace):
         return False
     return _answer(controller, action, argument)
@@ -50,5 +52,7 @@ def _answer(controller: QueueController, action: Action, argument: int) -> bool:
 def _prompting(workspace: Workspace) -> bool:
     """Whether keys mean an object that is being prompted."""
     from napari_sesami.viewer.layers.mouse import Tool
+    from napari_sesami.viewer.prompt.controller import PromptController
 
-    return workspace.prompter is not None and workspace.prompter.tool is not Tool.NONE
+    controller = workspace.find(PromptController)
+    return controller is not None and controller.tool is not Tool.NONE

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.app.jobs import Debounced, Priority
 from napari_sesami.viewer.queue import jobs
@@ -29,7 +30,7 @@ PROPOSAL, PICTURES, KEEP = "proposal", "pictures of queries", "keeping the queue
 MOST_SECONDS = 300.0  # that an answer counts for; the user may have gone for coffee
 
 
-class QueueController:
+class QueueController(Controller):
     """Asks one query after the other; docks and keys come here.
 
     Attributes
@@ -50,7 +51,7 @@ class QueueController:
     """the list, the query being asked, the options or the budget"""
 
     def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
+        super().__init__(workspace)
         self.current: int | None = None
         self.paused = False
         self.pictures: jobs.Pictures = {}
@@ -67,16 +68,6 @@ class QueueController:
         self._on_session()
 
     # --- looking
-
-    @property
-    def binding(self) -> LayerBinding:
-        """The session's layers, or one sentence about what is missing."""
-        if self.workspace.binding is None:
-            raise ViewerError(
-                "There is no scan to label yet: open one, or take an image of the "
-                "viewer."
-            )
-        return self.workspace.binding
 
     @property
     def queue(self) -> Queue | None:
@@ -334,10 +325,3 @@ class QueueController:
         if layer == "strokes" and (self.entries or self.ranker.trouble):
             self.ranker.soon()
             self.heat.soon()
-
-
-def asker_of(workspace: Workspace) -> QueueController:
-    """Give the workspace's asker; the first call sets it up."""
-    if workspace.asker is None:
-        workspace.asker = QueueController(workspace)
-    return workspace.asker

@@ -18,6 +18,7 @@ from napari_sesami.viewer.layers.session_layers import (
 )
 from napari_sesami.viewer.layers.spatial import label_shape
 from napari_sesami.viewer.queue import jobs
+from napari_sesami.viewer.strokes.controller import StrokesController
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -159,7 +160,10 @@ class HeatMaps:
         ]
         if not names:
             return
-        live, ranker = self._controller.workspace.live, self._controller.ranker
+        live, ranker = (
+            self._controller.workspace.find(StrokesController),
+            self._controller.ranker,
+        )
         zoom = live.zoom if live is not None else ranker.zoom or 1.0
         task = partial(jobs.heat, binding.session, plane, names, zoom)
         self._controller.workspace.jobs.submit(HEAT, task, self._on_heat)

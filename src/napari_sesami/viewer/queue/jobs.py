@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sesami.viewer.app.jobs import Cancelled
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -24,49 +22,34 @@ MOST_MARGIN = 32  # pixels of the scan around a region
 LINE = (255, 43, 214)
 
 
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """Turn the models' own "cancelled" into that of the work thread."""
-    from napari_sesami.common import cancel
-
-    try:
-        yield
-    except cancel.Cancelled:
-        raise Cancelled from None
-
-
 def best_zoom(session: Session, job: Job) -> float:
     """The scale at which the strokes are told apart best."""
-    with stoppable():
-        return session.best_zoom(lambda: job.cancelled)
+    return session.best_zoom(lambda: job.cancelled)
 
 
 def scored(ranking: Ranking, plane: int, done: float, job: Job) -> Ranking:
     """Score one plane of a ranking; `done` is the share of planes before it."""
     job.report(done, f"Looking at slice {plane}.")
-    with stoppable():
-        ranking.take(plane, lambda: job.cancelled)
+    ranking.take(plane, lambda: job.cancelled)
     return ranking
 
 
 def finished(ranking: Ranking, controls: int, job: Job) -> Ranking:
     """Choose the best of what was scored."""
-    with stoppable():
-        ranking.finish(controls)
+    ranking.finish(controls)
     return ranking
 
 
 def tried(ranking: Ranking, job: Job) -> Ranking:
     """Choose among the first slice; it may have nothing left to ask."""
-    with suppress(ValueError), stoppable():
+    with suppress(ValueError):
         ranking.finish()
     return ranking
 
 
 def judged(judging: QueueJudge, number: int, job: Job) -> QueueJudge:
     """Learn one more stage of the answers again."""
-    with stoppable():
-        judging.take(judging.steps[number], lambda: job.cancelled)
+    judging.take(judging.steps[number], lambda: job.cancelled)
     return judging
 
 
@@ -74,13 +57,12 @@ def heat(
     session: Session, plane: int, names: Sequence[str], zoom: float, job: Job
 ) -> tuple[int, dict[str, NDArray[np.float32]]]:
     """Heat maps of a plane."""
-    with stoppable():
-        found = session.score_maps(
-            plane,
-            tuple(names),
-            zoom=zoom,
-            cancelled=lambda: job.cancelled,
-        )
+    found = session.score_maps(
+        plane,
+        tuple(names),
+        zoom=zoom,
+        cancelled=lambda: job.cancelled,
+    )
     return plane, found
 
 
@@ -88,8 +70,7 @@ def proposed(
     session: Session, entry: QueuedQuery, zoom: float, job: Job
 ) -> tuple[int, NDArray[np.uint8]]:
     """What the pixels of a patch or slice look like."""
-    with stoppable():
-        return entry.id, session.queue.proposed(entry, zoom)
+    return entry.id, session.queue.proposed(entry, zoom)
 
 
 def pictures(session: Session, entries: Sequence[QueuedQuery], job: Job) -> Pictures:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_sesami.viewer.queue.controller import asker_of
+from napari_sesami.viewer.queue.controller import QueueController
 from napari_sesami.viewer.queue.maps_box import HeatBox
 from napari_sesami.viewer.queue.options_box import QueueOptions
 from napari_sesami.viewer.queue.query_list import QueueList
@@ -30,7 +30,7 @@ class QueueDock(Panel):
 
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, parent)
-        self.controller = asker_of(self.workspace)
+        self.controller = self.workspace.get(QueueController)
         self.options = QueueOptions(self.controller)
         self.list = QueueList(self.controller)
         self.ask = AskBox(self.controller)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sesami.viewer.app.jobs import Debounced, Priority
 from napari_sesami.viewer.queue import jobs
+from napari_sesami.viewer.strokes.controller import StrokesController
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,12 +63,13 @@ class QueueRanker:
         binding = controller.binding
         binding.flush()
         self._later.stop()
-        live = controller.workspace.live
+        live = controller.workspace.find(StrokesController)
         if live is not None:
             self.zoom = live.zoom
         elif anew:
             self.zoom = None
         self._on, self._again, self.trouble = True, False, ""
+        self._job = None  # a job that was cancelled ended the ranking before
         if self.zoom is None:
             task = partial(jobs.best_zoom, binding.session)
             self._submit(SCALE, task, self._on_zoom)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.jobs import Debounced, JobQueue
 from napari_sesami.viewer.runs.gpu import GpuHandover, needs_card
 from napari_sesami.viewer.runs.judging import JUDGE, RunVerdicts
@@ -33,7 +34,7 @@ LIST, START, TELL, STOP, FORGET = (
 )
 
 
-class RunsController:
+class RunsController(Controller):
     """Starts, lists and follows the runs of a workspace; docks reflect it.
 
     Attributes
@@ -61,7 +62,7 @@ class RunsController:
     """a run did all its steps"""
 
     def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
+        super().__init__(workspace)
         self.jobs = JobQueue("sesami-runs")
         self.jobs.failed.connect(self._on_failed)
         self.handover = GpuHandover(workspace)
@@ -247,10 +248,3 @@ class _Call:
 
 def _age(run: Run) -> str:
     return run.folder.name
-
-
-def board_of(workspace: Workspace) -> RunsController:
-    """Give the workspace's board; the first call sets it up."""
-    if workspace.board is None:
-        workspace.board = RunsController(workspace)
-    return workspace.board

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from napari_sesami.viewer.app.jobs import Priority
+from napari_sesami.viewer.prompt.controller import PromptController
 
 if TYPE_CHECKING:
     from napari_sesami.prompt import Predictor
@@ -61,7 +62,10 @@ class GpuHandover:
 
     def _predictors(self) -> list[Predictor]:
         """Those that are loaded; asking for them must not load any."""
-        prompts, session = self._workspace.prompter, self._workspace.session
+        prompts, session = (
+            self._workspace.find(PromptController),
+            self._workspace.session,
+        )
         found = [None if prompts is None else prompts.engine.loaded]
         found.append(getattr(session, "_predictor", None))
         return [predictor for predictor in found if predictor is not None]

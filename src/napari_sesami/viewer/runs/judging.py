@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from napari_sesami.viewer.app.jobs import Priority
+from napari_sesami.viewer.prompt.controller import PromptController
 from napari_sesami.viewer.runs.words import said_adapter
 
 if TYPE_CHECKING:
@@ -95,8 +96,9 @@ class RunVerdicts:
         )
         if session is None:
             return
-        if workspace.prompter is not None:
-            workspace.prompter.clear()
+        prompts = workspace.find(PromptController)
+        if prompts is not None:
+            prompts.clear()
 
         workspace.say("Changing what answers clicks …")
 

@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from napari_sesami.viewer.app.jobs import Debounced
-from napari_sesami.viewer.runs.controller import board_of
+from napari_sesami.viewer.runs.controller import RunsController
 from napari_sesami.viewer.runs.curves import Curves
 from napari_sesami.viewer.runs.facts import (
     held_points,
@@ -65,7 +65,7 @@ class RunsDock(Panel):
 
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, parent)
-        self.controller = board_of(self.workspace)
+        self.controller = self.workspace.get(RunsController)
         self.form = StartForm(self.controller)
         self.list = RunList(self.controller)
         self.progress = ProgressBox(self.controller)

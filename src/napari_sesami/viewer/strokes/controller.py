@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
+from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.errors import ViewerError, sentence
 from napari_sesami.viewer.app.jobs import Debounced, Priority
 from napari_sesami.viewer.layers.camera import middle
 from napari_sesami.viewer.layers.result_planes import MAPS
-from napari_sesami.viewer.prompt.controller import prompter_of
+from napari_sesami.viewer.prompt.controller import PromptController
 from napari_sesami.viewer.strokes import jobs
+from napari_sesami.viewer.strokes.jobs import ReadOptions
 from napari_sesami.viewer.strokes.layers import ResultLayers
-from napari_sesami.viewer.strokes.options import StrokesOptions
 from napari_sesami.viewer.strokes.whole_scan import AcceptAll, WholeScan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_sesami.retrieve import Way
     from napari_sesami.session import Cleaned, Session
     from napari_sesami.viewer.app.binding import LayerBinding
     from napari_sesami.viewer.app.workspace import Workspace
@@ -39,11 +41,25 @@ SLOW_TOPICS = (REFINE, SCALE, WHY, WORTH, CLEAN)
 REST = 250  # ms without a stroke before borders are refined
 
 
-class StrokesController(StrokesOptions):
+class StrokesController(Controller):
     """Keeps labels, maps and reasons in step with the strokes.
 
     Attributes
     ----------
+    on
+        Whether a stroke is answered by itself.
+    auto
+        Whether the scale at which the scan is read is chosen from the strokes.
+    zoom
+        That scale.
+    way
+        Ours, or one of the published ways.
+    overlap
+        Whether classes may overlap.
+    vote_class
+        Class whose votes are shown as a map.
+    off
+        Strokes that are silent.
     last
         The labels found last.
     """
@@ -55,6 +71,15 @@ class StrokesController(StrokesOptions):
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__(workspace)
+        self.on = self.auto = self.refine = True
+        self.zoom = 1.0
+        self.way: Way = "ours"
+        self.overlap = False
+        self.vote_class = 1
+        self.maps: set[str] = set()
+        self.off: set[int] = set()
+        self.layers: ResultLayers | None = None
+        self._scaled: frozenset[int] = frozenset()
         self.worth: dict[int, float] = {}
         self.last: PlaneResult | None = None
         self.seconds = 0.0  # that the labels took after the last stroke
@@ -70,17 +95,77 @@ class StrokesController(StrokesOptions):
         workspace.viewer.dims.events.current_step.connect(self._on_dims)
         self._on_session()
 
-    # --- asking
+    # --- what a user can choose
 
     @property
-    def binding(self) -> LayerBinding:
-        """The session's layers, or one sentence about what is missing."""
-        if self.workspace.binding is None:
-            raise ViewerError(
-                "There is no scan to label yet: open one, or take an image of the "
-                "viewer."
-            )
-        return self.workspace.binding
+    def how(self) -> ReadOptions:
+        """How the strokes are read now."""
+        shown = tuple(kind.key for kind in MAPS if kind.key in self.maps)
+        options = (frozenset(self.off), self.refine, shown, self.way, self.overlap)
+        return ReadOptions(self.zoom, *options)
+
+    def turn(self, on: bool) -> None:
+        """Answer strokes by itself, or not."""
+        self.on = on
+        if on:
+            self.request()
+        else:
+            self._stop()
+        self.changed.emit()
+
+    def show_map(self, key: str, on: bool) -> None:
+        """Show a map, or take it away."""
+        if on:
+            self.maps.add(key)
+            self.request()
+        else:
+            self.maps.discard(key)
+            if self.layers is not None:
+                self.layers.hide_map(next(kind for kind in MAPS if kind.key == key))
+        self.changed.emit()
+
+    def set_vote_class(self, class_id: int) -> None:
+        """Choose the class whose votes are shown."""
+        self.vote_class = class_id
+        if "vote" in self.maps:
+            self.request()
+
+    def set_zoom(self, zoom: float | None) -> None:
+        """Read the scan at this scale; None chooses it from the strokes."""
+        self.auto, self._scaled = zoom is None, frozenset()
+        self.zoom = self.zoom if zoom is None else zoom
+        self.request()
+
+    def set_refine(self, on: bool) -> None:
+        """Sharpen borders in a second pass, or not."""
+        self.refine = on
+        self.request()
+
+    def set_way(self, way: Way) -> None:
+        """Use the strokes in this way."""
+        self.way = way
+        self.request()
+        self.changed.emit()
+
+    def set_overlap(self, on: bool) -> None:
+        """Let classes overlap: painting over a stroke then keeps what is below."""
+        self.overlap = on
+        if self.workspace.session is not None:
+            self.workspace.session.overlap = on
+        if self.layers is not None and not on:
+            self.layers.hide_overlap()
+        self.request()
+        self.changed.emit()
+
+    def switch(self, stroke: int, on: bool) -> None:
+        """Let a stroke speak or be silent; its pixels stay."""
+        if on:
+            self.off.discard(stroke)
+        else:
+            self.off.add(stroke)
+        self.request()
+
+    # --- asking
 
     @property
     def strokes(self) -> tuple[StrokeFacts, ...]:
@@ -135,7 +220,7 @@ class StrokesController(StrokesOptions):
             raise ViewerError("There is no result to clean up yet: paint a stroke.")
         self._stop()
         task = partial(jobs.cleaned, session, plane, self.how)
-        engine = prompter_of(self.workspace).engine
+        engine = self.workspace.get(PromptController).engine
         engine.run(CLEAN, session, task, self._on_cleaned)
         self.workspace.say("The prompt model looks at the parts of the result …")
 
@@ -307,10 +392,3 @@ class StrokesController(StrokesOptions):
         self._shown = self._binding.plane
         if self.on and self._session is not None and self._session.planes_with():
             self._soon.soon()
-
-
-def live_of(workspace: Workspace) -> StrokesController:
-    """Give the workspace's live retrieval; the first call sets it up."""
-    if workspace.live is None:
-        workspace.live = StrokesController(workspace)
-    return workspace.live

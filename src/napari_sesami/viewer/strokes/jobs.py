@@ -117,7 +117,6 @@ def retriever_of(
     preview: PartlyRead | None = None,
 ) -> Retriever:
     """Bring the retriever up to date; tokens of `plane` come first."""
-    from napari_sesami.common import cancel
 
     def progress(done: int, total: int) -> None:
         job.report(done / total, f"Reading the scan: tile {done} of {total}.")
@@ -125,23 +124,18 @@ def retriever_of(
     def cancelled() -> bool:
         return job.cancelled
 
-    try:
-        store = session.token_store(how.zoom)
-        if plane is not None:
-            tokens = store.plane(
-                plane,
-                near=how.near,
-                progress=progress,
-                partly=preview,
-                cancelled=cancelled,
-            )
-            if tokens is None:
-                raise Cancelled
-        retriever = session.retriever(
-            how.zoom, cancelled, tune=tune, overlap=how.overlap
+    store = session.token_store(how.zoom)
+    if plane is not None:
+        tokens = store.plane(
+            plane,
+            near=how.near,
+            progress=progress,
+            partly=preview,
+            cancelled=cancelled,
         )
-    except cancel.Cancelled:
-        raise Cancelled from None
+        if tokens is None:
+            raise Cancelled
+    retriever = session.retriever(how.zoom, cancelled, tune=tune, overlap=how.overlap)
     for stroke in retriever.bank.strokes:
         retriever.switch(stroke, stroke not in how.off)
     return retriever
@@ -298,12 +292,7 @@ def judged(session: Session, how: ReadOptions, job: Job) -> dict[int, float]:
 
 def best_zoom(session: Session, job: Job) -> float:
     """The scale at which the strokes are told apart best."""
-    from napari_sesami.common import cancel
-
-    try:
-        return session.best_zoom(lambda: job.cancelled)
-    except cancel.Cancelled:
-        raise Cancelled from None
+    return session.best_zoom(lambda: job.cancelled)
 
 
 def explained(

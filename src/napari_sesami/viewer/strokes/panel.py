@@ -9,7 +9,7 @@ from superqt.utils import signals_blocked
 
 from napari_sesami.viewer.strokes.acts import accept
 from napari_sesami.viewer.strokes.banks_box import BankBox
-from napari_sesami.viewer.strokes.controller import live_of
+from napari_sesami.viewer.strokes.controller import StrokesController
 from napari_sesami.viewer.strokes.maps_box import MapsBox
 from napari_sesami.viewer.strokes.repeats_box import RepeatsBox
 from napari_sesami.viewer.strokes.run_box import WholeRow
@@ -54,7 +54,7 @@ class StrokesDock(Panel):
 
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, parent)
-        self.controller = live_of(self.workspace)
+        self.controller = self.workspace.get(StrokesController)
         self.live_tick = tick(
             "Live", "Label the slice on screen after every stroke", self.controller.on
         )

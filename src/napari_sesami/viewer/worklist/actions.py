@@ -16,7 +16,9 @@ def work_act(workspace: Workspace, action: Action, argument: int) -> bool:
 
     The numbers of classes mean superpixels while that tool is in use.
     """
-    known = workspace.foreman
+    from napari_sesami.viewer.worklist.controller import WorklistController
+
+    known = workspace.find(WorklistController)
     if action is Action.PICK_CLASS and known is not None and known.superpixels.on:
         if argument:
             known.superpixels.pick(argument)
@@ -24,9 +26,7 @@ def work_act(workspace: Workspace, action: Action, argument: int) -> bool:
         return False
     if not action.value.startswith("work_"):
         return False
-    from napari_sesami.viewer.worklist.controller import foreman_of
-
-    _act(foreman_of(workspace), action)
+    _act(workspace.get(WorklistController), action)
     return True
 
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from napari_sesami.common.errors import SesamiError
+from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.errors import ViewerError, sentence
 from napari_sesami.viewer.app.jobs import Debounced
-from napari_sesami.viewer.prompt.controller import prompter_of
+from napari_sesami.viewer.prompt.controller import PromptController
 from napari_sesami.viewer.worklist.jobs import Opened, opening, proposing
 from napari_sesami.viewer.worklist.reviewer import ProposalReviewer
 from napari_sesami.viewer.worklist.superpixels import SuperpixelTool
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from napari_sesami.project import Project
     from napari_sesami.prompt import Mask
     from napari_sesami.session import Session
-    from napari_sesami.viewer.app.binding import LayerBinding
+    from napari_sesami.viewer.app.jobs import Job
     from napari_sesami.viewer.app.workspace import Workspace
     from napari_sesami.worklist import Source, WorklistEngine
 
@@ -30,7 +32,7 @@ OPEN, PROPOSE = "open", "propose"
 ACTIVE = 1000  # ms; the clock hears of the moving cursor no more often
 
 
-class WorklistController:
+class WorklistController(Controller):
     """What the "Work list" panel drives; it outlives the panel.
 
     Attributes
@@ -47,14 +49,17 @@ class WorklistController:
         Whether a scan is proposed for as soon as it is opened.
     """
 
+    needs_scan = "No scan is open: double-click one in the work list."
+
     changed = Signal()
     """the list, the scan at work, or its proposals"""
 
     def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
+        super().__init__(workspace)
         self.engine: WorklistEngine | None = None
         self.at_once = True
         self._opening = ""
+        self._open: Job | None = None
         self._moved = Debounced(self._beat, ACTIVE)
         self._waits = False
         self.reviewer = ProposalReviewer(self)
@@ -70,13 +75,6 @@ class WorklistController:
     def worklist(self) -> Any:
         """The list, or None."""
         return None if self.engine is None else self.engine.worklist
-
-    @property
-    def binding(self) -> LayerBinding:
-        """Session and layers at work, or one sentence about what is missing."""
-        if self.workspace.binding is None:
-            raise ViewerError("No scan is open: double-click one in the work list.")
-        return self.workspace.binding
 
     @property
     def at_work(self) -> bool:
@@ -140,7 +138,9 @@ class WorklistController:
         self._opening = name
         self.workspace.say(f"Opening {name} …")
         task = partial(opening, self.engine, self.workspace.session, name)
-        self.workspace.jobs.submit(OPEN, task, self._on_opened, self._on_refused)
+        self._open = self.workspace.jobs.submit(
+            OPEN, task, self._on_opened, self._on_refused, self._on_not_opened
+        )
 
     def step(self, by: int) -> None:
         """Open the scan after (or before) the one at work."""
@@ -185,7 +185,7 @@ class WorklistController:
             )
         self.workspace.say("The model looks for what you labelled before …")
         task = partial(proposing, engine, binding.session, binding.plane)
-        prompter_of(self.workspace).engine.run(
+        self.workspace.get(PromptController).engine.run(
             PROPOSE, binding.session, task, self._on_proposed
         )
 
@@ -259,28 +259,25 @@ class WorklistController:
                     self._begin(project, None)
                 except ValueError as error:
                     self.workspace.say(sentence(error))
-        elif not self._opening:
+        else:
             self._settle()
         self.changed.emit()
 
     def _on_opened(self, opened: Opened) -> None:
         name, self._opening = self._opening, ""
-        engine, old = self.engine, self.workspace.binding
+        engine = self.engine
         if engine is None or name != opened.name:
             opened.session.close()
             return
-        self._opening = name  # taking it up must not settle it twice
         engine.leave(close=False)
-        self.workspace.take(opened.session)
-        self._opening = ""
+        trouble: SesamiError | None = None
         try:
             engine.settle(opened.session, name)
-        except ValueError as error:
-            self.workspace.say(sentence(error))
-        if old is not None:
-            self._clear(old)
-        # letting the old one go ended the autosave of the project that both share
-        self.workspace.saver.follow(self.workspace.session)
+        except SesamiError as error:
+            trouble = error
+        self.workspace.take(opened.session, closes=self.workspace.binding)
+        if trouble is not None:
+            self.workspace.show_error(trouble)
         self._welcome(engine, opened.session)
         self.changed.emit()
 
@@ -302,12 +299,11 @@ class WorklistController:
         fresh = engine.item.state == "new"
         return self.at_once and fresh and bool(engine.sources(but=engine.item.name))
 
-    def _clear(self, binding: LayerBinding) -> None:
-        """Take the layers of a scan that is left out of the viewer."""
-        layers = self.workspace.viewer.layers
-        for layer in binding.layers:
-            if layer in layers:
-                layers.remove(layer)
+    def _on_not_opened(self) -> None:
+        """Open nothing, unless another scan was asked for meanwhile."""
+        if self._open is not None and self._open.dropped:
+            self._opening = ""
+            self.changed.emit()
 
     def _on_refused(self, text: str) -> None:
         self._opening = ""
@@ -345,10 +341,3 @@ class WorklistController:
         self._waits = False
         if self.at_work and self.engine is not None:
             self.engine.worklist.beat()
-
-
-def foreman_of(workspace: Workspace) -> WorklistController:
-    """Give the workspace's foreman; the first call sets it up."""
-    if workspace.foreman is None:
-        workspace.foreman = WorklistController(workspace)
-    return workspace.foreman

@@ -14,7 +14,7 @@ from napari_sesami.viewer.widgets.factory import WIDTH, button, keyed, row, tabs
 from napari_sesami.viewer.widgets.panel import Panel
 from napari_sesami.viewer.widgets.status_line import StatusLine
 from napari_sesami.viewer.worklist.chart import TimeBox
-from napari_sesami.viewer.worklist.controller import foreman_of
+from napari_sesami.viewer.worklist.controller import WorklistController
 from napari_sesami.viewer.worklist.review_box import ReviewBox
 from napari_sesami.viewer.worklist.scan_list import ScanList
 from napari_sesami.viewer.worklist.superpixels_box import PiecesBox
@@ -34,7 +34,7 @@ class WorkListDock(Panel):
 
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, parent)
-        self.controller = foreman_of(self.workspace)
+        self.controller = self.workspace.get(WorklistController)
         self.folder = QElidingLabel("No folder yet")
         self.folder.setElideMode(Qt.TextElideMode.ElideMiddle)
         self.folder.setAccessibleName("Folder of scans")

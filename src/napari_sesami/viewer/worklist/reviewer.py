@@ -9,7 +9,7 @@ import numpy as np
 from napari_sesami.viewer.app.errors import ViewerError, sentence
 from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.layers.mouse import Tool
-from napari_sesami.viewer.prompt.controller import prompter_of
+from napari_sesami.viewer.prompt.controller import PromptController
 from napari_sesami.viewer.worklist.layers import ProposalLayer
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class ProposalReviewer:
         """Accept the proposal in hand, and point at it to correct it."""
         review, index = self._in_hand()
         self._controller.binding.flush()
-        prompts = prompter_of(self._controller.workspace)
+        prompts = self._controller.workspace.get(PromptController)
         if review.object_of(index) is None:
             review.accept(index)
         object_id = review.object_of(index)
@@ -193,7 +193,7 @@ class ProposalReviewer:
 
     def _finish_correction(self) -> None:
         """Commit the object at work if it was changed, and go on."""
-        prompts = prompter_of(self._controller.workspace)
+        prompts = self._controller.workspace.get(PromptController)
         if prompts.busy:
             raise ViewerError("The mask is still being computed; again in a moment.")
         if prompts.draft.changed_planes:
@@ -206,7 +206,7 @@ class ProposalReviewer:
         if self._correcting is None:
             return
         self._correcting = None
-        prompts = prompter_of(self._controller.workspace)
+        prompts = self._controller.workspace.get(PromptController)
         prompts.new_draft()
         prompts.use(Tool.NONE)
 
@@ -239,7 +239,7 @@ class ProposalReviewer:
         self._draw.soon()
         if review is None or index is None or review.object_of(index) not in ids:
             return
-        if prompter_of(self._controller.workspace).draft.changed_planes:
+        if self._controller.workspace.get(PromptController).draft.changed_planes:
             # the object at work was committed just now; its prompts go in a moment
             self._controller.workspace.jobs.post(self._corrected)
 
