@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 
 import lazy_loader as lazy
 
+from napari_sesami.common.triton import keep_triton_out
+
 if TYPE_CHECKING:
     from napari_sesami.viewer.app.binding import LayerBinding, attach
     from napari_sesami.viewer.app.demo import run_demo
     from napari_sesami.viewer.app.jobs import JobQueue
     from napari_sesami.viewer.app.workspace import Workspace, workspace_of
     from napari_sesami.viewer.layers.spatial import spatial_kwargs
+
+keep_triton_out()
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
