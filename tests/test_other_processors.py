@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = ("retrieve", "session", "prompt")
 PROCESSORS = {
     "no vectors": {"ATEN_CPU_CAPABILITY": "default", "OMP_NUM_THREADS": "1"},
-    "AVX2": {"ATEN_CPU_CAPABILITY": "avx2", "OMP_NUM_THREADS": "2"},
+    "AVX2": {"ATEN_CPU_CAPABILITY": "avx2", "OMP_NUM_THREADS": "1"},
     "MKL for any processor": {"MKL_CBWR": "COMPATIBLE", "OMP_NUM_THREADS": "1"},
     "two threads": {"OMP_NUM_THREADS": "2"},
 }

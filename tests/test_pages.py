@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 SNIPPET = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
+FILE = re.compile(r"`([\w-]+/[\w./-]+\.(?:py|toml|sh))`")
+PLACEHOLDER = re.compile(r"[A-Z]{3}").search  # FORMAT.py, VERB.py
 SCRIPT = re.compile(r"(?:python|pytest|bash) ((?:scripts|tests|docs)/[\w./-]+)")
 
 
@@ -63,6 +65,13 @@ def test_links_lead_somewhere(page):
     gone = [t for t in targets if not (page.parent / t).exists()]
     gone += [t for t in SCRIPT.findall(text) if not (ROOT / t.rstrip(".")).exists()]
     assert gone == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_named_are_there(page):
+    named = [n for n in FILE.findall(page.read_text("utf-8")) if not PLACEHOLDER(n)]
+    homes = (ROOT, ROOT / "src" / "napari_sesami")
+    assert [n for n in named if not any((h / n).exists() for h in homes)] == []
 
 
 def test_each_page_of_the_docs_is_in_their_index():

@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from napari_sesami import Session
-from napari_sesami.retrieve import WAYS, Rows, overlapping, worth
-from napari_sesami.retrieve.voting import VoteTemperature, count_votes
+from napari_sesami.retrieve import WAYS, Rows, VoteTemperature, overlapping, worth
+from napari_sesami.retrieve.voting import count_votes
 from napari_sesami.scan import Scan
 
 if TYPE_CHECKING:

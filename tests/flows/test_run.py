@@ -18,7 +18,7 @@ from tests.fakes.hops import Hops, tell
 ROOT = Path(__file__).parents[2]
 SOON = 120_000  # ms; a worker imports torch on a busy machine
 # Today and a tenth more: lower them with each step towards 45 hops of a reader.
-CALLS, ENTERED = 264, 125
+CALLS, ENTERED = 242, 114
 FOLLOW = "from tests.fakes.hops import follow_process\nfollow_process({!r})\n"
 
 

@@ -15,9 +15,15 @@ from napari_sesami.models import (
 )
 from napari_sesami.models.adapters import describe
 from napari_sesami.models.nano.model import Nano
-from napari_sesami.retrieve import TokenStore, fitting_zoom, load_bank, save_bank
-from napari_sesami.retrieve.bank import touched_rows
-from napari_sesami.retrieve.bank_file import BankCard, BankFile
+from napari_sesami.retrieve import (
+    BankCard,
+    BankFile,
+    TokenStore,
+    fitting_zoom,
+    load_bank,
+    save_bank,
+    touched_rows,
+)
 from napari_sesami.scan import Scan
 
 COSINE = 0.9998  # of tokens in bfloat16 and in float32, the worst of a view

@@ -8,15 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_sesami.retrieve.bank import UNLABELLED, Bank, RetrieveError, touched_rows
-from napari_sesami.retrieve.voting import (
-    VoteTemperature,
-    balanced,
-    count_votes,
-    shares,
-    tune,
-    with_area,
-)
+from napari_sesami.retrieve import Bank, RetrieveError, VoteTemperature, touched_rows
+from napari_sesami.retrieve.bank import UNLABELLED
+from napari_sesami.retrieve.voting import balanced, count_votes, shares, tune, with_area
 
 GRID, PATCH, DIM = 8, 4, 6
 
@@ -121,7 +115,7 @@ def test_tuning_prefers_the_temperature_that_tells_left_out_strokes_apart():
         painted = np.zeros((32, 32), np.uint8)
         painted[:, stroke] = 1 + stroke % 2
         parts.append(touched_rows(painted, grid.astype(np.float32), 0, stroke))
-    from napari_sesami.retrieve.bank import Rows
+    from napari_sesami.retrieve import Rows
 
     temper, score = tune(Rows.join(parts), 2)
     assert score > 0.9

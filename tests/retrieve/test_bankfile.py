@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from napari_sesami.retrieve import PixelSamples, RetrieveError, Rows
-from napari_sesami.retrieve.bank_file import (
+from napari_sesami.retrieve import (
     BankCard,
     BankClass,
     BankFile,
+    PixelSamples,
+    RetrieveError,
+    Rows,
     combine,
     fitting_zoom,
     load_bank,

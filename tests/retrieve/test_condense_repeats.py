@@ -5,9 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sesami.retrieve import RetrieveError, Rows, TokenStore, VoteTemperature
+from napari_sesami.retrieve import (
+    RetrieveError,
+    Rows,
+    TokenStore,
+    VoteTemperature,
+    find_repeats,
+    transfer_labels,
+)
 from napari_sesami.retrieve.condense import condense
-from napari_sesami.retrieve.repeats import find_repeats, transfer_labels
 from napari_sesami.scan import Scan
 from tests.fakes.texture import Texture
 

@@ -15,8 +15,14 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sesami.retrieve import Rows, load_bank, save_bank
-from napari_sesami.retrieve.bank_file import BankCard, BankFile
+from napari_sesami.retrieve import (
+    BankCard,
+    BankFile,
+    Rows,
+    VoteTemperature,
+    load_bank,
+    save_bank,
+)
 from napari_sesami.retrieve.condense import condense, own_probability
 from napari_sesami.retrieve.exact import (
     SIMILARITY_STEPS,
@@ -27,7 +33,6 @@ from napari_sesami.retrieve.exact import (
     similarities,
 )
 from napari_sesami.retrieve.voting import (
-    VoteTemperature,
     best_similarity,
     count_votes,
     left_out_score,

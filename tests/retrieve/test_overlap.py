@@ -9,10 +9,11 @@ from napari_sesami.retrieve import (
     WAYS,
     RetrieveError,
     Retriever,
+    Rows,
     TokenStore,
     overlapping,
 )
-from napari_sesami.retrieve.bank import UNLABELLED, Rows
+from napari_sesami.retrieve.bank import UNLABELLED
 from napari_sesami.retrieve.overlap import best_threshold, carries
 from napari_sesami.scan import Scan
 from tests.fakes.texture import Texture

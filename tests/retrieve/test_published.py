@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sesami.retrieve.bank import RetrieveError, Rows
-from napari_sesami.retrieve.published import retrieve, to_pixels
+from napari_sesami.retrieve import RetrieveError, Rows, retrieve, to_pixels
 
 N, M, D, P, C = 20, 40, 16, 4, 3
 

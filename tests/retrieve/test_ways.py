@@ -23,7 +23,7 @@ from napari_sesami.scan import Scan
 from tests.fakes.texture import Texture, stripes, three_strokes
 
 if TYPE_CHECKING:
-    from napari_sesami.retrieve.bank import Rows
+    from napari_sesami.retrieve import Rows
 
 PUBLISHED = [way for way in WAYS if way != "ours"]
 

@@ -1,6 +1,5 @@
 """Project: the folder ``*.sesami`` with scans, classes, labels and their history."""
 
-from napari_sesami.common.box import BBox, box_of
 from napari_sesami.project.changes import (
     LAYERS,
     AnswerChange,
@@ -17,6 +16,7 @@ from napari_sesami.project.classes import (
     ClassTable,
     default_color,
 )
+from napari_sesami.project.disk import read_json, saying, sentence
 from napari_sesami.project.errors import (
     ClassError,
     ProjectError,
@@ -27,7 +27,7 @@ from napari_sesami.project.errors import (
 from napari_sesami.project.journal import Record
 from napari_sesami.project.planes import PlaneArray, PlaneStore
 from napari_sesami.project.project import Project
-from napari_sesami.project.scan_entries import ScanEntry
+from napari_sesami.project.scan_entries import ScanEntry, Sizes, places
 from napari_sesami.project.scan_labels import ScanLabels
 
 __all__ = [
@@ -52,6 +52,11 @@ __all__ = [
     "ScanLabels",
     "ScanMoved",
     "SizeChange",
+    "Sizes",
     "Step",
     "default_color",
+    "places",
+    "read_json",
+    "saying",
+    "sentence",
 ]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         readable_extensions,
     )
     from napari_sesami.scan.samples import (
+        LISTING,
         ClassSpec,
         SampleData,
         list_samples,
@@ -42,7 +43,13 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "errors": ["ScanError"],
         "normalise": ["Normalisation", "luminance"],
         "open": ["ImageInfo", "list_images", "open_scan", "readable_extensions"],
-        "samples": ["ClassSpec", "SampleData", "list_samples", "load_sample"],
+        "samples": [
+            "LISTING",
+            "ClassSpec",
+            "SampleData",
+            "list_samples",
+            "load_sample",
+        ],
         "scan": ["Scan"],
         "tiles": ["TilePlan"],
         "units": ["LENGTHS", "parse_unit", "readable"],

@@ -51,7 +51,7 @@ class Cleaned:
 
 
 @dataclass(frozen=True)
-class _Part:
+class _CleanPart:
     """A connected part of a class: its box, and its pixels within."""
 
     class_id: int
@@ -93,7 +93,7 @@ def clean_plane(
     check()
     out, specks = without_specks(labels, speck, votes)
     parts = _parts(out)
-    answers: list[tuple[float, _Part, Box, NDArray[np.bool_]]] = []
+    answers: list[tuple[float, _CleanPart, Box, NDArray[np.bool_]]] = []
     for start in range(0, len(parts), BATCH):
         check()
         some = parts[start : start + BATCH]
@@ -136,14 +136,14 @@ def without_specks(
     return _filled(labels, gone), count
 
 
-def overlap(part: _Part, mask: Any) -> float:
+def overlap(part: _CleanPart, mask: Any) -> float:
     """IoU of a part with what the model answered."""
     shared = _paste(mask.bbox, mask.mask, part.box)
     both = int((shared & part.mask).sum())
     return both / max(part.area + int(mask.mask.sum()) - both, 1)
 
 
-def _parts(labels: NDArray[np.uint8]) -> list[_Part]:
+def _parts(labels: NDArray[np.uint8]) -> list[_CleanPart]:
     """Connected parts that can be objects, the largest first."""
     from skimage.measure import label
 
@@ -157,13 +157,13 @@ def _parts(labels: NDArray[np.uint8]) -> list[_Part]:
         box = (rows.start, columns.start, rows.stop, columns.stop)
         mask = numbers[where] == number
         class_id = int(labels[where][mask][0])
-        found.append(_Part(class_id, box, mask, int(areas[number])))
+        found.append(_CleanPart(class_id, box, mask, int(areas[number])))
     return sorted(found, key=lambda part: -part.area)[:MOST]
 
 
 def _redraw(
     labels: NDArray[np.uint8],
-    answers: list[tuple[float, _Part, Box, NDArray[np.bool_]]],
+    answers: list[tuple[float, _CleanPart, Box, NDArray[np.bool_]]],
     votes: NDArray[np.float32] | None,
 ) -> NDArray[np.uint8]:
     """Write the model's outlines; what a part loses goes to its next best class."""
@@ -202,7 +202,7 @@ def _filled(labels: NDArray[np.uint8], gone: NDArray[np.bool_]) -> NDArray[np.ui
     return out
 
 
-def _full(part: _Part, like: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def _full(part: _CleanPart, like: NDArray[np.uint8]) -> NDArray[np.bool_]:
     full = np.zeros(like.shape, bool)
     full[_slices(part.box)] = part.mask
     return full

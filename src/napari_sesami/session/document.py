@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from napari_sesami.common.box import BBox
-    from napari_sesami.project import ScanEntry
-    from napari_sesami.project.scan_entries import Sizes
+    from napari_sesami.project import ScanEntry, Sizes
     from napari_sesami.scan import Scan
     from napari_sesami.session.checks import Plane
 

@@ -255,7 +255,7 @@ class Filled:
 
 
 @dataclass(frozen=True, eq=False)
-class _State:
+class _DraftState:
     heads: Mapping[int, PromptChain] = field(default_factory=dict)
     filled: Mapping[int, Filled] = field(default_factory=dict)
 
@@ -271,9 +271,9 @@ class Draft:
 
     def __init__(self, object_id: int | None = None) -> None:
         self.object_id = object_id
-        self._state = self._taken_up = _State()
-        self._done: list[_State] = []
-        self._undone: list[_State] = []
+        self._state = self._taken_up = _DraftState()
+        self._done: list[_DraftState] = []
+        self._undone: list[_DraftState] = []
 
     @property
     def heads(self) -> Mapping[int, PromptChain]:
@@ -337,20 +337,20 @@ class Draft:
             before = before.before
         node = PromptChain(step, before)
         filled = {p: f for p, f in self.filled.items() if p != plane}
-        self._step(_State({**self.heads, plane: node}, filled))
+        self._step(_DraftState({**self.heads, plane: node}, filled))
         return node
 
     def fill(self, filled: Mapping[int, Filled]) -> None:
         """Take over planes that were followed or interpolated, as one step."""
         new = {p: f for p, f in filled.items() if p not in self.heads}
         if new:
-            self._step(_State(self.heads, {**self.filled, **new}))
+            self._step(_DraftState(self.heads, {**self.filled, **new}))
 
     def take_up(
         self, heads: Mapping[int, PromptChain], filled: Mapping[int, Filled]
     ) -> None:
         """Begin with what is committed."""
-        self._state = self._taken_up = _State(dict(heads), dict(filled))
+        self._state = self._taken_up = _DraftState(dict(heads), dict(filled))
 
     def drop(self, node: PromptChain) -> None:
         """Forget a prompt that could not be answered; redo does not bring it back."""
@@ -380,7 +380,7 @@ class Draft:
         stored = self.heads[plane].stored()
         return {**stored, "snap": snap} if snap else stored
 
-    def _step(self, state: _State) -> None:
+    def _step(self, state: _DraftState) -> None:
         self._done.append(self._state)
         self._undone.clear()
         self._state = state

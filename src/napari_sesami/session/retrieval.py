@@ -322,8 +322,7 @@ class Retrieval:
         progress, cancelled
             `progress(done, all)` counts planes; a cancelled call raises.
         """
-        from napari_sesami.retrieve import overlapping
-        from napari_sesami.retrieve.methods import check_way
+        from napari_sesami.retrieve import check_way, overlapping
 
         check_way(way)
         wanted = self.planes_asked(planes)

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader as lazy
 
 from napari_sesami.common.triton import keep_triton_out
 
@@ -19,29 +20,13 @@ if TYPE_CHECKING:
 
 keep_triton_out()
 
-__all__ = [
-    "JobQueue",
-    "LayerBinding",
-    "Workspace",
-    "attach",
-    "run_demo",
-    "spatial_kwargs",
-    "workspace_of",
-]
-
-_HOMES = {
-    "Workspace": "app.workspace",
-    "LayerBinding": "app.binding",
-    "JobQueue": "app.jobs",
-    "attach": "app.binding",
-    "workspace_of": "app.workspace",
-    "run_demo": "app.demo",
-    "spatial_kwargs": "layers.spatial",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name on first use, so that the room itself loads at once."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "app.binding": ["LayerBinding", "attach"],
+        "app.demo": ["run_demo"],
+        "app.jobs": ["JobQueue"],
+        "app.workspace": ["Workspace", "workspace_of"],
+        "layers.spatial": ["spatial_kwargs"],
+    },
+)

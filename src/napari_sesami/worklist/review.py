@@ -209,7 +209,7 @@ class Review:
     def write(self, path: Path, *, all_: bool = True) -> None:
         """Write judgements beside the proposals, which with `all_` are written, too."""
         from napari_sesami.common.disk import write_atomic
-        from napari_sesami.project.disk import saying
+        from napari_sesami.project import saying
 
         judged = {
             "objects": {str(i): o for i, o in self._objects.items()},

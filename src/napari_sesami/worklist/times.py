@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from napari_sesami.project import disk
+from napari_sesami.project import saying
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -98,7 +98,7 @@ def write_table(items: Iterable[WorkItem], path: str | Path) -> Path:
     head = ["scan", "state", "seconds", "by_hand", "finished", *keys, "trouble"]
     target = Path(path)
     with (
-        disk.saying(target),
+        saying(target),
         target.open("w", newline="", encoding="utf-8") as out,
     ):
         writer = csv.writer(out)

@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from napari_sesami.project import disk
-from napari_sesami.project.errors import ProjectError, SaveError
-from napari_sesami.project.scan_entries import places
+from napari_sesami.common.disk import write_json
+from napari_sesami.project import ProjectError, SaveError, places, read_json, sentence
 from napari_sesami.worklist.files import counted, scans_in
 from napari_sesami.worklist.times import Times, times_of, write_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from napari_sesami.project.project import Project
+    from napari_sesami.project import Project
     from napari_sesami.scan import Scan
 
 STATES = ("new", "proposed", "corrected", "accepted")
@@ -356,9 +355,9 @@ class WorkList:
         if not self.lies_in(self.project):
             return None
         try:
-            data = disk.read_json(self.path)
+            data = read_json(self.path)
         except ProjectError:
-            data = disk.read_json(self.path.with_name(BEFORE))
+            data = read_json(self.path.with_name(BEFORE))
         if int(data.get("version", 1)) > VERSION:
             raise ProjectError(
                 f"{self.path} was written by a newer napari-sesami; update to use it."
@@ -384,12 +383,12 @@ class WorkList:
         }
         try:
             self.project.folder("queries")
-            disk.write_json(self.path, data, previous=self.path.with_name(BEFORE))
+            write_json(self.path, data, previous=self.path.with_name(BEFORE))
         except (OSError, SaveError) as error:
             self._loose = True  # tried again with the next thing that happens
             text = str(error)
             if isinstance(error, OSError):
-                text = disk.sentence(error, self.path)
+                text = sentence(error, self.path)
             self.project.trouble.emit(text)
 
 

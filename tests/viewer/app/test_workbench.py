@@ -72,7 +72,7 @@ def window(make_napari_viewer):
 def opened(window, qtbot):
     """The same with the workbench, which took the image."""
     workbench = show_workbench(window)
-    qtbot.waitUntil(lambda: workbench._docked and workspace_of(window).link is not None)
+    qtbot.waitUntil(lambda: workbench._docked and workspace_of(window).binding is not None)
     return window, workbench
 
 
@@ -100,12 +100,12 @@ def test_it_opens_by_the_first_entry_of_the_menu(window, qtbot):
     open_by_menu(window, qtbot)
     qtbot.waitUntil(lambda: workbench_of(window) is not None)
     workbench = workbench_of(window)
-    qtbot.waitUntil(lambda: workspace_of(window).link is not None)
+    qtbot.waitUntil(lambda: workspace_of(window).binding is not None)
     assert workbench.isVisible()
     assert workbench.parent().windowTitle() == "Sesami"
     assert list(workbench._areas) == ["scan"]  # the others load when looked at
     assert window.window._qt_window.geometry() == geometry
-    assert workspace_of(window).link.image is window.layers["wafer"]
+    assert workspace_of(window).binding.image is window.layers["wafer"]
 
 
 @gui
@@ -363,7 +363,7 @@ workbench = show_workbench(viewer)
 print("SECONDS", time.process_time() - began)
 print("TORCH", "torch" in sys.modules)
 print("OTHERS", sorted(m for m in sys.modules if m.startswith("napari_sesami.viewer.")
-      and m.endswith(".panel")))
+      and m.endswith(".panel") and ".widgets." not in m))
 viewer.close()
 """
     ran = subprocess.run(

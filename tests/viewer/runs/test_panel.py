@@ -413,10 +413,10 @@ def test_adapters_are_switched_in_the_prompt_panel_without_reloading(opened, qtb
     names = prompt.adapter.names
     qtbot.waitUntil(lambda: names.count() == 2, timeout=SOON)
     assert names.currentIndex() == 1
-    prompt.prompts.use(Tool.CLICK)
+    prompt.controller.use(Tool.CLICK)
     click(viewer, dock.workspace.binding.image, (16, 18))
-    qtbot.waitUntil(lambda: bool(prompt.prompts.draft.planes), timeout=SOON)
-    qtbot.waitUntil(lambda: not prompt.prompts.busy, timeout=SOON)
+    qtbot.waitUntil(lambda: bool(prompt.controller.draft.planes), timeout=SOON)
+    qtbot.waitUntil(lambda: not prompt.controller.busy, timeout=SOON)
     model = session.predictor.model
     assert model.adapter is not None
     tuned = model.key

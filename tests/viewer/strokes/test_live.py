@@ -267,7 +267,7 @@ def test_classes_that_overlap_are_layers_of_their_own(opened, qtbot):
     paint(viewer, binding, 1, 2 * THIRD + THIRD // 2)  # substrate over metal: both
 
     def kept():
-        return session.document.jobs.layers["below"].read(0)[
+        return session.document.work.layers["below"].read(0)[
             session.strokes_plane() == 1
         ]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
-from napari_sesami.scan.samples import LISTING
+from napari_sesami.scan import LISTING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

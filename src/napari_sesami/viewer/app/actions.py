@@ -5,25 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_sesami.viewer.app.errors import ViewerError
+from napari_sesami.viewer.app.features import act_by_feature
 from napari_sesami.viewer.app.keys import Action
 from napari_sesami.viewer.app.panels import show_panel
-from napari_sesami.viewer.prompt.actions import prompt_act
-from napari_sesami.viewer.queue.actions import queue_act
-from napari_sesami.viewer.strokes.controller import StrokesController
-from napari_sesami.viewer.worklist.actions import work_act
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.app.binding import LayerBinding
     from napari_sesami.viewer.app.workspace import Workspace
 
 
-FIRST = (queue_act, work_act, prompt_act)
-"""Who is asked before an action means what it usually does."""
-
-
 def act(workspace: Workspace, action: Action, argument: int = 0) -> None:
     """Carry out an action; a ValueError is a sentence for the user."""
-    if any(asked(workspace, action, argument) for asked in FIRST):
+    if act_by_feature(workspace, action, argument):
         return
     match action:
         case Action.UNDO:
@@ -48,7 +41,7 @@ def act(workspace: Workspace, action: Action, argument: int = 0) -> None:
             show_panel(workspace.viewer, "scan")
             workspace.keys_wanted.emit()
         case Action.WHY:
-            _why(workspace)
+            _binding(workspace)  # strokes answer it if there is a scan
 
 
 def _binding(workspace: Workspace) -> LayerBinding:
@@ -82,14 +75,6 @@ def _pick(workspace: Workspace, number: int) -> None:
     binding.pick(entries[number - 1].id if number else 0)
     what = f"Painting {entries[number - 1].name}." if number else "Erasing strokes."
     workspace.say(what)
-
-
-def _why(workspace: Workspace) -> None:
-    _binding(workspace)
-    if workspace.find(StrokesController) is None:
-        raise ViewerError("Open the panel Strokes to labels first: it explains.")
-    show_panel(workspace.viewer, "strokes")
-    workspace.why_wanted.emit()
 
 
 def _save(workspace: Workspace) -> None:

@@ -17,12 +17,12 @@ from napari_sesami.common.errors import SesamiError
 from napari_sesami.viewer.app.autosave import ProjectSaver
 from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.errors import ViewerError, sentence
+from napari_sesami.viewer.app.features import tell_followers
 from napari_sesami.viewer.app.jobs import Debounced, JobQueue
 from napari_sesami.viewer.app.keys import Action, bind, viewer_keys
 from napari_sesami.viewer.app.opening import Opening
 from napari_sesami.viewer.app.settings import apply_cache_folder, read_settings
 from napari_sesami.viewer.app.trouble import offer_report, show_error
-from napari_sesami.viewer.features import session_shown
 from napari_sesami.viewer.layers.spatial import KEPT_CLASSES, KEPT_SCAN, scan_of_layer
 
 if TYPE_CHECKING:
@@ -271,7 +271,7 @@ class Workspace:
         else:
             self.say(WELCOME)
         self.session_changed.emit()
-        session_shown(self)
+        tell_followers(self)
 
     def _let_go(self, binding: LayerBinding) -> None:
         """Save and close a session; another one that is open becomes active."""

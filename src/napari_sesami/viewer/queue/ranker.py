@@ -55,7 +55,7 @@ class QueueRanker:
     @property
     def running(self) -> bool:
         """Whether it is at work."""
-        return self._on and not (self._job is not None and self._job.dropped)
+        return self._on
 
     def begin(self, anew: bool = False) -> None:
         """Rank now; `anew` also chooses the scale from the strokes again."""
@@ -106,7 +106,7 @@ class QueueRanker:
 
     def _on_cancelled(self) -> None:
         """Stop here if somebody cancelled the newest job, and not an older one."""
-        if self._on and not self.running:
+        if self._on and self._job is not None and self._job.dropped:
             self._on = self._again = False
             self._controller.changed.emit()
 

@@ -248,3 +248,10 @@ class _Call:
 
 def _age(run: Run) -> str:
     return run.folder.name
+
+
+def follow_runs(workspace: Workspace) -> None:
+    """Follow the runs of a project from its opening on: one may be cut off."""
+    folder = workspace.saver.folder
+    if folder is not None and (folder / "runs").is_dir():
+        workspace.get(RunsController)

@@ -67,7 +67,7 @@ class GpuHandover:
             self._workspace.session,
         )
         found = [None if prompts is None else prompts.engine.loaded]
-        found.append(getattr(session, "_predictor", None))
+        found.append(None if session is None else session.prompts.loaded)
         return [predictor for predictor in found if predictor is not None]
 
 

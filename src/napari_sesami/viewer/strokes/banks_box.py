@@ -59,6 +59,9 @@ class BankBox(PanelPart, QWidget):
 
     def load(self, path: Path) -> None:
         """Learn from a bank; one that does not fit is refused in a sentence."""
+        self.run(self._learn, path)
+
+    def _learn(self, path: Path) -> None:
         session = self._controller.binding.session
         session.teach(path)
         self.workspace.say(f"Learned from {path.name}.")
@@ -97,4 +100,4 @@ class BankBox(PanelPart, QWidget):
     def _on_load(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Load a bank", "", FILTER)
         if name:
-            self.run(self.load, Path(name))
+            self.load(Path(name))
