@@ -18,7 +18,7 @@ SLOW = 3  # as many slow previews in a row switch it off
 
 
 class Cursor:
-    """Follows the cursor over the preview layer of a prompter."""
+    """Follows the cursor over the preview layer."""
 
     def __init__(self, controller: PromptController) -> None:
         self._controller = controller

@@ -33,7 +33,7 @@ class SliceFollower:
 
     Parameters
     ----------
-    prompter
+    controller
         Whose object it is. What was done before a cancel stays.
     """
 

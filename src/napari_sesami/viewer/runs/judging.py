@@ -23,7 +23,7 @@ JUDGE, SWITCH, LOOK = "judge a run", "adapter", "look for adapters"
 
 
 class RunVerdicts:
-    """Verdicts on the runs of a board, and the steps that follow from them.
+    """Verdicts on the runs, and the steps that follow from them.
 
     Attributes
     ----------
