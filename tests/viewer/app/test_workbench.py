@@ -72,7 +72,9 @@ def window(make_napari_viewer):
 def opened(window, qtbot):
     """The same with the workbench, which took the image."""
     workbench = show_workbench(window)
-    qtbot.waitUntil(lambda: workbench._docked and workspace_of(window).binding is not None)
+    qtbot.waitUntil(
+        lambda: workbench._docked and workspace_of(window).binding is not None
+    )
     return window, workbench
 
 
