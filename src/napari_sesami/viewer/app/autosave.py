@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
+from napari_sesami.common.errors import SesamiError
 from napari_sesami.viewer.app.errors import sentence
 from napari_sesami.viewer.app.settings import read_settings
 
@@ -134,7 +135,10 @@ class ProjectSaver:
         if project is not None and not project.read_only:
             try:
                 session.save()
-            except ValueError as error:  # it is in the journal, at the least
+            except (
+                SesamiError,
+                OSError,
+            ) as error:  # it is in the journal, at the least
                 self._say(sentence(error))
             project.stop_autosave()
         session.close()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
+from napari_sesami.common.errors import SesamiError
 from napari_sesami.viewer.app.errors import ViewerError, sentence
 from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.app.keys import KEYS, Action, bind
@@ -300,13 +301,13 @@ class LayerBinding:
                     self.session.erase(erased, plane, at=corner)
                 if pixels.any():
                     self.session.paint(pixels, plane, at=corner)
-        except ValueError as error:
+        except (SesamiError, OSError) as error:
             self.refused.emit(sentence(error))
 
     def _labels_edited(self, plane: int, box: Box, pixels: NDArray[Any]) -> None:
         try:
             self.session.write_labels(pixels, plane, at=(box[0].start, box[1].start))
-        except ValueError as error:
+        except (SesamiError, OSError) as error:
             self.refused.emit(sentence(error))
 
     # --- from the session

@@ -15,9 +15,11 @@ import logging
 import threading
 import time
 import weakref
+from bisect import insort_left, insort_right
 from contextlib import suppress
 from enum import IntEnum
 from inspect import ismethod
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from psygnal import Signal
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _log = logging.getLogger(__name__)
+_urgency = attrgetter("priority")
 _REPORT_EVERY = 0.05  # s; more progress reports than this would only load the GUI
 
 
@@ -142,7 +145,9 @@ class Job:
         queue._send(queue._report, self, float(fraction), text)
 
     def _end(self, how: str, *arguments: Any) -> None:
-        """Call the one callback of its end."""
+        """Call the one callback of its end; what was cancelled has no result."""
+        if self.dropped:
+            how, arguments = "cancelled", ()
         self.ended = how
         callback = self._callbacks[how]()
         if callback is not None:
@@ -231,7 +236,7 @@ class JobQueue:
             if self._closed:
                 raise RuntimeError("the background work was shut down")
             self._drop(topic)
-            self._put(job)
+            insort_right(self._waiting, job, key=_urgency)
             running = self._running
             if running is not None and running._restartable:
                 if priority <= Priority.VISIBLE < running.priority:
@@ -270,17 +275,6 @@ class JobQueue:
         )
         self._thread.start()
 
-    def _put(self, job: Job, *, first: bool = False) -> None:
-        """Put a job to the end of its lane, or back to its head."""
-
-        def before(other: Job) -> bool:
-            if first:
-                return other.priority < job.priority
-            return other.priority <= job.priority
-
-        at = sum(before(other) for other in self._waiting)
-        self._waiting.insert(at, job)
-
     def _drop(self, topic: str | None) -> None:
         for job in [*self._waiting, self._running]:
             if job is not None and topic in (None, job.topic):
@@ -305,7 +299,7 @@ class JobQueue:
                 again = job._make_way.is_set() and not job._stop.is_set()
                 job._make_way.clear()
                 if again:
-                    self._put(job, first=True)
+                    insort_left(self._waiting, job, key=_urgency)
             if not again:
                 self._send(job._end, "cancelled")
         except Exception as error:  # a thread has nobody else to tell
@@ -313,7 +307,7 @@ class JobQueue:
                 _log.exception("%s failed", job.topic)
             self._send(self._fail, job, error)
         else:
-            self._send(self._finish, job, result)
+            self._send(job._end, "done", result)
 
     def _send(self, function: Callable[..., Any], *arguments: Any) -> None:
         self._caller.post(self._unless_closed, function, arguments)
@@ -329,20 +323,12 @@ class JobQueue:
             job.progress = fraction
             self.progressed.emit(job.topic, fraction, text)
 
-    def _finish(self, job: Job, result: Any) -> None:
-        if job.dropped:
-            job._end("cancelled")
-        else:
-            job._end("done", result)
-
     def _fail(self, job: Job, error: Exception) -> None:
-        if job.dropped:
-            job._end("cancelled")
-            return
         text = sentence(error)
-        self.failed.emit(job.topic, text)
-        if not is_expected(error):
-            self.broke.emit(job.topic, error)
+        if not job.dropped:
+            self.failed.emit(job.topic, text)
+            if not is_expected(error):
+                self.broke.emit(job.topic, error)
         job._end("failed", text)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from psygnal import Signal
 from qtpy.QtCore import QCoreApplication
 
+from napari_sesami.common.errors import SesamiError
 from napari_sesami.viewer.app.autosave import ProjectSaver
 from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.errors import ViewerError, sentence
@@ -176,7 +177,7 @@ class Workspace:
             if known is not None:
                 self._retire(known)
             binding = self.start(scan, image)
-        except ValueError as error:
+        except (SesamiError, OSError) as error:
             self.say(sentence(error))
             return
         for entry in image.metadata.get(KEPT_CLASSES, ()):
@@ -303,7 +304,7 @@ class Workspace:
             return
         try:
             self.start(opened)
-        except ValueError as error:
+        except (SesamiError, OSError) as error:
             self.say(sentence(error))
 
     def _on_failed(self, topic: str, text: str) -> None:

@@ -6,6 +6,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from napari_sesami.common.errors import SesamiError
 from napari_sesami.viewer.app.errors import ViewerError, sentence
 from napari_sesami.viewer.app.jobs import Priority
 from napari_sesami.viewer.strokes import jobs
@@ -175,7 +176,7 @@ class AcceptAll:
                 self.changed += session.accept_plane(
                     labels, plane, overwrite=self._overwrite
                 )
-        except (ValueError, OSError) as error:
+        except (SesamiError, OSError) as error:
             self._on_refused(sentence(error))
             controller.workspace.say(sentence(error))
             return

@@ -257,7 +257,7 @@ class WorklistController(Controller):
             if WorkList.lies_in(project):
                 try:
                     self._begin(project, None)
-                except ValueError as error:
+                except (SesamiError, OSError) as error:
                     self.workspace.say(sentence(error))
         else:
             self._settle()
@@ -314,7 +314,7 @@ class WorklistController(Controller):
             return
         try:
             review = self.engine.take(*found)
-        except ValueError as error:
+        except (SesamiError, OSError) as error:
             self.workspace.say(sentence(error))
             return
         source = review.source

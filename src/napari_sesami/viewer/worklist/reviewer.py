@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.common.errors import SesamiError
 from napari_sesami.viewer.app.errors import ViewerError, sentence
 from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.layers.mouse import Tool
@@ -257,7 +258,7 @@ class ProposalReviewer:
             self.index = self._next(-1)
         try:
             self._screen.draw(review, self.index)
-        except ValueError as error:
+        except (SesamiError, OSError) as error:
             self._controller.workspace.say(sentence(error))
         self._controller.changed.emit()
 
