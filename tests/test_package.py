@@ -114,7 +114,6 @@ def test_a_door_offers_what_it_declares(door):
     assert all(getattr(room, name) is not None for name in declared)
 
 
-@pytest.mark.xfail(strict=False, reason="some names are still used twice")
 def test_every_class_name_is_used_once():
     """Whoever reads a name knows which class it is; underscores do not count."""
     homes = defaultdict(list)

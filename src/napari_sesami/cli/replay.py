@@ -106,7 +106,7 @@ def _take_hand_work(old: Session, new: Session) -> None:
 
 def _repeat(old: Session, new: Session, target: CommittedObject) -> None:
     """Commit an object again: prompted planes first, then those that follow them."""
-    again = _Again(old, new, target)
+    again = _ObjectReplay(old, new, target)
     id_: int | None = None
     for plane in sorted(target.parts, key=lambda p: _rank(target, p)):
         part = target.parts[plane]
@@ -141,7 +141,7 @@ def _rank(target: CommittedObject, plane: int) -> tuple[int, int]:
     return 1, steps
 
 
-class _Again:
+class _ObjectReplay:
     """Makes the masks of one object again, plane by plane."""
 
     def __init__(self, old: Session, new: Session, target: CommittedObject) -> None:

@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from napari_sesami.prompt.alike import Match, find_alike
     from napari_sesami.prompt.embeddings import EmbeddingStore
     from napari_sesami.prompt.errors import PromptError
-    from napari_sesami.prompt.everything import Candidates, Filters, find_everything
+    from napari_sesami.prompt.everything import Filters, FoundMasks, find_everything
     from napari_sesami.prompt.interpolation import between, interpolate_masks
     from napari_sesami.prompt.large_objects import SMALL
     from napari_sesami.prompt.mask import Mask
     from napari_sesami.prompt.predictor import Predictor
     from napari_sesami.prompt.prompts import Prompt, Stroke, polygon_mask
-    from napari_sesami.prompt.propagation import Step, Stops, propagate
+    from napari_sesami.prompt.propagation import FollowStep, Stops, propagate
     from napari_sesami.prompt.render import SURE, read_view
     from napari_sesami.prompt.snap import snap_to_edges
     from napari_sesami.prompt.view import View, Views
@@ -27,13 +27,13 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "alike": ["Match", "find_alike"],
         "embeddings": ["EmbeddingStore"],
         "errors": ["PromptError"],
-        "everything": ["Candidates", "Filters", "find_everything"],
+        "everything": ["FoundMasks", "Filters", "find_everything"],
         "interpolation": ["between", "interpolate_masks"],
         "large_objects": ["SMALL"],
         "mask": ["Mask"],
         "predictor": ["Predictor"],
         "prompts": ["Prompt", "Stroke", "polygon_mask"],
-        "propagation": ["Step", "Stops", "propagate"],
+        "propagation": ["FollowStep", "Stops", "propagate"],
         "render": ["SURE", "read_view"],
         "snap": ["snap_to_edges"],
         "view": ["View", "Views"],

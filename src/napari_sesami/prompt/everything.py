@@ -41,7 +41,7 @@ class Filters:
 
 
 @dataclass(frozen=True)
-class Candidates:
+class FoundMasks:
     """Every mask that a search found; `select` filters again without asking again."""
 
     masks: list[Mask] = field(default_factory=list)
@@ -69,7 +69,7 @@ def find_everything(
     box: Box | None = None,
     progress: Callable[[int, int], None] | None = None,
     cancel: Callable[[], bool] | None = None,
-) -> Candidates:
+) -> FoundMasks:
     """Click on every place of a grid and keep every answer.
 
     Parameters
@@ -89,11 +89,11 @@ def find_everything(
         kept = ~scan.ignore[points[:, 0].astype(int), points[:, 1].astype(int)]
         points = points[kept]
     if not len(points):
-        return Candidates()
+        return FoundMasks()
     masks = predictor.predict_many(
         scan, plane, points=points, progress=progress, cancel=cancel
     )
-    return Candidates([m for m in masks if not m.empty], (y1 - y0) * (x1 - x0))
+    return FoundMasks([m for m in masks if not m.empty], (y1 - y0) * (x1 - x0))
 
 
 def grid(box: Box, spacing: int) -> NDArray[np.float64]:

@@ -45,7 +45,7 @@ class Stops:
 
 
 @dataclass(frozen=True)
-class Step:
+class FollowStep:
     """One slice of a propagation.
 
     `confidence` is the lowest of predicted IoU, overlap with the slice before and
@@ -65,7 +65,7 @@ def propagate(
     to: int,
     stops: Stops | None = None,
     cancel: Callable[[], bool] | None = None,
-) -> Iterator[Step]:
+) -> Iterator[FollowStep]:
     """Follow a mask from its own plane to plane `to`, forward or backward.
 
     Yields a step per slice; the last one has `ended` set if the object stopped early.
@@ -89,7 +89,7 @@ def _next(
     plane: int,
     stops: Stops,
     cancel: Callable[[], bool] | None,
-) -> Step:
+) -> FollowStep:
     found = predictor.predict(
         scan,
         plane,
@@ -112,7 +112,7 @@ def _next(
         ended = "area"
     elif stops.looks and not _looks_alike(scan, last, found):
         ended = "looks"
-    return Step(plane, found, confidence, ended)
+    return FollowStep(plane, found, confidence, ended)
 
 
 def _looks_alike(scan: Scan, last: Mask, found: Mask) -> bool:

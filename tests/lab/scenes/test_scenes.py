@@ -14,7 +14,7 @@ from napari_sesami.lab.scenes.random_scenes.scenes import (
     random_scene,
 )
 from napari_sesami.lab.scenes.random_scenes.shapes import (
-    Frame,
+    SceneFrame,
     layers,
     random_frame,
     smooth_field,
@@ -68,7 +68,7 @@ def test_all_families_have_a_weight() -> None:
 def test_layers_run_along_the_frame() -> None:
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:64, :64].astype(np.float32)
-    cells = layers(rng, Frame(x, y, 20)).cells
+    cells = layers(rng, SceneFrame(x, y, 20)).cells
     assert (np.diff(cells, axis=0) >= 0).mean() > 0.99
 
 

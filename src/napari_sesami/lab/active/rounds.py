@@ -110,7 +110,7 @@ def run_active(
     progress, cancelled
         `progress(done, all)` counts cycles; a cancelled call raises.
     """
-    run = _Run(study, plan)
+    run = _StudyRun(study, plan)
     found = []
     for i in range(len(plan.budgets)):
         if cancelled is not None and cancelled():
@@ -132,7 +132,7 @@ def judge_fully(study: Study, learner: LearnerName = "head", seed: int = 0) -> C
     return Cycle(0, 1.0, 0, 0.0, 0.0, iou, miou)
 
 
-class _Run:
+class _StudyRun:
     def __init__(self, study: Study, plan: Plan) -> None:
         from napari_sesami.suggest import STRATEGIES
 

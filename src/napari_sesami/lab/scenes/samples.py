@@ -25,7 +25,7 @@ LICENCE = "CC0-1.0: procedural images, free for any use; the code is BSD-3-Claus
 
 
 @dataclass(frozen=True)
-class _Recipe:
+class _SampleRecipe:
     """How a sample is drawn; `draw` gives the main scene and its companions."""
 
     title: str
@@ -60,25 +60,25 @@ def make_samples(folder: str | Path) -> list[Path]:
     return [*written, folder / LISTING]
 
 
-def _recipes() -> dict[str, _Recipe]:
+def _recipes() -> dict[str, _SampleRecipe]:
     """Seeds chosen by eye: typical pictures that show every class of their kind."""
     return {
-        "tem": _Recipe(
+        "tem": _SampleRecipe(
             "TEM cross-section of nanosheet transistors",
             'tem("gaa", 2, (1024, 1024), view="across", contrast="haadf", marks=False)',
             _draw_tem,
         ),
-        "sem_pair": _Recipe(
+        "sem_pair": _SampleRecipe(
             "SEM defect at low and high magnification",
             'sem_pair("bridge", 4, pattern="lines", marks=False)',
             _draw_sem,
         ),
-        "xrm": _Recipe(
+        "xrm": _SampleRecipe(
             "XRM volume of stacked memory",
             'hbm(1, (72, 224, 224), "stack", voxel_um=1.8)',
             _draw_xrm,
         ),
-        "aoi": _Recipe(
+        "aoi": _SampleRecipe(
             "Colour image of wire bonds",
             "wire_bond(12, (768, 768), 2.0, saturation=0.95)",
             _draw_aoi,

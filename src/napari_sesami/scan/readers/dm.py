@@ -42,7 +42,7 @@ COLOUR = (8, 23)
 
 
 @dataclass(frozen=True)
-class _Image:
+class _DmImage:
     """One entry of the file's ImageList. `shape`, `said` and `origin` go z, y, x."""
 
     key: str
@@ -88,7 +88,7 @@ def list_images(path: Path) -> list[ImageInfo]:
     return [_info(image) for image in _usable(path)]
 
 
-def _info(image: _Image) -> ImageInfo:
+def _info(image: _DmImage) -> ImageInfo:
     shape = (*image.shape, 3) if image.colour else image.shape
     dtype = np.dtype(DTYPES[image.data_type])
     name = "float" + str(dtype.itemsize * 4) if dtype.kind == "c" else dtype.name
@@ -122,7 +122,7 @@ def read(path: Path, key: str) -> Scan:
     )
 
 
-def _pixels(path: Path, image: _Image) -> tuple[Any, list[str]]:
+def _pixels(path: Path, image: _DmImage) -> tuple[Any, list[str]]:
     """Lazy pixels, colour in the order red, green, blue, complex ones as modulus."""
     shape = (*image.shape, 4) if image.colour else image.shape
     dtype = image.order + DTYPES[image.data_type]
@@ -134,7 +134,7 @@ def _pixels(path: Path, image: _Image) -> tuple[Any, list[str]]:
     return data, []
 
 
-def _usable(path: Path) -> list[_Image]:
+def _usable(path: Path) -> list[_DmImage]:
     """Entries that are images, or a sentence why there is none."""
     found = _images(path)
     usable = [image for image in found if not image.trouble]
@@ -148,7 +148,7 @@ def _usable(path: Path) -> list[_Image]:
     )
 
 
-def _images(path: Path) -> list[_Image]:
+def _images(path: Path) -> list[_DmImage]:
     """Parse the tags; the thumbnail comes first in the list and is dropped."""
     tags, order = _tags(path)
     listed = [k.split(".")[1] for k in tags if k.startswith("ImageList.")]
@@ -168,11 +168,11 @@ def _of(tag: str, number: int) -> bool:
     return tag.startswith(f"ImageList.{number}.")
 
 
-def _image(key: str, tags: Mapping[str, Any], order: str) -> _Image:
+def _image(key: str, tags: Mapping[str, Any], order: str) -> _DmImage:
     dims = _numbered(tags, "ImageData.Dimensions.")
     steps = range(len(dims), 0, -1)  # Gatan counts x first
     cal = "ImageData.Calibrations.Dimension"
-    return _Image(
+    return _DmImage(
         key=key,
         data_type=int(tags["ImageData.DataType"]),
         order=order,

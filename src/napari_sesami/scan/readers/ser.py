@@ -45,7 +45,7 @@ class _Element:
 
 
 @dataclass(frozen=True)
-class _Axis:
+class _SerAxis:
     """How the elements of a series are laid out along one direction."""
 
     size: int
@@ -55,11 +55,11 @@ class _Axis:
 
 
 @dataclass(frozen=True)
-class _Series:
+class _SerSeries:
     """A .ser file. `axes` go as the file has them, the fastest first."""
 
     path: Path
-    axes: tuple[_Axis, ...]
+    axes: tuple[_SerAxis, ...]
     elements: tuple[_Element, ...]
 
     @property
@@ -111,7 +111,7 @@ def read(path: Path, key: str) -> Scan:
     )
 
 
-_Found = tuple[_Series, tuple[int, ...], np.dtype[Any]]
+_Found = tuple[_SerSeries, tuple[int, ...], np.dtype[Any]]
 
 
 def _found(path: Path) -> dict[str, _Found]:
@@ -131,7 +131,7 @@ def _found(path: Path) -> dict[str, _Found]:
     return found
 
 
-def _images(series: _Series, prefix: str) -> dict[str, _Found]:
+def _images(series: _SerSeries, prefix: str) -> dict[str, _Found]:
     """A series of equal images is one stack; otherwise each image stands alone."""
     if series.uniform:
         first = series.elements[0]
@@ -139,7 +139,7 @@ def _images(series: _Series, prefix: str) -> dict[str, _Found]:
         return {prefix or "0": (series, shape, first.dtype)}
     return {
         f"{prefix}.{i}".lstrip("."): (
-            _Series(series.path, (), (element,)),
+            _SerSeries(series.path, (), (element,)),
             element.shape,
             element.dtype,
         )
@@ -147,7 +147,7 @@ def _images(series: _Series, prefix: str) -> dict[str, _Found]:
     }
 
 
-def _leading(series: _Series) -> tuple[int, ...]:
+def _leading(series: _SerSeries) -> tuple[int, ...]:
     """Shape before y, x; a scan that was stopped early is a plain series."""
     sizes = tuple(axis.size for axis in reversed(series.axes))
     count = len(series.elements)
@@ -164,7 +164,7 @@ def _siblings(path: Path) -> list[Path]:
 
 
 def _calibration(
-    series: _Series, shape: tuple[int, ...], mode: str
+    series: _SerSeries, shape: tuple[int, ...], mode: str
 ) -> tuple[tuple[str, ...], list[tuple[Any, Any]], list[str]]:
     """Axes, what the file says of their pixels, and notes on what was made of it."""
     element, lead = series.elements[0], len(shape) - 2
@@ -193,7 +193,9 @@ def _calibration(
     return tuple(axes), said, notes
 
 
-def _series_axes(series: _Series, lead: int) -> tuple[list[str], list[tuple[Any, Any]]]:
+def _series_axes(
+    series: _SerSeries, lead: int
+) -> tuple[list[str], list[tuple[Any, Any]]]:
     """Name the axes before y, x: time, or the places where the beam stood."""
     if lead == 2:
         rows, columns = series.axes[1], series.axes[0]
@@ -210,7 +212,7 @@ def _diffraction(mode: str) -> bool:
     return "diffraction" in mode.lower() and "stem" not in mode.lower()
 
 
-def _pixels(series: _Series, shape: tuple[int, ...]) -> Any:
+def _pixels(series: _SerSeries, shape: tuple[int, ...]) -> Any:
     """Lazy pixels; TIA stores the bottom row first."""
     read = partial(_plane, series.path, series.elements)
     first = series.elements[0]
@@ -233,7 +235,7 @@ def _plane(path: Path, elements: tuple[_Element, ...], index: int) -> NDArray[An
     return np.array(pixels[::-1])
 
 
-def _series(path: Path) -> _Series:
+def _series(path: Path) -> _SerSeries:
     """Parse the header, the dimensions and each image's own header."""
     with path.open("rb") as file:
         if file.read(4) != MAGIC:
@@ -244,7 +246,7 @@ def _series(path: Path) -> _Series:
         return _parse(path, file)
 
 
-def _parse(path: Path, file: Any) -> _Series:
+def _parse(path: Path, file: Any) -> _SerSeries:
     (version,) = _unpack(file, "<H")
     if version not in (OLD, NEW):
         raise ScanError(
@@ -266,13 +268,13 @@ def _parse(path: Path, file: Any) -> _Series:
     file.seek(table)
     offsets = _unpack(file, f"<{valid}{place}")
     size = path.stat().st_size
-    return _Series(path, axes, tuple(_element(path, file, o, size) for o in offsets))
+    return _SerSeries(path, axes, tuple(_element(path, file, o, size) for o in offsets))
 
 
-def _axis(file: Any) -> _Axis:
+def _axis(file: Any) -> _SerAxis:
     size, _, step, _ = _unpack(file, "<i2di")
     name, unit = _text(file), _text(file)
-    return _Axis(size, step, name, unit)
+    return _SerAxis(size, step, name, unit)
 
 
 def _text(file: Any) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Job:
+class ClusterJob:
     """What a node of the cluster runs; submitit carries it there.
 
     Parameters
@@ -54,7 +54,7 @@ class Job:
         if self._worker is not None:
             self._worker.terminate()  # it writes a checkpoint first
             self._worker.wait()
-        return DelayedSubmission(Job(self.folder, self.processes))
+        return DelayedSubmission(ClusterJob(self.folder, self.processes))
 
     def __getstate__(self) -> dict[str, Any]:
         return {"folder": self.folder, "processes": self.processes, "_worker": None}
@@ -95,7 +95,7 @@ def submit(
         "gpus_per_node": gpus,
     }
     executor.update_parameters(**options, **(more or {}))
-    job: Callable[[], str] = Job(home.path, max(1, gpus, home.config.processes))
+    job: Callable[[], str] = ClusterJob(home.path, max(1, gpus, home.config.processes))
     return executor.submit(job)
 
 

@@ -229,14 +229,14 @@ class Search:
         )
 
     def _select(self) -> None:
-        from napari_sesami.prompt import Candidates
+        from napari_sesami.prompt import FoundMasks
 
         if self.kind == ALIKE:
             alike = self._alike
             self.found = [m for m in self._all if alike[id(m)] >= self.likeness]
         else:
             h, w = self._controller.binding.session.scan.plane_shape
-            self.found = Candidates(self._all, h * w).select(self.filters)
+            self.found = FoundMasks(self._all, h * w).select(self.filters)
         self.index = 0
         self._show()
 

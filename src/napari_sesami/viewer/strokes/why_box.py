@@ -38,7 +38,7 @@ class WhyBox(PanelPart, QWidget):
             "Explain what is under the cursor", "Follow the mouse over the picture"
         )
         self.hint = note(HINT, "Why a pixel got its class")
-        self.rows = [_Reason(controller) for _ in range(SHOWN)]
+        self.rows = [_ReasonBox(controller) for _ in range(SHOWN)]
         column(self, self.hover_tick, self.hint, *self.rows, None, margin=4)
         self.hover_tick.toggled.connect(self._on_hover)
         self.watch(controller.explained, self.show_reasons)
@@ -71,7 +71,7 @@ class WhyBox(PanelPart, QWidget):
             self.at_close(hear_moves(self.workspace.viewer, self._later), "mouse")
 
 
-class _Reason(PanelPart, QWidget):
+class _ReasonBox(PanelPart, QWidget):
     """One reason: picture, words, and two buttons."""
 
     def __init__(self, controller: StrokesController) -> None:

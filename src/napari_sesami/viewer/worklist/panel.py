@@ -16,7 +16,7 @@ from napari_sesami.viewer.widgets.status_line import StatusLine
 from napari_sesami.viewer.worklist.chart import TimeBox
 from napari_sesami.viewer.worklist.controller import WorklistController
 from napari_sesami.viewer.worklist.review_box import ReviewBox
-from napari_sesami.viewer.worklist.scan_list import ScanList
+from napari_sesami.viewer.worklist.scan_list import WorklistTable
 from napari_sesami.viewer.worklist.superpixels_box import PiecesBox
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class WorkListDock(Panel):
             "Folder…", "Choose a folder of scans, or a project (*.sesami) with a list"
         )
         self.refresh_button = button("Refresh", "Look at the folder again")
-        self.scans = ScanList(self.controller)
+        self.scans = WorklistTable(self.controller)
         self.before_button = keyed("◀", "Previous scan", Action.WORK_BEFORE)
         self.done_button = keyed(
             "Done, next",

@@ -29,7 +29,7 @@ BROKEN = "#d64545"
 ICON = 34  # px
 
 
-class ScanList(PanelPart, QWidget):
+class WorklistTable(PanelPart, QWidget):
     """Every scan of the work list."""
 
     def __init__(

@@ -34,7 +34,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 
 
 @dataclass
-class View:
+class DefectView:
     """A surface at one magnification.
 
     Attributes
@@ -77,7 +77,7 @@ class View:
 Numbers = dict[str, Any]
 
 
-def particle(view: View, n: Numbers) -> None:
+def particle(view: DefectView, n: Numbers) -> None:
     """Put a lump on the surface, or a few."""
     for k in range(n["count"]):
         at = (n["at"][k][0] * n["size"], n["at"][k][1] * n["size"])
@@ -91,7 +91,7 @@ def particle(view: View, n: Numbers) -> None:
         view.mask |= body < 0
 
 
-def bridge(view: View, n: Numbers) -> None:
+def bridge(view: DefectView, n: Numbers) -> None:
     """Join two neighbours."""
     pitch, width = n["pitch"], n["width"]
     gap = 0.5 * (pitch - width)
@@ -113,7 +113,7 @@ def bridge(view: View, n: Numbers) -> None:
         view.mask |= (view.height < 0) & (before > 0)
 
 
-def gap(view: View, n: Numbers) -> None:
+def gap(view: DefectView, n: Numbers) -> None:
     """Cut line 0."""
     half = (n["size"], 0.9 * n["width"])
     cut = np.maximum(np.abs(view.v) - half[0], np.abs(view.u) - half[1])
@@ -123,7 +123,7 @@ def gap(view: View, n: Numbers) -> None:
     view.height = np.maximum(view.height, -cut)
 
 
-def missing_via(view: View, n: Numbers) -> None:
+def missing_via(view: DefectView, n: Numbers) -> None:
     """Close hole 0, all of it or leaving a dimple."""
     place = np.hypot(view.v, view.u) - 0.5 * n["width"]
     view.mask |= place < 0
@@ -134,7 +134,7 @@ def missing_via(view: View, n: Numbers) -> None:
         view.shade *= 1 - 0.2 * np.clip(0.5 - place / 6, 0, 1)
 
 
-def scratch(view: View, n: Numbers) -> None:
+def scratch(view: DefectView, n: Numbers) -> None:
     """Plough a furrow through the pattern."""
     cos, sin = np.cos(n["angle"]), np.sin(n["angle"])
     s = view.v * cos + view.u * sin
@@ -155,7 +155,7 @@ def scratch(view: View, n: Numbers) -> None:
     view.height = np.where(furrow < 0, 0.35 * view.height + 0.2 * flat, view.height)
 
 
-def residue(view: View, n: Numbers) -> None:
+def residue(view: DefectView, n: Numbers) -> None:
     """Leave a film, over all or only between the lines."""
     film = view.blob(
         (0.0, 0.3 * n["pitch"]), (n["size"] * n["long"], n["size"]), 0.22, n["key"]
@@ -167,7 +167,7 @@ def residue(view: View, n: Numbers) -> None:
     view.shade *= 1 + n["change"] * soft
 
 
-def void(view: View, n: Numbers) -> None:
+def void(view: DefectView, n: Numbers) -> None:
     """Open a hole in line 0."""
     half = (n["size"] * n["long"], n["size"])
     hole = view.blob((0.0, n["off"]), half, 0.08, n["key"])
@@ -177,7 +177,7 @@ def void(view: View, n: Numbers) -> None:
     view.shade *= 1 - 0.55 * np.clip(0.5 - hole / 3, 0, 1)
 
 
-def collapse(view: View, n: Numbers) -> None:
+def collapse(view: DefectView, n: Numbers) -> None:
     """Mark what leaned over; the pattern itself was bent before."""
     across = np.abs(view.u - 0.5 * n["pitch"]) / n["pitch"]
     view.mask |= (view.height < 0) & (np.abs(view.v) < n["reach"]) & (across < 0.98)
@@ -185,7 +185,7 @@ def collapse(view: View, n: Numbers) -> None:
     view.shade += 0.25 * (np.clip(0.5 - view.height / 3, 0, 1) * np.exp(-near))
 
 
-APPLY: dict[str, Callable[[View, Numbers], None]] = {
+APPLY: dict[str, Callable[[DefectView, Numbers], None]] = {
     "particle": particle,
     "bridge": bridge,
     "break": gap,

@@ -12,8 +12,8 @@ from napari_sesami.lab.scenes.cross_sections.section import image_with
 from napari_sesami.lab.scenes.defect_pairs.defects import (
     ALLOWED,
     APPLY,
+    DefectView,
     Numbers,
-    View,
     draw_numbers,
 )
 from napari_sesami.lab.scenes.defect_pairs.patterns import (
@@ -169,7 +169,9 @@ def _render(
 ) -> tuple[Grid, NDArray[np.uint8]]:  # fmt: skip
     v, u = _world(shape, nm, turn, shift)
     height = (surface.height(v, u) + rough.at(v, u)).astype(np.float32)
-    view = View(v, u, height, np.zeros(shape, bool), [], np.ones(shape, np.float32))
+    view = DefectView(
+        v, u, height, np.zeros(shape, bool), [], np.ones(shape, np.float32)
+    )
     if defect != "none":
         APPLY[defect](view, n)
     grey = _secondary(view, look, nm)
@@ -192,7 +194,7 @@ def _world(
     return v.astype(np.float32), u.astype(np.float32)
 
 
-def _secondary(view: View, look: _Look, nm: float) -> Grid:
+def _secondary(view: DefectView, look: _Look, nm: float) -> Grid:
     # secondary electrons: material, bright rims where the surface ends, dark corners
     height, shade = view.height, view.shade
     top = np.clip(0.5 - height / max(nm, 1.0), 0, 1)

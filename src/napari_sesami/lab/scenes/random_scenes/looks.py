@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from napari_sesami.lab.scenes.random_scenes.shapes import (
-    Frame,
+    SceneFrame,
     loguniform,
     nearest_seeds,
     profile,
@@ -52,7 +52,7 @@ def texture(rng: Rng, shape: tuple[int, int], kind: str) -> NDArray[Any]:
         f = random_frame(rng, shape)
         return np.sin(2 * np.pi * f.u / loguniform(rng, 3, 14))
     if kind == "polycrystal":
-        index, _ = nearest_seeds(rng, Frame(*_grid(shape), 0), size * 1.8, True)
+        index, _ = nearest_seeds(rng, SceneFrame(*_grid(shape), 0), size * 1.8, True)
         return rng.standard_normal(int(index.max()) + 1)[index]
     mix = smooth_field(rng, shape, size) + smooth_field(rng, shape, 3 * size)
     return np.abs(mix) - 1

@@ -8,8 +8,8 @@ import numpy as np
 from scipy import ndimage as ndi
 
 from napari_sesami.lab.scenes.random_scenes.shapes import (
-    Frame,
     Layout,
+    SceneFrame,
     loguniform,
     nearest_seeds,
     profile,
@@ -87,7 +87,7 @@ def stamp(
         part[outline(rng, style)(angle, distance) < 1] = number
 
 
-def precipitates(rng: Rng, f: Frame) -> Layout:
+def precipitates(rng: Rng, f: SceneFrame) -> Layout:
     """Fill a matrix with large precipitates and, between them, many small ones."""
     cells = np.zeros(f.shape, np.int32)
     size = f.size * 1.2
@@ -130,7 +130,7 @@ def _small_ones(rng: Rng, kinds: NDArray[Any], cells: NDArray[Any], top: float) 
     cells[new] = small[new] + int(cells.max()) + 1
 
 
-def particles(rng: Rng, f: Frame) -> Layout:
+def particles(rng: Rng, f: SceneFrame) -> Layout:
     """Scatter overlapping particles, flakes or polygons on a ground."""
     cells = np.zeros(f.shape, np.int32)
     count = int(min(250, rng.uniform(0.05, 0.8) * f.u.size / f.size**2)) + 3
@@ -142,7 +142,7 @@ def particles(rng: Rng, f: Frame) -> Layout:
     return Layout(np.where(cells > 0, kinds, 0).astype(np.int16), cells)
 
 
-def pools(rng: Rng, f: Frame) -> Layout:
+def pools(rng: Rng, f: SceneFrame) -> Layout:
     """Lay rows of overlapping melt pools whose borders are weak arcs."""
     cells, size = np.zeros(f.shape, np.int32), max(f.size, 22) * 1.3
     border = np.zeros(f.shape, bool)
@@ -164,7 +164,7 @@ def pools(rng: Rng, f: Frame) -> Layout:
     return Layout(kinds, np.where(kinds > 0, cells, 0))
 
 
-def blocks(rng: Rng, f: Frame) -> Layout:
+def blocks(rng: Rng, f: SceneFrame) -> Layout:
     """Lay out lines, pads and vias in Manhattan style, on one or two levels."""
     kinds, cells = np.zeros(f.shape, np.int16), np.zeros(f.shape, np.int32)
     grid = max(f.size * 0.5, 5.0)
@@ -178,7 +178,7 @@ def blocks(rng: Rng, f: Frame) -> Layout:
     return Layout(kinds, cells)
 
 
-def bumps(rng: Rng, f: Frame) -> Layout:
+def bumps(rng: Rng, f: SceneFrame) -> Layout:
     """Draw solder balls between pads, with voids inside some of them."""
     pitch = max(f.size * 2, 30)
     column = np.floor(f.u / pitch).astype(np.int32)
@@ -242,7 +242,7 @@ def strands(
     return np.where(distance <= radius[tuple(near)], ids[tuple(near)], 0)
 
 
-def cracks(rng: Rng, f: Frame) -> Layout:
+def cracks(rng: Rng, f: SceneFrame) -> Layout:
     """Break a ground with thin crooked cracks, some of them interrupted."""
     width, bend = loguniform(rng, 1.6, 9), rng.uniform(0.2, 0.9)
     ids = strands(
@@ -251,7 +251,7 @@ def cracks(rng: Rng, f: Frame) -> Layout:
     return Layout((ids > 0).astype(np.int16), np.zeros(f.shape, np.int32))
 
 
-def wires(rng: Rng, f: Frame) -> Layout:
+def wires(rng: Rng, f: SceneFrame) -> Layout:
     """Span smooth thick wires with balls over a ground."""
     width = loguniform(rng, 3, 22)
     ids = strands(
@@ -270,7 +270,7 @@ def wires(rng: Rng, f: Frame) -> Layout:
     return Layout(kinds, np.where(kinds == 1, ids, 0))
 
 
-SECOND: dict[str, Callable[[Rng, Frame], Layout]] = {
+SECOND: dict[str, Callable[[Rng, SceneFrame], Layout]] = {
     "precipitates": precipitates,
     "particles": particles,
     "pools": pools,

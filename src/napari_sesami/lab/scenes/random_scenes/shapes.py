@@ -1,6 +1,6 @@
 """Pattern families of the endless random scenes: which pixel belongs to what.
 
-Every family is drawn in the coordinates of a :class:`Frame` (turned and slightly
+Every family is drawn in the coordinates of a :class:`SceneFrame` (turned and slightly
 warped), so that one family gives tilted, rough and wavy variants for nothing.
 """
 
@@ -33,7 +33,7 @@ class Layout:
 
 
 @dataclass
-class Frame:
+class SceneFrame:
     """Turned and warped pixel coordinates, the ground on which patterns are drawn."""
 
     u: NDArray[Any]
@@ -69,7 +69,7 @@ def profile(rng: Rng, length: int, scale: float) -> NDArray[Any]:
     return curve / max(float(curve.std()), 1e-6)
 
 
-def random_frame(rng: Rng, shape: tuple[int, int]) -> Frame:
+def random_frame(rng: Rng, shape: tuple[int, int]) -> SceneFrame:
     """Choose orientation, warp and feature size of a pattern."""
     angle = rng.choice([0.0, np.pi / 2]) + rng.normal(0, 0.04)
     if rng.random() < 0.35:
@@ -83,7 +83,7 @@ def random_frame(rng: Rng, shape: tuple[int, int]) -> Frame:
     if rng.random() < 0.4:
         y = y + rng.uniform(0.3, 1.2) * smooth_field(rng, shape, rng.uniform(2, 5))
     c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-    return Frame(c * x + s * y, c * y - s * x, loguniform(rng, 9, 90))
+    return SceneFrame(c * x + s * y, c * y - s * x, loguniform(rng, 9, 90))
 
 
 def _alternate(rng: Rng, n: int, kinds: int) -> NDArray[Any]:
@@ -96,7 +96,7 @@ def _alternate(rng: Rng, n: int, kinds: int) -> NDArray[Any]:
     return np.array(row, np.int16)
 
 
-def layers(rng: Rng, f: Frame) -> Layout:
+def layers(rng: Rng, f: SceneFrame) -> Layout:
     """Stack thin and thick films with shared waviness and own roughness."""
     n = int(rng.integers(2, 12))
     lo, hi = float(f.v.min()), float(f.v.max())
@@ -115,7 +115,7 @@ def layers(rng: Rng, f: Frame) -> Layout:
     return Layout(kinds[index], index.astype(np.int32))
 
 
-def fins(rng: Rng, f: Frame) -> Layout:
+def fins(rng: Rng, f: SceneFrame) -> Layout:
     """Draw periodic fins, trenches or lines on a substrate, with liners and caps."""
     pitch, duty = f.size * rng.uniform(0.7, 1.6), rng.uniform(0.25, 0.75)
     lo, hi = float(f.v.min()), float(f.v.max())
@@ -148,7 +148,7 @@ def _coat(rng: Rng, kinds: NDArray[Any], solid: NDArray[Any], first: int) -> Non
         kinds[(distance > 0) & (distance <= edge)] = first + i
 
 
-def holes(rng: Rng, f: Frame) -> Layout:
+def holes(rng: Rng, f: SceneFrame) -> Layout:
     """Draw arrays of holes, vias, pillars or channel rings on a lattice."""
     pitch, aspect = (
         f.size * rng.uniform(0.8, 2),
@@ -176,7 +176,7 @@ def holes(rng: Rng, f: Frame) -> Layout:
 
 
 def nearest_seeds(
-    rng: Rng, f: Frame, size: float, regular: bool
+    rng: Rng, f: SceneFrame, size: float, regular: bool
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Assign pixels to random seeds; also give the half distance to the next seed."""
     step = max(size, 4.0)
@@ -190,10 +190,10 @@ def nearest_seeds(
     return index[:, 0].reshape(f.shape), gap.reshape(f.shape)
 
 
-def grains(rng: Rng, f: Frame) -> Layout:
+def grains(rng: Rng, f: SceneFrame) -> Layout:
     """Tile the plane with polycrystal grains, with or without visible borders."""
     stretch = np.float32(rng.choice([1, 1, rng.uniform(0.3, 1)]))
-    index, gap = nearest_seeds(rng, Frame(f.u, f.v * stretch, 0), f.size, True)
+    index, gap = nearest_seeds(rng, SceneFrame(f.u, f.v * stretch, 0), f.size, True)
     some = int(rng.choice([1, 1, 2, 3]))
     kinds = (rng.integers(0, some, index.max() + 1)[index] + 1).astype(np.int16)
     if rng.random() < 0.5:
@@ -202,7 +202,7 @@ def grains(rng: Rng, f: Frame) -> Layout:
     return Layout(kinds, index.astype(np.int32) + 1)
 
 
-def bicontinuous(rng: Rng, f: Frame) -> Layout:
+def bicontinuous(rng: Rng, f: SceneFrame) -> Layout:
     """Cut a smooth random field at one to three levels: spinodal, pores, islands."""
     field = smooth_field(rng, f.shape, f.size * 0.7, rng.choice([1, 1, 3]))
     if rng.random() < 0.4:
@@ -212,7 +212,7 @@ def bicontinuous(rng: Rng, f: Frame) -> Layout:
     return Layout(kinds, np.zeros(f.shape, np.int32))
 
 
-FIRST: dict[str, Callable[[Rng, Frame], Layout]] = {
+FIRST: dict[str, Callable[[Rng, SceneFrame], Layout]] = {
     "layers": layers,
     "fins": fins,
     "holes": holes,

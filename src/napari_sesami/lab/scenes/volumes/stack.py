@@ -9,7 +9,12 @@ import numpy as np
 
 from napari_sesami.lab.scenes.types import SynthError, Synthetic
 from napari_sesami.lab.scenes.volumes import parts as hp
-from napari_sesami.lab.scenes.volumes.tomography import BLUR_UM, VOXEL_UM, Plan, cut
+from napari_sesami.lab.scenes.volumes.tomography import (
+    BLUR_UM,
+    VOXEL_UM,
+    VolumePlan,
+    cut,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,7 +156,7 @@ def _plan(
     noise: bool,
     void_rate: float,
     crack_rate: float,
-) -> Plan:
+) -> VolumePlan:
     if domain not in VOXEL_UM:
         raise SynthError(
             f'A memory scan is "logic", "memory" or "stack", not "{domain}".'
@@ -176,7 +181,7 @@ def _plan(
     faults = hp.Faults(void_rate, crack_rate, void_rate / 6)
     z, y, x = (float(s) for s in step)
     centre = (0.5, 0.5, 0.5)
-    return Plan(
+    return VolumePlan(
         int(seed),
         shape,
         domain,
@@ -190,14 +195,14 @@ def _plan(
     )
 
 
-def _check_axis(plan: Plan) -> None:
+def _check_axis(plan: VolumePlan) -> None:
     if plan.axis not in ("z", "y", "x"):
         raise SynthError(
             f'The rotation axis must be "z", "y" or "x", not "{plan.axis}".'
         )
 
 
-def _whole(plan: Plan, name: str) -> Synthetic:
+def _whole(plan: VolumePlan, name: str) -> Synthetic:
     """Draw all slabs into one volume; slabs keep the memory for work small."""
     image = np.empty(plan.shape, np.uint16)
     labels = np.empty(plan.shape, np.uint8)

@@ -46,7 +46,7 @@ _RING_PLANES = 6
 
 
 @dataclass(frozen=True)
-class Plan:
+class VolumePlan:
     """Everything that fixes a volume; slabs of any thickness are cut from it."""
 
     seed: int
@@ -98,7 +98,7 @@ class Plan:
 
 
 def cut(
-    plan: Plan, start: int, stop: int, name: str, side: int | None = None
+    plan: VolumePlan, start: int, stop: int, name: str, side: int | None = None
 ) -> Synthetic:
     """Draw planes start to stop; with `side`, only the row `side` of each of them."""
     halo = int(np.ceil(3 * plan.blur[0])) + 1
@@ -130,7 +130,7 @@ def cut(
 
 
 def _matter(
-    plan: Plan, start: int, stop: int
+    plan: VolumePlan, start: int, stop: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Parts and greys of planes start to stop, before the microscope."""
     z = plan.heights(start, stop)
@@ -149,7 +149,9 @@ def _matter(
     return parts, grey
 
 
-def _mottle(plan: Plan, plane: int, parts: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _mottle(
+    plan: VolumePlan, plane: int, parts: NDArray[np.uint8]
+) -> NDArray[np.float32]:
     """Filler grains of the underfill and wiring of the dies, seen as faint texture."""
     rng = np.random.default_rng((plan.seed, 3, plane + 4096))
     grain = rng.standard_normal(parts.shape, np.float32) * 0.045
@@ -161,7 +163,9 @@ def _mottle(plan: Plan, plane: int, parts: NDArray[np.uint8]) -> NDArray[np.floa
     )
 
 
-def _effects(plan: Plan) -> tuple[BeamHardening, CountingNoise, Rings, SourceDrift]:
+def _effects(
+    plan: VolumePlan,
+) -> tuple[BeamHardening, CountingNoise, Rings, SourceDrift]:
     """Draw the strengths of a scan's effects; memory scans are sharper and noisier."""
     rng = np.random.default_rng((plan.seed, 6))
     dose = {"logic": 14000.0, "memory": 6000.0, "stack": 9000.0}[plan.domain]
@@ -175,12 +179,14 @@ def _effects(plan: Plan) -> tuple[BeamHardening, CountingNoise, Rings, SourceDri
     )
 
 
-def _width(plan: Plan) -> int:
+def _width(plan: VolumePlan) -> int:
     """Pixels across the scan; a wider field has more matter in the beam."""
     return min(plan.shape[2], 512)
 
 
-def _measure(plan: Plan, grey: NDArray[np.float32], start: int) -> NDArray[np.float32]:
+def _measure(
+    plan: VolumePlan, grey: NDArray[np.float32], start: int
+) -> NDArray[np.float32]:
     """Measure planes (z, y, x) as the machine would; the same for any slab."""
     harden, count, rings, drift = _effects(plan)
     image = torch.from_numpy(np.ascontiguousarray(grey))[:, None]
@@ -193,7 +199,7 @@ def _measure(plan: Plan, grey: NDArray[np.float32], start: int) -> NDArray[np.fl
 
 
 def _grain(
-    plan: Plan, count: CountingNoise, image: torch.Tensor, start: int
+    plan: VolumePlan, count: CountingNoise, image: torch.Tensor, start: int
 ) -> torch.Tensor:
     """Noise of unit variance, correlated in all three directions."""
     halo = 2
@@ -209,7 +215,7 @@ def _grain(
     return torch.from_numpy(soft[halo:-halo]) / blur_gain(count.grain)
 
 
-def _add_rings(plan: Plan, rings: Rings, image: torch.Tensor, start: int) -> None:
+def _add_rings(plan: VolumePlan, rings: Rings, image: torch.Tensor, start: int) -> None:
     """Add every plane's rings; about z they change slowly from plane to plane."""
     one = image[:1]
     if plan.axis != "z":
@@ -230,7 +236,7 @@ def _add_rings(plan: Plan, rings: Rings, image: torch.Tensor, start: int) -> Non
         image[k : k + 1] += torch.lerp(fields[knot], fields[knot + 1], share)
 
 
-def _measure_side(plan: Plan, grey: NDArray[np.float32]) -> NDArray[np.float32]:
+def _measure_side(plan: VolumePlan, grey: NDArray[np.float32]) -> NDArray[np.float32]:
     """Measure a side view (z, 1, x): the axis runs along z, across the picture's y."""
     harden, count, rings, _ = _effects(plan)
     image = torch.from_numpy(np.ascontiguousarray(grey[:, 0]))[None, None]
@@ -242,6 +248,6 @@ def _measure_side(plan: Plan, grey: NDArray[np.float32]) -> NDArray[np.float32]:
     return image[0, 0].numpy()[:, None]
 
 
-def _generator(plan: Plan, number: int) -> torch.Generator:
+def _generator(plan: VolumePlan, number: int) -> torch.Generator:
     state = np.random.SeedSequence((plan.seed, number + 10)).generate_state(1)
     return torch.Generator().manual_seed(int(state[0]))

@@ -17,7 +17,7 @@ Window = tuple[slice, slice]
 
 
 @dataclass(frozen=True, eq=False)
-class Canvas:
+class BondCanvas:
     """Colours and labels on a pixel grid, addressed in scene micrometres.
 
     Attributes
@@ -40,7 +40,7 @@ class Canvas:
     angle: float
 
     @classmethod
-    def blank(cls, shape: tuple[int, int], step: float, angle: float) -> Canvas:
+    def blank(cls, shape: tuple[int, int], step: float, angle: float) -> BondCanvas:
         """Make an empty canvas whose middle is the scene's origin."""
         height, width = shape
         v = ((np.arange(height) - (height - 1) / 2) * step)[:, None]

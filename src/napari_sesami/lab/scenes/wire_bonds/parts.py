@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_sesami.lab.scenes.wire_bonds.canvas import (
-    Canvas,
+    BondCanvas,
     box_distance,
     brushed,
     cloud,
@@ -26,7 +26,7 @@ Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
-class Look:
+class BondLook:
     """Colours of the materials in linear light, and where the light comes from.
 
     `light` is the direction (y, x) towards the ring light's bright side; `ring` is
@@ -62,7 +62,7 @@ def tint(
     return np.asarray(colour, np.float32) * (1 + amount * field)[..., None]
 
 
-def draw_board(canvas: Canvas, look: Look, rng: np.random.Generator) -> None:
+def draw_board(canvas: BondCanvas, look: BondLook, rng: np.random.Generator) -> None:
     """Cover everything with the ground between the leads."""
     grain = cloud(canvas.labels.shape, 2.0, rng) + cloud(canvas.labels.shape, 25.0, rng)
     full = np.ones(canvas.labels.shape, np.float32)
@@ -70,7 +70,7 @@ def draw_board(canvas: Canvas, look: Look, rng: np.random.Generator) -> None:
 
 
 def draw_frame(
-    canvas: Canvas, boxes: list[Box], look: Look, rng: np.random.Generator
+    canvas: BondCanvas, boxes: list[Box], look: BondLook, rng: np.random.Generator
 ) -> None:
     """Draw the paddle or the leads: rolled metal with rounded, darker edges."""
     shape = canvas.labels.shape
@@ -91,7 +91,7 @@ def draw_frame(
 
 
 def draw_epoxy(
-    canvas: Canvas, die: Box, width: float, look: Look, rng: np.random.Generator
+    canvas: BondCanvas, die: Box, width: float, look: BondLook, rng: np.random.Generator
 ) -> None:
     """Draw the fillet of die-attach glue: a glossy slope with an uneven outline."""
     shape = canvas.labels.shape
@@ -117,7 +117,9 @@ def draw_epoxy(
     canvas.paint(canvas.whole, canvas.cover(outside), colour, EPOXY)
 
 
-def draw_die(canvas: Canvas, die: Box, look: Look, rng: np.random.Generator) -> None:
+def draw_die(
+    canvas: BondCanvas, die: Box, look: BondLook, rng: np.random.Generator
+) -> None:
     """Draw the chip: circuit blocks in interference colours, seal ring, sawn edge."""
     d = box_distance(canvas.y, canvas.x, die)
     base = np.empty((*canvas.labels.shape, 3), np.float32)
@@ -137,7 +139,7 @@ def draw_die(canvas: Canvas, die: Box, look: Look, rng: np.random.Generator) -> 
 
 
 def _circuits(
-    base: NDArray[np.float32], canvas: Canvas, die: Box, rng: np.random.Generator
+    base: NDArray[np.float32], canvas: BondCanvas, die: Box, rng: np.random.Generator
 ) -> None:
     far = canvas.reach
     y0, x0 = max(die[0] + 45, -far), max(die[1] + 45, -far)
@@ -171,7 +173,7 @@ def _circuits(
 
 
 def draw_pad(
-    canvas: Canvas, at: Point, side: float, look: Look, rng: np.random.Generator
+    canvas: BondCanvas, at: Point, side: float, look: BondLook, rng: np.random.Generator
 ) -> None:
     """Draw a bond pad: aluminium, a dark rim, here and there a probe mark."""
     window = canvas.window([at], side)
@@ -191,7 +193,9 @@ def draw_pad(
     canvas.paint(window, canvas.cover(d), colour * rim[..., None], PAD)
 
 
-def draw_ball(canvas: Canvas, bond: Bond, look: Look, rng: np.random.Generator) -> None:
+def draw_ball(
+    canvas: BondCanvas, bond: Bond, look: BondLook, rng: np.random.Generator
+) -> None:
     """Draw a squashed ball: bright flat rim, dark flanks, a shadow beside it."""
     radius = bond.ball_diameter / 2
     window = canvas.window([bond.ball], 2.2 * radius)
@@ -222,7 +226,7 @@ def _frame_of(bond: Bond) -> tuple[NDArray[np.float64], NDArray[np.float64], flo
     return ahead, np.array([-ahead[1], ahead[0]]), length
 
 
-def draw_shadow(canvas: Canvas, bond: Bond, look: Look) -> None:
+def draw_shadow(canvas: BondCanvas, bond: Bond, look: BondLook) -> None:
     """Darken what lies under a wire, farther off and softer where the loop is high."""
     window = canvas.window([bond.ball, bond.wedge], bond.height)
     if window is None:
@@ -238,7 +242,9 @@ def draw_shadow(canvas: Canvas, bond: Bond, look: Look) -> None:
     canvas.shade(window, (1 - dark * ((s > 0) & (s < 1))).astype(np.float32))
 
 
-def draw_wire(canvas: Canvas, bond: Bond, look: Look, rng: np.random.Generator) -> None:
+def draw_wire(
+    canvas: BondCanvas, bond: Bond, look: BondLook, rng: np.random.Generator
+) -> None:
     """Draw a round wire: dark flanks, a bright line where the loop lies level."""
     window = canvas.window([bond.ball, bond.wedge], 3 * bond.wire_diameter)
     if window is None:
@@ -266,7 +272,7 @@ def draw_wire(canvas: Canvas, bond: Bond, look: Look, rng: np.random.Generator) 
 
 
 def draw_wedge(
-    canvas: Canvas, bond: Bond, look: Look, rng: np.random.Generator
+    canvas: BondCanvas, bond: Bond, look: BondLook, rng: np.random.Generator
 ) -> None:
     """Draw the second bond: the wire squashed to a fish tail with the tool's print."""
     ahead, side, _ = _frame_of(bond)

@@ -11,8 +11,8 @@ from scipy import ndimage
 
 from napari_sesami.lab.scenes.types import SynthError, Synthetic
 from napari_sesami.lab.scenes.wire_bonds import parts
-from napari_sesami.lab.scenes.wire_bonds.canvas import Canvas, cloud
-from napari_sesami.lab.scenes.wire_bonds.parts import Bond, Box, Colour, Look, Point
+from napari_sesami.lab.scenes.wire_bonds.canvas import BondCanvas, cloud
+from napari_sesami.lab.scenes.wire_bonds.parts import Bond, BondLook, Box, Colour, Point
 from napari_sesami.noise import ShotNoise
 from napari_sesami.scan import ClassSpec
 
@@ -91,7 +91,7 @@ def wire_bond(
         )
     rng = np.random.default_rng((seed, 31))
     turn = float(rng.integers(4)) * np.pi / 2 + rng.normal(0, 0.035)
-    canvas = Canvas.blank(shape, pixel_um, turn)
+    canvas = BondCanvas.blank(shape, pixel_um, turn)
     look = _look(rng)
     pitch = pitch_um or float(rng.uniform(4.6, 7.2)) * wire_um
     bonds = _draw_scene(canvas, look, wire_um, pitch, rng)
@@ -117,14 +117,14 @@ def wire_bond(
     )
 
 
-def _look(rng: np.random.Generator) -> Look:
+def _look(rng: np.random.Generator) -> BondLook:
     """Draw materials: gold, copper or aluminium wire on silver, copper or pale gold."""
     wire = _WIRES[int(rng.choice(3, p=(0.6, 0.2, 0.2)))]
     hue, value = rng.uniform(0, 1), rng.uniform(0.10, 0.26)
     die = colorsys.hsv_to_rgb(hue, rng.uniform(0.1, 0.55), value)
     way = rng.uniform(0, 2 * np.pi)
     bright = rng.uniform(0.85, 1.15)
-    return Look(
+    return BondLook(
         wire=wire,
         frame=_scaled(_FRAMES[int(rng.integers(3))], bright),
         board=_BOARDS[int(rng.integers(3))],
@@ -147,7 +147,11 @@ def _saturation(rng: np.random.Generator) -> float:
 
 
 def _draw_scene(
-    canvas: Canvas, look: Look, wire: float, pitch: float, rng: np.random.Generator
+    canvas: BondCanvas,
+    look: BondLook,
+    wire: float,
+    pitch: float,
+    rng: np.random.Generator,
 ) -> int:
     """Paint from the ground up; the die fills a side or a corner of the picture."""
     half_y, half_x = (n * canvas.step / 2 for n in canvas.labels.shape)
@@ -176,7 +180,7 @@ def _draw_scene(
 
 
 def _draw_bonds(
-    canvas: Canvas, bonds: list[Bond], look: Look, rng: np.random.Generator
+    canvas: BondCanvas, bonds: list[Bond], look: BondLook, rng: np.random.Generator
 ) -> None:
     placed = [_off_centre(bond, rng) for bond in bonds]
     for bond in placed:
@@ -189,7 +193,7 @@ def _draw_bonds(
 
 
 def _bonds(
-    canvas: Canvas,
+    canvas: BondCanvas,
     edge: float,
     lead_at: float,
     wire: float,
@@ -265,7 +269,11 @@ def _off_centre(bond: Bond, rng: np.random.Generator) -> Bond:
 
 
 def _photograph(
-    canvas: Canvas, saturation: float, noise: bool, seed: int, rng: np.random.Generator
+    canvas: BondCanvas,
+    saturation: float,
+    noise: bool,
+    seed: int,
+    rng: np.random.Generator,
 ) -> NDArray[np.uint8]:
     """Light the scene unevenly, let it glare, blur it slightly and count photons."""
     height, width = canvas.labels.shape
@@ -287,7 +295,7 @@ def _photograph(
     return np.round(np.clip(seen, 0, 1) * 255).astype(np.uint8)
 
 
-def _glints(canvas: Canvas, rng: np.random.Generator) -> NDArray[np.float32]:
+def _glints(canvas: BondCanvas, rng: np.random.Generator) -> NDArray[np.float32]:
     """Specular spots where bare metal or glue happens to face the light."""
     field = cloud(canvas.labels.shape, 1.6, rng)
     rare = np.zeros(9, np.float32)
