@@ -37,22 +37,25 @@ def write_atomic(path: Path, data: bytes | memoryview) -> None:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, sync: bool = True) -> Iterator[Path]:
     """Yield a path to write to; at the end it takes the place of `path` in one step.
 
     If the block raises, what stood at `path` stays and nothing half-written remains.
+    A cache need not wait for the disk: without `sync` a power cut may cost the file.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{next(_counter)}.tmp")
     try:
         yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        if sync:
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
-    sync_folder(path.parent)
+    if sync:
+        sync_folder(path.parent)
 
 
 def write_json(path: Path, value: Any, *, previous: Path | None = None) -> None:

@@ -16,9 +16,10 @@ from napari_sesami.models.types import ModelError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from napari_sesami.common.cancel import IsCancelled, Progress
+    from napari_sesami.models.lora import Lora
 
 
 BLOCK = 1 << 20
@@ -112,6 +113,20 @@ def write_weights(
     whole = {key: value.detach().clone().contiguous() for key, value in state.items()}
     with replacing(path) as part:
         save_file(whole, part, metadata=dict(metadata))
+
+
+def name_of_weights(facts: str, net: nn.Module, lora: Lora | None) -> str:
+    """Name a net by its content and by what else decides its answers, for caches."""
+    import torch
+
+    digest = hashlib.blake2b(facts.encode(), digest_size=12)
+    if lora is not None:
+        digest.update(f"scale {lora.alpha / lora.rank}".encode())
+    for key, value in net.state_dict().items():
+        digest.update(key.encode())
+        plain = value.detach().cpu().contiguous()
+        digest.update(plain.view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def sha256(

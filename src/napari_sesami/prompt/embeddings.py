@@ -161,7 +161,7 @@ class EmbeddingStore:
         facts = {"key": key.text, "input_size": json.dumps(list(embedding.input_size))}
         with suppress(OSError):  # a full disk costs time later, not work now
             self.folder.mkdir(parents=True, exist_ok=True)
-            with replacing(self.folder / key.file_name) as part:
+            with replacing(self.folder / key.file_name, sync=False) as part:
                 save_file({n: t.contiguous() for n, t in stored.items()}, part, facts)
             self._prune()
 

@@ -7,9 +7,7 @@ A file is named by everything that shaped its content, so a stale one is never f
 from __future__ import annotations
 
 import math
-import os
 import shutil
-import tempfile
 from collections import OrderedDict
 from hashlib import blake2b
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sesami.common.disk import replacing
 from napari_sesami.retrieve.exact import TOKEN_STEPS, on_grid
 from napari_sesami.scan import TilePlan
 
@@ -216,13 +215,8 @@ class TokenStore:
             return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    np.save(stream, tokens.astype(np.float16))
-                os.replace(name, path)
-            finally:
-                Path(name).unlink(missing_ok=True)
+            with replacing(path, sync=False) as part, part.open("wb") as stream:
+                np.save(stream, tokens.astype(np.float16))
         except OSError as error:
             self._folder = None
             self.trouble = (

@@ -92,11 +92,6 @@ def _one(word: str) -> str:
     return _BY_SPELLING.get(word.lower(), word)
 
 
-def is_length(unit: str | None) -> bool:
-    """Whether a unit measures length in real space (reciprocal ones do not)."""
-    return unit in LENGTHS
-
-
 def clean_size(value: Any, unit: Any) -> tuple[float | None, str | None]:
     """Make what a file says about a pixel's size honest: finite, > 0 and with a unit.
 

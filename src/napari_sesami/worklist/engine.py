@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
+    from napari_sesami.common.cancel import IsCancelled
     from napari_sesami.prompt import Mask
     from napari_sesami.worklist.rounds import Round
     from napari_sesami.worklist.teacher import LabelledScan
     from napari_sesami.worklist.worklist import WorkItem
 
-    Cancelled = Callable[[], bool]
     Progress = Callable[[float, str], None]
 
 
@@ -195,7 +195,7 @@ class WorklistEngine:
         *,
         sharpen: bool | None = None,
         progress: Progress | None = None,
-        cancelled: Cancelled | None = None,
+        cancelled: IsCancelled | None = None,
     ) -> Review:
         """Let the model propose masks for the scan at work, and wait for a judgement.
 

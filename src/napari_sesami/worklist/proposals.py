@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sesami.common.cancel import IsCancelled
     from napari_sesami.prompt import Predictor
     from napari_sesami.retrieve import Labelled
     from napari_sesami.scan import Scan
 
-    Cancelled = Callable[[], bool]
     Progress = Callable[[int, int], None]
 
 LEAST = 0.0008  # share of a plane below which a region is no object
@@ -43,7 +43,7 @@ def propose_masks(
     taken: NDArray[np.bool_] | None = None,
     only: frozenset[int] | None = None,
     progress: Progress | None = None,
-    cancelled: Cancelled | None = None,
+    cancelled: IsCancelled | None = None,
 ) -> list[Mask]:
     """Turn votes into objects that do not overlap, the surest first.
 
@@ -126,7 +126,7 @@ def sharpened(
     regions: Sequence[Mask],
     *,
     progress: Progress | None = None,
-    cancelled: Cancelled | None = None,
+    cancelled: IsCancelled | None = None,
 ) -> list[Mask]:
     """Ask the prompt model for each region; its mask counts where both agree."""
     boxes = np.array([r.bbox for r in regions], float)
@@ -143,7 +143,7 @@ def classes_to_sharpen(
     votes: Labelled,
     truth: NDArray[np.uint8],
     *,
-    cancelled: Cancelled | None = None,
+    cancelled: IsCancelled | None = None,
 ) -> frozenset[int]:
     """Classes whose masks the prompt model brings nearer to the truth."""
     top = int(truth.max(initial=0))

@@ -14,12 +14,12 @@ from napari_sesami.worklist.teacher import LabelledScan, Teacher
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari_sesami.common.cancel import IsCancelled
     from napari_sesami.project import Project
     from napari_sesami.prompt import Mask
     from napari_sesami.session import Session
     from napari_sesami.worklist.worklist import WorkItem, WorkList
 
-    Cancelled = Callable[[], bool]
     Progress = Callable[[float, str], None]
 
 PLANES = 8  # labelled planes of a volume that teach
@@ -57,7 +57,7 @@ class Proposer:
         *,
         sharpen: bool | None = None,
         progress: Progress | None = None,
-        cancelled: Cancelled | None = None,
+        cancelled: IsCancelled | None = None,
     ) -> tuple[list[Mask], Source]:
         """Make proposals and change nothing; for a work thread."""
         from napari_sesami.worklist.proposals import propose_masks
@@ -83,9 +83,9 @@ class Proposer:
         )
         told(0.4, "Reading this scan")
         if not session.retrieval.tokens(number, 1.0, cancelled=cancelled):
-            from napari_sesami.common.cancel import Cancelled as Stopped
+            from napari_sesami.common.cancel import Cancelled
 
-            raise Stopped("Proposing was stopped.")
+            raise Cancelled("Proposing was stopped.")
         votes = retriever.segment(number)
         predictor = session.prompts.predictor
         only: frozenset[int] | None = None
@@ -116,7 +116,7 @@ class Proposer:
         session: Session,
         sources: list[LabelledScan],
         top: int,
-        cancelled: Cancelled | None,
+        cancelled: IsCancelled | None,
     ) -> frozenset[int]:
         """Try both ways on the scan accepted last, as if it were not labelled yet."""
         from napari_sesami.worklist.proposals import classes_to_sharpen

@@ -144,11 +144,6 @@ class Review:
             self.session.objects.remove(object_id)
         self.changed.emit()
 
-    def reconsider(self, index: int) -> None:
-        """Let a rejected proposal wait again."""
-        self._rejected.discard(index)
-        self.changed.emit()
-
     def accept_rest(self, least: float = 0.0) -> int:
         """Accept all that wait and are at least so certain, as one step; how many."""
         done = 0

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sesami.common.cancel import IsCancelled
     from napari_sesami.models import TokenEncoder
     from napari_sesami.retrieve import Retriever, Rows, TokenStore
     from napari_sesami.scan import Scan
 
-    Cancelled = Callable[[], bool]
     Progress = Callable[[float, str], None]
 
 PER_CLASS = 240  # patches that one plane teaches of a class
@@ -70,7 +70,7 @@ class Teacher:
         *,
         store: TokenStore | None = None,
         progress: Progress | None = None,
-        cancelled: Cancelled | None = None,
+        cancelled: IsCancelled | None = None,
     ) -> Retriever:
         """A retriever for `scan` that knows the sources; `top` + 1 means nothing.
 
@@ -114,7 +114,7 @@ class Teacher:
         encoder: TokenEncoder,
         zoom: float,
         top: int,
-        cancelled: Cancelled | None,
+        cancelled: IsCancelled | None,
     ) -> Rows:
         store = _store(source.scan, encoder, zoom)
         name = (source.scan.content_hash, source.key, encoder.key, store.patch, top)
@@ -133,16 +133,16 @@ def _store(scan: Scan, encoder: TokenEncoder, zoom: float = 1.0) -> TokenStore:
 
 
 def _read(
-    source: LabelledScan, store: TokenStore, top: int, cancelled: Cancelled | None
+    source: LabelledScan, store: TokenStore, top: int, cancelled: IsCancelled | None
 ) -> Rows:
     """Rows of the examples in every labelled plane of a scan."""
-    from napari_sesami.common.cancel import Cancelled as Stopped
+    from napari_sesami.common.cancel import Cancelled
     from napari_sesami.retrieve import Retriever
 
     found = Retriever(store, top + 1)
     for plane, labels in source.planes.items():
         if store.plane(plane, cancelled=cancelled) is None:
-            raise Stopped("Reading the labelled scans was stopped.")
+            raise Cancelled("Reading the labelled scans was stopped.")
         classes = with_nothing(labels, top, source)
         chosen, owners = examples(classes, store.patch, plane)
         found.set_strokes(plane, chosen, owners)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from hashlib import blake2b
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from napari_sesami.models.device import choose_device, choose_precision
 from napari_sesami.models.nano.encoder import sides
 from napari_sesami.models.nano.net import NanoNet
 from napari_sesami.models.types import Embedding, ModelError
-from napari_sesami.models.weights import read_weights, write_weights
+from napari_sesami.models.weights import name_of_weights, read_weights, write_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,14 +108,7 @@ class Nano:
         self.weights_key = self._digest(False) if self.half else self.key
 
     def _digest(self, half: bool) -> str:
-        digest = blake2b(f"nano {half}".encode(), digest_size=12)
-        if self.lora is not None:
-            digest.update(f"scale {self.lora.alpha / self.lora.rank}".encode())
-        for key, value in self.net.state_dict().items():
-            digest.update(key.encode())
-            plain = value.detach().cpu().contiguous()
-            digest.update(plain.view(-1).view(torch.uint8).numpy().data)
-        return digest.hexdigest()
+        return name_of_weights(f"nano {half}", self.net, self.lora)
 
     def to(self, device: str) -> Nano:
         """Move to another device, e.g. to the CPU when the GPU is out of memory."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,6 +12,7 @@ from napari_sesami.models.device import choose_device
 from napari_sesami.models.sam.config import SamConfig, build_sam, fit_state
 from napari_sesami.models.sam.encoder import FastEncoder
 from napari_sesami.models.types import Embedding
+from napari_sesami.models.weights import name_of_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -126,15 +126,8 @@ class SamModel:
         self._grid_positions = grid.detach()
 
     def _digest(self, half: bool) -> str:
-        digest = blake2b(digest_size=12)
-        digest.update(f"sam {self.tile} {half} {self.encoder.mean}".encode())
-        if self.lora is not None:
-            digest.update(f"scale {self.lora.alpha / self.lora.rank}".encode())
-        for key, value in self.sam.state_dict().items():
-            digest.update(key.encode())
-            plain = value.detach().cpu().contiguous()
-            digest.update(plain.view(-1).view(torch.uint8).numpy().data)
-        return digest.hexdigest()
+        facts = f"sam {self.tile} {half} {self.encoder.mean}"
+        return name_of_weights(facts, self.sam, self.lora)
 
     def to(self, device: str) -> SamModel:
         """Move to another device, e.g. to the CPU when the GPU is out of memory."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.common.box import around
 from napari_sesami.viewer.app.plane_arrays import SMALL, LayerArray
 from napari_sesami.viewer.layers.spatial import plane_index, spatial_kwargs
 
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
     from numpy.typing import NDArray
 
+    from napari_sesami.common.box import BBox
     from napari_sesami.prompt import Mask
 
-    Box = tuple[int, int, int, int]
-    Drawn = tuple[int, Box, NDArray[np.bool_]]  # value, box, pixels within
+    Drawn = tuple[int, BBox, NDArray[np.bool_]]  # value, box, pixels within
 
 MASK, HOVER, ADD, CUT, LINE, FOUND = 1, 2, 3, 4, 5, 6
 _COLORS = {
@@ -59,7 +60,7 @@ class MaskOverlay:
 
         self.plane = 0
         self._plane_shape = shape[-2:]
-        self._drawn: Box | None = None
+        self._drawn: BBox | None = None
         self._writes = 0
         data: Any = np.zeros(shape, np.uint8)  # costs memory where it is written only
         if math.prod(shape) > SMALL:
@@ -81,10 +82,10 @@ class MaskOverlay:
             self.plane = plane
         boxes = [box for _, box, _ in pieces]
         old = [] if self._drawn is None else [self._drawn]
-        self._drawn = _around(boxes) if boxes else None
+        self._drawn = around(boxes) if boxes else None
         if not boxes and not old:
             return
-        y0, x0, y1, x1 = _around(boxes + old)
+        y0, x0, y1, x1 = around(boxes + old)
         target = np.zeros((y1 - y0, x1 - x0), np.uint8)
         for value, (t, le, b, r), mask in pieces:
             target[t - y0 : b - y0, le - x0 : r - x0][mask] = value
@@ -179,7 +180,7 @@ def corners(box: Sequence[float]) -> list[tuple[float, float]]:
     return [(y0, x0), (y0, x1), (y1, x1), (y1, x0)]
 
 
-def _clip(box: Box, shape: Any) -> Box:
+def _clip(box: BBox, shape: Any) -> BBox:
     h, w = shape
     y0, x0, y1, x1 = box
     return (
@@ -190,11 +191,5 @@ def _clip(box: Box, shape: Any) -> Box:
     )
 
 
-def _size(box: Box) -> tuple[int, int]:
+def _size(box: BBox) -> tuple[int, int]:
     return max(box[2] - box[0], 0), max(box[3] - box[1], 0)
-
-
-def _around(boxes: Sequence[Box]) -> Box:
-    low = np.min([b[:2] for b in boxes], axis=0)
-    high = np.max([b[2:] for b in boxes], axis=0)
-    return int(low[0]), int(low[1]), int(high[0]), int(high[1])

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QWidget
 
-from napari_sesami.common.errors import SesamiError
 from napari_sesami.viewer.app.dock import DeskDock
-from napari_sesami.viewer.app.errors import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_sesami.viewer.app.workspace import Workspace
-
-log = logging.getLogger(__name__)
 
 
 class PanelPart:
@@ -67,14 +62,8 @@ class PanelPart:
         """
         try:
             return verb(*args)
-        except (SesamiError, OSError) as error:
-            self.workspace.say(sentence(error))
         except Exception as error:
-            show = getattr(self.workspace, "show_error", None)
-            if show is None:
-                log.exception("%s failed", getattr(verb, "__qualname__", verb))
-                show = partial(_say_bug, self.workspace)
-            show(error)
+            self.workspace.show_error(error)
         return None
 
     def release(self) -> None:
@@ -101,9 +90,3 @@ class Panel(PanelPart, DeskDock):
 
     def _let_go(self) -> None:
         self.release()
-
-
-def _say_bug(workspace: Workspace, error: Exception) -> None:
-    workspace.say(
-        f"{sentence(error)} This is a mistake of the plugin; it is in the log."
-    )

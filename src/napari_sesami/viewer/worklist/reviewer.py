@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from napari_sesami.common.errors import SesamiError
 from napari_sesami.viewer.app.errors import ViewerError, sentence
@@ -261,8 +259,3 @@ class ProposalReviewer:
         except (SesamiError, OSError) as error:
             self._controller.workspace.say(sentence(error))
         self._controller.changed.emit()
-
-
-def certainty_of(review: Review, index: int | None) -> Any:
-    """How sure a proposal is, 0 to 1; NaN without one."""
-    return np.nan if index is None else review.proposed[index].certainty
