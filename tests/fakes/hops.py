@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import napari_sesami
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import CodeType, FrameType
@@ -37,6 +39,7 @@ class Hops:
     @contextmanager
     def listen(self) -> Iterator[Hops]:
         """Hook into this thread and all that begin from now on."""
+        read_places()
         threading.setprofile(self._note)
         sys.setprofile(self._note)
         try:
@@ -85,6 +88,16 @@ def is_hop(code: CodeType) -> bool:
     return code.co_firstlineno not in _no_hops(code.co_filename)
 
 
+def read_places() -> None:
+    """Read the whole package before anything is followed.
+
+    Python 3.11 may fail to parse inside of a profile function ("recursion depth
+    mismatch"), so nothing is parsed there.
+    """
+    for path in Path(napari_sesami.__file__).parent.rglob("*.py"):
+        _no_hops(str(path))
+
+
 @cache
 def _no_hops(path: str) -> frozenset[int]:
     """First lines of the properties and class bodies of a file."""
@@ -119,5 +132,6 @@ def follow_process(path: str) -> None:
     """Follow this whole process; its hops are appended to a file, one a line."""
     hops = Hops(Path(path))
     hops.counting = True
+    read_places()
     threading.setprofile(hops._note)
     sys.setprofile(hops._note)
