@@ -12,6 +12,7 @@ from napari_sesami.prompt.embeddings import EmbeddingKey, EmbeddingStore, rounde
 from napari_sesami.prompt.errors import PromptError
 from napari_sesami.prompt.large_objects import LargeObjectSolver
 from napari_sesami.prompt.on_view import PromptOnView, solve_together
+from napari_sesami.prompt.pool.pictures import PictureShelf
 from napari_sesami.prompt.prompts import Prompt
 from napari_sesami.prompt.render import read_view
 from napari_sesami.prompt.view import View, Views
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from napari_sesami.common.cancel import IsCancelled
     from napari_sesami.models import Embedding, PromptModel
     from napari_sesami.prompt.mask import Mask
+    from napari_sesami.prompt.pool.solver import PoolSolver
 
 
 BATCH = 64
@@ -66,6 +68,7 @@ class Predictor:
         self.model = model
         self.store = EmbeddingStore() if store is None else store
         self.notice = notice
+        self.shelf = PictureShelf()
 
     def predict(
         self,
@@ -145,6 +148,16 @@ class Predictor:
         with cancellable(cancel):
             task = PromptOnView(self, scan, plane, prompt, True, connected)
             return tuple(task.solve(task.first_view()))
+
+    def pool(
+        self, scan: Scan | ArrayLike, plane: int = 0, **given: Any
+    ) -> PoolSolver:
+        """Collect what all witnesses say of prompts (those of `predict`)."""
+        from napari_sesami.prompt.pool.solver import PoolSolver
+
+        scan = as_scan(scan)
+        prompt = Prompt.parse(scan.plane_shape, **given)
+        return PoolSolver(PromptOnView(self, scan, plane, prompt, None, True))
 
     def predict_many(
         self,

@@ -1,0 +1,291 @@
+"""Questions with known answers: prompts on procedural scans, candidates, true overlaps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import ndimage
+from skimage.measure import label
+
+from napari_sesami.common.box import box_of, grown, slices
+from napari_sesami.lab.scenes import FAMILIES, TEM_KINDS, hbm_slice, tem
+from napari_sesami.lab.scenes.random_scenes.scenes import random_scene
+from napari_sesami.prompt import Mask, Predictor
+from napari_sesami.scan import Scan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+SMALLEST, LARGEST = 80, 0.35  # pixels, and share of the picture
+LARGE, THIN = 20_000, 6.0  # pixels; pixels across
+TEM = tuple(f"{kind}_{view}" for kind, views in TEM_KINDS.items() for view in views)
+MODALITY = {
+    **dict.fromkeys(TEM, "TEM"),
+    "sem_low": "SEM", "sem_high": "SEM", "hbm_slice": "XRM", "wire_bond": "AOI",
+}  # fmt: skip
+
+
+def scene(family: str, seed: int) -> tuple[Scan, NDArray[Any]]:
+    """Draw a scan with noise, and its regions numbered."""
+    if family == "random":
+        drawn = random_scene([seed, 4], (256, 512))
+        return Scan.from_array(drawn.image), drawn.regions.astype(int)
+    if family in TEM:
+        kind, view = family.split("_")
+        side = 1024 if seed % 2 else 512
+        made = tem(kind, seed, (side, side), view=view)
+    elif family == "hbm_slice":
+        side = 512 if seed % 2 else 256
+        made = hbm_slice(seed, (side, side))
+    else:
+        made = FAMILIES[family](seed)
+    regions = label(made.labels, connectivity=2, background=0)
+    return made.scan(), regions
+
+
+def objects(
+    regions: NDArray[Any], rng: np.random.Generator, count: int
+) -> list[NDArray[np.bool_]]:
+    """Choose regions so that sizes are mixed: as many large ones as small ones."""
+    area = np.bincount(regions.ravel())
+    area[0] = 0
+    good = np.flatnonzero((area >= SMALLEST) & (area <= LARGEST * regions.size))
+    rng.shuffle(good)
+    bins: dict[int, list[int]] = {}
+    for i in good:
+        bins.setdefault(int(np.log2(area[i]) // 2), []).append(int(i))
+    chosen: list[int] = []
+    while bins and len(chosen) < count:
+        for k in sorted(bins):
+            chosen.append(bins[k].pop())
+            if not bins[k]:
+                del bins[k]
+    return [regions == i for i in chosen[:count]]
+
+
+def size_class(truth: NDArray[np.bool_]) -> str:
+    """Say thin, middle or large, as the tables do."""
+    box = box_of(truth)
+    assert box is not None
+    crop = truth[slices(grown(box, 1, truth.shape))]
+    if 2 * float(ndimage.distance_transform_edt(crop).max()) < THIN:
+        return "thin"
+    return "large" if np.count_nonzero(truth) > LARGE else "middle"
+
+
+def deep_point(
+    region: NDArray[np.bool_], rng: np.random.Generator | None = None
+) -> tuple[tuple[int, int], float]:
+    """The deepest point of a region, or with `rng` any that is not at its rim."""
+    box = box_of(region)
+    if box is None:
+        return (0, 0), 0.0
+    cut = grown(box, 1, region.shape)
+    depth: Any = ndimage.distance_transform_edt(np.pad(region[slices(cut)], 1))
+    depth = depth[1:-1, 1:-1]
+    if rng is None:
+        y, x = np.unravel_index(int(depth.argmax()), depth.shape)
+    else:
+        inner = np.argwhere(depth >= max(0.35 * depth.max(), 1))
+        y, x = inner[rng.integers(len(inner))]
+    return (int(y) + cut[0], int(x) + cut[1]), float(depth.max())
+
+
+@dataclass(eq=False)
+class Asked:
+    """A question with its candidates.
+
+    Attributes
+    ----------
+    family, kind, size
+        Of the scene; "click", "box", "places" or "slice"; thin, middle or large.
+    number
+        How many clicks were given.
+    numbers
+        (K, features), of all windows.
+    overlap
+        (K,) IoU with the truth.
+    cut
+        (K,) whether they run out of their window.
+    level
+        (K,) how much the window is shrunk.
+    """
+
+    family: str
+    kind: str
+    size: str
+    number: int
+    numbers: NDArray[np.float32]
+    overlap: NDArray[np.float32]
+    cut: NDArray[np.bool_]
+    level: NDArray[np.int64]
+
+
+class Asker:
+    """Clicks through an object and keeps all candidates of every question."""
+
+    def __init__(self, predictor: Predictor, rng: np.random.Generator) -> None:
+        self.predictor, self.rng = predictor, rng
+
+    def questions(
+        self, scan: Scan, truth: NDArray[np.bool_], family: str
+    ) -> Iterator[Asked]:
+        """Up to five clicks; now and then a box, several places, a slice before."""
+        rng, size = self.rng, size_class(truth)
+        meant = Mask.from_array(truth)
+        at, _ = deep_point(truth, None if rng.random() < 0.6 else rng)
+        points, labels, last = [at], [1], None
+        most = 5 if rng.random() < 0.3 else 3
+        for i in range(most):
+            asked, answers = self._ask(
+                scan, meant, points=points, labels=labels, mask=last
+            )
+            if asked is None:
+                break
+            yield self._named(asked, family, "click", size, i + 1)
+            last = answers()
+            found = last.full
+            (here, missed), (there, extra) = (
+                deep_point(truth & ~found),
+                deep_point(found & ~truth),
+            )
+            if max(missed, extra) < 1.5:
+                break
+            points.append(here if missed >= extra else there)
+            labels.append(int(missed >= extra))
+        y0, x0, y1, x1 = meant.bbox
+        if rng.random() < 0.3:
+            by = np.array([y1 - y0, x1 - x0] * 2) * rng.normal(0, 0.03, 4)
+            box = np.array(meant.bbox) + by
+            box[2:] = np.maximum(box[2:], box[:2] + 2)
+            asked, _ = self._ask(scan, meant, box=box)
+            if asked is not None:
+                yield self._named(asked, family, "box", size, 0)
+        if rng.random() < 0.15:
+            several = [
+                deep_point(truth, rng)[0] for _ in range(int(rng.integers(2, 7)))
+            ]
+            asked, _ = self._ask(scan, meant, points=several)
+            if asked is not None:
+                yield self._named(asked, family, "places", size, len(several))
+        if rng.random() < 0.15:
+            moved = np.roll(truth, rng.integers(-3, 4, 2), (0, 1))
+            if rng.random() < 0.5:
+                moved = ndimage.binary_dilation(moved, iterations=2)
+            before = Mask.from_array(moved)
+            y0, x0, y1, x1 = before.bbox
+            by = max(1.0, 0.05 * max(y1 - y0, x1 - x0))
+            h, w = truth.shape
+            box = (max(0, y0 - by), max(0, x0 - by), min(h, y1 + by), min(w, x1 + by))
+            asked, _ = self._ask(
+                scan, meant, points=[deep_point(moved)[0]], box=box, mask=before
+            )
+            if asked is not None:
+                yield self._named(asked, family, "slice", size, 1)
+
+    @staticmethod
+    def _named(
+        asked: Asked, family: str, kind: str, size: str, number: int
+    ) -> Asked:
+        return replace(asked, family=family, kind=kind, size=size, number=number)
+
+    def _ask(
+        self, scan: Scan, meant: Mask, **given: Any
+    ) -> tuple[Asked | None, Callable[[], Mask]]:
+        pool = self.predictor.pool(scan, **given)
+        numbers, overlap, cut, level, where = [], [], [], [], []
+        for one in pool.levels():
+            here = one.in_window(meant)
+            # what lies outside of the window is missed by all that end there
+            seen = np.count_nonzero(meant.window(one.view.box)) / meant.area
+            for i, c in enumerate(one.found):
+                both = np.count_nonzero(c.mask & here)
+                overlap.append(seen * both / np.count_nonzero(c.mask | here))
+                where.append((one, i))
+            numbers.append(one.numbers)
+            cut.append(one.cut)
+            level.append(np.full(len(one.found), one.view.shrink))
+        if not where:
+            return None, lambda: meant
+        asked = Asked(
+            "", "", "", 0,
+            np.concatenate(numbers),
+            np.array(overlap, np.float32),
+            np.concatenate(cut),
+            np.concatenate(level),
+        )  # fmt: skip
+
+        def answer() -> Mask:
+            """Choose as the judge would, or at random among the better half."""
+            chance = pool.predicted(asked.numbers) if pool.judge else asked.overlap
+            noisy = chance + self.rng.normal(0, 0.1, len(chance)) - 9.0 * asked.cut
+            one, i = where[int(np.argmax(noisy))]
+            return pool.draw(one, i, 0.5)
+
+        return asked, answer
+
+
+def save(questions: list[Asked], path: Path) -> None:
+    """Write questions as plain arrays."""
+    counts = [len(q.overlap) for q in questions]
+    np.savez_compressed(
+        path,
+        counts=np.array(counts),
+        numbers=np.concatenate([q.numbers for q in questions]),
+        overlap=np.concatenate([q.overlap for q in questions]),
+        cut=np.concatenate([q.cut for q in questions]),
+        level=np.concatenate([q.level for q in questions]),
+        family=np.array([q.family for q in questions]),
+        kind=np.array([q.kind for q in questions]),
+        size=np.array([q.size for q in questions]),
+        number=np.array([q.number for q in questions]),
+    )
+
+
+def load(paths: list[Path]) -> list[Asked]:
+    """Read what `save` wrote."""
+    out = []
+    for path in paths:
+        with np.load(path, allow_pickle=False) as file:
+            ends = np.cumsum(file["counts"])
+            data = {k: file[k] for k in file.files}
+        for i, end in enumerate(ends):
+            rows = slice(end - data["counts"][i], end)
+            out.append(
+                Asked(
+                    str(data["family"][i]), str(data["kind"][i]), str(data["size"][i]),
+                    int(data["number"][i]), data["numbers"][rows],
+                    data["overlap"][rows], data["cut"][rows], data["level"][rows],
+                )
+            )  # fmt: skip
+    return out
+
+
+def collect(
+    predictor: Predictor,
+    families: list[str],
+    seeds: range,
+    path: Path,
+    per_scene: int = 5,
+    tell: Callable[[str], None] | None = None,
+) -> list[Asked]:
+    """Ask about objects of a scene of each family and seed; write as it goes."""
+    questions: list[Asked] = []
+    for seed in seeds:
+        for family in families:
+            rng = np.random.default_rng([seed, *family.encode()])
+            scan, regions = scene(family, seed)
+            asker = Asker(predictor, rng)
+            for truth in objects(regions, rng, per_scene):
+                questions += asker.questions(scan, truth, family)
+            predictor.store.clear()
+        if questions:
+            save(questions, path)
+        if tell is not None:
+            tell(f"seed {seed}: {len(questions)} questions")
+    return questions

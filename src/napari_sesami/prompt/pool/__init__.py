@@ -1,0 +1,1 @@
+"""Candidates for a prompt from several witnesses, and the judge that chooses."""

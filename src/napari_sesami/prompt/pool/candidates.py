@@ -1,0 +1,321 @@
+"""Candidates: readings of the prompts in one window, from all witnesses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sesami.prompt.pool import floods, joins
+from napari_sesami.prompt.pool.morphology import box_mean, evened, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from napari_sesami.prompt.mask import Mask
+    from napari_sesami.prompt.pool.pictures import Pictures
+    from napari_sesami.prompt.prompts import Prompt
+    from napari_sesami.prompt.view import View
+
+NET, NET_EDGE, JOIN, FLOOD, TOKEN, PRIOR = range(6)
+SAME = 0.93  # overlap at which two candidates are one
+MOST = 36
+LIKENESS = (0.08, 0.15, 0.25, 0.4, 0.55)  # 1 − cosine to the clicked tokens
+
+
+@dataclass(frozen=True, eq=False)
+class Witness:
+    """What the net said on one view: logits (M, h4, w4), scores, likeness (h4, w4)."""
+
+    view: View
+    logits: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    likeness: NDArray[np.float32] | None
+
+
+@dataclass(eq=False)
+class Candidate:
+    """One reading in a window.
+
+    Attributes
+    ----------
+    mask
+        (h, w) of the window.
+    source
+        Who proposed it: `NET`, `NET_EDGE`, `JOIN`, `FLOOD`, `TOKEN` or `PRIOR`.
+    said, steady
+        The net's own score and steadiness, for its own candidates.
+    witness, number
+        Which map of which witness it was drawn from, or None.
+    twins
+        How many others are the same.
+    tolerance
+        Of a flood.
+    """
+
+    mask: NDArray[np.bool_]
+    source: int
+    said: float = np.nan
+    steady: float = np.nan
+    witness: int | None = None
+    number: int = 0
+    twins: int = 0
+    tolerance: float = np.nan
+
+
+@dataclass(eq=False)
+class Scene:
+    """A window with all that is known of it: the question to the pool.
+
+    Attributes
+    ----------
+    pictures
+        Of the window.
+    on, off
+        Pixels of the window that are clicked, (N, 2); `on` is never empty.
+    limit
+        Where a box allows the object, or None.
+    maps
+        The logits of each witness in the pixels of the window, with where it looked.
+    likeness
+        1 − cosine to the clicked tokens, in the pixels of the window, or None.
+    prior
+        The last answer, in the window.
+    """
+
+    pictures: Pictures
+    on: NDArray[Any]
+    off: NDArray[Any]
+    limit: NDArray[np.bool_] | None
+    box: NDArray[Any] | None
+    witnesses: list[Witness]
+    maps: list[tuple[NDArray[np.float32], NDArray[np.bool_]]] = field(
+        default_factory=list
+    )
+    likeness: NDArray[np.float32] | None = None
+    prior: NDArray[np.bool_] | None = None
+
+    @classmethod
+    def of(
+        cls, pictures: Pictures, prompt: Prompt, witnesses: list[Witness]
+    ) -> Scene:
+        """Bring prompts and witnesses into the pixels of a window."""
+        view, shape = pictures.view, pictures.grey.shape
+        at, labels = prompt.clicks
+        cells = to_pixels(at, view, shape)
+        scene = cls(
+            pictures,
+            cells[labels == 1],
+            cells[labels == 0],
+            None,
+            None,
+            witnesses,
+        )
+        for witness in witnesses:
+            rows, columns = (
+                interpolation(view, witness.view, axis, shape[axis]) for axis in (0, 1)
+            )
+            known = (rows.any(1)[:, None]) & (columns.any(1)[None])
+            h, w = rows.shape[1], columns.shape[1]
+            drawn = np.matmul(np.matmul(rows, witness.logits[:, :h, :w]), columns.T)
+            scene.maps.append((np.where(known, drawn, np.float32(-8)), known))
+            if witness.likeness is not None and scene.likeness is None:
+                drawn = rows @ (1 - witness.likeness[:h, :w]) @ columns.T
+                scene.likeness = np.where(known, drawn, np.float32(9))
+        if prompt.box is not None:
+            scene._set_box(prompt.box)
+        if prompt.mask is not None:
+            scene.prior = shrunk(prompt.mask, view, shape)
+        if not len(scene.on):
+            scene._imply_seed()
+        return scene
+
+    def _set_box(self, box: tuple[float, ...]) -> None:
+        view, shape = self.pictures.view, self.pictures.grey.shape
+        corners = (
+            np.asarray(box, float) - np.tile(np.array(view.box[:2], float), 2)
+        ) / view.shrink
+        self.box = corners
+        slack = 1.5 + 0.02 * np.tile(corners[2:] - corners[:2], 2)
+        low = np.clip(np.floor(corners[:2] - slack[:2]), 0, None).astype(int)
+        high = np.minimum(np.ceil(corners[2:] + slack[2:]).astype(int), shape)
+        self.limit = np.zeros(shape, bool)
+        self.limit[low[0] : high[0], low[1] : high[1]] = True
+
+    def _imply_seed(self) -> None:
+        """Where nothing was clicked, the net's surest pixel stands for a click."""
+        maps = [m for drawn, _ in self.maps for m in drawn]
+        within = self.limit if self.limit is not None else self.prior
+        best = np.where(within, maps[0], -99) if within is not None else maps[0]
+        if best.max() > 0 or self.box is None:
+            seed = np.unravel_index(int(_blurred(best).argmax()), best.shape)
+        else:
+            middle = (self.box[:2] + self.box[2:]) / 2
+            seed = tuple(np.clip(middle, 0, np.array(best.shape) - 1).astype(int))
+        self.on = np.array([seed], int)
+
+    def candidates(self) -> list[Candidate]:
+        """All readings that obey the prompts, twins put together."""
+        found = []
+        for c in self._proposals():
+            c.mask = self._obeying(c.mask)
+            if c.mask.any():
+                found.append(c)
+        return without_twins(found)
+
+    def _proposals(self) -> Iterator[Candidate]:
+        p = self.pictures
+        one, two, kept = p.smoothed
+        for i, ((drawn, known), w) in enumerate(
+            zip(self.maps, self.witnesses, strict=True)
+        ):
+            order = np.argsort(-w.scores, kind="stable")
+            for rank, j in enumerate(order):
+                logits, said = drawn[j], float(w.scores[j])
+                lax = int(np.count_nonzero(logits > -1))
+                steady = int(np.count_nonzero(logits > 1)) / max(lax, 1)
+                mask = logits > 0
+                if not mask.any():
+                    continue
+                yield Candidate(mask, NET, said, steady, i, int(j))
+                edge = joins.to_local_edge(mask, one, p.noise)
+                yield Candidate(edge, NET_EDGE, said, steady, i, int(j))
+                if rank < 2:
+                    for weight in (0.7, 2.0):
+                        joined = joins.by_histograms(logits, known, kept, weight)
+                        yield Candidate(
+                            evened(joined), JOIN, said, steady, i, int(j)
+                        )
+        if self.prior is not None and self.prior.any():
+            yield Candidate(self.prior, PRIOR)
+        for picture in (one, two, kept):
+            far = floods.distance(picture, self.on, self.off)
+            if self.limit is not None:
+                far = np.where(self.limit, far, np.float32(9))
+            last = 0
+            for tolerance, mask in floods.nested(far, self.on):
+                area = int(np.count_nonzero(mask))
+                if area < 9 or area < 1.04 * last or area > 0.8 * mask.size:
+                    continue
+                last = area
+                yield Candidate(evened(mask), FLOOD, tolerance=tolerance)
+                if picture is not two and area > 400:
+                    cut = floods.held(opened(mask, 1 if area < 4000 else 2), self.on)
+                    if np.count_nonzero(cut) < 0.9 * area:
+                        yield Candidate(cut, FLOOD, tolerance=tolerance)
+        if self.likeness is not None:
+            for tolerance in LIKENESS:
+                mask = floods.held(self.likeness <= tolerance, self.on)
+                if mask.any():
+                    edge = joins.to_local_edge(mask, one, p.noise)
+                    yield Candidate(edge, TOKEN, tolerance=tolerance)
+
+    def _obeying(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Make a mask obey: connected to the clicks on, without the clicks off."""
+        if self.limit is not None:
+            mask = mask & self.limit
+        if len(self.off) and mask[self.off[:, 0], self.off[:, 1]].any():
+            mask = mask & self._own_basin()
+        out = floods.held(mask, self.on)
+        missing = ~out[self.on[:, 0], self.on[:, 1]]
+        if missing.any() and out.any():
+            out = out | self._around(self.on[missing])
+            out[self.off[:, 0], self.off[:, 1]] = False
+        return out
+
+    def _own_basin(self) -> NDArray[np.bool_]:
+        """What lies nearer to the clicks on than to those off, over edges."""
+        if not hasattr(self, "_basin"):
+            from skimage.segmentation import watershed
+
+            markers = np.zeros(self.pictures.grey.shape, np.int32)
+            for at, mark in ((self.off, 2), (self.on, 1)):
+                markers[at[:, 0], at[:, 1]] = mark
+            markers[self.off[:, 0], self.off[:, 1]] = 2
+            # flat ground is shared by distance, edges are walls
+            height = self.pictures.gradient + np.float32(0.2 * self.pictures.noise)
+            self._basin = watershed(height, markers, compactness=1e-4) == 1
+        return self._basin
+
+    def _around(self, at: NDArray[Any]) -> NDArray[np.bool_]:
+        """A small flood at clicks that a mask misses."""
+        kept = self.pictures.smoothed[2]
+        far = floods.distance(kept, at, self.off)
+        tolerance = max(0.03, 2 * self.pictures.noise)
+        mask = floods.held(far <= tolerance, at)
+        if self.limit is not None:
+            mask = mask & self.limit
+        if len(self.off):
+            mask = mask & self._own_basin()
+        for y, x in at:
+            mask[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2] = True
+        return mask
+
+
+def without_twins(found: list[Candidate]) -> list[Candidate]:
+    """Keep the first of those that are the same, and say how many they were."""
+    if not found:
+        return found
+    overlap = overlaps(found)
+    kept: list[int] = []
+    for i in range(len(found)):
+        same = [k for k in kept if overlap[i, k] > SAME]
+        if same:
+            best = max(same, key=lambda k: overlap[i, k])
+            found[best].twins += 1
+        elif len(kept) < MOST:
+            kept.append(i)
+    return [found[i] for i in kept]
+
+
+def overlaps(found: list[Candidate]) -> NDArray[np.float32]:
+    """IoU of each with each, on every second pixel of large windows."""
+    side = max(found[0].mask.shape)
+    small = min(int(np.count_nonzero(c.mask)) for c in found)
+    step = 2 if side > 128 and small > 600 else 1
+    flat = np.stack([c.mask[::step, ::step].ravel() for c in found]).astype(np.float32)
+    shared = flat @ flat.T
+    area = np.diag(shared)
+    return shared / np.maximum(area[:, None] + area[None] - shared, 1)
+
+
+def to_pixels(at: NDArray[Any], view: View, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Data pixels (N, 2) to the pixels of a window they lie in."""
+    corner = np.array(view.box[:2], float)
+    found = np.floor((np.asarray(at, float) - corner + 0.5) / view.shrink).astype(int)
+    return np.clip(found, 0, np.array(shape) - 1).reshape(-1, 2)
+
+
+def interpolation(
+    window: View, net: View, axis: int, count: int
+) -> NDArray[np.float32]:
+    """Weights (count, cells) that bring cells of a net's view to pixels of a window."""
+    cells = net.cells[axis]
+    at = (np.arange(count) + 0.5) * window.shrink + window.box[axis] - net.box[axis]
+    out = np.zeros((count, cells), np.float32)
+    inside = (at > 0) & (at < net.box[axis + 2] - net.box[axis])
+    place = np.clip(at / net.cell - 0.5, 0, cells - 1)
+    low = np.minimum(place.astype(int), max(cells - 2, 0))
+    share = (place - low).astype(np.float32)
+    rows = np.flatnonzero(inside)
+    out[rows, low[rows]] = 1 - share[rows]
+    out[rows, np.minimum(low[rows] + 1, cells - 1)] += share[rows]
+    return out
+
+
+def shrunk(mask: Mask, view: View, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """A mask in the pixels of a window: where half of the pixel is inside."""
+    seen = mask.window(view.box)
+    n = view.shrink
+    if n == 1:
+        return seen
+    padded = np.pad(seen, [(0, -s % n) for s in seen.shape])
+    h, w = (s // n for s in padded.shape)
+    return np.asarray(padded.reshape(h, n, w, n).mean((1, 3)) >= 0.5)
+
+
+def _blurred(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    return box_mean(np.clip(logits, -4, 8), 9)
