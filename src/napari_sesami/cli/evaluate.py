@@ -1,4 +1,4 @@
-"""`sesami evaluate`: the numbers of a model's card, or of adapters."""
+"""`sesami evaluate`: the numbers of a model's card, of clicks, or of adapters."""
 
 from __future__ import annotations
 
@@ -13,19 +13,27 @@ if TYPE_CHECKING:
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command and its options."""
     evaluate = commands.add_parser(
-        "evaluate", help="print the numbers of a model's card, or of adapters"
+        "evaluate", help="print the numbers of a model's card, of clicks, or of adapters"
     )
     add = evaluate.add_argument
-    add("model", help="e.g. nano; adapters compares tuned models with their base")
+    add(
+        "model",
+        help="e.g. nano; clicks: beside simple rivals; adapters: tuned models",
+    )
     add("--protocols", type=Path, help="folder of click/stroke protocols")
     add("--data", type=Path, help="folder of labelled real images")
     add("-n", type=int, default=40, help="synthetic scans per family")
+    add = evaluate.add_argument_group("clicks").add_argument
+    add("--weights", help="of sesami-nano; the bundled ones by default")
+    add("--seeds", type=int, default=3, help="fresh scans of each family")
+    add("--first", type=int, default=0, help="seed to begin with")
+    add("--json", type=Path, help="write every answer, for curves")
     add = evaluate.add_argument_group("adapters").add_argument
     add("--out", type=Path, default=Path("sesami-table1"))
     add("--steps", type=int, default=100, help="of each training")
     add("--rate", type=float, default=1e-2, help="of learning")
     add("--folds", type=int, default=3, help="trainings per real set")
-    add("--each", type=int, default=6, help="objects per image")
+    add("--each", type=int, help="objects per image; 6, for clicks 3")
     add("--decoder", action="store_true", help="train the mask decoder too")
 
 
@@ -38,12 +46,14 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.out,
             arguments.data,
             folds=arguments.folds,
-            each=arguments.each,
+            each=arguments.each or 6,
             steps=arguments.steps,
             rate=arguments.rate,
             decoder=arguments.decoder,
         )
         return 0
+    if arguments.model == "clicks":
+        return _clicks(arguments)
     from napari_sesami.lab.tables import real_report, synthetic_scores, table
     from napari_sesami.models import Nano
 
@@ -59,6 +69,22 @@ def run(arguments: argparse.Namespace) -> int:
         report["real"] = real_report(nano, arguments.protocols, arguments.data)
         _print("Real images (semiconductor-like proxies)", report["real"])
     print(json.dumps(report))
+    return 0
+
+
+def _clicks(arguments: argparse.Namespace) -> int:
+    """Compare clicks with the pool, the net alone, flood fill and random walker."""
+    from napari_sesami.common.disk import write_json
+    from napari_sesami.lab.tables.clicks import as_json, click_rows, report
+    from napari_sesami.models import Nano
+
+    wish = arguments.weights
+    nano = Nano.from_file(wish) if wish else Nano.bundled()
+    seeds = range(arguments.first, arguments.first + arguments.seeds)
+    rows = click_rows(nano, seeds, arguments.each or 3, tell=print)
+    if arguments.json:
+        write_json(arguments.json, as_json(rows))
+    print(report(rows))
     return 0
 
 

@@ -8,12 +8,14 @@ import lazy_loader as lazy
 
 if TYPE_CHECKING:
     from napari_sesami.prompt.alike import Match, find_alike
+    from napari_sesami.prompt.certainty import certainty
     from napari_sesami.prompt.embeddings import EmbeddingStore
     from napari_sesami.prompt.errors import PromptError
     from napari_sesami.prompt.everything import Filters, FoundMasks, find_everything
     from napari_sesami.prompt.interpolation import between, interpolate_masks
     from napari_sesami.prompt.large_objects import SMALL
     from napari_sesami.prompt.mask import Mask
+    from napari_sesami.prompt.pool.judge import Judge, JudgeTrees
     from napari_sesami.prompt.predictor import Predictor
     from napari_sesami.prompt.prompts import Prompt, Stroke, polygon_mask
     from napari_sesami.prompt.propagation import FollowStep, Stops, propagate
@@ -25,12 +27,14 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
         "alike": ["Match", "find_alike"],
+        "certainty": ["certainty"],
         "embeddings": ["EmbeddingStore"],
         "errors": ["PromptError"],
         "everything": ["FoundMasks", "Filters", "find_everything"],
         "interpolation": ["between", "interpolate_masks"],
         "large_objects": ["SMALL"],
         "mask": ["Mask"],
+        "pool.judge": ["Judge", "JudgeTrees"],
         "predictor": ["Predictor"],
         "prompts": ["Prompt", "Stroke", "polygon_mask"],
         "propagation": ["FollowStep", "Stops", "propagate"],

@@ -44,7 +44,7 @@ class LargeObjectSolver:
     def solve(self) -> Mask:
         """The whole object."""
         task = self.task
-        if self._is_long_stroke():
+        if self.is_long_stroke():
             return self._along_strokes()
         view = task.first_view()
         found = task.solve(view)[0]
@@ -228,7 +228,7 @@ class LargeObjectSolver:
         inside = (at >= (y0, x0)).all(1) & (at < (y1, x1)).all(1)
         return at[inside & (labels == 0)]
 
-    def _is_long_stroke(self) -> bool:
+    def is_long_stroke(self) -> bool:
         """Strokes that no view at native resolution holds, and nothing else."""
         prompt = self.task.prompt
         if not prompt.strokes or prompt.box is not None or prompt.mask is not None:

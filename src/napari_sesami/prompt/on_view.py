@@ -9,14 +9,15 @@ import numpy as np
 import torch
 
 from napari_sesami.common.cancel import check_cancelled
+from napari_sesami.prompt.pool.net_only import judge_net
 from napari_sesami.prompt.render import draw, parts_hit, parts_large, prior_logits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sesami.models import Embedding
+    from napari_sesami.prompt.eyes import Eyes
     from napari_sesami.prompt.mask import Mask
-    from napari_sesami.prompt.predictor import Predictor
     from napari_sesami.prompt.prompts import Prompt
     from napari_sesami.prompt.view import View
     from napari_sesami.scan import Scan
@@ -27,7 +28,7 @@ class PromptOnView:
 
     def __init__(
         self,
-        predictor: Predictor,
+        predictor: Eyes,
         scan: Scan,
         plane: int,
         prompt: Prompt,
@@ -43,6 +44,12 @@ class PromptOnView:
     def shape(self) -> tuple[int, int]:
         """Of the plane."""
         return self.views.shape
+
+    @property
+    def suits_pool(self) -> bool:
+        """Whether other witnesses than the net can say something: there is a place."""
+        placed = len(self.prompt.positive) or self.prompt.box is not None
+        return bool(placed) and self.connected
 
     def first_view(self) -> View:
         """The view that the prompts call for."""
@@ -93,7 +100,7 @@ class PromptOnView:
         maps = np.asarray(logits.detach().float().cpu())
         said = np.clip(np.asarray(scores.detach().float().cpu()), 0, 1)
         rows, columns = view.cells
-        kept = [self._own_parts(m, view) for m in maps]
+        kept = [self.own_parts(m, view) for m in maps]
         inside = [m[:rows, :columns] for m in kept]
         steady = [_stability(m) for m in inside]
         ranks = [
@@ -101,14 +108,20 @@ class PromptOnView:
             for s, q, m in zip(said, steady, inside, strict=True)
         ]
         order = np.argsort(ranks, kind="stable")[::-1]
+        judge = self.predictor.judge
+        if judge is not None:
+            judged = judge_net(judge, self, kept, said, view)
+            if judged is not None:
+                order, said = judged
         return [
             draw(kept[i], view, self.shape, self.plane, float(said[i]), steady[i])
             for i in (order[:1] if only_best else order)
         ]
 
-    def _own_parts(
+    def own_parts(
         self, logits: NDArray[np.float32], view: View
     ) -> NDArray[np.float32]:
+        """Push down what hangs together with no positive prompt."""
         if not self.connected:
             return logits
         positive = self.prompt.positive

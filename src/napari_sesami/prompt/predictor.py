@@ -12,7 +12,9 @@ from napari_sesami.prompt.embeddings import EmbeddingKey, EmbeddingStore, rounde
 from napari_sesami.prompt.errors import PromptError
 from napari_sesami.prompt.large_objects import LargeObjectSolver
 from napari_sesami.prompt.on_view import PromptOnView, solve_together
+from napari_sesami.prompt.pool.judge import Judge
 from napari_sesami.prompt.pool.pictures import PictureShelf
+from napari_sesami.prompt.pool.solver import PoolSolver
 from napari_sesami.prompt.prompts import Prompt
 from napari_sesami.prompt.render import read_view
 from napari_sesami.prompt.view import View, Views
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from napari_sesami.common.cancel import IsCancelled
     from napari_sesami.models import Embedding, PromptModel
     from napari_sesami.prompt.mask import Mask
-    from napari_sesami.prompt.pool.solver import PoolSolver
 
 
 BATCH = 64
@@ -48,6 +49,9 @@ class Predictor:
     notice
         Called with a sentence when something had to be done differently, e.g. when the
         GPU ran out of memory and the CPU took over.
+    plain
+        Give the net's own answers and scores, as training and comparisons of weights
+        want them: no candidates from grey values, no judge.
 
     Examples
     --------
@@ -64,8 +68,9 @@ class Predictor:
         model: PromptModel,
         store: EmbeddingStore | None = None,
         notice: Callable[[str], None] | None = None,
+        plain: bool = False,
     ) -> None:
-        self.model = model
+        self.model, self.plain = model, plain
         self.store = EmbeddingStore() if store is None else store
         self.notice = notice
         self.shelf = PictureShelf()
@@ -120,11 +125,12 @@ class Predictor:
         )
         with cancellable(cancel):
             task = PromptOnView(self, scan, plane, prompt, multimask, connected)
-            return (
-                LargeObjectSolver(task).solve()
-                if reach
-                else task.solve(task.first_view())[0]
-            )
+            if not reach:
+                return task.solve(task.first_view())[0]
+            far = LargeObjectSolver(task)
+            if self.judge is None or not task.suits_pool or far.is_long_stroke():
+                return far.solve()
+            return PoolSolver(task, self.judge).solve() or far.solve()
 
     def candidates(
         self,
@@ -140,24 +146,37 @@ class Predictor:
         connected: bool = True,
         cancel: IsCancelled | None = None,
     ) -> tuple[Mask, ...]:
-        """Find all three readings of the prompts, the most likely first."""
+        """Find up to three readings of the prompts, the most likely first."""
         scan = as_scan(scan)
         prompt = Prompt.parse(
             scan.plane_shape, points, labels, box, strokes, mask, lasso
         )
         with cancellable(cancel):
             task = PromptOnView(self, scan, plane, prompt, True, connected)
+            if self.judge is not None and task.suits_pool:
+                found = PoolSolver(task, self.judge).answers()
+                if found:
+                    return tuple(found)
             return tuple(task.solve(task.first_view()))
 
     def pool(
-        self, scan: Scan | ArrayLike, plane: int = 0, **given: Any
+        self,
+        scan: Scan | ArrayLike,
+        plane: int = 0,
+        *,
+        multimask: bool | None = None,
+        **given: Any,
     ) -> PoolSolver:
         """Collect what all witnesses say of prompts (those of `predict`)."""
-        from napari_sesami.prompt.pool.solver import PoolSolver
-
         scan = as_scan(scan)
         prompt = Prompt.parse(scan.plane_shape, **given)
-        return PoolSolver(PromptOnView(self, scan, plane, prompt, None, True))
+        task = PromptOnView(self, scan, plane, prompt, multimask, True)
+        return PoolSolver(task, self.judge)
+
+    @property
+    def judge(self) -> Judge | None:
+        """Who chooses among candidates; None if the net's plain answer is wanted."""
+        return None if self.plain else Judge.bundled()
 
     def predict_many(
         self,

@@ -38,7 +38,8 @@ def scene(family: str, seed: int) -> tuple[Scan, NDArray[Any]]:
     if family in TEM:
         kind, view = family.split("_")
         side = 1024 if seed % 2 else 512
-        made = tem(kind, seed, (side, side), view=view)
+        # every fifth without noise: drawings and averaged pictures are clicked, too
+        made = tem(kind, seed, (side, side), noise=seed % 5 > 0, view=view)
     elif family == "hbm_slice":
         side = 512 if seed % 2 else 256
         made = hbm_slice(seed, (side, side))
@@ -49,9 +50,15 @@ def scene(family: str, seed: int) -> tuple[Scan, NDArray[Any]]:
 
 
 def objects(
-    regions: NDArray[Any], rng: np.random.Generator, count: int
+    regions: NDArray[Any],
+    rng: np.random.Generator,
+    count: int,
+    rare: bool = False,
 ) -> list[NDArray[np.bool_]]:
-    """Choose regions so that sizes are mixed: as many large ones as small ones."""
+    """Choose regions so that sizes are mixed: as many large ones as small ones.
+
+    With `rare` those that are neither thin nor large are left out.
+    """
     area = np.bincount(regions.ravel())
     area[0] = 0
     good = np.flatnonzero((area >= SMALLEST) & (area <= LARGEST * regions.size))
@@ -59,13 +66,15 @@ def objects(
     bins: dict[int, list[int]] = {}
     for i in good:
         bins.setdefault(int(np.log2(area[i]) // 2), []).append(int(i))
-    chosen: list[int] = []
+    chosen: list[NDArray[np.bool_]] = []
     while bins and len(chosen) < count:
         for k in sorted(bins):
-            chosen.append(bins[k].pop())
+            region = regions == bins[k].pop()
+            if not rare or size_class(region) != "middle":
+                chosen.append(region)
             if not bins[k]:
                 del bins[k]
-    return [regions == i for i in chosen[:count]]
+    return chosen[:count]
 
 
 def size_class(truth: NDArray[np.bool_]) -> str:
@@ -188,6 +197,36 @@ class Asker:
             if asked is not None:
                 yield self._named(asked, family, "slice", size, 1)
 
+    def of_net(
+        self, scan: Scan, truth: NDArray[np.bool_], family: str
+    ) -> Iterator[Asked]:
+        """Clicks anywhere on an object and a loose box, answered by the net alone."""
+        rng, meant, size = self.rng, Mask.from_array(truth), size_class(truth)
+        inside = np.argwhere(truth)
+        given: list[tuple[str, dict[str, Any]]] = [
+            ("click", {"points": [inside[rng.integers(len(inside))]]}),
+            ("click", {"points": [deep_point(truth, rng)[0]]}),
+        ]
+        y0, x0, y1, x1 = meant.bbox
+        box = np.array(meant.bbox, float)
+        box += np.array([y1 - y0, x1 - x0] * 2) * rng.normal(0, 0.05, 4)
+        box[2:] = np.maximum(box[2:], box[:2] + 2)
+        given += [("box", {"box": box, "multimask": three}) for three in (True, False)]
+        for kind, prompts in given:
+            level = self.predictor.pool(scan, **prompts).net_alone()
+            if level is None:
+                continue
+            here = level.in_window(meant)
+            seen = np.count_nonzero(meant.window(level.view.box)) / meant.area
+            overlap = [
+                seen * np.count_nonzero(c.mask & here) / np.count_nonzero(c.mask | here)
+                for c in level.found
+            ]
+            yield Asked(
+                family, kind, size, 1, level.numbers, np.array(overlap, np.float32),
+                np.zeros(len(overlap), bool), np.full(len(overlap), level.view.shrink),
+            )  # fmt: skip
+
     @staticmethod
     def _named(
         asked: Asked, family: str, kind: str, size: str, number: int
@@ -222,7 +261,9 @@ class Asker:
 
         def answer() -> Mask:
             """Choose as the judge would, or at random among the better half."""
-            chance = pool.predicted(asked.numbers) if pool.judge else asked.overlap
+            chance = asked.overlap
+            if pool.judge is not None:
+                chance = pool.judge.pool.predict(asked.numbers)
             noisy = chance + self.rng.normal(0, 0.1, len(chance)) - 9.0 * asked.cut
             one, i = where[int(np.argmax(noisy))]
             return pool.draw(one, i, 0.5)
@@ -272,6 +313,8 @@ def collect(
     seeds: range,
     path: Path,
     per_scene: int = 5,
+    net_alone: bool = False,
+    rare: bool = False,
     tell: Callable[[str], None] | None = None,
 ) -> list[Asked]:
     """Ask about objects of a scene of each family and seed; write as it goes."""
@@ -281,8 +324,9 @@ def collect(
             rng = np.random.default_rng([seed, *family.encode()])
             scan, regions = scene(family, seed)
             asker = Asker(predictor, rng)
-            for truth in objects(regions, rng, per_scene):
-                questions += asker.questions(scan, truth, family)
+            for truth in objects(regions, rng, per_scene, rare):
+                ask = asker.of_net if net_alone else asker.questions
+                questions += ask(scan, truth, family)
             predictor.store.clear()
         if questions:
             save(questions, path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,10 +10,13 @@ import numpy as np
 from napari_sesami.common.cancel import check_cancelled
 from napari_sesami.prompt.large_objects import SMALL
 from napari_sesami.prompt.on_view import tensors
-from napari_sesami.prompt.pool.candidates import Candidate, Scene, Witness, shrunk
+from napari_sesami.prompt.pool.candidates import Scene, Witness
 from napari_sesami.prompt.pool.features import describe
 from napari_sesami.prompt.pool.finish import to_data_pixels
+from napari_sesami.prompt.pool.level import Level
+from napari_sesami.prompt.pool.net_only import net_level
 from napari_sesami.prompt.pool.pictures import windows
+from napari_sesami.prompt.render import prior_logits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,42 +24,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sesami.prompt.on_view import PromptOnView
+    from napari_sesami.prompt.pool.judge import Judge
     from napari_sesami.prompt.mask import Mask
     from napari_sesami.prompt.view import View
 
 
-@dataclass(eq=False)
-class Level:
-    """All candidates in one window, with their numbers.
-
-    Attributes
-    ----------
-    scene
-        The window and what is known of it.
-    found
-        The candidates.
-    numbers
-        (candidates, `NAMES`), what the judge reads.
-    cut
-        (candidates,) which run out of the window.
-    last
-        Whether the window holds the whole plane.
-    """
-
-    scene: Scene
-    found: list[Candidate]
-    numbers: NDArray[np.float32]
-    cut: NDArray[np.bool_]
-    last: bool
-
-    @property
-    def view(self) -> View:
-        """The window."""
-        return self.scene.pictures.view
-
-    def in_window(self, mask: Mask) -> NDArray[np.bool_]:
-        """A mask of the plane in the pixels of the window."""
-        return shrunk(mask, self.view, self.scene.pictures.grey.shape)
+ENOUGH = 0.82  # predicted overlap at which no wider window is looked at
+OUT = 2.0  # taken off for a candidate that runs out of its window
 
 
 class PoolSolver:
@@ -67,20 +41,54 @@ class PoolSolver:
     task
         The prompt on its plane.
     judge
-        Predicts the overlap of candidates; the bundled one if None.
+        Predicts the overlap of candidates; without one, only `levels` can be asked for.
     """
 
-    def __init__(self, task: PromptOnView) -> None:
-        self.task = task
-        self.first: Witness | None = None
-        self.judge = None
+    def __init__(self, task: PromptOnView, judge: Judge | None) -> None:
+        self.task, self.judge = task, judge
+
+    def solve(self) -> Mask | None:
+        """The best candidate with the overlap to expect of it; None if there is none.
+
+        Wider windows are opened only until a candidate is as good as can be hoped.
+        """
+        assert self.judge is not None
+        best: tuple[float, Level, int] | None = None
+        for level in self.levels():
+            said = self.judge.pool.predict(level.numbers)
+            said = np.where(level.cut, said - OUT, said)
+            i = int(np.argmax(said))
+            if best is None or said[i] > best[0]:
+                best = (float(said[i]), level, i)
+            if best[0] >= ENOUGH:
+                break
+        if best is None:
+            return None
+        return self.draw(best[1], best[2], self.judge.pool.expect(best[0]))
+
+    def answers(self, most: int = 3, unlike: float = 0.8) -> list[Mask]:
+        """The best candidates that are not much the same, best first."""
+        assert self.judge is not None
+        ranked = []
+        for level in self.levels():
+            said = self.judge.pool.predict(level.numbers)
+            for i in np.argsort(-said, kind="stable")[: 3 * most]:
+                if not level.cut[i]:
+                    ranked.append((float(said[i]), len(ranked), level, int(i)))
+        drawn: list[Mask] = []
+        for value, _, level, i in sorted(ranked, key=lambda r: (-r[0], r[1])):
+            mask = self.draw(level, i, self.judge.pool.expect(value))
+            if all(mask.iou(other) < unlike for other in drawn):
+                drawn.append(mask)
+            if len(drawn) == most:
+                break
+        return drawn
 
     def levels(self) -> Iterator[Level]:
         """Collect candidates in windows that grow until they hold the whole plane."""
         task = self.task
         prompt, views = task.prompt, task.views
-        self.first = witness(task, task.first_view())
-        asked = [self.first]
+        asked = [witness(task, task.first_view())]
         close = closer_view(task, asked[0])
         if close is not None:
             asked.append(witness(task, close))
@@ -102,30 +110,30 @@ class PoolSolver:
                 continue
             numbers = describe(scene, found, task.shape[0] * task.shape[1])
             inner = window.inner_sides(task.shape)
-            cut = np.array([runs_out(c.mask, inner) for c in found])
-            yield Level(scene, found, numbers, cut, not any(inner))
+            yield Level(scene, found, numbers, inner)
+
+    def net_alone(self) -> Level | None:
+        """The net's own masks as `predict_many` judges them, at their resolution."""
+        first = witness(self.task, self.task.first_view())
+        kept = [self.task.own_parts(m, first.view) for m in first.logits]
+        return net_level(self.task, kept, first.scores, first.view)
 
     def draw(self, level: Level, number: int, score: float) -> Mask:
         """Give a candidate as a mask of the plane."""
         c = level.found[number]
-        steady = c.steady if np.isfinite(c.steady) else 1.0
-        drawn = to_data_pixels(
-            self.task, level.view, c.mask, level.scene.pictures.noise, score, steady
-        )
-        assert self.first is not None
-        return replace(drawn, view=self.first.view)
+        noise = level.scene.pictures.noise
+        drawn = to_data_pixels(self.task, level.view, c.mask, noise, score)
+        # the next click is answered from the view that saw this one, with this mask
+        near = level.scene.witnesses[-1 if c.witness is None else c.witness]
+        rows, columns = near.logits.shape[-2:]
+        logits = prior_logits(drawn, near.view, (rows, columns))
+        return replace(drawn, view=near.view, logits=logits)
 
 
 def holds(view: View, window: View) -> bool:
     """Whether a view of the net shows all of a window."""
     a, b = view.box, window.box
     return a[0] <= b[0] and a[1] <= b[1] and a[2] >= b[2] and a[3] >= b[3]
-
-
-def runs_out(mask: NDArray[np.bool_], inner: tuple[bool, ...]) -> bool:
-    """Whether a mask touches a side of its window beyond which the plane goes on."""
-    sides = (mask[0], mask[:, 0], mask[-1], mask[:, -1])
-    return any(open_ and bool(s.any()) for open_, s in zip(inner, sides, strict=True))
 
 
 def witness(task: PromptOnView, view: View) -> Witness:

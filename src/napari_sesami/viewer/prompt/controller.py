@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from napari_sesami.prompt import certainty
 from napari_sesami.session import Draft, PromptStep, snapped
 from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.errors import ViewerError
@@ -340,8 +341,10 @@ class PromptController(Controller):
         if answer.shown.empty:
             self.workspace.say("The model found nothing here; try a box or a stroke.")
         else:
+            score = answer.shown.score
             self.workspace.say(
-                f"Score {answer.shown.score:.2f}. Add prompts, or commit (U)."
+                f"{certainty(score).capitalize()} (score {score:.2f}). "
+                "Add prompts, or commit (U)."
             )
         self.ask_open()
         self.changed.emit()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qtpy.QtWidgets import QPushButton, QWidget
 
+from napari_sesami.prompt import certainty
 from napari_sesami.viewer.app.keys import Action
 from napari_sesami.viewer.widgets.factory import button, column, note, row
 from napari_sesami.viewer.widgets.panel import PanelPart
@@ -69,7 +70,7 @@ class ObjectFacts(PanelPart, QWidget):
         scan = controller.binding.session.scan
         planes = len(controller.draft.planes)
         more = f", {planes} slices" if planes > 1 else ""
-        return f"{name}: score {mask.score:.2f}, {area(mask, scan)}{more}."
+        return f"{name}: {certainty(mask.score)} (score {mask.score:.2f}), {area(mask, scan)}{more}."
 
 
 def area(mask: Mask, scan: Scan) -> str:

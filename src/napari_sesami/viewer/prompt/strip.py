@@ -8,6 +8,8 @@ from qtpy.QtCore import QRectF, Signal
 from qtpy.QtGui import QColor, QPainter, QPalette
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
+from napari_sesami.prompt import certainty
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -15,8 +17,12 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QKeyEvent, QMouseEvent, QPaintEvent
 
 HEIGHT = 48
-LOW, GOOD, PROMPTED = QColor("#e0533d"), QColor("#4aa564"), QColor("#22b8e6")
-SURE = 0.75  # from here on a slice counts as good
+PROMPTED = QColor("#22b8e6")
+COLOURS = {
+    "sure": QColor("#4aa564"),
+    "check": QColor("#d9a13b"),
+    "poor": QColor("#e0533d"),
+}
 
 
 class Strip(QWidget):
@@ -64,7 +70,7 @@ class Strip(QWidget):
             height = max(2.0, min(value, 1.0) * (self.height() - 2))
             gap = 1 if step > 3 else 0
             bar = QRectF(i * step, self.height() - height, step - gap, height)
-            color = PROMPTED if prompted else GOOD if value >= SURE else LOW
+            color = PROMPTED if prompted else COLOURS[certainty(value)]
             painter.fillRect(bar, color)
             if plane == self._current:
                 painter.setPen(self.palette().color(QPalette.ColorRole.Text))
@@ -81,7 +87,9 @@ class Strip(QWidget):
         """Say which slice it is."""
         plane = self.slice_at(event.position().x())
         found = {p: v for p, v, _ in self._bars}
-        text = f"Slice {plane}: {found[plane]:.2f}" if plane is not None else ""
+        text = ""
+        if plane is not None:
+            text = f"Slice {plane}: {certainty(found[plane])} ({found[plane]:.2f})"
         self.setToolTip(text)
 
     def leaveEvent(self, event: QEvent) -> None:

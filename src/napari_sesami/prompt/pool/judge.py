@@ -1,0 +1,120 @@
+"""Judge: boosted trees that predict how well a candidate covers what was meant.
+
+The trees are plain arrays, learnt on procedural scans by `napari_sesami.lab.judge`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import as_file, files
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sesami.prompt.errors import PromptError
+from napari_sesami.prompt.pool.features import NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+POOL, NET = "pool", "net"
+"""Two sets of trees: for all witnesses, and for the net's masks alone."""
+FILE = "judge.safetensors"
+ARRAYS = ("feature", "threshold", "left", "right", "value", "missing")
+
+
+@dataclass(frozen=True, eq=False)
+class JudgeTrees:
+    """Regression trees as arrays (trees, nodes); leaves point at themselves.
+
+    `missing` says whether an unknown number goes left. The sum of all leaves and `base`
+    is the overlap; `said` to `true` turns that of the chosen one into what to expect of
+    it (the best of many guesses is too good a guess).
+    """
+
+    feature: NDArray[np.int16]
+    threshold: NDArray[np.float32]
+    left: NDArray[np.int16]
+    right: NDArray[np.int16]
+    value: NDArray[np.float32]
+    missing: NDArray[np.bool_]
+    base: float
+    depth: int
+    said: NDArray[np.float32]
+    true: NDArray[np.float32]
+
+    def predict(self, numbers: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Predict the overlap (K,) of candidates from their numbers (K, F)."""
+        rows = np.arange(len(numbers))[:, None]
+        trees = np.arange(len(self.feature))[None]
+        node = np.zeros((len(numbers), len(self.feature)), np.intp)
+        for _ in range(self.depth):
+            seen = numbers[rows, self.feature[trees, node]]
+            go = np.where(
+                np.isnan(seen),
+                self.missing[trees, node],
+                seen <= self.threshold[trees, node],
+            )
+            node = np.where(go, self.left[trees, node], self.right[trees, node])
+        return np.asarray(self.base + self.value[trees, node].sum(1), np.float32)
+
+    def expect(self, predicted: float) -> float:
+        """What overlap to expect of the chosen candidate, 0 to 1."""
+        return float(np.interp(predicted, self.said, self.true))
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """The trees for the pool and those for the net's masks alone."""
+
+    pool: JudgeTrees
+    net: JudgeTrees
+    model: str = ""
+    """Key of the weights that it was learnt beside."""
+
+    @classmethod
+    @cache
+    def bundled(cls) -> Judge:
+        """Read the judge that comes with the package."""
+        with as_file(files("napari_sesami.prompt.pool") / FILE) as path:
+            return cls.read(path)
+
+    @classmethod
+    def read(cls, path: Path) -> Judge:
+        """Read what `write` wrote."""
+        from safetensors import safe_open
+
+        with safe_open(path, framework="np") as file:
+            facts = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if json.loads(facts.get("names", "[]")) != list(NAMES):
+            raise PromptError(
+                f"{path} was learnt from other numbers than this version counts; "
+                "learn it anew: python -m napari_sesami.lab.judge."
+            )
+        return cls(_trees(arrays, POOL), _trees(arrays, NET), facts.get("model", ""))
+
+    def write(self, path: Path) -> None:
+        """Write all arrays and the names of the numbers."""
+        from safetensors.numpy import save
+
+        from napari_sesami.common.disk import write_atomic
+
+        arrays: dict[str, NDArray[Any]] = {}
+        for name, trees in ((POOL, self.pool), (NET, self.net)):
+            for key in (*ARRAYS, "said", "true"):
+                arrays[f"{name}.{key}"] = np.ascontiguousarray(getattr(trees, key))
+            arrays[f"{name}.base"] = np.array([trees.base, trees.depth], np.float64)
+        facts = {"names": json.dumps(list(NAMES)), "model": self.model}
+        write_atomic(path, save(arrays, facts))
+
+
+def _trees(arrays: Mapping[str, NDArray[Any]], name: str) -> JudgeTrees:
+    base, depth = arrays[f"{name}.base"]
+    given = {key: arrays[f"{name}.{key}"] for key in (*ARRAYS, "said", "true")}
+    return JudgeTrees(**given, base=float(base), depth=int(depth))
