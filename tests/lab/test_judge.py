@@ -51,7 +51,9 @@ def test_reliability_of_an_honest_and_of_a_boastful_score():
     true = np.clip(said + rng.normal(0, 0.05, 4000), 0, 1)
     related, error, rows = reliability(said, true)
     assert related > 0.95 and error < 0.02 and len(rows) == 10
-    assert reliability(said, np.clip(true - 0.2, 0, 1))[1] == pytest.approx(0.18, abs=0.04)
+    assert reliability(said, np.clip(true - 0.2, 0, 1))[1] == pytest.approx(
+        0.18, abs=0.04
+    )
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -41,7 +43,9 @@ def mask() -> np.ndarray:
 
 def test_morphology_is_that_of_scipy(mask):
     square = np.ones((7, 7), bool)
-    np.testing.assert_array_equal(dilated(mask, 3), ndimage.binary_dilation(mask, square))
+    np.testing.assert_array_equal(
+        dilated(mask, 3), ndimage.binary_dilation(mask, square)
+    )
     np.testing.assert_array_equal(
         eroded(mask, 3), ndimage.binary_erosion(mask, square, border_value=1)
     )
@@ -62,7 +66,7 @@ def test_floods_are_nested_and_hold_the_seeds():
         whole, _ = ndimage.label(far <= tolerance)
         wanted = np.isin(whole, whole[tuple(seeds.T)])
         np.testing.assert_array_equal(part, wanted)
-    for (_, inner), (_, outer) in zip(found, found[1:], strict=False):
+    for (_, inner), (_, outer) in pairwise(found):
         assert (outer | ~inner).all()
 
 
@@ -84,7 +88,9 @@ def test_a_slab_that_leaves_the_view_has_no_seam(nano):
     assert overlap(mask.full, slab) > 0.95
     _, count = ndimage.label(mask.full)
     assert count == 1
-    fill = floods.held(ndimage.gaussian_filter(image / 255, 1) > 0.47, np.array([[230, 300]]))
+    fill = floods.held(
+        ndimage.gaussian_filter(image / 255, 1) > 0.47, np.array([[230, 300]])
+    )
     assert overlap(mask.full, slab) >= overlap(fill, slab) - 0.02
 
 
@@ -95,7 +101,9 @@ def test_candidates_obey_all_prompts(nano):
     for level in pool.levels():
         for c in level.found:
             scene = level.scene
-            assert c.mask[tuple(scene.on.T)].all() and not c.mask[tuple(scene.off.T)].any()
+            assert (
+                c.mask[tuple(scene.on.T)].all() and not c.mask[tuple(scene.off.T)].any()
+            )
     mask = Predictor(nano).predict(scan, points=[*on, off], labels=[1, 1, 0])
     assert mask.full[230, 300] and mask.full[260, 310] and not mask.full[off]
     boxed = Predictor(nano).predict(scan, box=(200, 200, 330, 330))

@@ -139,7 +139,8 @@ def test_candidates_come_best_first_and_grow(big_grey_model):
     ramp = np.zeros((200, 200), np.float32)
     ramp[20:180, 20:180] = 0.93
     ramp[60:140, 60:140] = 1.0
-    found = Predictor(big_grey_model).candidates(scan_of(ramp), points=[(100, 100)])
+    net = Predictor(big_grey_model, plain=True)
+    found = net.candidates(scan_of(ramp), points=[(100, 100)])
     assert len(found) == 3
     assert found[0].score == pytest.approx(0.9)
     assert len({m.area for m in found}) > 1

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command and its options."""
     evaluate = commands.add_parser(
-        "evaluate", help="print the numbers of a model's card, of clicks, or of adapters"
+        "evaluate",
+        help="print the numbers of a model's card, of clicks, or of adapters",
     )
     add = evaluate.add_argument
     add(
@@ -81,10 +82,13 @@ def _clicks(arguments: argparse.Namespace) -> int:
     wish = arguments.weights
     nano = Nano.from_file(wish) if wish else Nano.bundled()
     seeds = range(arguments.first, arguments.first + arguments.seeds)
-    rows = click_rows(nano, seeds, arguments.each or 3, tell=print)
-    if arguments.json:
-        write_json(arguments.json, as_json(rows))
-    print(report(rows))
+
+    def tell(scan: str, rows: list[Any]) -> None:
+        print(scan, flush=True)
+        if arguments.json:
+            write_json(arguments.json, as_json(rows))
+
+    print(report(click_rows(nano, seeds, arguments.each or 3, tell=tell)))
     return 0
 
 

@@ -8,7 +8,6 @@ import lazy_loader as lazy
 
 if TYPE_CHECKING:
     from napari_sesami.prompt.alike import Match, find_alike
-    from napari_sesami.prompt.certainty import certainty
     from napari_sesami.prompt.embeddings import EmbeddingStore
     from napari_sesami.prompt.errors import PromptError
     from napari_sesami.prompt.everything import Filters, FoundMasks, find_everything
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from napari_sesami.prompt.prompts import Prompt, Stroke, polygon_mask
     from napari_sesami.prompt.propagation import FollowStep, Stops, propagate
     from napari_sesami.prompt.render import SURE, read_view
+    from napari_sesami.prompt.score_words import certainty
     from napari_sesami.prompt.snap import snap_to_edges
     from napari_sesami.prompt.view import View, Views
 
@@ -27,7 +27,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
         "alike": ["Match", "find_alike"],
-        "certainty": ["certainty"],
         "embeddings": ["EmbeddingStore"],
         "errors": ["PromptError"],
         "everything": ["FoundMasks", "Filters", "find_everything"],
@@ -39,6 +38,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "prompts": ["Prompt", "Stroke", "polygon_mask"],
         "propagation": ["FollowStep", "Stops", "propagate"],
         "render": ["SURE", "read_view"],
+        "score_words": ["certainty"],
         "snap": ["snap_to_edges"],
         "view": ["View", "Views"],
     },

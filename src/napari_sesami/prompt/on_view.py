@@ -39,6 +39,7 @@ class PromptOnView:
         self.prompt, self.connected = prompt, connected
         self.multimask = prompt.is_one_click if multimask is None else multimask
         self.views = predictor.views(scan)
+        self.judge = predictor.judge
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -108,9 +109,8 @@ class PromptOnView:
             for s, q, m in zip(said, steady, inside, strict=True)
         ]
         order = np.argsort(ranks, kind="stable")[::-1]
-        judge = self.predictor.judge
-        if judge is not None:
-            judged = judge_net(judge, self, kept, said, view)
+        if self.judge is not None:
+            judged = judge_net(self.judge, self, kept, said, view)
             if judged is not None:
                 order, said = judged
         return [
@@ -118,9 +118,7 @@ class PromptOnView:
             for i in (order[:1] if only_best else order)
         ]
 
-    def own_parts(
-        self, logits: NDArray[np.float32], view: View
-    ) -> NDArray[np.float32]:
+    def own_parts(self, logits: NDArray[np.float32], view: View) -> NDArray[np.float32]:
         """Push down what hangs together with no positive prompt."""
         if not self.connected:
             return logits

@@ -187,6 +187,7 @@ class Predictor:
         *,
         multimask: bool = True,
         connected: bool = True,
+        plain: bool = False,
         cancel: IsCancelled | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> list[Mask]:
@@ -202,6 +203,8 @@ class Predictor:
             Take the best of three candidates for each.
         connected
             Drop parts that hang together with no prompt.
+        plain
+            Take the net's own choice and score, not the judge's.
         cancel, progress
             `progress(done, all)` is called after each batch.
         """
@@ -213,7 +216,9 @@ class Predictor:
         shape = scan.plane_shape
         prompts = [Prompt.parse(shape, **{kind: row}) for row in given if row.size]
         with cancellable(cancel):
-            return self._many(scan, plane, prompts, multimask, connected, progress)
+            return self._many(
+                scan, plane, prompts, multimask, connected, plain, progress
+            )
 
     def _many(
         self,
@@ -222,11 +227,14 @@ class Predictor:
         prompts: list[Prompt],
         multimask: bool,
         connected: bool,
+        plain: bool,
         progress: Callable[[int, int], None] | None,
     ) -> list[Mask]:
         tasks = [
             PromptOnView(self, scan, plane, p, multimask, connected) for p in prompts
         ]
+        for task in tasks if plain else ():
+            task.judge = None
         by_view: dict[View, list[int]] = {}
         for i, task in enumerate(tasks):
             by_view.setdefault(task.first_view(), []).append(i)

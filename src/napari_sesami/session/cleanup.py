@@ -97,7 +97,9 @@ def clean_plane(
     for start in range(0, len(parts), BATCH):
         check()
         some = parts[start : start + BATCH]
-        masks = predictor.predict_many(scan, plane, boxes=[p.box for p in some])
+        masks = predictor.predict_many(
+            scan, plane, boxes=[p.box for p in some], plain=True
+        )
         for part, mask in zip(some, masks, strict=True):
             if NEAR <= overlap(part, mask) < agree and mask.score >= score / 2:
                 check()

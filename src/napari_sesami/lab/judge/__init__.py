@@ -1,1 +1,1 @@
-"""Teach the judge of clicks on procedural scans, and measure it on families left out."""
+"""Teach the judge of clicks on procedural scans; measure it on families left out."""

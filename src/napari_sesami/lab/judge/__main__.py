@@ -24,7 +24,7 @@ from napari_sesami.lab.judge.questions import MODALITY, Asked, collect, load
 from napari_sesami.models import Nano
 from napari_sesami.prompt import Judge, Predictor
 
-POOL_SEEDS, NET_SEEDS = 555_000, 556_000
+SEEDS = {"pool": 555_000, "net": 556_000, "pool_rare": 557_000}
 """Scenes of these seeds are for the judge alone; tables are made from others."""
 
 
@@ -34,7 +34,7 @@ def main() -> None:
     add = parser.add_argument
     add("folder", type=Path)
     add("--weights", type=Path, help="of sesami-nano; the bundled ones by default")
-    add("--seeds", type=int, default=8, help="scenes of each family")
+    add("--seeds", type=int, default=5, help="scenes of each family")
     add("--each", type=int, default=4, help="objects of each scene")
     add("--anew", action="store_true", help="ask again though questions are there")
     add("--install", action="store_true", help="replace the bundled judge")
@@ -43,15 +43,22 @@ def main() -> None:
     given.folder.mkdir(parents=True, exist_ok=True)
     nano = Nano.from_file(given.weights) if given.weights else Nano.bundled()
     families = [*MODALITY, "random"]
-    for kind, start in (("pool", POOL_SEEDS), ("net", NET_SEEDS)):
-        path = given.folder / f"{kind}.npz"
+    for name, start in SEEDS.items():
+        path = given.folder / f"{name}.npz"
         if path.is_file() and not given.anew:
             continue
-        # the net chooses where to click next, so that a judge can be learnt from none
+        # what is near the truth is taken for the last answer, so that a judge can be
+        # learnt before there is one
         collect(
-            Predictor(nano, plain=True), families, range(start, start + given.seeds),
-            path, given.each, net_alone=kind == "net", tell=print,
-        )  # fmt: skip
+            Predictor(nano, plain=True),
+            families,
+            range(start, start + given.seeds),
+            path,
+            given.each,
+            net_alone=name == "net",
+            rare=name == "pool_rare",
+            tell=print,
+        )
     trees = {}
     for kind in ("pool", "net"):
         questions = load(sorted(given.folder.glob(f"{kind}*.npz")))
@@ -71,12 +78,16 @@ def main() -> None:
 
 
 def _tell(kind: str, questions: list[Asked], said: list[np.ndarray]) -> None:
-    print(f"\n{kind}: {len(questions)} questions; each family by trees that never saw it")
+    print(
+        f"\n{kind}: {len(questions)} questions; each family by trees that never saw it"
+    )
     print(f"{'':<22}{'n':>5} {'net':>6} {'judge':>6} {'oracle':>6} {'r':>6} {'ECE':>6}")
     if kind == "pool":
         for stop in (0.7, 0.76, 0.82, 0.9, 9.0):
             took = [stopped(q, s, stop) for q, s in zip(questions, said, strict=True)]
-            gain = np.mean([q.overlap[i] for q, (i, _) in zip(questions, took, strict=True)])
+            gain = np.mean(
+                [q.overlap[i] for q, (i, _) in zip(questions, took, strict=True)]
+            )
             seen = np.mean([n for _, n in took])
             print(f"windows opened until {stop:g}: IoU {gain:.4f}, {seen:.2f} windows")
     groups: dict[str, list[int]] = {}

@@ -28,7 +28,13 @@ SETTINGS: dict[str, Any] = {
     "random_state": 0,
 }
 KNOTS = 16
-FOLDS = (("finfet", "hbm"), ("gaa", "wire"), ("dram", "sem"), ("nand", "random"), ("beol",))
+FOLDS = (
+    ("finfet", "hbm"),
+    ("gaa", "wire"),
+    ("dram", "sem"),
+    ("nand", "random"),
+    ("beol",),
+)
 """Kinds of scenes that are left out together."""
 
 

@@ -1,4 +1,4 @@
-"""Questions with known answers: prompts on procedural scans, candidates, true overlaps."""
+"""Questions with known answers: prompts on procedural scans, and their candidates."""
 
 from __future__ import annotations
 
@@ -190,9 +190,10 @@ class Asker:
             y0, x0, y1, x1 = before.bbox
             by = max(1.0, 0.05 * max(y1 - y0, x1 - x0))
             h, w = truth.shape
-            box = (max(0, y0 - by), max(0, x0 - by), min(h, y1 + by), min(w, x1 + by))
+            grown = (y0 - by, x0 - by, y1 + by, x1 + by)
+            loose = np.clip(grown, 0, (h, w, h, w))
             asked, _ = self._ask(
-                scan, meant, points=[deep_point(moved)[0]], box=box, mask=before
+                scan, meant, points=[deep_point(moved)[0]], box=loose, mask=before
             )
             if asked is not None:
                 yield self._named(asked, family, "slice", size, 1)
@@ -228,9 +229,7 @@ class Asker:
             )  # fmt: skip
 
     @staticmethod
-    def _named(
-        asked: Asked, family: str, kind: str, size: str, number: int
-    ) -> Asked:
+    def _named(asked: Asked, family: str, kind: str, size: str, number: int) -> Asked:
         return replace(asked, family=family, kind=kind, size=size, number=number)
 
     def _ask(

@@ -61,7 +61,8 @@ class Asked:
 
     def start(self, scan: Scan) -> None:
         """Take the next scan."""
-        self.scan, self.last = scan, None
+        self.scan = scan
+        self.last: Mask | None = None
         self.predictor.store.clear()
 
     def answer(
@@ -71,7 +72,7 @@ class Asked:
         if box is not None:
             found = self.predictor.predict(self.scan, box=box)
         else:
-            last: Mask | None = self.last if len(points) > 1 else None
+            last = self.last if len(points) > 1 else None
             found = self.predictor.predict(
                 self.scan, points=points, labels=labels, mask=last
             )
@@ -138,7 +139,8 @@ class Walker:
             middle = np.mean(on, 0).astype(int)
             low, high = tuple(middle - self.REACH), tuple(middle + self.REACH)
         window = tuple(
-            slice(max(a, 0), min(b, n)) for a, b, n in zip(low, high, shape, strict=True)
+            slice(max(a, 0), min(b, n))
+            for a, b, n in zip(low, high, shape, strict=True)
         )
         here = seeds[window]
         if box is None:
@@ -171,9 +173,9 @@ def click_rows(
     seeds: range,
     per_scene: int = 3,
     families: Sequence[str] = (*MODALITY,),
-    tell: Callable[[str], None] | None = None,
+    tell: Callable[[str, list[Row]], None] | None = None,
 ) -> list[Row]:
-    """Click through objects of fresh scans with every method."""
+    """Click through objects of fresh scans with every method; tell after each scan."""
     methods: dict[str, Rival] = {
         "pool": Asked(model, plain=False),
         "net alone": Asked(model, plain=True),
@@ -193,7 +195,7 @@ def click_rows(
                     row.family, row.modality = family, MODALITY.get(family, "random")
                     rows.append(row)
             if tell is not None:
-                tell(f"{family} {seed}")
+                tell(f"{family} {seed}", rows)
     return rows
 
 
@@ -225,7 +227,7 @@ def _one(name: str, method: Rival, truth: NDArray[np.bool_], scan: Scan) -> Row:
 
 
 def seam(mask: NDArray[np.bool_], scan: Scan) -> float:
-    """Share of a mask's border on straight runs where views may end, without an edge."""
+    """Share of the border on straight runs where views may end, without an edge."""
     h, w = mask.shape
     if not mask.any() or max(h, w) <= GRID:
         return 0.0
@@ -246,26 +248,35 @@ def seam(mask: NDArray[np.bool_], scan: Scan) -> float:
 
 
 def _iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    return float(np.count_nonzero(a & b) / max(np.count_nonzero(a | b), 1))
+    return int(np.count_nonzero(a & b)) / max(int(np.count_nonzero(a | b)), 1)
 
 
 def report(rows: Sequence[Row]) -> str:
     """The table: by modality and size, each method; then seams and scores."""
     groups: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        for name in ("all", row.modality, f"all, {row.size}", f"{row.modality}, {row.size}"):
+        for name in (
+            "all",
+            row.modality,
+            f"all, {row.size}",
+            f"{row.modality}, {row.size}",
+        ):
             groups[name][row.method].append(row)
     lines = [f"{'IoU after 1 / 3 / 5 clicks, box':<34}{'n':>4}"]
     for name in sorted(groups):
         for method, some in groups[name].items():
             means = [np.mean([r.clicks[i] for r in some]) for i in ASKED]
-            cells = "  ".join(f"{m:.3f}" for m in (*means, np.mean([r.box for r in some])))
+            cells = "  ".join(
+                f"{m:.3f}" for m in (*means, np.mean([r.box for r in some]))
+            )
             lines.append(f"{name:<18}{method:<16}{len(some):>4}  {cells}")
     for method in dict.fromkeys(r.method for r in rows):
         mine = [r for r in rows if r.method == method]
         seams = np.mean([r.seam for r in mine])
         cost = 1e3 * np.mean([r.seconds for r in mine])
-        lines.append(f"{method:<16} seams {seams:.4f}  {cost:.0f} ms of processor a click")
+        lines.append(
+            f"{method:<16} seams {seams:.4f}  {cost:.0f} ms of processor a click"
+        )
         said, true = said_and_true(mine)
         if len(said):
             related, error, bins = reliability(said, true)

@@ -99,9 +99,7 @@ class Scene:
     prior: NDArray[np.bool_] | None = None
 
     @classmethod
-    def of(
-        cls, pictures: Pictures, prompt: Prompt, witnesses: list[Witness]
-    ) -> Scene:
+    def of(cls, pictures: Pictures, prompt: Prompt, witnesses: list[Witness]) -> Scene:
         """Bring prompts and witnesses into the pixels of a window."""
         view, shape = pictures.view, pictures.grey.shape
         at, labels = prompt.clicks
@@ -118,7 +116,7 @@ class Scene:
             rows, columns = (
                 interpolation(view, witness.view, axis, shape[axis]) for axis in (0, 1)
             )
-            known = (rows.any(1)[:, None]) & (columns.any(1)[None])
+            known = np.outer(rows.any(1), columns.any(1))
             h, w = rows.shape[1], columns.shape[1]
             drawn = np.matmul(np.matmul(rows, witness.logits[:, :h, :w]), columns.T)
             scene.maps.append((np.where(known, drawn, np.float32(-8)), known))
@@ -186,9 +184,7 @@ class Scene:
                 if rank < 2:
                     for weight in (0.7, 2.0):
                         joined = joins.by_histograms(logits, known, kept, weight)
-                        yield Candidate(
-                            evened(joined), JOIN, said, steady, i, int(j)
-                        )
+                        yield Candidate(evened(joined), JOIN, said, steady, i, int(j))
         if self.prior is not None and self.prior.any():
             yield Candidate(self.prior, PRIOR)
         for picture in (one, two, kept):

@@ -30,7 +30,7 @@ RIM = 3  # pixels of the ring around a candidate
 
 
 def describe(scene: Scene, found: list[Candidate], area: int) -> NDArray[np.float32]:
-    """Numbers (candidates, `NAMES`) of all candidates of a window; `area` of the plane."""
+    """Count `NAMES` for all candidates of a window; `area` is that of the plane."""
     overlap = overlaps(found)
     net = [i for i, c in enumerate(found) if c.source == NET]
     maps = np.concatenate([m for m, _ in scene.maps]) if scene.maps else None
@@ -51,7 +51,7 @@ def describe(scene: Scene, found: list[Candidate], area: int) -> NDArray[np.floa
         rows.append({
             **own,
             "source": c.source, "said": said, "steady": steady,
-            "log share": np.log10(max(own["area"], 1) * scene.pictures.view.shrink**2 / area),
+            "log share": np.log10(own["area"] * scene.pictures.view.shrink**2 / area),
             "overlap mean": rest.mean() if len(rest) else np.nan,
             "overlap max": rest.max() if len(rest) else np.nan,
             "overlap median": np.median(rest) if len(rest) else np.nan,
@@ -80,9 +80,7 @@ def _own_numbers(
     one, two = p.smoothed[0][cut], p.smoothed[1][cut]
     noise = max(p.noise, 0.004)
     area, rim = int(np.count_nonzero(m)), int(np.count_nonzero(border))
-    steep = np.sort(
-        p.ridge[cut][border] / noise, kind="stable"
-    )
+    steep = np.sort(p.ridge[cut][border] / noise, kind="stable")
     # a few thousand pixels say as much as all of them
     some = np.flatnonzero(m)[:: max(area // 3000, 1)]
     inside, outside = one.ravel()[some], one[ring]
@@ -92,7 +90,11 @@ def _own_numbers(
     ys, xs = np.nonzero(border)
     ys, xs = ys + cut[0].start, xs + cut[1].start
     click = scene.on[0]
-    depth = float(np.sqrt(((ys - click[0]) ** 2 + (xs - click[1]) ** 2).min())) if rim else 0
+    depth = (
+        float(np.sqrt(((ys - click[0]) ** 2 + (xs - click[1]) ** 2).min()))
+        if rim
+        else 0
+    )
     width = 2 * area / max(rim, 1)
     my, mx = np.unravel_index(some, m.shape)
     centre = np.array([my.mean() + cut[0].start, mx.mean() + cut[1].start])
@@ -101,6 +103,8 @@ def _own_numbers(
     at_edge = int(((ys == 0) | (ys == h - 1) | (xs == 0) | (xs == w - 1)).sum())
     grey = np.median(p.smoothed[2][scene.on[:, 0], scene.on[:, 1]])
     kept = p.smoothed[2][cut].ravel()[some]
+    wide = np.nan if not len(outside) else float(outside.std())
+    apart = abs(mean_in - mean_out)
     out = {
         "area": area,
         "log area": np.log2(area * p.view.shrink**2),
@@ -109,12 +113,12 @@ def _own_numbers(
         "edge 25": steep[rim // 4] if rim else 0,
         "edge 50": steep[rim // 2] if rim else 0,
         "edge mean": float(steep.mean()) if rim else 0,
-        "rough inside": float(p.gradient[cut][core].mean() / noise) if core.any() else np.nan,
+        "rough inside": _mean(p.gradient[cut][core]) / noise,
         "spread": float(inside.std()) / noise,
-        "contrast": abs(mean_in - mean_out) / noise,
-        "separation": abs(mean_in - mean_out) / (float(inside.std()) + float(outside.std()) + 0.3 * noise) if len(outside) else np.nan,
-        "spread of ring": float(outside.std()) / noise if len(outside) else np.nan,
-        "ring alike": float(((wide_out >= low) & (wide_out <= high)).mean()) if len(outside) else np.nan,
+        "contrast": apart / noise,
+        "separation": apart / (float(inside.std()) + wide + 0.3 * noise),
+        "spread of ring": wide / noise,
+        "ring alike": _mean((wide_out >= low) & (wide_out <= high)),
         "like click": float((np.abs(kept - grey) < max(3 * noise, 0.04)).mean()),
         "wiggle": rim / np.sqrt(area),
         "width": width,
@@ -159,7 +163,7 @@ def _own_numbers(
 
 
 def share_on_views(scene: Scene, ys: NDArray[Any], xs: NDArray[Any]) -> float:
-    """Share of border pixels that lie where a view of the net ends inside the window."""
+    """Share of border pixels where a view of the net ends inside the window."""
     if not len(ys):
         return 0.0
     view, shape = scene.pictures.view, scene.pictures.grey.shape

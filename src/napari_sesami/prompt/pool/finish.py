@@ -70,9 +70,7 @@ def to_data_pixels(
         native = ndimage.gaussian_filter(task.scan.grey(task.plane, box), 1.0)
         out[start * n : end] = _decide(native, big, noise)
     at, labels = task.prompt.clicks
-    places = np.clip(
-        np.rint(at).astype(int) - (top, left), 0, np.array(out.shape) - 1
-    )
+    places = np.clip(np.rint(at).astype(int) - (top, left), 0, np.array(out.shape) - 1)
     if len(places):
         out[places[:, 0], places[:, 1]] = labels == 1
     positive = places[labels == 1]

@@ -1,4 +1,4 @@
-"""Floods from the clicks: all that hangs together with them within a tolerance of grey."""
+"""Floods from the clicks: what hangs together with them within a tolerance."""
 
 from __future__ import annotations
 
@@ -72,7 +72,6 @@ def held(mask: NDArray[np.bool_], seeds: NDArray[Any]) -> NDArray[np.bool_]:
     rows, columns = seeds.T
     own = labels[rows, columns]
     if (own == 0).any():
-        h, w = mask.shape
         for i in np.flatnonzero(own == 0):
             y, x = seeds[i]
             near = labels[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]

@@ -91,7 +91,7 @@ class Judge:
 
         with safe_open(path, framework="np") as file:
             facts = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            arrays = {name: file.get_tensor(name) for name in file.keys()}
         if json.loads(facts.get("names", "[]")) != list(NAMES):
             raise PromptError(
                 f"{path} was learnt from other numbers than this version counts; "

@@ -45,15 +45,16 @@ def evened(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def box_mean(image: NDArray[Any], side: int) -> NDArray[np.float32]:
     """Mean over a square around each pixel; beyond the edge the edge goes on."""
-    half = side // 2
-    sums = np.pad(image, half, mode="edge").astype(np.float32)
-    for axis in (0, 1):
-        total = np.cumsum(sums, axis, dtype=np.float64)
-        zero = np.zeros_like(total.take([0], axis))
-        total = np.concatenate([zero, total], axis)
-        n = image.shape[axis]
-        sums = total.take(range(side, side + n), axis) - total.take(range(n), axis)
-    return (sums / (side * side)).astype(np.float32)
+    half, (h, w) = side // 2, image.shape
+    sums: NDArray[Any] = np.cumsum(
+        np.pad(image, half, mode="edge"), axis=0, dtype=np.float64
+    )
+    rows = sums[side - 1 :]
+    rows[1:] -= sums[: h - 1].copy()
+    sums = np.cumsum(rows, axis=1)
+    columns = sums[:, side - 1 :]
+    columns[:, 1:] -= sums[:, : w - 1].copy()
+    return np.asarray(columns / (side * side), np.float32)
 
 
 def _moved(axis: int) -> tuple[Any, Any]:

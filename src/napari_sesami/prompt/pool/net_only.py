@@ -1,4 +1,4 @@
-"""The judge on the net's masks alone, at their own resolution: for many prompts at once."""
+"""The judge on the net's masks alone, at their resolution: for many prompts."""
 
 from __future__ import annotations
 

@@ -84,9 +84,7 @@ class PictureShelf:
         return made
 
 
-def windows(
-    shape: tuple[int, int], extent: tuple[float, ...]
-) -> Iterator[View]:
+def windows(shape: tuple[int, int], extent: tuple[float, ...]) -> Iterator[View]:
     """Give windows around a place, each twice as wide, until the whole plane is seen.
 
     Those too small for what the prompts point at are left out.
@@ -114,7 +112,7 @@ def windows(
 def edge_kept(
     grey: NDArray[np.float32], noise: float, rounds: int = 12
 ) -> NDArray[np.float32]:
-    """Smooth by diffusion that stops at edges steeper than the noise (Perona, Malik)."""
+    """Smooth by diffusion that stops at edges steeper than the noise."""
     u = ndimage.gaussian_filter(grey, 0.7)
     limit = np.float32(max(1.0 * noise, 0.01))
     scale = np.float32(1 / (limit * limit))

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sesami.prompt.mask import Mask
     from napari_sesami.prompt.on_view import PromptOnView
     from napari_sesami.prompt.pool.judge import Judge
-    from napari_sesami.prompt.mask import Mask
     from napari_sesami.prompt.view import View
 
 
-ENOUGH = 0.82  # predicted overlap at which no wider window is looked at
+ENOUGH = 0.72  # predicted overlap at which no wider window is opened: costs nothing
 OUT = 2.0  # taken off for a candidate that runs out of its window
 
 
@@ -69,7 +69,7 @@ class PoolSolver:
     def answers(self, most: int = 3, unlike: float = 0.8) -> list[Mask]:
         """The best candidates that are not much the same, best first."""
         assert self.judge is not None
-        ranked = []
+        ranked: list[tuple[float, int, Level, int]] = []
         for level in self.levels():
             said = self.judge.pool.predict(level.numbers)
             for i in np.argsort(-said, kind="stable")[: 3 * most]:
@@ -182,4 +182,3 @@ def closer_view(task: PromptOnView, first: Witness) -> View | None:
     close = task.views.close(tuple((low + high) / 2))
     extents = ((*low, *high), task.prompt.extent)
     return close if all(close.holds(e, task.shape) for e in extents) else None
-

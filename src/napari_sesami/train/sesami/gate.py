@@ -122,7 +122,7 @@ def examine(
     step: Callable[[], None] | None = None,
 ) -> list[Score]:
     """Click through held-out objects with a model."""
-    predictor = Predictor(model, EmbeddingStore())
+    predictor = Predictor(model, EmbeddingStore(), plain=True)
     scans = {t.picture: pictures[t.picture].as_scan() for t in chosen}
     scores = []
     for target in chosen:
@@ -252,7 +252,9 @@ def first_answer(
     picture = pictures[target.picture]
     at, _ = deepest(picture.regions == target.region)
     return (
-        Predictor(model, EmbeddingStore()).predict(picture.as_scan(), points=[at]).full
+        Predictor(model, EmbeddingStore(), plain=True)
+        .predict(picture.as_scan(), points=[at])
+        .full
     )
 
 

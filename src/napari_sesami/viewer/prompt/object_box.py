@@ -70,7 +70,8 @@ class ObjectFacts(PanelPart, QWidget):
         scan = controller.binding.session.scan
         planes = len(controller.draft.planes)
         more = f", {planes} slices" if planes > 1 else ""
-        return f"{name}: {certainty(mask.score)} (score {mask.score:.2f}), {area(mask, scan)}{more}."
+        sure = f"{certainty(mask.score)} (score {mask.score:.2f})"
+        return f"{name}: {sure}, {area(mask, scan)}{more}."
 
 
 def area(mask: Mask, scan: Scan) -> str:

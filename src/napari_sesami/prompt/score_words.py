@@ -8,8 +8,7 @@ SURE_FROM, CHECK_FROM = 0.8, 0.5
 """Expected overlap (IoU) with what was meant.
 
 From 0.8 on the border is off by a pixel or two: commit. Below 0.5 more is wrong than
-right: another click, a box or a stroke. Scores are calibrated (docs/model-card.md), so of
-masks called sure about four fifths of the united area is right.
+right: another click, a box or a stroke. Scores are calibrated (docs/model-card.md).
 """
 
 
