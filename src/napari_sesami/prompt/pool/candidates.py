@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sesami.prompt.pool import floods, joins
-from napari_sesami.prompt.pool.morphology import box_mean, evened, opened
+from napari_sesami.prompt.pool.morphology import box_mean, eroded, evened, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +54,8 @@ class Candidate:
         How many others are the same.
     tolerance
         Of a flood.
+    seam
+        Whether it ends where a view of the net ends.
     """
 
     mask: NDArray[np.bool_]
@@ -64,6 +66,7 @@ class Candidate:
     number: int = 0
     twins: int = 0
     tolerance: float = np.nan
+    seam: bool = False
 
 
 @dataclass(eq=False)
@@ -160,8 +163,15 @@ class Scene:
         found = []
         for c in self._proposals():
             c.mask = self._obeying(c.mask)
-            if c.mask.any():
-                found.append(c)
+            if not c.mask.any():
+                continue
+            if c.source in (NET, JOIN):
+                c.seam = self._has_seam(c.mask)
+            elif c.source == NET_EDGE:  # its border has moved off the seam
+                c.seam = self._has_seam(
+                    self._obeying(self.maps[c.witness][0][c.number] > 0)
+                )
+            found.append(c)
         return without_twins(found)
 
     def _proposals(self) -> Iterator[Candidate]:
@@ -207,7 +217,28 @@ class Scene:
                 mask = floods.held(self.likeness <= tolerance, self.on)
                 if mask.any():
                     edge = joins.to_local_edge(mask, one, p.noise)
-                    yield Candidate(edge, TOKEN, tolerance=tolerance)
+                    seam = self._has_seam(mask)
+                    yield Candidate(edge, TOKEN, tolerance=tolerance, seam=seam)
+
+    def _has_seam(self, mask: NDArray[np.bool_]) -> bool:
+        """Whether at least half the width of a mask ends where a view of the net does.
+
+        Where views end inside the window, pixels on both sides of the line differ.
+        """
+        window, ends = self.pictures.view, 0
+        for witness in self.witnesses:
+            for axis, m in ((0, mask), (1, mask.T)):
+                for side in (axis, axis + 2):
+                    edge = witness.view.box[side] - window.box[axis]
+                    line = round(edge / window.shrink)
+                    if 2 < line < len(m) - 2:
+                        steps = m[line - 2 : line + 2] != m[line - 3 : line + 1]
+                        ends = max(ends, int(steps.sum(1).max()))
+        if ends < 3:
+            return False
+        area = int(np.count_nonzero(mask))
+        rim = area - int(np.count_nonzero(eroded(mask, 1)))
+        return ends >= max(3, area / max(rim, 1))
 
     def _obeying(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Make a mask obey: connected to the clicks on, without the clicks off."""

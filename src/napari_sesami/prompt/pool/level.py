@@ -8,21 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sesami.prompt.pool.candidates import Candidate, Scene, shrunk
-from napari_sesami.prompt.pool.features import NAMES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sesami.prompt.mask import Mask
     from napari_sesami.prompt.view import View
-
-
-SEAM = 0.1  # share of the border that may lie by chance where a view ends
-
-
-def has_seam(numbers: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Tell from their numbers which candidates end where a view of the net ends."""
-    return np.asarray(numbers[:, NAMES.index("on view")] > SEAM)
 
 
 @dataclass(eq=False)
@@ -54,8 +45,7 @@ class Level:
     @property
     def cut(self) -> NDArray[np.bool_]:
         """Which candidates end where a window or a view of the net ends."""
-        out = np.array([self._runs_out(c.mask) for c in self.found], bool)
-        return out | has_seam(self.numbers)
+        return np.array([c.seam or self._runs_out(c.mask) for c in self.found], bool)
 
     def _runs_out(self, mask: NDArray[np.bool_]) -> bool:
         sides = (mask[0], mask[:, 0], mask[-1], mask[:, -1])

@@ -124,7 +124,7 @@ class PoolSolver:
         noise = level.scene.pictures.noise
         drawn = to_data_pixels(self.task, level.view, c.mask, noise, score)
         # the next click is answered from the view that saw this one, with this mask
-        near = level.scene.witnesses[-1 if c.witness is None else c.witness]
+        near = level.scene.witnesses[-1]
         rows, columns = near.logits.shape[-2:]
         logits = prior_logits(drawn, near.view, (rows, columns))
         return replace(drawn, view=near.view, logits=logits)
