@@ -28,6 +28,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add("--weights", help="of sesami-nano; the bundled ones by default")
     add("--seeds", type=int, default=3, help="fresh scans of each family")
     add("--first", type=int, default=0, help="seed to begin with")
+    add("--methods", nargs="+", help="of the table; all by default")
     add("--json", type=Path, help="write every answer, for curves")
     add = evaluate.add_argument_group("adapters").add_argument
     add("--out", type=Path, default=Path("sesami-table1"))
@@ -88,7 +89,8 @@ def _clicks(arguments: argparse.Namespace) -> int:
         if arguments.json:
             write_json(arguments.json, as_json(rows))
 
-    print(report(click_rows(nano, seeds, arguments.each or 3, tell=tell)))
+    each, only = arguments.each or 3, arguments.methods
+    print(report(click_rows(nano, seeds, each, only=only, tell=tell)))
     return 0
 
 

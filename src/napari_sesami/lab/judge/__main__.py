@@ -7,6 +7,7 @@ python -m napari_sesami.lab.judge FOLDER --install  puts it into the package, to
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,14 @@ import torch
 
 from napari_sesami.lab.judge.learn import (
     as_arrays,
+    calibrate,
     choose,
     grow,
     left_out,
     reliability,
     stopped,
 )
-from napari_sesami.lab.judge.questions import MODALITY, Asked, collect, load
+from napari_sesami.lab.judge.questions import MODALITY, Asked, answers, collect, load
 from napari_sesami.models import Nano
 from napari_sesami.prompt import Judge, Predictor
 
@@ -36,6 +38,7 @@ def main() -> None:
     add("--weights", type=Path, help="of sesami-nano; the bundled ones by default")
     add("--seeds", type=int, default=5, help="scenes of each family")
     add("--each", type=int, default=4, help="objects of each scene")
+    add("--calibrate", type=int, default=3, help="scenes to calibrate on, per family")
     add("--anew", action="store_true", help="ask again though questions are there")
     add("--install", action="store_true", help="replace the bundled judge")
     given = parser.parse_args()
@@ -69,6 +72,11 @@ def main() -> None:
         true = np.array([q.overlap[i] for q, i in zip(questions, chosen, strict=True)])
         trees[kind] = as_arrays(grow(questions), best, true)
     judge = Judge(trees["pool"], trees["net"], nano.key)
+    said, true = answers(Predictor(nano), judge, list(MODALITY), given.calibrate)
+    if len(said):
+        table = calibrate(said, true)
+        judge = replace(judge, pool=replace(judge.pool, said=table[0], true=table[1]))
+        print(f"calibrated on {len(said)} answers of other scenes")
     judge.write(given.folder / "judge.safetensors")
     if given.install:
         import napari_sesami.prompt

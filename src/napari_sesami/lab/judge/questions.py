@@ -12,7 +12,7 @@ from skimage.measure import label
 from napari_sesami.common.box import box_of, grown, slices
 from napari_sesami.lab.scenes import FAMILIES, TEM_KINDS, hbm_slice, tem
 from napari_sesami.lab.scenes.random_scenes.scenes import random_scene
-from napari_sesami.prompt import Mask, Predictor
+from napari_sesami.prompt import Judge, Mask, Predictor
 from napari_sesami.scan import Scan
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+CALIBRATION = 558_000  # first seed of scenes for calibrating alone
 SMALLEST, LARGEST = 80, 0.35  # pixels, and share of the picture
 LARGE, THIN = 20_000, 6.0  # pixels; pixels across
 TEM = tuple(f"{kind}_{view}" for kind, views in TEM_KINDS.items() for view in views)
@@ -332,3 +333,47 @@ def collect(
         if tell is not None:
             tell(f"seed {seed}: {len(questions)} questions")
     return questions
+
+
+def answers(
+    predictor: Predictor,
+    judge: Judge,
+    families: list[str],
+    scenes: int,
+    per_scene: int = 2,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Answer clicks and boxes on other scenes: predicted and true overlap of each."""
+    pairs: list[tuple[float, float]] = []
+
+    def ask(scan: Scan, truth: NDArray[np.bool_], **given: Any) -> Mask | None:
+        pool = predictor.pool(scan, **given)
+        pool.judge = judge
+        found = pool.solve()
+        if found is not None:
+            pairs.append((pool.said, found.iou(Mask.from_array(truth))))
+        return found
+
+    for seed in range(CALIBRATION, CALIBRATION + scenes):
+        for family in families:
+            rng = np.random.default_rng([seed, *family.encode()])
+            scan, regions = scene(family, seed)
+            for truth in objects(regions, rng, per_scene):
+                points, labels = [deep_point(truth)[0]], [1]
+                last: Mask | None = None
+                for _ in range(3):
+                    last = ask(scan, truth, points=points, labels=labels, mask=last)
+                    if last is None:
+                        break
+                    found = last.full
+                    (here, missed), (there, extra) = (
+                        deep_point(truth & ~found),
+                        deep_point(found & ~truth),
+                    )
+                    if max(missed, extra) < 1.5:
+                        break
+                    points.append(here if missed >= extra else there)
+                    labels.append(int(missed >= extra))
+                ask(scan, truth, box=Mask.from_array(truth).bbox)
+            predictor.store.clear()
+    both = np.array(pairs, float).reshape(-1, 2)
+    return both[:, 0], both[:, 1]

@@ -173,6 +173,7 @@ def click_rows(
     seeds: range,
     per_scene: int = 3,
     families: Sequence[str] = (*MODALITY,),
+    only: Sequence[str] | None = None,
     tell: Callable[[str, list[Row]], None] | None = None,
 ) -> list[Row]:
     """Click through objects of fresh scans with every method; tell after each scan."""
@@ -182,6 +183,7 @@ def click_rows(
         "flood fill": Flood(),
         "random walker": Walker(),
     }
+    methods = {n: m for n, m in methods.items() if only is None or n in only}
     rows: list[Row] = []
     for seed in seeds:
         for family in families:

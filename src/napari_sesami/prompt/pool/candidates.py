@@ -220,6 +220,12 @@ class Scene:
                     seam = self._has_seam(mask)
                     yield Candidate(edge, TOKEN, tolerance=tolerance, seam=seam)
 
+    def obeys(self, mask: NDArray[np.bool_]) -> bool:
+        """Whether a mask holds the clicks on, none off, and stays in the box."""
+        on, off = mask[tuple(self.on.T)], mask[tuple(self.off.T)]
+        outside = self.limit is not None and bool((mask & ~self.limit).any())
+        return bool(on.all()) and not off.any() and not outside
+
     def _has_seam(self, mask: NDArray[np.bool_]) -> bool:
         """Whether at least half the width of a mask ends where a view of the net does.
 

@@ -10,9 +10,11 @@ import numpy as np
 from napari_sesami.common.cancel import check_cancelled
 from napari_sesami.prompt.large_objects import SMALL
 from napari_sesami.prompt.on_view import tensors
-from napari_sesami.prompt.pool.candidates import Scene, Witness
+from napari_sesami.prompt.pool.candidates import FLOOD, Scene, Witness
 from napari_sesami.prompt.pool.features import describe
 from napari_sesami.prompt.pool.finish import to_data_pixels
+from napari_sesami.prompt.pool.floods import held
+from napari_sesami.prompt.pool.joins import to_local_edge
 from napari_sesami.prompt.pool.level import Level
 from napari_sesami.prompt.pool.net_only import net_level
 from napari_sesami.prompt.pool.pictures import windows
@@ -46,6 +48,8 @@ class PoolSolver:
 
     def __init__(self, task: PromptOnView, judge: Judge | None) -> None:
         self.task, self.judge = task, judge
+        self.said = np.nan
+        """What the trees predicted of the last answer, before it is calibrated."""
 
     def solve(self) -> Mask | None:
         """The best candidate with the overlap to expect of it; None if there is none.
@@ -64,6 +68,7 @@ class PoolSolver:
                 break
         if best is None:
             return None
+        self.said = best[0]
         return self.draw(best[1], best[2], self.judge.pool.expect(best[0]))
 
     def answers(self, most: int = 3, unlike: float = 0.8) -> list[Mask]:
@@ -121,8 +126,16 @@ class PoolSolver:
     def draw(self, level: Level, number: int, score: float) -> Mask:
         """Give a candidate as a mask of the plane."""
         c = level.found[number]
-        noise = level.scene.pictures.noise
-        drawn = to_data_pixels(self.task, level.view, c.mask, noise, score)
+        pictures, mask = level.scene.pictures, c.mask
+        if c.source == FLOOD:  # a flood stops short of the middle of a soft edge
+            mask = to_local_edge(mask, pictures.smoothed[0], pictures.noise)
+            mask = held(mask, level.scene.on)
+            both = np.count_nonzero(mask & c.mask)
+            if both < 0.5 * np.count_nonzero(mask | c.mask):
+                mask = c.mask  # too thin to have sides
+            if not level.scene.obeys(mask):
+                mask = c.mask
+        drawn = to_data_pixels(self.task, level.view, mask, pictures.noise, score)
         # the next click is answered from the view that saw this one, with this mask
         near = level.scene.witnesses[-1]
         rows, columns = near.logits.shape[-2:]
