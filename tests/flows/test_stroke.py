@@ -31,7 +31,7 @@ def test_a_stroke_becomes_labels_in_few_calls(qtbot):
     with hops.listen():
         workspace = workspace_of(viewer)
         session = Session(Scan.from_array(stripes()[0]))
-        session.token_encoder = Texture()
+        session.retrieval.encoder = Texture()
         for name in ("substrate", "oxide", "metal"):
             session.classes.add(name)
         link = workspace.take(session)

@@ -116,7 +116,7 @@ def test_a_run_by_script_and_by_part_is_written_the_same():
     one, other = (
         session.runs.config("sesami", steps=3, rank=2) for session in (script, dock)
     )
-    assert one == other == script.run_config("sesami", steps=3, rank=2)
+    assert one == other == script.runs.config("sesami", steps=3, rank=2)
 
 
 def test_suggesting_ranks_as_the_queue_does():

@@ -59,7 +59,7 @@ def test_edits_undo_and_redo_leave_the_votes_of_a_fresh_start():
         if step % 3 == 0:
             session.retrieval.retriever(1.0, tune=False).quick(plane)
     session.undo()
-    session.redo()
+    session.history.redo()
     followed = session.segment([0, 1, 2], zoom=1.0)
     fresh = painted_session()
     for plane in session.strokes.planes:

@@ -69,7 +69,7 @@ def replay(old: Session, model: str | Path | Any = None) -> Replayed:
     """
     from napari_sesami.session import Session
 
-    wish = model if model is not None else old.model
+    wish = model if model is not None else old.prompts.model
     new = Session(old.scan, model=wish)
     for entry in old.classes:
         _same_class(new, entry)
@@ -78,8 +78,12 @@ def replay(old: Session, model: str | Path | Any = None) -> Replayed:
         _repeat(old, new, target)
     _take_hand_work(old, new)
     differing = sum(
-        int(np.count_nonzero(old.labels_plane(p) != new.labels_plane(p)))
-        for p in {*old.planes_with("labels"), *new.planes_with("labels")}
+        int(
+            np.count_nonzero(
+                old.document.labels.plane(p) != new.document.labels.plane(p)
+            )
+        )
+        for p in {*old.document.labels.planes, *new.document.labels.planes}
     )
     return Replayed(old.scan.name, new, differing, len(old.objects))
 
@@ -96,12 +100,12 @@ def _same_class(new: Session, entry: Any) -> None:
 
 def _take_hand_work(old: Session, new: Session) -> None:
     """Copy labels that belong to no object."""
-    for plane in old.planes_with("labels"):
-        labels = old.labels_plane(plane)
-        hand = (labels > 0) & (old.objects_plane(plane) == 0)
+    for plane in old.document.labels.planes:
+        labels = old.document.labels.plane(plane)
+        hand = (labels > 0) & (old.objects.plane(plane) == 0)
         if hand.any():
-            merged = np.where(hand, labels, new.labels_plane(plane))
-            new.write_labels(merged, plane)
+            merged = np.where(hand, labels, new.document.labels.plane(plane))
+            new.document.labels.write(merged, plane)
 
 
 def _repeat(old: Session, new: Session, target: CommittedObject) -> None:
@@ -175,7 +179,7 @@ class _ObjectReplay:
         head = self.heads[plane] = self.old.objects.chain(self.target.id, plane)
         if head.answer is not None:  # no model made it
             return self.old.objects.mask(self.target.id, plane)
-        mask = head.solve(self.new.predictor, scan, plane)
+        mask = head.solve(self.new.prompts.predictor, scan, plane)
         return snapped(mask, scan, int(how.get("snap", 0)))
 
     def _as_it_was(self, plane: int, prompts: int) -> Mask | None:
@@ -203,5 +207,5 @@ class _ObjectReplay:
 
         if last is None or last.empty:
             return None
-        step = next(propagate(self.new.predictor, self.new.scan, last, plane))
+        step = next(propagate(self.new.prompts.predictor, self.new.scan, last, plane))
         return None if step.ended else step.mask

@@ -24,6 +24,7 @@ from napari_sesami.session import checks, edits
 from napari_sesami.session.errors import SessionError
 from napari_sesami.session.events import SessionEvents
 from napari_sesami.session.history import History
+from napari_sesami.session.labels import Labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,8 +50,14 @@ class Document:
 
     Attributes
     ----------
+    scan
+        The scan, with the pixel size that the user gave it.
+    project
+        The project that keeps the work, or None.
     work
         Labels, strokes, objects and answers, as they are now.
+    labels
+        The class of every pixel, plane by plane.
     history
         Undo and redo.
     events
@@ -65,6 +72,7 @@ class Document:
         self.project: Project | None = None
         self.recovered = 0
         self.history = History(self.check_writable, self._note)
+        self.labels = Labels(self)
         self._quiet = False  # while a change comes from us, not from the table
         self.owns_project = not isinstance(project, Project)
         if project is None:
@@ -102,6 +110,14 @@ class Document:
         """Check class ids of a plane, or of a piece of it."""
         number, corner, array = self.piece(values, plane, at, what)
         return number, corner, checks.class_ids(array, self.classes, what)
+
+    def set_pixel_size(self, size: Any, unit: Any) -> None:
+        """Give the pixel size by hand, as in `Scan.with_pixel_size`; undoable."""
+        sized = self.scan.with_pixel_size(size, unit)
+        before = (tuple(self.scan.pixel_size), tuple(self.scan.units))
+        after = (tuple(sized.pixel_size), tuple(sized.units))
+        if before != after:
+            self.do("pixel size", [SizeChange(before, after)])
 
     @property
     def classes(self) -> ClassTable:

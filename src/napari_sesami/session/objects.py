@@ -11,30 +11,20 @@ from napari_sesami.prompt import Mask
 from napari_sesami.session import checks, edits
 from napari_sesami.session.committed import CommittedObject, Part
 from napari_sesami.session.draft import Draft, Filled, PromptChain, PromptStep, chain_of
+from napari_sesami.session.drawn_layer import DrawnLayer
 from napari_sesami.session.errors import SessionError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from napari_sesami.project import ClassEntry
     from napari_sesami.session.checks import Plane
-    from napari_sesami.session.document import Document
 
 
-class Objects(Mapping[int, CommittedObject]):
-    """The committed objects of a scan by id, and what can be done with them.
+class Objects(DrawnLayer, Mapping[int, CommittedObject]):
+    """The committed objects of a scan by id, and what can be done with them."""
 
-    Parameters
-    ----------
-    document
-        Where they are kept.
-    """
-
-    def __init__(self, document: Document) -> None:
-        self._document = document
+    _layer = "objects"
 
     def __getitem__(self, key: int) -> CommittedObject:
         return CommittedObject.from_dict(key, self._document.work.objects[key])
@@ -49,17 +39,8 @@ class Objects(Mapping[int, CommittedObject]):
 
     @property
     def ids(self) -> Any:
-        """Ids of objects per pixel, with the scan's shape; a lazy view if large."""
-        return self._document.work.layers["objects"].array
-
-    @property
-    def planes(self) -> list[int]:
-        """The planes in which there may be objects."""
-        return self._document.work.layers["objects"].planes
-
-    def plane(self, plane: Plane = None) -> NDArray[np.uint32]:
-        """Ids of one plane (y, x); a read-only view, good until the next edit."""
-        return self._document.read("objects", plane)
+        """Ids of objects per pixel; the same as `array`."""
+        return self.array
 
     def at(self, y: float, x: float, plane: Plane = None) -> CommittedObject | None:
         """Give the object under a point in data pixels, or None."""

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from napari_sesami.session.objects import Objects
     from napari_sesami.session.prompts import Prompts
     from napari_sesami.session.queries import How
-    from napari_sesami.session.ranking import Heat, Score, Source
+    from napari_sesami.session.ranking import Heat, Source
     from napari_sesami.session.retrieval import Retrieval
     from napari_sesami.session.strokes import Strokes
     from napari_sesami.suggest import Kind, Query
@@ -402,7 +402,7 @@ class Queue:
     def score_maps(
         self,
         plane: int = 0,
-        scores: Sequence[Score] = ("combined",),
+        scores: Sequence[str] = ("combined",),
         *,
         zoom: float | None = None,
         cancelled: IsCancelled = not_cancelled,

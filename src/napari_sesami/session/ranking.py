@@ -204,7 +204,7 @@ class Ranking:
         return votes, novelty
 
     def scores(
-        self, plane: int, names: Sequence[Score], cancelled: IsCancelled = not_cancelled
+        self, plane: int, names: Sequence[str], cancelled: IsCancelled = not_cancelled
     ) -> Heat:
         """Maps of single scores (y, x) in [0, 1]; high means "ask here"."""
         from napari_sesami import suggest as room

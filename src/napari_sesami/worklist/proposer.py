@@ -100,7 +100,7 @@ class Proposer:
             votes,
             top,
             only=only,
-            taken=np.asarray(session.label_planes.plane(number)) > 0,
+            taken=np.asarray(session.document.labels.plane(number)) > 0,
             progress=lambda done, of: told(0.6 + 0.4 * done / of, "Outlining objects"),
             cancelled=cancelled,
         )

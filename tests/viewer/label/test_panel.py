@@ -65,7 +65,7 @@ def type_class(dock, name):
 
 
 def strokes(dock):
-    return dock.workspace.session.strokes_plane(dock.workspace.binding.plane)
+    return dock.workspace.session.strokes.plane(dock.workspace.binding.plane)
 
 
 def test_a_real_stroke_reaches_the_session_and_ctrl_z_takes_it_back(opened, qtbot):
@@ -79,7 +79,7 @@ def test_a_real_stroke_reaches_the_session_and_ctrl_z_takes_it_back(opened, qtbo
     assert xs.min() < 45
     assert xs.max() > 115
     assert abs(ys.mean() - 60) < 2
-    steps = dock.workspace.session.can_undo
+    steps = dock.workspace.session.history.can_undo
     assert steps
     press(viewer, Qt.Key.Key_Z, CONTROL)
     assert not strokes(dock).any()
@@ -163,7 +163,9 @@ def test_editing_the_labels_by_hand_reaches_the_session(opened, qtbot):
     binding.labels.mode, binding.labels.selected_label = "paint", 2
     binding.labels.brush_size = 9
     drag(viewer, binding.labels, [(60, 40), (60, 60)])
-    qtbot.waitUntil(lambda: bool((dock.workspace.session.labels_plane() == 2).any()))
+    qtbot.waitUntil(
+        lambda: bool((dock.workspace.session.document.labels.plane() == 2).any())
+    )
     press(viewer, Qt.Key.Key_Z, CONTROL)
     assert not np.asarray(binding.labels.data).any()
 
@@ -297,7 +299,9 @@ def test_closing_and_opening_the_panel_three_times_leaves_one_callback(window, q
         dock = open_dock(viewer, qtbot)
     assert dock.workspace.session.classes.names == ("oxide", "void")
     calls = []
-    dock.workspace.session.events.changed.connect(lambda *given: calls.append(given))
+    dock.workspace.session.document.events.changed.connect(
+        lambda *given: calls.append(given)
+    )
     press(viewer, Qt.Key.Key_1)
     drag(viewer, dock.workspace.binding.strokes, [(60, 40), (60, 120)])
     qtbot.waitUntil(lambda: bool(calls))

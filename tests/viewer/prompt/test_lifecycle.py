@@ -123,7 +123,7 @@ def test_an_image_replaced_while_embedding_must_be_taken_again(gated, qtbot):
     workspace.adopt(image)
     assert workspace.session is not old
     assert [entry.name for entry in workspace.session.classes] == ["void"]
-    workspace.session.model = GreyModel(128)
+    workspace.session.prompts.model = GreyModel(128)
     workspace.act(Action.PROMPT_CLICK)
     click(viewer, image, (28, 76))  # where the block is now
     answered(qtbot, dock)
@@ -256,7 +256,7 @@ def test_an_object_across_tiles_is_one_object(make_napari_viewer, qtbot):
     dock.controller.commit()
     session = dock.workspace.session
     assert len(session.objects) == 1
-    assert (session.labels_plane()[62:66, 30:610] == 1).all()
+    assert (session.document.labels.plane()[62:66, 30:610] == 1).all()
 
 
 @pytest.mark.parametrize("kind", ["colour", "time", "lazy"])
@@ -277,7 +277,10 @@ def test_colour_time_and_lazy_layers_are_prompted_like_others(
     answered(qtbot, dock)
     dock.controller.commit()
     assert (
-        dock.workspace.session.labels_plane(dock.workspace.binding.plane)[28, 36] == 1
+        dock.workspace.session.document.labels.plane(dock.workspace.binding.plane)[
+            28, 36
+        ]
+        == 1
     )
 
 

@@ -43,7 +43,7 @@ def begin(make_napari_viewer, qtbot, planes=1, *, strokes=3, project=None):
     size = (2.0, 0.5, 0.5)[-data.ndim :]
     scan = Scan.from_array(data, pixel_size=size, units="nm")
     session = Session(scan, project)
-    session.token_encoder = Texture()
+    session.retrieval.encoder = Texture()
     for name in NAMES:
         if name not in session.classes:
             session.classes.add(name)
@@ -92,7 +92,7 @@ def ranked_again(qtbot, dock) -> None:
 
 def region(session, query) -> np.ndarray:
     y0, x0, y1, x1 = query.bbox
-    return session.strokes_plane(query.plane)[y0:y1, x0:x1][core(query)]
+    return session.strokes.plane(query.plane)[y0:y1, x0:x1][core(query)]
 
 
 def said(dock) -> str:
@@ -296,7 +296,7 @@ def test_the_queue_survives_a_restart_of_napari(make_napari_viewer, qtbot, tmp_p
     again = make_napari_viewer(show=True)
     scan = Scan.from_array(grey(1)[0], pixel_size=(0.5, 0.5), units="nm")
     session = Session(scan, folder)
-    session.token_encoder = Texture()
+    session.retrieval.encoder = Texture()
     attach(again, session)
     dock = show_queue_dock(again)
     qtbot.waitUntil(lambda: dock._docked)
@@ -320,7 +320,7 @@ def test_what_is_missing_is_said_in_one_sentence(make_napari_viewer, qtbot):
     session.paint(stroke)
     qtbot.waitUntil(lambda: bool(dock.controller.entries), timeout=SOON)
     quiet(qtbot, dock)
-    session.write_labels(np.ones((120, 160), np.uint8))
+    session.document.labels.write(np.ones((120, 160), np.uint8))
     qtbot.mouseClick(dock.options.rank, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: "labelled already" in said(dock), timeout=SOON)
 

@@ -242,7 +242,7 @@ def test_the_rest_is_accepted_and_done_measures(proposed, qtbot):
     opened(qtbot, dock, 3)
     assert dock.controller.worklist[1].record["accepted"] == 3
     assert "100 % unchanged" in dock.times.rounds.text()
-    assert (dock.workspace.session.project.path / "scans").is_dir()
+    assert (dock.workspace.session.document.project.path / "scans").is_dir()
 
 
 def test_proposals_survive_leaving_and_coming_back(proposed, qtbot):
@@ -307,14 +307,14 @@ def test_superpixels_are_labelled_by_click_and_drag(dock, qtbot):
     settle(qtbot, 50)
     assert np.asarray(layer.data).any()  # the one under the cursor is lit
     qtbot.mouseClick(canvas(viewer), LEFT, pos=place(viewer, layer, (24, 30)))
-    labels = session.labels_plane()
+    labels = session.document.labels.plane()
     assert labels[24, 30] == 1
     assert (labels[truth() == 0] == 1).mean() < 0.05  # it keeps to the edge
     press(viewer, Qt.Key.Key_2)
     drag(viewer, layer, [(72, 10), (72, 60), (72, 120)])
-    assert (session.labels_plane()[72, 12:118] == 2).mean() > 0.95
+    assert (session.document.labels.plane()[72, 12:118] == 2).mean() > 0.95
     press(viewer, Qt.Key.Key_Z, CONTROL)
-    assert not (session.labels_plane() == 2).any()
+    assert not (session.document.labels.plane() == 2).any()
     press(viewer, Qt.Key.Key_X, SHIFT)
     settle(qtbot, 50)
     assert not pieces.on
@@ -399,7 +399,7 @@ def test_retraining_hands_over_to_the_panel_runs(proposed, qtbot):
     qtbot.waitUntil(lambda: not dock.workspace.jobs.busy, timeout=SOON)
     names = list(dock.workspace.viewer.window.dock_widgets)
     assert any(name.startswith("Runs (") for name in names)
-    assert not dock.workspace.session.dirty
+    assert not dock.workspace.session.document.dirty
 
 
 def test_undo_brings_a_proposal_back_into_the_hand(proposed, qtbot):

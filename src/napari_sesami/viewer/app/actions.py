@@ -80,6 +80,6 @@ def _pick(workspace: Workspace, number: int) -> None:
 def _save(workspace: Workspace) -> None:
     binding = _binding(workspace)
     binding.flush()
-    if binding.session.project is None:
+    if binding.session.document.project is None:
         raise ViewerError("This labelling has no folder yet: press Save as… first.")
     workspace.saver.save()

@@ -45,9 +45,9 @@ class ProjectSaver:
     @property
     def folder(self) -> Path | None:
         """The project's folder, if it has one."""
-        if self.session is None or self.session.project is None:
+        if self.session is None or self.session.document.project is None:
             return None
-        return self.session.project.path
+        return self.session.document.project.path
 
     @property
     def state(self) -> str:
@@ -57,7 +57,7 @@ class ProjectSaver:
         if self.recovered:
             steps = "step" if self.recovered == 1 else "steps"
             return f"{self.recovered} {steps} after the last save came back. Keep them?"
-        project = self.session.project
+        project = self.session.document.project
         if project is None:
             return "Kept in memory only: press Save as…"
         if project.read_only:
@@ -69,15 +69,15 @@ class ProjectSaver:
     def follow(self, session: Session | None) -> None:
         """Look after another session."""
         if self.session is not None:
-            self.session.events.saved.disconnect(self._on_saved)
-            self.session.events.trouble.disconnect(self._on_trouble)
-            self.session.events.history.disconnect(self._on_history)
+            self.session.document.events.saved.disconnect(self._on_saved)
+            self.session.document.events.trouble.disconnect(self._on_trouble)
+            self.session.document.events.history.disconnect(self._on_history)
         self.session = session
-        self.recovered = session.recovered if session is not None else 0
+        self.recovered = session.document.recovered if session is not None else 0
         if session is not None:
-            session.events.saved.connect(self._on_saved)
-            session.events.trouble.connect(self._on_trouble)
-            session.events.history.connect(self._on_history)
+            session.document.events.saved.connect(self._on_saved)
+            session.document.events.trouble.connect(self._on_trouble)
+            session.document.events.history.connect(self._on_history)
             self._start_autosave()
         self.changed.emit()
 
@@ -131,7 +131,7 @@ class ProjectSaver:
 
     def close(self, session: Session) -> None:
         """Save a session for the last time and let go of its folder."""
-        project = session.project
+        project = session.document.project
         if project is not None and not project.read_only:
             try:
                 session.save()
@@ -152,7 +152,7 @@ class ProjectSaver:
             workspace.take(found)
 
     def _start_autosave(self) -> None:
-        project = self.session.project if self.session is not None else None
+        project = self.session.document.project if self.session is not None else None
         if project is not None and not project.read_only:
             every = read_settings().autosave_seconds
             project.autosave_every = float(every) if every else None
@@ -160,8 +160,8 @@ class ProjectSaver:
 
     def _done(self, session: Session) -> None:
         self._start_autosave()
-        if session.project is not None:
-            self._say(f"Saved in {session.project.path.name}.")
+        if session.document.project is not None:
+            self._say(f"Saved in {session.document.project.path.name}.")
         self.changed.emit()
 
     def _on_history(self) -> None:

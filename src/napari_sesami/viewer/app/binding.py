@@ -103,12 +103,12 @@ class LayerBinding:
             check_shape(image, session.scan)
         self.image = add_image(viewer, session.scan) if image is None else image
         self._pixels = self.image.data
-        read = session.labels_plane
+        read = session.document.labels.plane
         self.labels = add_labels(
             viewer, self.image, layer_array(session.labels, read), LABELS, 0.4
         )
         self._label_mirror = LayerMirror(self.labels, read, self._labels_edited)
-        read = session.strokes_plane
+        read = session.strokes.plane
         self.strokes = add_labels(
             viewer, self.image, layer_array(session.strokes.array, read), STROKES, 0.8
         )
@@ -198,7 +198,7 @@ class LayerBinding:
     def redo(self) -> str | None:
         """Do the step taken back last again; its name, or None."""
         self.flush()
-        return self.session.redo()
+        return self.session.history.redo()
 
     def flush(self) -> None:
         """Hand over to the session what was painted since the last time."""
@@ -211,7 +211,7 @@ class LayerBinding:
         self._later.stop()
         for unbind in self._unbind:
             unbind()
-        events = self.session.events
+        events = self.session.document.events
         events.changed.disconnect(self._on_changed)
         events.classes.disconnect(self._on_classes)
         events.history.disconnect(self._on_history)
@@ -234,7 +234,7 @@ class LayerBinding:
         return [(m.layer, e) for m in self._both for e in ("paint", "set_data")]
 
     def _connect(self) -> None:
-        events = self.session.events
+        events = self.session.document.events
         events.changed.connect(self._on_changed)
         events.classes.connect(self._on_classes)
         events.history.connect(self._on_history)
@@ -294,11 +294,11 @@ class LayerBinding:
 
     def _strokes_edited(self, plane: int, box: Box, pixels: NDArray[Any]) -> None:
         corner = (box[0].start, box[1].start)
-        erased = (pixels == 0) & (self.session.strokes_plane(plane)[box] > 0)
+        erased = (pixels == 0) & (self.session.strokes.plane(plane)[box] > 0)
         try:
-            with self.session.group("paint"):
+            with self.session.history.group("paint"):
                 if erased.any():
-                    self.session.erase(erased, plane, at=corner)
+                    self.session.strokes.erase(erased, plane, at=corner)
                 if pixels.any():
                     self.session.paint(pixels, plane, at=corner)
         except (SesamiError, OSError) as error:
@@ -306,7 +306,9 @@ class LayerBinding:
 
     def _labels_edited(self, plane: int, box: Box, pixels: NDArray[Any]) -> None:
         try:
-            self.session.write_labels(pixels, plane, at=(box[0].start, box[1].start))
+            self.session.document.labels.write(
+                pixels, plane, at=(box[0].start, box[1].start)
+            )
         except (SesamiError, OSError) as error:
             self.refused.emit(sentence(error))
 

@@ -89,14 +89,14 @@ class SesamiDock(Panel):
             return
         self.paint_button.setChecked(binding.painting)
         self.classes.select(binding.current_class)
-        self.undo_button.setEnabled(binding.session.can_undo)
-        self.redo_button.setEnabled(binding.session.can_redo)
+        self.undo_button.setEnabled(binding.session.history.can_undo)
+        self.redo_button.setEnabled(binding.session.history.can_redo)
         self.facts.show_scan(binding.session.scan)
 
     def _on_size(self, sizes: object, units: object) -> None:
         session = self.workspace.session
         if session is not None:
-            self.run(session.set_pixel_size, sizes, units)
+            self.run(session.document.set_pixel_size, sizes, units)
             self.facts.show_scan(session.scan)
 
     def _on_size_refused(self, text: str) -> None:

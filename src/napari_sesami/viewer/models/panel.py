@@ -150,7 +150,7 @@ class ModelsDock(Panel):
         remember_model(name)
         session = self.workspace.session
         if session is not None:
-            session.model = name
+            session.prompts.model = name
         self.workspace.say(f"Clicks are answered by {name} from now on.")
         self.refresh()
 

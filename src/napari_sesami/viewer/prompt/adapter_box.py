@@ -43,7 +43,7 @@ class AdapterRow(PanelPart, QWidget):
         """Show the adapters there are, and the one in use."""
         self._verdicts.look()
         session, known = self.workspace.session, self._verdicts.adapters
-        used = "" if session is None else str(session.adapter or "")
+        used = "" if session is None else str(session.adapters.active or "")
         with signals_blocked(self.names):
             self.names.clear()
             self.names.addItem(BASE, "")

@@ -131,7 +131,11 @@ class PromptEngine:
         from napari_sesami.prompt import EmbeddingStore, Predictor
 
         settings = read_settings()
-        wish = session.model if session.model is not None else settings.model
+        wish = (
+            session.prompts.model
+            if session.prompts.model is not None
+            else settings.model
+        )
         last = self._predictor
         if last is None or not (wish is last.model or wish == self._name):
             named = isinstance(wish, str) or hasattr(wish, "__fspath__")
@@ -140,7 +144,7 @@ class PromptEngine:
                 self._store = EmbeddingStore.in_user_folder()
             last = Predictor(model, self._store, self._notices.append)
             self._predictor, self._name = last, str(wish) if named else ""
-        if session.model is not last.model:
+        if session.prompts.model is not last.model:
             session.prompts.share(last)
         return last
 

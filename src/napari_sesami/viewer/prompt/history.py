@@ -63,7 +63,7 @@ class PromptHistory:
     def correct(self, at: tuple[float, float]) -> None:
         """Make the committed object under a point current again."""
         controller = self._controller
-        found = controller.binding.session.object_at(*at, plane=controller.plane)
+        found = controller.binding.session.objects.at(*at, plane=controller.plane)
         if found is None:
             raise ViewerError("There is no committed object here; click on one.")
         self.take_up(found.id)

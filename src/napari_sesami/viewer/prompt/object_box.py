@@ -52,8 +52,12 @@ class ObjectFacts(PanelPart, QWidget):
         self.candidate.setEnabled(has)
         self.clear.setEnabled(bool(draft.planes))
         session = None if binding is None else binding.session
-        self.undo.setEnabled(draft.can_undo or bool(session and session.can_undo))
-        self.redo.setEnabled(draft.can_redo or bool(session and session.can_redo))
+        self.undo.setEnabled(
+            draft.can_undo or bool(session and session.history.can_undo)
+        )
+        self.redo.setEnabled(
+            draft.can_redo or bool(session and session.history.can_redo)
+        )
 
     def _describe(self) -> str:
         controller = self._controller

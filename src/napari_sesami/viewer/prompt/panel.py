@@ -86,8 +86,8 @@ class PromptDock(Panel):
         session = self.workspace.session
         self.unwatch("session")
         if session is not None:
-            self.watch(session.events.classes, self.refresh, "session")
-            self.watch(session.events.history, self.refresh, "session")
+            self.watch(session.document.events.classes, self.refresh, "session")
+            self.watch(session.document.events.history, self.refresh, "session")
         self.refresh()
 
     def refresh(self) -> None:

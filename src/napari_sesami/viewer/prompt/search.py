@@ -142,7 +142,7 @@ class Search:
             raise ViewerError("Nothing was found to take; search first.")
         session = self._controller.binding.session
         entry, count = self._controller.chosen_class(), 0
-        with session.group(f"commit {len(self.found)} {entry.name}"):
+        with session.history.group(f"commit {len(self.found)} {entry.name}"):
             for mask in self.found:
                 count += self._commit(mask, entry.id)
         self._controller.workspace.say(

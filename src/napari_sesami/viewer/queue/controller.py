@@ -276,9 +276,9 @@ class QueueController(Controller):
     def _follow(self, binding: LayerBinding | None) -> None:
         old = self._session
         if old is not None:
-            old.events.queries.disconnect(self._on_queries)
-            old.events.classes.disconnect(self._on_classes)
-            old.events.changed.disconnect(self._on_changed)
+            old.document.events.queries.disconnect(self._on_queries)
+            old.document.events.classes.disconnect(self._on_classes)
+            old.document.events.changed.disconnect(self._on_changed)
             old.queue.writer = None
         self.ranker.stop()
         if self.screen is not None:  # napari may be in the middle of removing layers
@@ -290,9 +290,9 @@ class QueueController(Controller):
         if binding is None or session is None:
             return
         self.screen = QueueLayers(self.workspace, binding)
-        session.events.queries.connect(self._on_queries)
-        session.events.classes.connect(self._on_classes)
-        session.events.changed.connect(self._on_changed)
+        session.document.events.queries.connect(self._on_queries)
+        session.document.events.classes.connect(self._on_classes)
+        session.document.events.changed.connect(self._on_changed)
         session.queue.writer = self._write
         if session.queue.trouble:
             self.workspace.say(session.queue.trouble)

@@ -102,7 +102,7 @@ class StartForm(PanelPart, QWidget):
         session = self.workspace.session
         self.unwatch("session")
         if session is not None:
-            self.watch(session.events.history, self._look.soon, "session")
+            self.watch(session.document.events.history, self._look.soon, "session")
         self._planner.count()
         self.refresh()
 

@@ -23,9 +23,9 @@ def accept(controller: StrokesController, overwrite: bool) -> None:
     if found is None or not found.any():
         raise ViewerError("There is no result on this slice yet: paint a stroke.")
     known = np.isin(found, list(session.classes.ids))
-    current = session.labels_plane(plane)
+    current = session.document.labels.plane(plane)
     allowed = known if overwrite else known & (current == 0)
-    if session.write_labels(np.where(allowed, found, current), plane) is None:
+    if session.document.labels.write(np.where(allowed, found, current), plane) is None:
         controller.workspace.say("Nothing changed: every pixel has a label already.")
     else:
         controller.workspace.say(
@@ -35,13 +35,13 @@ def accept(controller: StrokesController, overwrite: bool) -> None:
 
 def unteach(controller: StrokesController, stroke: int) -> None:
     """Erase a stroke, undoably; one that comes from a bank is switched off."""
-    found = controller.binding.session.stroke_pixels(stroke)
+    found = controller.binding.session.retrieval.stroke_pixels(stroke)
     if found is None:
         controller.switch(stroke, False)
         controller.workspace.say("What the bank said there is switched off.")
         return
     plane, box, pixels = found
-    controller.binding.session.erase(pixels, plane, at=box[:2])
+    controller.binding.session.strokes.erase(pixels, plane, at=box[:2])
     controller.workspace.say("The stroke is forgotten; undo (Ctrl+Z) brings it back.")
 
 

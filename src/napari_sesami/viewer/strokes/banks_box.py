@@ -63,9 +63,9 @@ class BankBox(PanelPart, QWidget):
 
     def _learn(self, path: Path) -> None:
         session = self._controller.binding.session
-        session.teach(path)
+        session.retrieval.teach(path)
         self.workspace.say(f"Learned from {path.name}.")
-        self._controller.set_zoom(session.best_zoom())
+        self._controller.set_zoom(session.retrieval.best_zoom())
 
     def combine(self, banks: list[Path], path: Path) -> None:
         """Write one bank of several in the background."""

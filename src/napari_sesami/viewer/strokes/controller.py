@@ -151,7 +151,7 @@ class StrokesController(Controller):
         """Let classes overlap: painting over a stroke then keeps what is below."""
         self.overlap = on
         if self.workspace.session is not None:
-            self.workspace.session.overlap = on
+            self.workspace.session.strokes.overlap = on
         if self.layers is not None and not on:
             self.layers.hide_overlap()
         self.request()
@@ -346,14 +346,14 @@ class StrokesController(Controller):
 
     def _on_session(self) -> None:
         self._follow(self.workspace.binding)
-        if self.on and self._session is not None and self._session.planes_with():
+        if self.on and self._session is not None and self._session.strokes.planes:
             self._soon.soon()
         self.changed.emit()
 
     def _follow(self, binding: LayerBinding | None) -> None:
         if self._session is not None:
-            self._session.events.changed.disconnect(self._on_changed)
-            self._session.events.classes.disconnect(self._on_classes)
+            self._session.document.events.changed.disconnect(self._on_changed)
+            self._session.document.events.classes.disconnect(self._on_classes)
             self.whole.stop()
             self.accept_all.stop()
             self._stop()
@@ -363,12 +363,12 @@ class StrokesController(Controller):
         self._session = None if binding is None else binding.session
         self.off, self.worth, self._scaled = set(), {}, frozenset()
         self._judging = False
-        self.overlap = self._session is not None and self._session.overlap
+        self.overlap = self._session is not None and self._session.strokes.overlap
         if binding is not None and self._session is not None:
             self.layers = ResultLayers(self.workspace, binding)
             self._shown = binding.plane
-            self._session.events.changed.connect(self._on_changed)
-            self._session.events.classes.connect(self._on_classes)
+            self._session.document.events.changed.connect(self._on_changed)
+            self._session.document.events.classes.connect(self._on_classes)
 
     def _on_changed(self, plane: int, bbox: tuple[int, ...], layer: str) -> None:
         if layer != "strokes" or not self.on:
@@ -390,5 +390,5 @@ class StrokesController(Controller):
         if self._binding is None or self._binding.plane == self._shown:
             return
         self._shown = self._binding.plane
-        if self.on and self._session is not None and self._session.planes_with():
+        if self.on and self._session is not None and self._session.strokes.planes:
             self._soon.soon()

@@ -101,7 +101,9 @@ class PartlyRead:
         """Label the part that is known, if the last time was long ago."""
         if perf_counter() < self._next:
             return
-        labels = self._session.preview(self._plane, tokens, known, self._how.zoom)
+        labels = self._session.retrieval.preview(
+            self._plane, tokens, known, self._how.zoom
+        )
         if labels is not None:
             self._show(self._plane, labels)
         self._next = perf_counter() + PREVIEW_EVERY
@@ -124,7 +126,7 @@ def retriever_of(
     def cancelled() -> bool:
         return job.cancelled
 
-    store = session.token_store(how.zoom)
+    store = session.retrieval.token_store(how.zoom)
     if plane is not None:
         tokens = store.plane(
             plane,
@@ -135,7 +137,9 @@ def retriever_of(
         )
         if tokens is None:
             raise Cancelled
-    retriever = session.retriever(how.zoom, cancelled, tune=tune, overlap=how.overlap)
+    retriever = session.retrieval.retriever(
+        how.zoom, cancelled, tune=tune, overlap=how.overlap
+    )
     for stroke in retriever.bank.strokes:
         retriever.switch(stroke, stroke not in how.off)
     return retriever
@@ -246,7 +250,7 @@ def combined_bank(
     session: Session, banks: list[Path], path: Path, job: Job
 ) -> tuple[Path, int]:
     """Write one bank of several."""
-    return session.combine_banks(banks, path)
+    return session.retrieval.combine_banks(banks, path)
 
 
 def plane_of(
@@ -292,7 +296,7 @@ def judged(session: Session, how: ReadOptions, job: Job) -> dict[int, float]:
 
 def best_zoom(session: Session, job: Job) -> float:
     """The scale at which the strokes are told apart best."""
-    return session.best_zoom(lambda: job.cancelled)
+    return session.retrieval.best_zoom(lambda: job.cancelled)
 
 
 def explained(
@@ -312,7 +316,7 @@ def saved_bank(
 ) -> Path:
     """Write what was learned."""
     retriever_of(session, how, job, tune=True)
-    return session.export_bank(path, thumbnails=thumbnails, zoom=how.zoom)
+    return session.retrieval.export_bank(path, thumbnails=thumbnails, zoom=how.zoom)
 
 
 def repeats_of(
@@ -329,11 +333,11 @@ def repeats_of(
     def progress(done: int, total: int) -> None:
         job.report(done / total, f"Reading the scan: tile {done} of {total}.")
 
-    if not session.tokens(
+    if not session.retrieval.tokens(
         plane, how.zoom, progress=progress, cancelled=lambda: job.cancelled
     ):
         raise Cancelled
-    store = session.token_store(how.zoom)
+    store = session.retrieval.token_store(how.zoom)
     return plane, box, find_repeats(store, plane, box, least=least)
 
 

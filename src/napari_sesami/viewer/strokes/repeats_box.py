@@ -117,14 +117,14 @@ class RepeatsBox(PanelPart, QWidget):
         if found is None:
             raise ViewerError("Find the repeats of a cell first.")
         session = self._controller.binding.session
-        labels = session.labels_plane(found.plane)
+        labels = session.document.labels.plane(found.plane)
         y0, x0, y1, x1 = found.box
         if not labels[y0:y1, x0:x1].any():
             raise ViewerError(
                 "The cell has no labels yet: accept a result or commit objects in it."
             )
         new = transfer_labels(labels, found.box, found.repeats)
-        changed = session.write_labels(new, found.plane)
+        changed = session.document.labels.write(new, found.plane)
         self.workspace.say(
             "The cell's labels are in its repeats; undo (Ctrl+Z) takes them back."
             if changed

@@ -121,7 +121,9 @@ class StrokeList(PanelPart, QWidget):
         stroke = self._chosen()
         session = self.workspace.session
         found = (
-            session.stroke_pixels(stroke) if session and stroke is not None else None
+            session.retrieval.stroke_pixels(stroke)
+            if session and stroke is not None
+            else None
         )
         if found is not None:
             plane, (y0, x0, y1, x1), _ = found

@@ -172,7 +172,7 @@ class SuperpixelTool:
             raise ViewerError("The superpixels are still being cut; in a moment.")
         entry = self.class_entry
         binding.flush()
-        box = binding.session.assign_superpixel(
+        box = binding.session.retrieval.superpixels.assign(
             path, 0 if erase else entry.id, binding.plane, scale=self.scale
         )
         self._hovered = 0
@@ -277,7 +277,7 @@ class _Cutting:
         self.session, self.plane, self.scale = session, plane, scale
 
     def __call__(self, job: Job) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-        pieces = self.session.superpixels(self.plane, scale=self.scale)
+        pieces = self.session.retrieval.superpixels.cut(self.plane, scale=self.scale)
         job.check()
         lines = np.zeros(pieces.shape, np.uint8)
         lines[:-1] |= pieces[:-1] != pieces[1:]
