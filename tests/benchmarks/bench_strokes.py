@@ -52,7 +52,7 @@ def session_with_tokens() -> tuple[Session, np.ndarray]:
     session = Session(Scan.from_array(np.tile(scene.image, tiles)))
     for entry in scene.classes[:CLASSES]:
         session.classes.add(entry.name)
-    session.retrieval.tokens(0, 1.0)
+    session.retrieval.learner.tokens(0, 1.0)
     return session, np.tile(scene.labels, tiles)
 
 
@@ -72,17 +72,17 @@ def test_a_stroke_to_labels_of_the_visible_slice():
     session, truth = session_with_tokens()
     for number in range(BEFORE):
         paint(session, truth, number)
-    session.retrieval.retriever(1.0, tune=False).quick(0)
+    session.retrieval.learner.retriever(1.0, tune=False).quick(0)
     quick, refined, undone = Clock(), Clock(), Clock()
     for number in range(BEFORE, BEFORE + ROUNDS):
         paint(session, truth, number)
-        quick(lambda: session.retrieval.retriever(1.0, tune=False).quick(0))
+        quick(lambda: session.retrieval.learner.retriever(1.0, tune=False).quick(0))
     session.undo()
-    undone(lambda: session.retrieval.retriever(1.0, tune=False).quick(0))
+    undone(lambda: session.retrieval.learner.retriever(1.0, tune=False).quick(0))
     for _ in range(2):
-        refined(lambda: session.retrieval.retriever(1.0).segment(0))
+        refined(lambda: session.retrieval.learner.retriever(1.0).segment(0))
     floor = matmul_floor(session)
-    patches = len(session.retrieval.retriever(1.0).bank)
+    patches = len(session.retrieval.learner.retriever(1.0).bank)
     print(
         f"\nstroke → labels, {SIDE}², {patches} patches in "
         f"the bank: {quick}\nundo: {undone}\nfine borders, in the background: "
@@ -94,9 +94,9 @@ def test_a_stroke_to_labels_of_the_visible_slice():
 
 def matmul_floor(session: Session) -> Clock:
     """What the products of all tokens with one stroke's alone cost."""
-    retriever = session.retrieval.retriever(1.0)
+    retriever = session.retrieval.learner.retriever(1.0)
     tokens = torch.from_numpy(
-        session.retrieval.token_store(1.0).plane(0).reshape(-1, 64)
+        session.retrieval.learner.token_store(1.0).plane(0).reshape(-1, 64)
     )
     keys = torch.from_numpy(retriever.bank.rows().tokens[:24])
     clock = Clock()

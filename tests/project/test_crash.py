@@ -40,8 +40,8 @@ for line in sys.stdin:
             t.die_while_saving(folder, int(first))
         session = Session(t.SCAN, folder)
         if int(ticking):
-            session.project.autosave_every = 0.02
-            session.project.start_autosave(0.01)
+            session.document.project.autosave_every = 0.02
+            session.document.project.start_autosave(0.01)
         os.write(1, b"pid %d\\n" % os.getpid())
         for n in range(int(first), 10**9):
             t.step(session, n)

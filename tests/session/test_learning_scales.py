@@ -43,12 +43,12 @@ def test_a_bank_of_another_pixel_size_and_new_strokes_go_together(size, tmp_path
 def test_a_stroke_is_found_again_by_its_name():
     session = session_of(1.0)
     session.paint(three_lines())
-    _, painted = session.retrieval.painted()[0]
+    _, painted = session.retrieval.learner.painted()[0]
     owners = painted.dense(session.scan.plane_shape)[1]
-    plane, box, pixels = session.retrieval.stroke_pixels(int(owners[60, 30]))
+    plane, box, pixels = session.retrieval.learner.stroke_pixels(int(owners[60, 30]))
     assert (plane, box) == (0, (60, 20, 61, 60))
     assert pixels.all()
-    assert session.retrieval.stroke_pixels(-1) is None
+    assert session.retrieval.learner.stroke_pixels(-1) is None
 
 
 @pytest.mark.parametrize("density", [0.002, 0.3])

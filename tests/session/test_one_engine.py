@@ -101,7 +101,9 @@ def test_a_stroke_at_once_or_bit_by_bit():
                 np.array([[1], [2], [3]])
             )
             session.strokes.paint(strokes)
-            session.retrieval.retriever(1.0, tune=False).quick(0)  # as a dock does
+            session.retrieval.learner.retriever(1.0, tune=False).quick(
+                0
+            )  # as a dock does
         sessions.append(session)
     one, other = (s.segment(zoom=1.0) for s in sessions)
     np.testing.assert_array_equal(one.votes, other.votes)

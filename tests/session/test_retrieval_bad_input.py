@@ -83,12 +83,12 @@ def test_hundreds_of_strokes_are_as_good_as_learned_afresh(session):
         gone = np.zeros((130, 118), bool)
         gone[y, x - 4 : x + 5] = True
         session.strokes.erase(gone)
-        session.retrieval.retriever(1.0, tune=False).quick(0)
+        session.retrieval.learner.retriever(1.0, tune=False).quick(0)
     followed = session.segment(zoom=1.0)
     fresh = session_of(stripes()[0])
     fresh.paint(session.strokes.plane().copy())
     again = fresh.segment(zoom=1.0)
-    assert len(session.retrieval.retriever(1.0).bank.strokes) > 400
+    assert len(session.retrieval.learner.retriever(1.0).bank.strokes) > 400
     np.testing.assert_array_equal(followed.labels, again.labels)
     np.testing.assert_array_equal(followed.votes, again.votes)
 
@@ -103,12 +103,13 @@ def test_another_scan_under_the_same_labels_is_refused(session, tmp_path):
 
 
 def test_tokens_of_another_scan_are_never_taken(session):
-    session.retrieval.tokens(0, 1.0)
+    session.retrieval.learner.tokens(0, 1.0)
     other = session_of(stripes()[0] // 2 + 3)
     assert (
-        session.retrieval.token_store(1.0).key != other.retrieval.token_store(1.0).key
+        session.retrieval.learner.token_store(1.0).key
+        != other.retrieval.learner.token_store(1.0).key
     )
-    assert not other.retrieval.token_store(1.0).ready(0)
+    assert not other.retrieval.learner.token_store(1.0).ready(0)
 
 
 def test_a_full_disk_is_said_and_work_goes_on(session, monkeypatch):
@@ -121,7 +122,9 @@ def test_a_full_disk_is_said_and_work_goes_on(session, monkeypatch):
         patch.setattr(os, "replace", full)
         found = session.segment(zoom=1.0)
     assert set(np.unique(found.labels)) == {1, 3}
-    assert "No space left on device" in session.retrieval.token_store(1.0).trouble
+    assert (
+        "No space left on device" in session.retrieval.learner.token_store(1.0).trouble
+    )
 
 
 def test_a_bank_of_another_patch_size_is_not_combined(session, tmp_path):

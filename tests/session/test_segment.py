@@ -202,7 +202,9 @@ def test_strokes_on_a_data_bar_teach_nothing():
     found = session.segment(zoom=1.0)
     assert not found.labels[0, 110:].any()
     assert set(np.unique(found.labels[0, :110])) == {1, 2}
-    assert all((r.patches != 3).all() for _, r in session.retrieval.retriever(1.0).bank)
+    assert all(
+        (r.patches != 3).all() for _, r in session.retrieval.learner.retriever(1.0).bank
+    )
 
 
 def test_a_bank_holds_nothing_of_a_data_bar(tmp_path):
@@ -337,7 +339,7 @@ def test_cleaning_can_be_cancelled(session):
 
 
 def test_a_preview_is_the_quick_answer_where_tokens_are_known(session):
-    store = session.retrieval.token_store(1.0)
+    store = session.retrieval.learner.token_store(1.0)
     seen = []
 
     def partly(tokens, known):
@@ -352,7 +354,7 @@ def test_a_preview_is_the_quick_answer_where_tokens_are_known(session):
     )
     store.plane(0, near=(0, 0), partly=partly)
     assert len(seen) == len(store._plan((130, 118))) - 1
-    full = session.retrieval.retriever(1.0, tune=False).quick(0)
+    full = session.retrieval.learner.retriever(1.0, tune=False).quick(0)
     labels, known = seen[-1]
     inner = known.repeat(4, 0).repeat(4, 1)[:130, :118]
     assert 0 < inner.mean() < 1 and not labels[~inner].any()

@@ -57,7 +57,7 @@ def test_twenty_rapid_clicks_give_one_answer_and_no_stale_one(gated, qtbot):
     model.gate.set()
     answered(qtbot, dock)
     settle(qtbot, 100)
-    assert [len(a.node.steps) for a in answers] == [20]
+    assert [len(a.chain.steps) for a in answers] == [20]
     assert model.encoded == 1
     assert dock.controller.mask.full[28, 36]
     dock.controller.engine.answered.disconnect(answers.append)

@@ -35,9 +35,8 @@ if TYPE_CHECKING:
 
     from napari_sesami.project import ClassEntry
     from napari_sesami.prompt import Mask
-    from napari_sesami.session import PromptChain, Session
+    from napari_sesami.session import PromptChain, Session, Solved
     from napari_sesami.viewer.app.workspace import Workspace
-    from napari_sesami.viewer.prompt.engine import PromptAnswer
 
 
 # ms; drawing the window takes longer than most answers, so the mark of a click waits
@@ -328,11 +327,11 @@ class PromptController(Controller):
 
     # --- answers and the viewer
 
-    def _on_answer(self, answer: PromptAnswer) -> None:
+    def _on_answer(self, answer: Solved) -> None:
         self._waiting.clear()
         self._patience.stop()
-        self.shown[answer.node] = answer.shown
-        if answer.node not in self.draft.heads.values():
+        self.shown[answer.chain] = answer.shown
+        if answer.chain not in self.draft.heads.values():
             return
         begin = time.perf_counter()
         self.draw()

@@ -24,7 +24,7 @@ LINE = (255, 43, 214)
 
 def best_zoom(session: Session, job: Job) -> float:
     """The scale at which the strokes are told apart best."""
-    return session.retrieval.best_zoom(lambda: job.cancelled)
+    return session.retrieval.learner.best_zoom(lambda: job.cancelled)
 
 
 def scored(ranking: Ranking, plane: int, done: float, job: Job) -> Ranking:

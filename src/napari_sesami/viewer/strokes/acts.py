@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.layers.camera import go_to
 
@@ -22,10 +20,7 @@ def accept(controller: StrokesController, overwrite: bool) -> None:
     found = None if controller.layers is None else controller.layers.labels.plane(plane)
     if found is None or not found.any():
         raise ViewerError("There is no result on this slice yet: paint a stroke.")
-    known = np.isin(found, list(session.classes.ids))
-    current = session.document.labels.plane(plane)
-    allowed = known if overwrite else known & (current == 0)
-    if session.document.labels.write(np.where(allowed, found, current), plane) is None:
+    if not session.document.labels.accept(found, plane, overwrite=overwrite):
         controller.workspace.say("Nothing changed: every pixel has a label already.")
     else:
         controller.workspace.say(
@@ -35,7 +30,7 @@ def accept(controller: StrokesController, overwrite: bool) -> None:
 
 def unteach(controller: StrokesController, stroke: int) -> None:
     """Erase a stroke, undoably; one that comes from a bank is switched off."""
-    found = controller.binding.session.retrieval.stroke_pixels(stroke)
+    found = controller.binding.session.retrieval.learner.stroke_pixels(stroke)
     if found is None:
         controller.switch(stroke, False)
         controller.workspace.say("What the bank said there is switched off.")

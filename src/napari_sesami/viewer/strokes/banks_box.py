@@ -65,7 +65,7 @@ class BankBox(PanelPart, QWidget):
         session = self._controller.binding.session
         session.retrieval.teach(path)
         self.workspace.say(f"Learned from {path.name}.")
-        self._controller.set_zoom(session.retrieval.best_zoom())
+        self._controller.set_zoom(session.retrieval.learner.best_zoom())
 
     def combine(self, banks: list[Path], path: Path) -> None:
         """Write one bank of several in the background."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
+from napari_sesami.session import ReadOptions
 from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.errors import ViewerError, sentence
 from napari_sesami.viewer.app.jobs import Debounced, Priority
@@ -16,7 +17,6 @@ from napari_sesami.viewer.layers.camera import middle
 from napari_sesami.viewer.layers.result_planes import MAPS
 from napari_sesami.viewer.prompt.controller import PromptController
 from napari_sesami.viewer.strokes import jobs
-from napari_sesami.viewer.strokes.jobs import ReadOptions
 from napari_sesami.viewer.strokes.layers import ResultLayers
 from napari_sesami.viewer.strokes.whole_scan import AcceptAll, WholeScan
 
@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sesami.retrieve import Way
-    from napari_sesami.session import Cleaned, Session
+    from napari_sesami.session import Cleaned, PlaneLabels, Session, StrokeFacts
     from napari_sesami.viewer.app.binding import LayerBinding
     from napari_sesami.viewer.app.workspace import Workspace
-    from napari_sesami.viewer.strokes.jobs import PlaneResult, StrokeFacts
 
 QUICK, REFINE, SCALE, WHY, WORTH, CLEAN = (
     "strokes",
@@ -81,7 +80,7 @@ class StrokesController(Controller):
         self.layers: ResultLayers | None = None
         self._scaled: frozenset[int] = frozenset()
         self.worth: dict[int, float] = {}
-        self.last: PlaneResult | None = None
+        self.last: PlaneLabels | None = None
         self.seconds = 0.0  # that the labels took after the last stroke
         self._judging = False
         self.whole = WholeScan(self)
@@ -100,9 +99,14 @@ class StrokesController(Controller):
     @property
     def how(self) -> ReadOptions:
         """How the strokes are read now."""
-        shown = tuple(kind.key for kind in MAPS if kind.key in self.maps)
-        options = (frozenset(self.off), self.refine, shown, self.way, self.overlap)
-        return ReadOptions(self.zoom, *options)
+        return ReadOptions(
+            self.zoom,
+            frozenset(self.off),
+            self.refine,
+            self.way,
+            self.overlap,
+            votes=bool(self.maps),
+        )
 
     def turn(self, on: bool) -> None:
         """Answer strokes by itself, or not."""
@@ -242,7 +246,7 @@ class StrokesController(Controller):
 
     # --- answers
 
-    def _on_quick(self, found: PlaneResult) -> None:
+    def _on_quick(self, found: PlaneLabels) -> None:
         self.seconds = found.seconds
         self._show(found)
         if found.classes == 1:
@@ -268,10 +272,10 @@ class StrokesController(Controller):
         if self.layers is not None and self.workspace.binding is self._binding:
             self.layers.show(plane, labels)
 
-    def _on_refined(self, found: PlaneResult) -> None:
+    def _on_refined(self, found: PlaneLabels) -> None:
         self._show(found)
+        said = found.said
         for kind in MAPS:
-            said = found.maps.get(kind.key)
             if said is None or kind.key not in self.maps or self.layers is None:
                 continue
             channel = min(self.vote_class, said.votes.shape[-1]) - 1
@@ -322,7 +326,7 @@ class StrokesController(Controller):
     def _on_not_judged(self, text: str) -> None:
         self._judging = False
 
-    def _show(self, found: PlaneResult) -> None:
+    def _show(self, found: PlaneLabels) -> None:
         if self.layers is None or self._binding is not self.workspace.binding:
             return
         self.last = found

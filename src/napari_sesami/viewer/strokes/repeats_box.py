@@ -13,7 +13,7 @@ from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.layers.result_planes import MapKind
 from napari_sesami.viewer.layers.session_layers import keeping_selection, remove
 from napari_sesami.viewer.layers.spatial import plane_index, spatial_kwargs
-from napari_sesami.viewer.strokes.jobs import ReadOptions, repeats_of
+from napari_sesami.viewer.strokes.jobs import repeats_of
 from napari_sesami.viewer.widgets.factory import button, column, note, row, share
 from napari_sesami.viewer.widgets.panel import PanelPart
 
@@ -105,7 +105,7 @@ class RepeatsBox(PanelPart, QWidget):
             controller.binding.plane,
             box,
             self.least.value(),
-            ReadOptions(controller.zoom),
+            controller.zoom,
         )
         controller.workspace.jobs.submit(REPEATS, task, self._on_found)
 

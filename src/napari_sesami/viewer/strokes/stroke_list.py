@@ -28,8 +28,8 @@ from napari_sesami.viewer.widgets.factory import (
 from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
+    from napari_sesami.session import StrokeFacts
     from napari_sesami.viewer.strokes.controller import StrokesController
-    from napari_sesami.viewer.strokes.jobs import StrokeFacts
 
 COLUMNS = ("stroke", "slice", "patches", "worth")
 MOST = 300  # rows; more could not be read anyway
@@ -121,7 +121,7 @@ class StrokeList(PanelPart, QWidget):
         stroke = self._chosen()
         session = self.workspace.session
         found = (
-            session.retrieval.stroke_pixels(stroke)
+            session.retrieval.learner.stroke_pixels(stroke)
             if session and stroke is not None
             else None
         )

@@ -16,8 +16,8 @@ from napari_sesami.viewer.widgets.factory import button, column, note, picture, 
 from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
+    from napari_sesami.session import Why
     from napari_sesami.viewer.strokes.controller import StrokesController
-    from napari_sesami.viewer.strokes.jobs import Why
 
 SIDE = 64  # px on screen
 SHOWN = 3
