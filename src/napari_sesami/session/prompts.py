@@ -281,11 +281,10 @@ class Prompts:
         def answer() -> Mask:
             begin, first = time.perf_counter(), chain.steps[0]
             if first.kind == "point":
-                if waits is not None and not predictor.is_ready(
-                    scan, plane, first.where
-                ):
+                at = (float(first.where[0]), float(first.where[1]))
+                if waits is not None and not predictor.is_ready(scan, plane, at):
                     waits()
-                predictor.prepare(scan, plane, first.where, cancel=cancelled)
+                predictor.prepare(scan, plane, at, cancel=cancelled)
             times["embed"] = time.perf_counter() - begin
             begin = time.perf_counter()
             mask = chain.solve(predictor, scan, plane, cancelled)
