@@ -98,15 +98,18 @@ def share_unit(layers: Sequence[Layer]) -> None:
         turned = layer.affine.affine_matrix.copy()
         turned[:-1, :-1] *= factors[:, None] / factors[None]
         turned[:-1, -1] *= factors
-        scale, translate = np.asarray(layer.scale), np.asarray(layer.translate)
-        # the unit first: a scale too large meanwhile is more steps than Qt can count
-        layer.units = [
-            common if length else unit
-            for unit, length in zip(layer.units, lengths, strict=True)
-        ]
-        layer.scale = scale * factors
-        layer.translate = translate * factors
-        layer.affine = turned
+        # in one step: sliders would follow what the layer is between two of these
+        with layer.events.blocker_all():
+            scale, translate = np.asarray(layer.scale), np.asarray(layer.translate)
+            layer.units = [
+                common if length else unit
+                for unit, length in zip(layer.units, lengths, strict=True)
+            ]
+            layer.scale = scale * factors
+            layer.translate = translate * factors
+            layer.affine = turned
+        layer.events.units()
+        layer.events.scale()
 
 
 def _place(scan: Scan, axis: int, common: str | None) -> tuple[float, float, str]:
