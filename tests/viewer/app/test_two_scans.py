@@ -48,7 +48,7 @@ def paint(viewer, workspace, qtbot) -> None:
 def test_a_sample_in_another_unit_is_taken_shown_and_painted(window, qtbot):
     viewer, _ = window
     workspace = open_samples(viewer, qtbot, "tem", "xrm")
-    assert "hbm" in workspace.session.scan.name
+    assert "memory" in workspace.session.scan.name
     lengths = {str(u) for layer in viewer.layers for u in layer.units}
     assert len(lengths) == 1  # napari and we agree on every place
     binding = workspace.binding
@@ -70,7 +70,9 @@ def test_what_is_untouched_makes_room_and_what_was_done_stays_behind(window, qtb
     viewer, panel = window
     workspace = open_samples(viewer, qtbot, "tem", "aoi")
     assert not workspace.behind  # nothing had been done on the first
-    assert not any("gaa" in layer.name and layer.visible for layer in viewer.layers)
+    assert not any(
+        "nanosheets" in layer.name and layer.visible for layer in viewer.layers
+    )
     paint(viewer, workspace, qtbot)
     aoi = workspace.binding
     open_samples(viewer, qtbot, "xrm")
