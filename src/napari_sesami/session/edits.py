@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from napari_sesami.project import ScanLabels
 
 OVERLAPS = ("overwrite", "keep", "free")
+LEAST_LEFT = 0.3
+"""Share of a part's pixels below which a commit over it leaves nothing of it: what
+remains is a rim, and a rim counted as an object would falsify counts and training."""
 
 
 def paint_strokes(
@@ -104,7 +107,9 @@ def commit(
     bbox = (y0 + box[0], x0 + box[1], y1 + box[0], x1 + box[1])
     after = target.with_part(plane, replace(part, bbox=bbox))
     changes = _diff("labels", plane, box[:2], labels, new_labels)
-    changes += _objects_lost(work, plane, box, objects, new_objects, but=target.id)
+    changes += _objects_lost(
+        work, plane, box, objects, new_objects, target.id, new_labels
+    )
     changes += _recolor(work, target, plane)
     state = work.objects.get(target.id)
     return [*changes, ObjectChange(target.id, state, after.to_dict())]
@@ -187,15 +192,33 @@ def _objects_lost(
     before: NDArray[Any],
     after: NDArray[Any],
     but: int = 0,
+    labels: NDArray[Any] | None = None,
 ) -> list[Change]:
-    """Change the object ids, and shrink or drop those that lost pixels."""
+    """Change the object ids, and shrink or drop those that lost pixels.
+
+    With the labels that the box gets, what is left of an object goes, too, where it is
+    but a rim.
+    """
     changes = _diff("objects", plane, box[:2], before, after)
     robbed = np.unique(before[before != after])
     for id_ in (int(i) for i in robbed if i not in (0, but)):
         old = CommittedObject.from_dict(id_, work.objects[id_])
         part = old.parts[plane]
         region = _objects(work, plane, part.bbox).copy()
+        had = np.count_nonzero(region == id_)
         _paste(region, part.bbox, after, box)
+        rim = region == id_
+        few = 0 < np.count_nonzero(rim) < LEAST_LEFT * had
+        if few and labels is not None and old.instance:
+            corner = part.bbox[:2]
+            kept = _crop(work, "labels", plane, part.bbox).copy()
+            _paste(kept, part.bbox, labels, box)
+            changes += _diff("labels", plane, corner, kept, np.where(rim, 0, kept))
+            changes += _diff("objects", plane, corner, region, np.where(rim, 0, region))
+            # two objects that share a box are looked at one after the other
+            _paste(after, box, np.where(rim, 0, region), part.bbox)
+            _paste(labels, box, np.where(rim, 0, kept), part.bbox)
+            region[rim] = 0
         left = box_of(region == id_)
         if left is not None:
             y, x = part.bbox[:2]
