@@ -6,14 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import ndimage as ndi
 
-from napari_sesami.common.box import box_of
+from napari_sesami.common.box import around, box_of
 from napari_sesami.project import Change, ObjectChange, PixelChange
 from napari_sesami.session.committed import CommittedObject, Part
 from napari_sesami.session.errors import SessionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -127,6 +128,80 @@ def remove_object(work: ScanLabels, target: CommittedObject) -> list[Change]:
         changes += _diff("objects", plane, corner, objects, np.where(own, 0, objects))
     state = work.objects[target.id]
     return [*changes, ObjectChange(target.id, state, None)]
+
+
+def give_class(
+    work: ScanLabels, targets: Iterable[CommittedObject], class_id: int
+) -> list[Change]:
+    """Give objects another class, with all their pixels."""
+    changes: list[Change] = []
+    for target in targets:
+        after = replace(target, class_id=class_id)
+        changes += _recolor(work, after, -1)
+        state = work.objects[target.id]
+        changes.append(ObjectChange(target.id, state, after.to_dict()))
+    return changes
+
+
+def merge(work: ScanLabels, targets: Sequence[CommittedObject]) -> list[Change]:
+    """Make several objects one: the first, with its class."""
+    first, *others = targets
+    changes: list[Change] = []
+    merged = first
+    for plane in sorted({p for o in targets for p in o.parts}):
+        parts = [(o, o.parts[plane]) for o in targets if plane in o.parts]
+        box = around([part.bbox for _, part in parts])
+        objects = _objects(work, plane, box)
+        own = np.isin(objects, [o.id for o, _ in parts])
+        labels = _crop(work, "labels", plane, box)
+        corner = box[:2]
+        new = np.where(own, first.class_id, labels)
+        changes += _diff("labels", plane, corner, labels, new)
+        new = np.where(own, first.id, objects)
+        changes += _diff("objects", plane, corner, objects, new)
+        scores = [part.score for _, part in parts if part.score is not None]
+        # no one prompt made it: a replay takes its pixels as they are
+        made = Part(box, min(scores, default=None), "overwrite", None)
+        merged = merged.with_part(plane, made if len(parts) > 1 else parts[0][1])
+    gone = [ObjectChange(o.id, work.objects[o.id], None) for o in others]
+    state = work.objects[first.id]
+    return [*changes, *gone, ObjectChange(first.id, state, merged.to_dict())]
+
+
+def split(
+    work: ScanLabels, target: CommittedObject, plane: int, first_id: int, order: int
+) -> list[Change]:
+    """Make the pieces of a part that do not touch objects of their own.
+
+    The largest piece keeps the id.
+    """
+    part = target.parts[plane]
+    objects = _objects(work, plane, part.bbox)
+    pieces, count = ndi.label(objects == target.id, np.ones((3, 3)))
+    sizes = np.bincount(pieces.ravel())[1:]
+    new = objects.copy()
+    made: list[Change] = []
+    kept = target
+    ranked = np.argsort(-sizes, kind="stable") + 1
+    for number, piece in enumerate(ranked):
+        where = pieces == piece
+        y0, x0, y1, x1 = box_of(where) or (0, 0, 0, 0)
+        y, x = part.bbox[:2]
+        own = Part((y0 + y, x0 + x, y1 + y, x1 + x), part.score, "overwrite", None)
+        if number == 0:
+            kept = target.with_part(plane, own if count > 1 else part)
+            continue
+        id_ = first_id + number - 1
+        new[where] = id_
+        other = CommittedObject(
+            id_, target.class_id, target.instance, order + number, {plane: own}
+        )
+        made.append(ObjectChange(id_, None, other.to_dict()))
+    if not made:
+        return []
+    state = work.objects[target.id]
+    changes = _diff("objects", plane, part.bbox[:2], objects, new)
+    return [*changes, ObjectChange(target.id, state, kept.to_dict()), *made]
 
 
 def clear_classes(work: ScanLabels, ids: Iterable[int]) -> list[Change]:
