@@ -90,6 +90,33 @@ def test_objects_shrink_and_go_when_others_take_their_pixels(session: Session) -
     assert (session.objects.plane(0) == first.id).sum() == 100
 
 
+def test_no_rim_of_an_object_is_left(session: Session) -> None:
+    """A commit leaves things of others, or nothing; one undo brings all back."""
+    small, thing, over = block(2, 2, 8, 8), block(2, 8, 8, 20), block(2, 3, 8, 12)
+    first = session.commit(small, "void", plane=0).id
+    second = session.commit(thing, "void", plane=0).id
+    before = session.document.labels.plane(0).copy(), session.objects.plane(0).copy()
+    third = session.commit(over, "oxide", plane=0).id
+    assert list(session.objects) == [second, third]
+    ids, labels = session.objects.plane(0), session.document.labels.plane(0)
+    assert (ids[over] == third).all() and not ids[2:8, 2].any()
+    assert not labels[2:8, 2].any() and (ids[thing & ~over] == second).all()
+    session.undo()
+    assert list(session.objects) == [first, second]
+    np.testing.assert_array_equal(session.document.labels.plane(0), before[0])
+    np.testing.assert_array_equal(session.objects.plane(0), before[1])
+    session.history.redo()
+    assert list(session.objects) == [second, third]
+
+
+def test_a_material_may_be_left_in_rims(session: Session) -> None:
+    wide, over = block(2, 2, 12, 20), block(2, 3, 12, 20)
+    oxide = session.commit(wide, 1, plane=0, instance=False).id
+    session.commit(over, 2, plane=0)
+    assert oxide in session.objects
+    assert (session.objects.plane(0)[2:12, 2] == oxide).all()
+
+
 def test_an_object_is_refined_under_its_own_id(session: Session) -> None:
     first = session.commit(block(0, 0, 10, 10), "void", plane=0)
     session.commit(block(20, 20, 25, 25), "void", plane=0)
@@ -126,16 +153,22 @@ def test_a_material_is_not_an_instance(session: Session) -> None:
     assert not session.objects[1].instance
 
 
+def gone_of(session: Session, ids: NDArray[np.uint32]) -> set[int]:
+    return set(np.unique(ids).tolist()) - {0, *session.objects}
+
+
 def test_a_commit_changes_nothing_outside_its_box(session: Session) -> None:
     rng = np.random.default_rng(1)
     for _ in range(20):
         before = session.document.labels.plane(0).copy()
+        ids = session.objects.plane(0).copy()
         y, x = rng.integers(0, 25, 2)
         found = session.commit(
             block(y, x, y + 5, x + 5), int(rng.integers(1, 3)), plane=0
         )
         y0, x0, y1, x1 = found.bbox
-        outside = ~block(y0, x0, y1, x1)
+        # a rim of an object that is gone goes with it
+        outside = ~block(y0, x0, y1, x1) & ~np.isin(ids, [*gone_of(session, ids)])
         np.testing.assert_array_equal(
             session.document.labels.plane(0)[outside], before[outside]
         )

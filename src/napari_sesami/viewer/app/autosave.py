@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from napari_sesami.common.errors import SesamiError
+from napari_sesami.viewer.app import recovery
 from napari_sesami.viewer.app.errors import sentence
+from napari_sesami.viewer.app.jobs import Priority
 from napari_sesami.viewer.app.settings import read_settings
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ class ProjectSaver:
         self._jobs = workspace.jobs
         self.session: Session | None = None
         self.recovered = 0
+        self._hopeless = False  # the user's own folder takes nothing
+        self._keeping: Session | None = None  # the one that gets its folder now
 
     @property
     def folder(self) -> Path | None:
@@ -59,7 +63,9 @@ class ProjectSaver:
             return f"{self.recovered} {steps} after the last save came back. Keep them?"
         project = self.session.document.project
         if project is None:
-            return "Kept in memory only: press Save as…"
+            kept = self.session.document.home is not None
+            done = "A crash loses nothing. " if kept else ""
+            return f"In no project yet. {done}Save as… makes one."
         if project.read_only:
             return "Open read-only: save into another folder."
         return (
@@ -95,7 +101,10 @@ class ProjectSaver:
         self.recovered = 0
 
         def run(job: Job) -> Session:
+            home = session.document.home
             session.save(folder)
+            if home is not None and home is not session.document.home:
+                recovery.discard(home.path)  # all of it is in the new folder
             return session
 
         workspace.say("Saving …")
@@ -131,17 +140,28 @@ class ProjectSaver:
 
     def close(self, session: Session) -> None:
         """Save a session for the last time and let go of its folder."""
-        project = session.document.project
-        if project is not None and not project.read_only:
+        home, lost = session.document.home, session.document.for_recovery
+        if home is not None and not home.read_only:
             try:
-                session.save()
-            except (
-                SesamiError,
-                OSError,
-            ) as error:  # it is in the journal, at the least
+                home.save()
+            except (SesamiError, OSError) as error:  # it is in the journal, at least
                 self._say(sentence(error))
-            project.stop_autosave()
+            home.stop_autosave()
         session.close()
+        if lost and home is not None:
+            recovery.give_up(home.path)
+            self.changed.emit()
+
+    def discard_lost(self, project: Path) -> None:
+        """Delete what an earlier window, or a closed scan, left unsaved."""
+        recovery.discard(project)
+        self.changed.emit()
+
+    def open_lost(self, project: Path) -> None:
+        """Open what was left unsaved; it is still in no project of the user's."""
+        from napari_sesami.project import Project
+
+        self.open(Project.open(project))
 
     def _opened(self, found: Session | ScanMoved) -> None:
         workspace = self._workspace()
@@ -149,14 +169,21 @@ class ProjectSaver:
             self._say(sentence(found))
             self.scan_moved.emit(self._project, found)
         elif workspace is not None:
+            home = found.document.home
+            if home is not None and recovery.is_recovery(home.path):
+                found.document.for_recovery = True
+                recovery.claim(home.path)
             workspace.take(found)
 
     def _start_autosave(self) -> None:
-        project = self.session.document.project if self.session is not None else None
+        project = self.session.document.home if self.session is not None else None
         if project is not None and not project.read_only:
-            every = read_settings().autosave_seconds
-            project.autosave_every = float(every) if every else None
-            project.start_autosave()
+            self._autosave(project)
+
+    def _autosave(self, project: Project) -> None:
+        every = read_settings().autosave_seconds
+        project.autosave_every = float(every) if every else None
+        project.start_autosave()
 
     def _done(self, session: Session) -> None:
         self._start_autosave()
@@ -166,6 +193,32 @@ class ProjectSaver:
 
     def _on_history(self) -> None:
         self.changed.emit()
+        session = self.session
+        if session is None or session.document.home is not None or self._hopeless:
+            return
+        if not session.history.can_undo or self._keeping is session:
+            return
+        self._keeping = session
+
+        def run(job: Job) -> Session:
+            if session.document.home is None:
+                session.document.keep_for_recovery(recovery.new_folder(session))
+            return session
+
+        self._jobs.submit(
+            "recovery", run, self._kept, self._not_kept, priority=Priority.BACKGROUND
+        )
+
+    def _kept(self, session: Session) -> None:
+        self._keeping = None
+        if session.document.home is not None:
+            self._autosave(session.document.home)
+        self.changed.emit()
+
+    def _not_kept(self, text: str) -> None:
+        """Say once that a crash would lose work: the disk is full, or read-only."""
+        self._keeping, self._hopeless = None, True
+        self._say(f"Unsaved work can't be kept for recovery: {text}")
 
     def _on_saved(self) -> None:
         self._jobs.post(self.changed.emit)  # may come from the autosave thread

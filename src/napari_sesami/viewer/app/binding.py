@@ -17,6 +17,7 @@ from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.app.keys import KEYS, Action, bind
 from napari_sesami.viewer.app.mirror import LayerMirror
 from napari_sesami.viewer.app.plane_arrays import layer_array
+from napari_sesami.viewer.layers.camera import fit, show_plane
 from napari_sesami.viewer.layers.session_layers import (
     LABELS,
     STROKES,
@@ -31,6 +32,7 @@ from napari_sesami.viewer.layers.spatial import (
     KEPT_SCAN,
     copy_spatial,
     scan_kwargs,
+    share_unit,
 )
 
 if TYPE_CHECKING:
@@ -98,10 +100,12 @@ class LayerBinding:
         self.session = session
         self._viewer = weakref.ref(viewer)
         self._hidden: frozenset[int] = frozenset()
+        self._shown: dict[str, bool] | None = None  # what was, before it went behind
         self._later = Debounced(self.flush, DEBOUNCE)
         if image is not None:
             check_shape(image, session.scan)
         self.image = add_image(viewer, session.scan) if image is None else image
+        share_unit(viewer.layers)  # before others copy where the image lies
         self._pixels = self.image.data
         read = session.document.labels.plane
         self.labels = add_labels(
@@ -157,6 +161,55 @@ class LayerBinding:
         """Refuse to point at pixels that no model would see."""
         if self.stale:
             raise ViewerError(self._replaced())
+
+    @property
+    def behind(self) -> bool:
+        """Whether another scan is at work; nothing of this one is shown or edited."""
+        return self._shown is not None
+
+    def put_behind(self) -> None:
+        """Hide and lock the layers: another scan is at work."""
+        if self._shown is not None:
+            return
+        self.flush()
+        self._shown = {layer.name: layer.visible for layer in self.layers}
+        for layer in self.layers:
+            layer.visible = False
+        self.strokes.mode = "pan_zoom"
+        self._on_dims()
+
+    def bring_back(self) -> None:
+        """Show the layers as they were before they went behind, ready to be edited."""
+        shown, self._shown = self._shown, None
+        if shown is not None:
+            for layer in self.layers:
+                layer.visible = shown.get(layer.name, True)
+            self.image.visible = True
+            self._on_dims()
+
+    def look(self) -> None:
+        """Fit the scan into the canvas; show a slice that has something to see.
+
+        That is the first one with work on it, or the middle of a volume: the first and
+        the last slices of a tomogram hold little but noise.
+        """
+        viewer, scan = self._viewer(), self.session.scan
+        if viewer is None:
+            return
+        if scan.leading_shape:
+            layers = self.session.document.work.layers
+            worked = sorted(
+                plane for kind in (STROKES, LABELS) for plane in layers[kind].planes
+            )
+            middle = [n // 2 if a == "z" else 0 for a, n in self._leading()]
+            start = int(np.ravel_multi_index(tuple(middle), scan.leading_shape))
+            show_plane(viewer, self.image, worked[0] if worked else start)
+        if viewer.dims.ndisplay == 2:
+            fit(viewer, self.image)
+
+    def _leading(self) -> list[tuple[str, int]]:
+        scan = self.session.scan
+        return list(zip(scan.axes, scan.leading_shape, strict=False))
 
     def select(self) -> None:
         """Make the strokes layer the active one."""
@@ -283,9 +336,9 @@ class LayerBinding:
             == (viewer.dims.ndim - 2, viewer.dims.ndim - 1)
         )
         for mirror in self._both:
-            mirror.layer.editable = flat
+            mirror.layer.editable = flat and not self.behind
         leading = self.session.scan.leading_shape
-        if not flat or not leading:
+        if not flat or not leading or self.behind:
             return
         here = self.strokes.world_to_data(viewer.dims.point[-ndim:])[: len(leading)]
         index = np.clip(np.round(here).astype(int), 0, np.array(leading) - 1)
@@ -334,6 +387,9 @@ class LayerBinding:
         """Give all layers the pixel size that the user entered."""
         for name, value in scan_kwargs(scan).items():
             setattr(self.image, name, value)
+        viewer = self._viewer()
+        if viewer is not None:
+            share_unit(viewer.layers)
         self.image.metadata[KEPT_SCAN] = scan
         for mirror in self._both:
             copy_spatial(self.image, mirror.layer)

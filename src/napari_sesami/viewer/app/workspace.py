@@ -23,7 +23,12 @@ from napari_sesami.viewer.app.keys import Action, bind, viewer_keys
 from napari_sesami.viewer.app.opening import Opening
 from napari_sesami.viewer.app.settings import apply_cache_folder, read_settings
 from napari_sesami.viewer.app.trouble import offer_report, show_error
-from napari_sesami.viewer.layers.spatial import KEPT_CLASSES, KEPT_SCAN, scan_of_layer
+from napari_sesami.viewer.layers.spatial import (
+    KEPT_CLASSES,
+    KEPT_SCAN,
+    scan_of_layer,
+    share_unit,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,9 +127,11 @@ class Workspace:
         self._controllers: dict[type[Controller], Controller] = {}
         self._recent: deque[str] = deque(maxlen=RECENT)
         self._dispatch = _weak_dispatch(self)
-        self._settle = Debounced(self._select, 0)
+        self._arriving = False  # while layers of one file or sample come in
+        self._settle = Debounced(self._arrived, 0)
+        share_unit(viewer.layers)
         self._unbind = bind(viewer, self._dispatch, viewer_keys())
-        viewer.layers.events.inserted.connect(self._on_inserted)
+        viewer.layers.events.inserted.connect(self._on_inserted, position="last")
         viewer.layers.events.removed.connect(self._on_removed)
 
     @property
@@ -168,7 +175,9 @@ class Workspace:
             (binding for binding in self._bindings if binding.image is image), None
         )
         if known is not None and not known.stale:
-            self._put(known)
+            if known is not self.binding:
+                self._put(known)
+                known.look()
             return
         try:
             if known is not None:
@@ -183,6 +192,8 @@ class Workspace:
         for entry in image.metadata.get(KEPT_CLASSES, ()):
             if entry.name not in binding.session.classes:
                 binding.session.classes.add(entry.name, entry.color)
+        binding.session.history.clear()  # the user has done nothing yet
+        binding.changed.emit()
 
     def take(
         self,
@@ -191,6 +202,10 @@ class Workspace:
         closes: LayerBinding | None = None,
     ) -> LayerBinding:
         """Make a session the active one and put its layers into the viewer.
+
+        The scan that was at work goes behind: hidden and locked, with its session open,
+        so that nothing is lost; see `Workspace.behind`. Where nothing was done on it,
+        its session ends and only its image stays, hidden.
 
         With `closes` the session of that binding is saved and closed, and its layers
         leave the viewer: the scan is exchanged for another.
@@ -210,7 +225,21 @@ class Workspace:
                 if layer in viewer.layers:
                     viewer.layers.remove(layer)
         self._put(binding)
+        binding.look()
         return binding
+
+    @property
+    def behind(self) -> tuple[LayerBinding, ...]:
+        """Scans that are open and not at work, the latest last."""
+        return tuple(b for b in self._bindings if b is not self.binding)
+
+    def dismiss(self, binding: LayerBinding) -> None:
+        """Save and close a scan, and take its layers out of the viewer."""
+        if binding in self._bindings:
+            self._let_go(binding)
+        for layer in binding.layers:
+            if layer in self.viewer.layers:
+                self.viewer.layers.remove(layer)
 
     def get(self, kind: type[AnyController]) -> AnyController:
         """Give the viewer's controller of a feature; the first call makes it."""
@@ -263,15 +292,30 @@ class Workspace:
             _workspaces.pop(viewer, None)
 
     def _put(self, binding: LayerBinding | None) -> None:
-        self.binding = binding
+        before, self.binding = self.binding, binding
+        if before in self._bindings and before is not binding:
+            self._put_behind(before)
         self.saver.follow(self.session)
         if binding is not None:
+            binding.bring_back()
             binding.select()
             self.say(f"{binding.session.scan.name} is ready: pick a class and paint.")
         else:
             self.say(WELCOME)
         self.session_changed.emit()
         tell_followers(self)
+
+    def _put_behind(self, binding: LayerBinding) -> None:
+        """Make room for another scan."""
+        binding.put_behind()
+        session = binding.session
+        if session.document.project is None and not (
+            session.history.can_undo or session.history.can_redo
+        ):
+            self._close_binding(binding)
+            for layer in (binding.labels, binding.strokes):
+                if layer in self.viewer.layers:
+                    self.viewer.layers.remove(layer)
 
     def _let_go(self, binding: LayerBinding) -> None:
         """Save and close a session; another one that is open becomes active."""
@@ -315,13 +359,20 @@ class Workspace:
         offer_report(self, error)
 
     def _on_inserted(self, event: Any) -> None:
-        """Take the first scan of our own readers and samples without being asked."""
+        """Take what our own readers and samples open, the first scan of each."""
         layer = event.value
-        if self.binding is None and KEPT_SCAN in layer.metadata:
-            self.adopt(layer)
-            self._settle.soon()  # napari selects what is added after it
+        share_unit(self.viewer.layers)
+        if KEPT_SCAN not in layer.metadata or not layer.visible:
+            return
+        if self._arriving:
+            layer.visible = False  # one canvas, one scan
+            return
+        self._arriving = True
+        self.adopt(layer)
+        self._settle.soon()  # napari selects what is added after it
 
-    def _select(self) -> None:
+    def _arrived(self) -> None:
+        self._arriving = False
         pointing = any(controller.pointing for controller in self._controllers.values())
         if self.binding is not None and not pointing:
             self.binding.select()

@@ -10,6 +10,7 @@ from napari_sesami.viewer.app.keys import Action
 from napari_sesami.viewer.widgets.class_table import ClassTableView
 from napari_sesami.viewer.widgets.factory import WIDTH, box, button, row
 from napari_sesami.viewer.widgets.key_help import HelpCard
+from napari_sesami.viewer.widgets.open_scans import OpenScans
 from napari_sesami.viewer.widgets.panel import Panel
 from napari_sesami.viewer.widgets.project_row import ProjectRow
 from napari_sesami.viewer.widgets.scan_facts import ScanFacts
@@ -32,6 +33,7 @@ class SesamiDock(Panel):
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, parent)
         self.picker = ScanPicker(self.workspace)
+        self.open_scans = OpenScans(self.workspace)
         self.facts = ScanFacts()
         self.classes = ClassTableView()
         self.paint_button = button("Paint", "Brush on; again: move the view (key W)")
@@ -43,7 +45,7 @@ class SesamiDock(Panel):
         self.status = StatusLine(self.workspace)
         self._buttons = (self.paint_button, self.undo_button, self.redo_button)
         layout = QVBoxLayout(self)
-        layout.addWidget(box("Scan", self.picker, self.facts))
+        layout.addWidget(box("Scan", self.picker, self.facts, self.open_scans))
         history = row(*((each, 1) for each in self._buttons))
         layout.addWidget(box("Classes", self.classes, history), 1)
         layout.addWidget(box("Project", self.project))

@@ -70,8 +70,10 @@ class ProjectRow(PanelPart, QWidget):
         self.save_button.setEnabled(folder is not None)
 
     def _ask_save(self) -> None:
+        session = self._keeper.session
+        named = Path(session.scan.name).stem if session is not None else "scans"
         name, _ = QFileDialog.getSaveFileName(
-            self, "Save the project as", f"scans{SUFFIX}", f"Projects (*{SUFFIX})"
+            self, "Save the project as", f"{named}{SUFFIX}", f"Projects (*{SUFFIX})"
         )
         if name:
             path = Path(name)
