@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QInputDialog, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_sesami.viewer.app.keys import Action
+from napari_sesami.viewer.label.controller import LabelController
+from napari_sesami.viewer.widgets.action_button import ActionButton
 from napari_sesami.viewer.widgets.class_table import ClassTableView
-from napari_sesami.viewer.widgets.factory import WIDTH, box, button, row
+from napari_sesami.viewer.widgets.factory import WIDTH, box, row
 from napari_sesami.viewer.widgets.key_help import HelpCard
 from napari_sesami.viewer.widgets.panel import Panel
 from napari_sesami.viewer.widgets.project_row import ProjectRow
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 
-class SesamiDock(Panel):
+class LabelPanel(Panel):
     """Open a scan, correct its pixel size, name classes, paint them, keep them.
 
     Parameters
@@ -31,15 +32,16 @@ class SesamiDock(Panel):
 
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, parent)
+        self.controller = self.workspace.get(LabelController)
         self.picker = ScanPicker(self.workspace)
         self.facts = ScanFacts()
         self.classes = ClassTableView()
-        self.paint_button = button("Paint", "Brush on; again: move the view (key W)")
+        self.paint_button = ActionButton(self.workspace, "paint")
         self.paint_button.setCheckable(True)
-        self.undo_button = button("Undo", "Take back the last step (Ctrl+Z)")
-        self.redo_button = button("Redo", "Do it again (Ctrl+Shift+Z)")
+        self.undo_button = ActionButton(self.workspace, "undo")
+        self.redo_button = ActionButton(self.workspace, "redo")
         self.project = ProjectRow(self.workspace)
-        self.keys = HelpCard()
+        self.keys = HelpCard("Keys", "scan")
         self.status = StatusLine(self.workspace)
         self._buttons = (self.paint_button, self.undo_button, self.redo_button)
         layout = QVBoxLayout(self)
@@ -58,17 +60,14 @@ class SesamiDock(Panel):
     def _connect(self) -> None:
         workspace = self.workspace
         self.watch(workspace.session_changed, self._on_session)
-        self.watch(workspace.name_wanted, self.classes.ask_for_name)
-        self.watch(workspace.keys_wanted, self.keys.toggle)
+        self.watch(self.controller.name_wanted, self.classes.ask_for_name)
         self.at_close(lambda: self.classes.set_classes(None))
         self.facts.size_edited.connect(self._on_size)
         self.facts.refused.connect(self._on_size_refused)
         self.classes.refused.connect(workspace.say)
         self.classes.picked.connect(self._on_picked)
         self.classes.hidden_changed.connect(self._on_hidden)
-        self.paint_button.clicked.connect(self._on_paint)
-        self.on(self.undo_button.clicked, workspace.act, Action.UNDO)
-        self.on(self.redo_button.clicked, workspace.act, Action.REDO)
+        self.on(self.paint_button.clicked, self.refresh)
 
     def _on_session(self) -> None:
         """Show what is shown now."""
@@ -112,6 +111,14 @@ class SesamiDock(Panel):
         if self.workspace.binding is not None:
             self.workspace.binding.hide_classes(hidden)
 
-    def _on_paint(self) -> None:
-        self.workspace.act(Action.PAINT)
-        self.refresh()
+    def ask_class(self) -> None:
+        """Ask by name for the class to paint."""
+        session = self.controller.binding.session
+        names = list(session.classes.names)
+        if not names:
+            self.controller.pick(1)  # says what is missing
+        name, agreed = QInputDialog.getItem(
+            self, "Pick a class", "Class to paint", names, 0, False
+        )
+        if agreed:
+            self.controller.pick(names.index(name) + 1)

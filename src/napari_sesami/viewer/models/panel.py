@@ -33,7 +33,7 @@ TOPIC = "models"
 FILES = "Weights (*.safetensors *.pth *.pt);;All files (*)"
 
 
-class ModelsDock(Panel):
+class ModelsPanel(Panel):
     """The catalog of weights as a list with its card below.
 
     Parameters

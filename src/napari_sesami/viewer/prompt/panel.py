@@ -17,22 +17,15 @@ from napari_sesami.viewer.prompt.search_box import ManyBox
 from napari_sesami.viewer.prompt.slices_box import VolumeBox
 from napari_sesami.viewer.prompt.tools import ToolRow
 from napari_sesami.viewer.widgets.factory import WIDTH, box, column, scrolled
-from napari_sesami.viewer.widgets.key_help import HelpCard
+from napari_sesami.viewer.widgets.key_help import MOUSE, HelpCard
 from napari_sesami.viewer.widgets.panel import Panel
 from napari_sesami.viewer.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-_MOUSE = (
-    ("Click", "On the object; the mask follows"),
-    ("Shift+click, right", "Off the object"),
-    ("Ctrl+click", "Correct a committed object"),
-    ("Drag", "Box, lasso, stroke; else moves the view"),
-)
 
-
-class PromptDock(Panel):
+class PromptPanel(Panel):
     """Clicks, boxes, lassos and strokes become masks, and masks become labels.
 
     Parameters
@@ -51,7 +44,7 @@ class PromptDock(Panel):
         self.commit = CommitBox(self.controller)
         self.volume = VolumeBox(self.controller)
         self.many = ManyBox(self.controller)
-        self.help = HelpCard("Mouse and keys", prompts=True, more=_MOUSE)
+        self.help = HelpCard("Mouse and keys", "click", MOUSE)
         self.status = StatusLine(self.workspace)
         self.slices_fold = _fold("Slices", self.volume, open_=True)
         self.many_fold = _fold("Many at once", self.many, open_=False)

@@ -8,9 +8,9 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QProgressBar, QSpinBox, QWidget
 from superqt.utils import signals_blocked
 
 from napari_sesami.viewer.app.jobs import Debounced
+from napari_sesami.viewer.widgets.action_button import ActionButton
 from napari_sesami.viewer.widgets.factory import (
     add_entry,
-    button,
     choose,
     combo,
     named,
@@ -48,7 +48,7 @@ class QueueOptions(PanelPart, QWidget):
             "Share the list out over the classes, so that a rare one is not crowded "
             "out; the strategy itself may do so already",
         )
-        self.rank = button("Find queries", "Rank what to label next, in the background")
+        self.rank = ActionButton(self.workspace, "queue_find")
         self.clicks = _limit("Budget in clicks; 0 is no limit", 9999, " clicks")
         self.minutes = _limit("Budget in minutes; 0 is no limit", 999, " min")
         spent = "What the answers cost, against the budget"
@@ -60,7 +60,6 @@ class QueueOptions(PanelPart, QWidget):
         self.kind.activated.connect(self._on_kind)
         self.strategy.activated.connect(self._on_strategy)
         self.stratified.toggled.connect(self._on_stratified)
-        self.on(self.rank.clicked, self._rank)
         self.clicks.editingFinished.connect(self._on_budget)
         self.minutes.editingFinished.connect(self._on_budget)
         self.refresh()
@@ -142,7 +141,8 @@ class QueueOptions(PanelPart, QWidget):
         finally:
             controller.changed.emit()
 
-    def _rank(self) -> None:
+    def rank_or_stop(self) -> None:
+        """Rank what to label next, or stop that."""
         ranker = self._controller.ranker
         if ranker.running:
             ranker.halt()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 
-class QueueDock(Panel):
+class QueuePanel(Panel):
     """Asks where a label teaches most, one query after the other.
 
     Parameters

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QGridLayout, QGroupBox, QLabel, QWidget
 from superqt.utils import signals_blocked
 
+from napari_sesami.viewer.widgets.action_button import ActionButton
 from napari_sesami.viewer.widgets.factory import button, combo, note, row, swatch
 from napari_sesami.viewer.widgets.panel import PanelPart
 
@@ -30,10 +31,10 @@ class AskBox(PanelPart, QGroupBox):
         self.words = note(
             HINT, "What is asked", "What the region looks like now, and why it is asked"
         )
-        self.accept = button("Accept (A)", "It is what it looks like")
-        self.paint = button("Paint (W)", "Paint in the outline; then N")
-        self.skip = button("Skip (S)", "Leave it out; it is not asked again")
-        self.next = button("Next (N)", "Go on; this one stays in the list")
+        self.accept, self.paint, self.skip, self.next = (
+            ActionButton(self.workspace, name, "next", show_key=True)
+            for name in ("queue_accept", "paint", "queue_skip", "queue_next")
+        )
         self.pause = button(
             "Pause", "Give the keys their usual meaning, and go on later"
         )
@@ -54,10 +55,6 @@ class AskBox(PanelPart, QGroupBox):
         layout.addLayout(row((self.accept, 1), (self.change, 1)), 1, 0, 1, 2)
         rest = (self.paint, self.skip, self.next, self.pause)
         layout.addLayout(row(*((each, 1) for each in rest)), 2, 0, 1, 2)
-        self.on(self.accept.clicked, controller.accept)
-        self.on(self.paint.clicked, controller.paint)
-        self.on(self.skip.clicked, controller.skip)
-        self.on(self.next.clicked, controller.next)
         self.pause.toggled.connect(self._on_pause)
         self.change.activated.connect(self._on_change)
         self.watch(controller.changed, self.refresh)

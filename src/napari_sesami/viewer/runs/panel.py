@@ -54,7 +54,7 @@ class FoldBar(QToolButton):
         self._part.setVisible(on)
 
 
-class RunsDock(Panel):
+class RunsPanel(Panel):
     """Train on what was labelled, in the background, and decide what is used.
 
     Parameters

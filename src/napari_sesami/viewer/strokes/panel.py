@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
-from napari_sesami.viewer.strokes.acts import accept
 from napari_sesami.viewer.strokes.banks_box import BankBox
 from napari_sesami.viewer.strokes.controller import StrokesController
 from napari_sesami.viewer.strokes.maps_box import MapsBox
@@ -15,6 +14,7 @@ from napari_sesami.viewer.strokes.repeats_box import RepeatsBox
 from napari_sesami.viewer.strokes.run_box import WholeRow
 from napari_sesami.viewer.strokes.stroke_list import StrokeList
 from napari_sesami.viewer.strokes.why_box import WhyBox
+from napari_sesami.viewer.widgets.action_button import ActionButton
 from napari_sesami.viewer.widgets.factory import (
     WIDTH,
     button,
@@ -43,7 +43,7 @@ WAYS: tuple[tuple[str, Way], ...] = (
 POLICIES = (("free pixels", False), ("overwrite", True))
 
 
-class StrokesDock(Panel):
+class StrokesPanel(Panel):
     """Paint a few strokes; the slice on screen is labelled while you paint.
 
     Parameters
@@ -83,9 +83,7 @@ class StrokesDock(Panel):
             "Clean up", "Let the prompt model redraw the parts it agrees with"
         )
         self.facts = note("", "What the strokes gave")
-        self.accept_button = button(
-            "Accept into labels", "Write this slice's result to the labels; undoable"
-        )
+        self.accept_button = ActionButton(self.workspace, "accept_strokes")
         self.policy = combo(
             "What happens to pixels that have a label already",
             POLICIES,
@@ -118,7 +116,6 @@ class StrokesDock(Panel):
         layout.addWidget(self.status)
         self.setMinimumWidth(WIDTH)
         self.watch(self.controller.changed, self.refresh)
-        self.watch(self.workspace.why_wanted, self._on_why)
         self.live_tick.toggled.connect(self.controller.turn)
         self.fine_tick.toggled.connect(self.controller.set_refine)
         self.overlap_tick.toggled.connect(self.controller.set_overlap)
@@ -126,7 +123,6 @@ class StrokesDock(Panel):
         self.scale.activated.connect(self._on_scale)
         self.policy.activated.connect(self._on_policy)
         self.on(self.clean_button.clicked, self.controller.clean_up)
-        self.on(self.accept_button.clicked, self._accept)
         self.refresh()
 
     def refresh(self) -> None:
@@ -160,9 +156,11 @@ class StrokesDock(Panel):
     def _on_policy(self, index: int) -> None:
         self.whole.overwrite = self.policy.itemData(index)
 
-    def _accept(self) -> None:
-        accept(self.controller, self.policy.currentData())
+    def accept(self) -> None:
+        """Write the result of the slice on screen into the labels."""
+        self.controller.accept(self.policy.currentData())
 
-    def _on_why(self) -> None:
+    def ask_why(self) -> None:
+        """Explain the class of the pixel under the cursor."""
         self.tabs.setCurrentWidget(self.why)
-        self.run(self.why.ask)
+        self.why.ask()

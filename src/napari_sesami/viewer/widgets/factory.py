@@ -27,8 +27,6 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
-from napari_sesami.viewer.app.keys import key_of
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sesami.project import ClassEntry
-    from napari_sesami.viewer.app.keys import Action
 
 W = TypeVar("W", bound=QWidget)
 WIDTH = 300  # px; with the dock's frame this stays below 320
@@ -54,13 +51,6 @@ def button(text: str, tip: str, least: int | None = None) -> QPushButton:
     made = named(QPushButton(text), tip, f"{text.strip('◀▶ ')}: {tip}")
     if least is not None:
         made.setMinimumWidth(least)
-    return made
-
-
-def keyed(text: str, tip: str, action: Action, least: int | None = None) -> QPushButton:
-    """A button that names its key, and leaves the keyboard to the canvas."""
-    made = button(text, f"{tip} (key {key_of(action)})", least)
-    made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     return made
 
 
