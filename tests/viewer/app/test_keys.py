@@ -194,6 +194,4 @@ def test_napari_lists_every_key_that_can_be_changed(restored):
     assert listed == {PREFIX + name for name in free}
     assert all(default_shortcuts[name] for name in listed)
     words = action_manager._actions[f"{PREFIX}new_class"].description
-    assert (
-        words == "Sesami: Name a new class; Next place (while asked)"
-    )
+    assert words == "Sesami: Name a new class; Next place (while asked)"

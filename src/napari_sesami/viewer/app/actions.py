@@ -109,8 +109,8 @@ class Action:
 STATES = {
     "answering": "while asked",
     "takes_numbers": "while asked",
-    "superpixels.on": "while that tool is on",
-    "pointing": "while a click tool is on",
+    "superpixels.on": "while on",
+    "pointing": "while clicking",
     "workspace.binding": "the last prompt, then the last step",
 }
 """What each `when` means, in words."""
@@ -401,7 +401,7 @@ ACTIONS: tuple[Action, ...] = (
     # --- Strokes
     Action(
         "why",
-        "Why did the pixel under the cursor get its class?",
+        "Why did this pixel get its class?",
         "strokes",
         PANEL,
         "ask_why",
@@ -460,7 +460,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "queue_accept",
-        "Accept the class that the region looks like",
+        "Accept what it looks like",
         "next",
         QUEUE,
         "accept",

@@ -49,7 +49,9 @@ class Shortcuts:
         from napari.utils.action_manager import action_manager
         from napari.utils.shortcuts import default_shortcuts
 
-        stored = get_settings().shortcuts.shortcuts
+        settings = get_settings().shortcuts
+        settings.events.shortcuts.connect(self._on_stored)
+        stored = settings.shortcuts
         action_manager.events.shortcut_changed.connect(self._on_changed)
         for name, key in self._by_name.items():
             words = "; ".join(each.shown_title for each in meanings(key=key)[::-1])
@@ -62,6 +64,18 @@ class Shortcuts:
             for each in stored.get(name, default_shortcuts[name]):
                 self._keys[key].append(each)
                 action_manager.bind_shortcut(name, each)
+
+    def _on_stored(self, event: Any) -> None:
+        """Keep only what the user changed: napari warns of names it does not know yet.
+
+        It reads its settings before any plugin is loaded, and says on the console that
+        there is no such action; the key works all the same.
+        """
+        from napari.utils.shortcuts import default_shortcuts
+
+        for name in self._by_name:
+            if event.value.get(name) == default_shortcuts[name]:
+                del event.value[name]
 
     def of(self, key: str) -> list[Any]:
         """Give the keys in use for a key of the table."""

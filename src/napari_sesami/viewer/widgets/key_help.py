@@ -35,7 +35,6 @@ MOUSE = (
 """What the mouse does while a click tool is on."""
 COLUMNS = (("scan", "strokes"), ("click",), ("next", "list"))
 """Pages below and beside each other on the card."""
-WORDS = 260  # px; three columns fit on a screen of 1280
 CHANGE = "Preferences ▸ Shortcuts ▸ Viewer key bindings changes them (Sesami: …)."
 
 
@@ -143,9 +142,6 @@ def _table(rows: Sequence[tuple[str, str]]) -> QGridLayout:
     grid.setVerticalSpacing(1)
     grid.setColumnStretch(1, 1)
     for line, (key, text) in enumerate(rows):
-        grid.addWidget(QLabel(key), line, 0, Qt.AlignmentFlag.AlignTop)
-        words = QLabel(text)
-        words.setWordWrap(True)
-        words.setFixedSize(WORDS, words.heightForWidth(WORDS))
-        grid.addWidget(words, line, 1, Qt.AlignmentFlag.AlignTop)
+        grid.addWidget(QLabel(key), line, 0)
+        grid.addWidget(QLabel(text), line, 1)
     return grid
