@@ -12,7 +12,13 @@ import pytest
 import yaml
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QDockWidget, QLabel
+from qtpy.QtWidgets import (
+    QApplication,
+    QDockWidget,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+)
 from tests.fakes.hands import LEFT, canvas, press, settle
 from tests.viewer.app.test_manifest import MANIFEST
 
@@ -400,3 +406,44 @@ viewer.close()
     assert told["TORCH"] == "False"
     room = "napari_sesami.viewer."
     assert told["OTHERS"] == str([f"{room}label.panel", f"{room}workbench.panel"])
+
+
+@gui
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dock_of_its_own_fits_a_small_screen_and_cuts_nothing(window, qtbot, name):
+    """Its parts scroll up and down; none is wider than what is seen of them."""
+    panel = show_panel(window, name, own_dock=True)
+    settle(qtbot, 150)
+    assert panel.minimumSizeHint().height() <= 400
+    assert panel.height() <= 900
+    assert window.window._qt_window.height() <= 800
+    session = workspace_of(window).session
+    if session is not None:
+        session.classes.add("a class with a long name")
+    settle(qtbot, 60)
+    for area in panel.findChildren(QScrollArea):
+        page = area.widget()
+        if page is not None and page.isVisible():
+            assert page.minimumSizeHint().width() <= area.viewport().width()
+    for each in panel.findChildren(QPushButton):
+        if each.isVisible():
+            assert each.width() >= each.minimumSizeHint().width(), each.text()
+    for each in panel.findChildren(QLabel):
+        if each.isVisible() and type(each) is QLabel and not each.wordWrap():
+            assert each.width() >= each.sizeHint().width(), each.text()
+
+
+@gui
+def test_words_on_the_page_next_are_whole(opened, qtbot):
+    viewer, workbench = opened
+    workspace_of(viewer).session.classes.add("oxide")
+    turn(workbench, "next")
+    panel = workspace_of(viewer).panels.find("next")
+    settle(qtbot, 100)
+    change, bar = panel.ask.change, panel.options.bar
+    words = change.fontMetrics().horizontalAdvance(change.itemText(0))
+    assert change.width() >= words + 28  # with its arrow
+    longest = "99 of 100 clicks · 59:59 of 60 min"
+    assert bar.width() >= bar.fontMetrics().horizontalAdvance(longest)
+    for each in panel.maps.ticks.values():
+        assert each.width() >= each.sizeHint().width(), each.text()

@@ -267,12 +267,12 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "prompt_sign",
-        "Prompts on, or off, the object",
+        "Prompts add to the object, or subtract",
         "click",
         PROMPT,
         "flip_sign",
         key="Shift-N",
-        button="− off it",
+        button="Subtract",
         tip="Prompts mean what is not the object. With Shift, or the right button, a "
         "single prompt means the opposite",
         needs="scan",

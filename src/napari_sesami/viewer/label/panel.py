@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QInputDialog, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QInputDialog, QWidget
 
 from napari_sesami.viewer.label.controller import LabelController
 from napari_sesami.viewer.widgets.action_button import ActionButton
 from napari_sesami.viewer.widgets.class_table import ClassTableView
-from napari_sesami.viewer.widgets.factory import WIDTH, box, row
+from napari_sesami.viewer.widgets.factory import box, row
 from napari_sesami.viewer.widgets.key_help import HelpCard
 from napari_sesami.viewer.widgets.panel import Panel
 from napari_sesami.viewer.widgets.project_row import ProjectRow
 from napari_sesami.viewer.widgets.scan_facts import ScanFacts
 from napari_sesami.viewer.widgets.scan_picker import ScanPicker
-from napari_sesami.viewer.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -42,18 +41,16 @@ class LabelPanel(Panel):
         self.redo_button = ActionButton(self.workspace, "redo")
         self.project = ProjectRow(self.workspace)
         self.keys = HelpCard("Keys", "scan")
-        self.status = StatusLine(self.workspace)
         self._buttons = (self.paint_button, self.undo_button, self.redo_button)
-        layout = QVBoxLayout(self)
-        layout.addWidget(box("Scan", self.picker, self.facts))
         history = row(*((each, 1) for each in self._buttons))
-        layout.addWidget(box("Classes", self.classes, history), 1)
-        layout.addWidget(box("Project", self.project))
-        layout.addWidget(self.keys)
-        layout.addWidget(self.status)
-        self.setMinimumWidth(WIDTH)
-        # else napari puts a spring below, which takes the room from the class table
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        classes = box("Classes", self.classes, history)
+        self.lay_out(
+            box("Scan", self.picker, self.facts),
+            classes,
+            box("Project", self.project),
+            self.keys,
+            stretch=classes,
+        )
         self._connect()
         self._on_session()
 

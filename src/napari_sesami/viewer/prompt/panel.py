@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QVBoxLayout, QWidget
-from superqt import QCollapsible
-
 from napari_sesami.viewer.layers.mouse import Tool
 from napari_sesami.viewer.prompt.adapter_box import AdapterRow
 from napari_sesami.viewer.prompt.commit_box import CommitBox
@@ -16,13 +13,13 @@ from napari_sesami.viewer.prompt.object_box import ObjectFacts
 from napari_sesami.viewer.prompt.search_box import ManyBox
 from napari_sesami.viewer.prompt.slices_box import VolumeBox
 from napari_sesami.viewer.prompt.tools import ToolRow
-from napari_sesami.viewer.widgets.factory import WIDTH, box, column, scrolled
+from napari_sesami.viewer.widgets.factory import box, fold
 from napari_sesami.viewer.widgets.key_help import MOUSE, HelpCard
 from napari_sesami.viewer.widgets.panel import Panel
-from napari_sesami.viewer.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
+    from qtpy.QtWidgets import QWidget
 
 
 class PromptPanel(Panel):
@@ -45,12 +42,9 @@ class PromptPanel(Panel):
         self.volume = VolumeBox(self.controller)
         self.many = ManyBox(self.controller)
         self.help = HelpCard("Mouse and keys", "click", MOUSE)
-        self.status = StatusLine(self.workspace)
-        self.slices_fold = _fold("Slices", self.volume, open_=True)
-        self.many_fold = _fold("Many at once", self.many, open_=False)
-        page = QWidget()
-        column(
-            page,
+        self.slices_fold = fold("Slices", self.volume, unfolded=True)
+        self.many_fold = fold("Many at once", self.many)
+        self.lay_out(
             box("Prompts", self.model, self.adapter, self.tools, self.facts),
             box("Commit", self.commit),
             self.slices_fold,
@@ -58,11 +52,6 @@ class PromptPanel(Panel):
             self.help,
             None,
         )
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(scrolled(page), 1)
-        layout.addWidget(self.status)
-        self.setMinimumWidth(WIDTH)
         self.watch(self.workspace.session_changed, self._on_session)
         self.watch(self.controller.changed, self.refresh)
         self.take_image()
@@ -97,11 +86,3 @@ class PromptPanel(Panel):
             self.many,
         ):
             part.refresh()
-
-
-def _fold(title: str, part: QWidget, open_: bool) -> QCollapsible:
-    fold = QCollapsible(title)
-    fold.setAccessibleName(title)
-    fold.setContent(part)
-    fold.expand(animate=False) if open_ else fold.collapse(animate=False)
-    return fold

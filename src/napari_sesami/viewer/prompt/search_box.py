@@ -17,7 +17,7 @@ from napari_sesami.viewer.widgets.factory import (
     share,
     spin,
 )
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.prompt.controller import PromptController

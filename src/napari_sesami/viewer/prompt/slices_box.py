@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QGridLayout, QWidget
 from napari_sesami.viewer.prompt.strip import Strip
 from napari_sesami.viewer.widgets.action_button import ActionButton
 from napari_sesami.viewer.widgets.factory import button, column
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.prompt.controller import PromptController

@@ -11,7 +11,7 @@ from napari_sesami.viewer.app.actions import action
 from napari_sesami.viewer.layers.mouse import Tool
 from napari_sesami.viewer.widgets.action_button import ActionButton, tip_of
 from napari_sesami.viewer.widgets.factory import tick
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.prompt.controller import PromptController

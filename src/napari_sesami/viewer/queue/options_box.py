@@ -18,7 +18,7 @@ from napari_sesami.viewer.widgets.factory import (
     spin,
     tick,
 )
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.queue.controller import QueueController
@@ -116,8 +116,9 @@ class QueueOptions(PanelPart, QWidget):
             layout.addWidget(label, line, 0)
             layout.addWidget(box, line, 1)
         layout.addLayout(row((self.stratified, 1), self.rank), 2, 0, 1, 2)
-        budget = row(self.clicks, self.minutes, (self.bar, 1))
+        budget = row(QLabel("Budget"), (self.clicks, 1), (self.minutes, 1))
         layout.addLayout(budget, 3, 0, 1, 2)
+        layout.addWidget(self.bar, 4, 0, 1, 2)
 
     def _on_kind(self, index: int) -> None:
         self.run(self._wish, "kind", self.kind.itemData(index))
@@ -158,5 +159,4 @@ class QueueOptions(PanelPart, QWidget):
 def _limit(tip: str, most: int, suffix: str) -> QSpinBox:
     made = spin(tip, 0, most, suffix=suffix, zero="no limit")
     made.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
-    made.setFixedWidth(76)
     return made

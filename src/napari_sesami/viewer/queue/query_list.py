@@ -11,7 +11,7 @@ from superqt.utils import signals_blocked
 
 from napari_sesami.viewer.queue.jobs import SIDE
 from napari_sesami.viewer.widgets.factory import named, pixmap
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.session import QueuedQuery

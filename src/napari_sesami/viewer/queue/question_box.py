@@ -9,7 +9,7 @@ from superqt.utils import signals_blocked
 
 from napari_sesami.viewer.widgets.action_button import ActionButton
 from napari_sesami.viewer.widgets.factory import button, combo, note, row, swatch
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.session import QueuedQuery
@@ -41,7 +41,7 @@ class AskBox(PanelPart, QGroupBox):
         self.pause.setCheckable(True)
         self.change = combo(
             "It is another class: keys 1 to 9, or choose here",
-            letters=6,
+            letters=10,
             name="Another class",
         )
         self._entries: object = None
@@ -52,9 +52,14 @@ class AskBox(PanelPart, QGroupBox):
         self.words.setMinimumHeight(2 * self.words.fontMetrics().lineSpacing())
         layout.addWidget(self.swatch, 0, 0)
         layout.addWidget(self.words, 0, 1)
-        layout.addLayout(row((self.accept, 1), (self.change, 1)), 1, 0, 1, 2)
-        rest = (self.paint, self.skip, self.next, self.pause)
-        layout.addLayout(row(*((each, 1) for each in rest)), 2, 0, 1, 2)
+        for line, pair in enumerate(
+            (
+                (self.accept, self.paint),
+                (self.next, self.skip),
+                (self.change, self.pause),
+            )
+        ):
+            layout.addLayout(row(*((each, 1) for each in pair)), line + 1, 0, 1, 2)
         self.pause.toggled.connect(self._on_pause)
         self.change.activated.connect(self._on_change)
         self.watch(controller.changed, self.refresh)

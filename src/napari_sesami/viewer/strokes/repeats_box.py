@@ -13,7 +13,7 @@ from napari_sesami.viewer.layers.result_planes import MapKind
 from napari_sesami.viewer.strokes.jobs import ReadOptions, repeats_of
 from napari_sesami.viewer.strokes.layers import CellLayers
 from napari_sesami.viewer.widgets.factory import button, column, note, row, share
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.retrieve import Repeats

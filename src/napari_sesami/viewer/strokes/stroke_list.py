@@ -24,7 +24,7 @@ from napari_sesami.viewer.widgets.factory import (
     row,
     swatch,
 )
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.strokes.controller import StrokesController

@@ -12,7 +12,7 @@ from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.layers.camera import cursor
 from napari_sesami.viewer.layers.mouse import hear_moves
 from napari_sesami.viewer.widgets.factory import button, column, note, picture, tick
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.strokes.controller import StrokesController

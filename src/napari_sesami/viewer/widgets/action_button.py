@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QPushButton
 from napari_sesami.viewer.app.actions import meanings
 from napari_sesami.viewer.app.shortcuts import shortcuts
 from napari_sesami.viewer.widgets.factory import named
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.app.actions import Action

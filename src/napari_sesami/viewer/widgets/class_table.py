@@ -200,5 +200,5 @@ def _make_table() -> QTableWidget:
         | QAbstractItemView.EditTrigger.EditKeyPressed
     )
     table.setShowGrid(False)
-    table.setMinimumHeight(140)
+    table.setMinimumHeight(96)
     return table

@@ -25,6 +25,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt import QCollapsible
 from superqt.utils import signals_blocked
 
 if TYPE_CHECKING:
@@ -177,8 +178,19 @@ def tabs(name: str, pages: Sequence[tuple[str, str, QWidget]]) -> QTabWidget:
     made = QTabWidget()
     made.setAccessibleName(name)
     made.setDocumentMode(True)
+    made.tabBar().setDrawBase(False)  # else a bright line beside the tabs
     for title, tip, part in pages:
         made.setTabToolTip(made.addTab(part, title), tip)
+    return made
+
+
+def fold(title: str, part: QWidget, *, unfolded: bool = False) -> QCollapsible:
+    """A bar with a title that shows or hides a part."""
+    made = QCollapsible(title, expandedIcon="▼", collapsedIcon="▶")
+    made.setAccessibleName(title)
+    made.setContent(part)
+    change = made.expand if unfolded else made.collapse
+    change(animate=False)
     return made
 
 

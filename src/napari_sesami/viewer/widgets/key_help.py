@@ -21,7 +21,7 @@ from napari_sesami.viewer.app.actions import ACTIONS
 from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.pages import PAGES
 from napari_sesami.viewer.app.shortcuts import shortcuts
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ class HelpCard(PanelPart, QCollapsible):
     def __init__(
         self, title: str, page: str, more: Sequence[tuple[str, str]] = ()
     ) -> None:
-        super().__init__(title)
+        super().__init__(title, expandedIcon="▼", collapsedIcon="▶")
         self._page, self._more = page, tuple(more)
         self.setToolTip("Keys that work while the pointer is over the picture")
         self.setAccessibleName(f"{title} of this page")

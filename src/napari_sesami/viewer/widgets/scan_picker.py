@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QDialog, QFileDialog, QWidget
 from napari_sesami.scan import readable_extensions
 from napari_sesami.viewer.widgets.factory import button, column, named, row
 from napari_sesami.viewer.widgets.image_chooser import ImageChooser
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari.layers import Image

@@ -25,7 +25,6 @@ from napari_sesami.viewer.app.pages import PAGES, page
 from napari_sesami.viewer.app.panels import bring_forward
 from napari_sesami.viewer.widgets.factory import button, note
 from napari_sesami.viewer.widgets.panel import Panel
-from napari_sesami.viewer.widgets.status_line import StatusLine
 from napari_sesami.viewer.workbench.icons import icon
 
 if TYPE_CHECKING:
@@ -71,7 +70,6 @@ class Workbench(Panel):
         self.away_text = note("", "Where this page is")
         self.show_button = button("Show it", "Bring the dock with this page forward")
         self.back_button = button("Bring it back", "Make it a page of this panel again")
-        self.status = StatusLine(self.workspace)
         self._lines = (QFrame(), QFrame())
         self._look_again = Debounced(self._look, 0)
         self._compose()

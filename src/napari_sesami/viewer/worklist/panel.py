@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QWidget
 from superqt import QElidingLabel
 
 from napari_sesami.viewer.widgets.action_button import ActionButton
-from napari_sesami.viewer.widgets.factory import WIDTH, button, row, tabs
+from napari_sesami.viewer.widgets.factory import button, row, tabs
 from napari_sesami.viewer.widgets.panel import Panel
-from napari_sesami.viewer.widgets.status_line import StatusLine
 from napari_sesami.viewer.worklist.chart import TimeBox
 from napari_sesami.viewer.worklist.controller import WorklistController
 from napari_sesami.viewer.worklist.review_box import ReviewBox
@@ -50,7 +49,6 @@ class WorklistPanel(Panel):
         self.review = ReviewBox(self.controller)
         self.superpixels = PiecesBox(self.controller)
         self.times = TimeBox(self.controller)
-        self.status = StatusLine(self.workspace)
         self.tabs = tabs(
             "Proposals, superpixels, progress",
             (
@@ -63,15 +61,13 @@ class WorklistPanel(Panel):
                 ("Progress", "Time per scan, training, table", self.times),
             ),
         )
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 6, 6, 6)
-        layout.addLayout(row((self.folder, 1), self.folder_button, self.refresh_button))
-        layout.addWidget(self.scans, 1)
-        steps = row(self.before_button, (self.done_button, 1), self.next_button)
-        layout.addLayout(steps)
-        layout.addWidget(self.tabs)
-        layout.addWidget(self.status)
-        self.setMinimumWidth(WIDTH)
+        self.lay_out(
+            row((self.folder, 1), self.folder_button, self.refresh_button),
+            self.scans,
+            row(self.before_button, (self.done_button, 1), self.next_button),
+            self.tabs,
+            stretch=self.scans,
+        )
         self.watch(self.controller.changed, self.refresh)
         self.folder_button.clicked.connect(self._ask_folder)
         self.on(self.refresh_button.clicked, self.controller.refresh)

@@ -16,7 +16,7 @@ from napari_sesami.viewer.widgets.factory import (
     row,
     tick,
 )
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 from napari_sesami.viewer.worklist.layers import OUTLINES
 
 if TYPE_CHECKING:

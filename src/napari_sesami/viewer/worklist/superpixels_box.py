@@ -17,7 +17,7 @@ from napari_sesami.viewer.widgets.factory import (
     note,
     row,
 )
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.worklist.controller import WorklistController
