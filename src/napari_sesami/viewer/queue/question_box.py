@@ -49,7 +49,7 @@ class AskBox(PanelPart, QGroupBox):
         layout.setContentsMargins(4, 4, 4, 4)
         layout.setSpacing(4)
         layout.setColumnStretch(1, 1)
-        self.words.setMinimumHeight(2 * self.words.fontMetrics().lineSpacing())
+        self.words.setMinimumHeight(2 * self.words.fontMetrics().lineSpacing() + 8)
         layout.addWidget(self.swatch, 0, 0)
         layout.addWidget(self.words, 0, 1)
         for line, pair in enumerate(
