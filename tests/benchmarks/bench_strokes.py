@@ -110,14 +110,14 @@ def test_the_window_while_strokes_are_answered(make_napari_viewer, qtbot):
     from qtpy.QtCore import QTimer
 
     from napari_sesami.viewer import attach
-    from napari_sesami.viewer.strokes.commands import show_strokes_dock
+    from napari_sesami.viewer.app.workspace import show_panel
 
     session, truth = session_with_tokens()
     for number in range(BEFORE):
         paint(session, truth, number)
     viewer = make_napari_viewer(show=True)
     attach(viewer, session)
-    controller = show_strokes_dock(viewer).controller
+    controller = show_panel(viewer, "strokes", own_dock=True).controller
     controller.set_zoom(1.0)
     qtbot.waitUntil(lambda: controller.last is not None, timeout=60_000)
     qtbot.waitUntil(lambda: not controller.workspace.jobs.busy, timeout=60_000)

@@ -1,4 +1,4 @@
-"""What the queue saved against labels by lot, judged on slices that never teach."""
+"""What the queue saved against labels at random, judged on slices that never teach."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Stage(NamedTuple):
 
 
 class QueueJudge:
-    """Learns the answers again, as they came and by lot, and judges each stage.
+    """Learns the answers again, as they came and at random, and judges each stage.
 
     Parameters
     ----------

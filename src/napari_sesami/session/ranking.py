@@ -67,7 +67,7 @@ class Ranking:
     here
         A plane that is looked at in any case, first: the one on screen.
     control
-        Planes that judge: they are asked about by lot, never by the strategy.
+        Planes that judge: they are asked about at random, never by the strategy.
     round_
         How many rounds came before; noise falls with it.
     """
@@ -135,7 +135,7 @@ class Ranking:
     def finish(self, controls: int = 0) -> list[Query]:
         """Find the best queries of all planes scored so far, none on another.
 
-        They are in `queries`; `control_queries` has some drawn by lot.
+        They are in `queries`; `control_queries` has some drawn at random.
         """
         tables = self._tables.items()
         self.queries = self._best(

@@ -14,9 +14,10 @@ from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel, QLineEdit, QWidge
 from tests.fakes.hands import drag, press, settle
 
 from napari_sesami.viewer.app.workspace import workspace_of
+from napari_sesami.viewer.widgets.key_help import KeyCards
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer.label.panel import SesamiDock
+    from napari_sesami.viewer.label.panel import LabelPanel
 
 pytestmark = pytest.mark.gui
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
@@ -43,7 +44,7 @@ def opened(window, qtbot):
     return window, begin(window, qtbot)
 
 
-def begin(viewer, qtbot) -> SesamiDock:
+def begin(viewer, qtbot) -> LabelPanel:
     dock = open_dock(viewer, qtbot)
     qtbot.mouseClick(dock.picker.use_button, Qt.MouseButton.LeftButton)
     for name in ("oxide", "void"):
@@ -53,7 +54,7 @@ def begin(viewer, qtbot) -> SesamiDock:
     return dock
 
 
-def open_dock(viewer, qtbot) -> SesamiDock:
+def open_dock(viewer, qtbot) -> LabelPanel:
     _, dock = viewer.window.add_plugin_dock_widget("napari-sesami", "Scan and classes")
     qtbot.waitUntil(lambda: dock._docked)
     return dock
@@ -270,12 +271,14 @@ def test_n_puts_the_cursor_where_a_class_is_named(opened, qtbot):
     )
 
 
-def test_q_folds_the_list_of_keys_out_and_in(opened, qtbot):
+def test_q_shows_the_list_of_keys_and_puts_it_away(opened, qtbot):
     viewer, dock = opened
+    cards = dock.workspace.get(KeyCards)
     press(viewer, Qt.Key.Key_Q)
-    assert dock.keys.isExpanded()
+    assert cards.card.isVisible()
     press(viewer, Qt.Key.Key_Q)
-    assert not dock.keys.isExpanded()
+    assert cards.card is None
+    assert not dock.keys.isExpanded()  # the fold of this page is for the mouse
 
 
 def test_keys_without_a_scan_say_what_is_missing(make_napari_viewer, qtbot):

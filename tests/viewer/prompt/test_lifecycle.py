@@ -16,7 +16,7 @@ from tests.fakes.hands import drag, settle
 from tests.fakes.prompting import answered, begin, click, scene, shown
 
 from napari_sesami.models import build_tiny_sam
-from napari_sesami.viewer.app.keys import Action
+from napari_sesami.viewer.app.commands import NAMES
 from napari_sesami.viewer.layers.mouse import Tool
 from napari_sesami.viewer.prompt.controller import PromptController
 
@@ -117,14 +117,14 @@ def test_an_image_replaced_while_embedding_must_be_taken_again(gated, qtbot):
     settle(qtbot, 50)
     assert dock.controller.tool is Tool.NONE
     assert dock.controller.draft.planes == []
-    workspace.act(Action.PROMPT_CLICK)
+    workspace.act("prompt_click")
     assert "take the image again" in workspace.message
     assert dock.controller.tool is Tool.NONE
     workspace.adopt(image)
     assert workspace.session is not old
     assert [entry.name for entry in workspace.session.classes] == ["void"]
     workspace.session.prompts.model = GreyModel(128)
-    workspace.act(Action.PROMPT_CLICK)
+    workspace.act("prompt_click")
     click(viewer, image, (28, 76))  # where the block is now
     answered(qtbot, dock)
     np.testing.assert_array_equal(workspace.session.scan.data, image.data)
@@ -138,7 +138,7 @@ def test_the_pixels_put_back_are_the_scan_again(gated, qtbot):
     before, session = image.data, dock.workspace.session
     image.data = np.zeros_like(before)
     image.data = before
-    dock.workspace.act(Action.PROMPT_CLICK)
+    dock.workspace.act("prompt_click")
     click(viewer, image, (28, 36))
     answered(qtbot, dock)
     assert dock.workspace.session is session
@@ -288,10 +288,10 @@ def test_without_a_layer_the_panel_says_what_is_missing(make_napari_viewer, qtbo
     viewer = make_napari_viewer(show=True)
     _, dock = viewer.window.add_plugin_dock_widget("napari-sesami", "Click prompts")
     qtbot.waitUntil(lambda: dock._docked)
-    for action in Action:
-        if action.value.startswith("prompt_"):
-            dock.workspace.act(action)
-            assert "no scan to prompt yet" in dock.status.label.text(), action
+    for name in NAMES:
+        if name.startswith("prompt_"):
+            dock.workspace.act(name)
+            assert "no scan to prompt yet" in dock.status.label.text(), name
     assert "No scan yet" in dock.facts.text.text()
 
 

@@ -14,9 +14,8 @@ from napari_sesami import Session
 from napari_sesami.scan import Scan
 from napari_sesami.session import core
 from napari_sesami.viewer import attach
-from napari_sesami.viewer.app.workspace import workspace_of
+from napari_sesami.viewer.app.workspace import show_panel, workspace_of
 from napari_sesami.viewer.layers.spatial import SPATIAL
-from napari_sesami.viewer.queue.commands import show_queue_dock
 
 pytestmark = pytest.mark.gui
 SHIFT, CONTROL = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier
@@ -53,7 +52,7 @@ def begin(make_napari_viewer, qtbot, planes=1, *, strokes=3, project=None):
         session.paint(stroke, plane=0)
     session.queue.ask_for(n=10)
     binding = attach(viewer, session)
-    dock = show_queue_dock(viewer)
+    dock = show_panel(viewer, "next", own_dock=True)
     qtbot.waitUntil(lambda: dock._docked)
     dock.controller.ranker.zoom = 1.0
     if planes > 1:
@@ -298,7 +297,7 @@ def test_the_queue_survives_a_restart_of_napari(make_napari_viewer, qtbot, tmp_p
     session = Session(scan, folder)
     session.retrieval.encoder = Texture()
     attach(again, session)
-    dock = show_queue_dock(again)
+    dock = show_panel(again, "next", own_dock=True)
     qtbot.waitUntil(lambda: dock._docked)
     assert dock.list.ids() == ids
     qtbot.waitUntil(lambda: "1 of 40 clicks" in dock.options.bar.format())
@@ -327,7 +326,7 @@ def test_what_is_missing_is_said_in_one_sentence(make_napari_viewer, qtbot):
 
 def test_without_a_scan_every_button_says_so(make_napari_viewer, qtbot):
     viewer = make_napari_viewer(show=True)
-    dock = show_queue_dock(viewer)
+    dock = show_panel(viewer, "next", own_dock=True)
     qtbot.waitUntil(lambda: dock._docked)
     press(viewer, Qt.Key.Key_Q, SHIFT)
     assert "no scan to label yet" in said(dock)

@@ -15,8 +15,8 @@ from tests.fakes.texture import Texture
 from napari_sesami import Session
 from napari_sesami.scan import Scan
 from napari_sesami.viewer import attach
+from napari_sesami.viewer.app.workspace import show_panel
 from napari_sesami.viewer.layers.spatial import SPATIAL
-from napari_sesami.viewer.strokes.commands import show_strokes_dock
 
 pytestmark = pytest.mark.gui
 CONTROL = Qt.KeyboardModifier.ControlModifier
@@ -43,7 +43,7 @@ def begin(make_napari_viewer, qtbot, data):
     for name in ("substrate", "oxide", "metal"):
         session.classes.add(name)
     binding = attach(viewer, session)
-    dock = show_strokes_dock(viewer)
+    dock = show_panel(viewer, "strokes", own_dock=True)
     qtbot.waitUntil(lambda: dock._docked)
     dock.controller.set_zoom(1.0)
     if data.ndim > 2:
@@ -238,9 +238,9 @@ def test_the_panel_fits_a_laptop_and_everything_has_a_tip(opened, qtbot):
 def test_a_published_way_is_chosen_in_the_panel(opened, qtbot, number):
     viewer, session, binding, dock = opened
     paint_three(viewer, binding, qtbot, dock)
-    way = dock.way.itemText(number)
-    dock.way.setCurrentIndex(number)
-    dock.way.activated.emit(number)
+    way = dock.method.itemText(number)
+    dock.method.setCurrentIndex(number)
+    dock.method.activated.emit(number)
     assert dock.controller.way == way != "ours"
     expected = session.segment(way=way, zoom=1.0).labels[0]
     qtbot.waitUntil(lambda: (result(dock) == expected).all(), timeout=SOON)
@@ -313,5 +313,5 @@ def test_a_closed_panel_is_let_go_of_and_strokes_still_speak(make_napari_viewer,
     assert not viewer.mouse_move_callbacks
     paint(viewer, binding, 1, 20)
     qtbot.waitUntil(lambda: controller.last is not None, timeout=SOON)
-    again = show_strokes_dock(viewer)
+    again = show_panel(viewer, "strokes", own_dock=True)
     assert again.controller is controller

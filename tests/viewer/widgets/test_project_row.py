@@ -11,7 +11,6 @@ from tests.fakes.hands import drag, press, settle
 
 from napari_sesami import Session
 from napari_sesami.scan import open_scan
-from napari_sesami.viewer.app.keys import Action
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +43,7 @@ def test_a_labelling_is_saved_closed_and_reopened(panel, picture, tmp_path, qtbo
     qtbot.waitUntil(lambda: dock.workspace.session is not None, timeout=20_000)
     assert dock.facts.rows["x"].number.text() == ""  # plain TIFF: nobody knows
     assert "Type the pixel size" in dock.facts.note.text()
-    dock.workspace.act(Action.SAVE)
+    dock.workspace.act("save")
     assert "press Save as… first" in dock.status.label.text()
     dock.workspace.session.classes.add("oxide")
     press(viewer, Qt.Key.Key_1)

@@ -14,8 +14,8 @@ from tests.fakes.grey_model import GreyModel
 from tests.fakes.hands import LEFT, canvas, drag, place, press, settle
 from tests.fakes.texture import Texture
 
+from napari_sesami.viewer.app.workspace import show_panel
 from napari_sesami.viewer.prompt.controller import PromptController
-from napari_sesami.viewer.worklist.commands import show_worklist_dock
 
 pytestmark = pytest.mark.gui
 SHIFT, CONTROL = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier
@@ -50,7 +50,7 @@ def begin(make_napari_viewer, qtbot, folder):
     """A window with the panel, the folder chosen, and quick models."""
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1200, 950)
-    dock = show_worklist_dock(viewer)
+    dock = show_panel(viewer, "list", own_dock=True)
     qtbot.waitUntil(lambda: dock._docked)
     dock.open_folder(folder)
     engine = dock.controller.engine
@@ -285,7 +285,7 @@ def test_the_list_comes_back_with_the_project(
 ):
     proposed.workspace.viewer.close()
     settle(qtbot)
-    again = show_worklist_dock(make_napari_viewer(show=True))
+    again = show_panel(make_napari_viewer(show=True), "list", own_dock=True)
     again.open_folder(folder.with_name("wafers.sesami"))
     states = [i.state for i in again.controller.worklist]
     assert states == ["accepted", "proposed", "new"]
@@ -351,7 +351,7 @@ def test_moving_the_mouse_counts_as_work(dock, qtbot):
 
 def test_what_is_missing_is_said_in_a_sentence(make_napari_viewer, qtbot, tmp_path):
     viewer = make_napari_viewer(show=True)
-    dock = show_worklist_dock(viewer)
+    dock = show_panel(viewer, "list", own_dock=True)
     press(viewer, Qt.Key.Key_O, SHIFT)
     assert "choose a folder" in dock.status.label.text()
     (tmp_path / "empty").mkdir()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 
     from napari_sesami.project import Project, ScanMoved
     from napari_sesami.session import Session
-    from napari_sesami.viewer.app.jobs import Job
-    from napari_sesami.viewer.app.workspace import Workspace
+    from napari_sesami.viewer.app.jobs import Job, JobQueue
 
 
 class ProjectSaver:
@@ -38,9 +36,15 @@ class ProjectSaver:
     scan_moved = Signal(object, object)
     """a scan is not where it was: the `Project` and the `ScanMoved`"""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = weakref.ref(workspace)
-        self._jobs = workspace.jobs
+    said = Signal(str)
+    """one plain sentence for the status lines"""
+    saving = Signal()
+    """something is about to be saved: hand over what is painted"""
+    opened = Signal(object)
+    """a session was opened from a project"""
+
+    def __init__(self, jobs: JobQueue) -> None:
+        self._jobs = jobs
         self.session: Session | None = None
         self.recovered = 0
         self._hopeless = False  # the user's own folder takes nothing
@@ -93,11 +97,10 @@ class ProjectSaver:
 
     def save_as(self, folder: Path | None) -> None:
         """Save into a new folder, or with None into the one there is."""
-        workspace, session = self._workspace(), self.session
-        if workspace is None or session is None:
+        session = self.session
+        if session is None:
             return
-        if workspace.binding is not None:
-            workspace.binding.flush()
+        self.saving.emit()
         self.recovered = 0
 
         def run(job: Job) -> Session:
@@ -107,7 +110,7 @@ class ProjectSaver:
                 recovery.discard(home.path)  # all of it is in the new folder
             return session
 
-        workspace.say("Saving …")
+        self.said.emit("Saving …")
         self._jobs.submit("save", run, self._done)
 
     def discard_recovered(self) -> None:
@@ -116,7 +119,7 @@ class ProjectSaver:
             steps, self.recovered = self.recovered, 0
             for _ in range(steps):
                 self.session.undo()
-            self._say("Back to what was saved before; redo brings the steps back.")
+            self.said.emit("Back to what was saved before; redo brings the steps back.")
         self.changed.emit()
 
     def open(
@@ -134,7 +137,7 @@ class ProjectSaver:
             except ScanMoved as moved:
                 return moved
 
-        self._say(f"Opening {project.path.name} …")
+        self.said.emit(f"Opening {project.path.name} …")
         self._jobs.submit("open", run, self._opened)
         self._project = project
 
@@ -145,7 +148,7 @@ class ProjectSaver:
             try:
                 home.save()
             except (SesamiError, OSError) as error:  # it is in the journal, at least
-                self._say(sentence(error))
+                self.said.emit(sentence(error))
             home.stop_autosave()
         session.close()
         if lost and home is not None:
@@ -164,16 +167,15 @@ class ProjectSaver:
         self.open(Project.open(project))
 
     def _opened(self, found: Session | ScanMoved) -> None:
-        workspace = self._workspace()
         if isinstance(found, Exception):
-            self._say(sentence(found))
+            self.said.emit(sentence(found))
             self.scan_moved.emit(self._project, found)
-        elif workspace is not None:
+        else:
             home = found.document.home
             if home is not None and recovery.is_recovery(home.path):
                 found.document.for_recovery = True
                 recovery.claim(home.path)
-            workspace.take(found)
+            self.opened.emit(found)
 
     def _start_autosave(self) -> None:
         project = self.session.document.home if self.session is not None else None
@@ -188,7 +190,7 @@ class ProjectSaver:
     def _done(self, session: Session) -> None:
         self._start_autosave()
         if session.document.project is not None:
-            self._say(f"Saved in {session.document.project.path.name}.")
+            self.said.emit(f"Saved in {session.document.project.path.name}.")
         self.changed.emit()
 
     def _on_history(self) -> None:
@@ -218,15 +220,10 @@ class ProjectSaver:
     def _not_kept(self, text: str) -> None:
         """Say once that a crash would lose work: the disk is full, or read-only."""
         self._keeping, self._hopeless = None, True
-        self._say(f"Unsaved work can't be kept for recovery: {text}")
+        self.said.emit(f"Unsaved work can't be kept for recovery: {text}")
 
     def _on_saved(self) -> None:
         self._jobs.post(self.changed.emit)  # may come from the autosave thread
 
     def _on_trouble(self, text: str) -> None:
-        self._jobs.post(self._say, text)
-
-    def _say(self, text: str) -> None:
-        workspace = self._workspace()
-        if workspace is not None:
-            workspace.say(text)
+        self._jobs.post(self.said.emit, text)

@@ -12,11 +12,12 @@ import numpy as np
 from psygnal import Signal
 
 from napari_sesami.common.errors import SesamiError
+from napari_sesami.viewer.app.actions import action
 from napari_sesami.viewer.app.errors import ViewerError, sentence
 from napari_sesami.viewer.app.jobs import Debounced
-from napari_sesami.viewer.app.keys import KEYS, Action, bind
 from napari_sesami.viewer.app.mirror import LayerMirror
 from napari_sesami.viewer.app.plane_arrays import layer_array
+from napari_sesami.viewer.app.shortcuts import BoundKeys
 from napari_sesami.viewer.layers.camera import fit, show_plane
 from napari_sesami.viewer.layers.session_layers import (
     LABELS,
@@ -42,34 +43,11 @@ if TYPE_CHECKING:
 
     from napari_sesami.scan import Scan
     from napari_sesami.session import Session
-    from napari_sesami.viewer.app.keys import Dispatch
     from napari_sesami.viewer.app.mirror import Box
+    from napari_sesami.viewer.app.shortcuts import Press
 
 _DIMS = ("current_step", "order", "ndisplay")
 DEBOUNCE = 30  # ms; events of napari come in bursts
-
-
-def attach(viewer: ViewerModel, session: Session) -> LayerBinding:
-    """Show a session in napari: image, strokes and labels, kept equal both ways.
-
-    Parameters
-    ----------
-    viewer
-        A napari viewer, or a `ViewerModel` without a window.
-    session
-        What a script or the command line would drive.
-
-    Returns
-    -------
-    Link
-        `Link.close` takes everything apart again and leaves the layers.
-    """
-    real = getattr(viewer, "__wrapped__", viewer)
-    if not hasattr(real, "window"):
-        return LayerBinding(real, session)
-    from napari_sesami.viewer.app.workspace import workspace_of
-
-    return workspace_of(real).take(session)
 
 
 class LayerBinding:
@@ -95,7 +73,7 @@ class LayerBinding:
         viewer: ViewerModel,
         session: Session,
         image: Image | None = None,
-        dispatch: Dispatch | None = None,
+        press: Press | None = None,
     ) -> None:
         self.session = session
         self._viewer = weakref.ref(viewer)
@@ -119,8 +97,8 @@ class LayerBinding:
         self._stroke_mirror = LayerMirror(self.strokes, read, self._strokes_edited)
         self._mirrors = {LABELS: self._label_mirror, STROKES: self._stroke_mirror}
         self.strokes.brush_size = brush_for(session.scan.plane_shape)
-        keys = dispatch or _own_dispatch(self)
-        self._unbind = [bind(mirror.layer, keys, KEYS) for mirror in self._both]
+        press = press or _own_press(self)
+        self._keys = [BoundKeys(m.layer, press, layer=True) for m in self._both]
         self._on_classes()
         self._connect()
         self._on_dims()
@@ -262,8 +240,8 @@ class LayerBinding:
         """Let go of layers, viewer and session; the layers stay where they are."""
         self.flush()
         self._later.stop()
-        for unbind in self._unbind:
-            unbind()
+        for keys in self._keys:
+            keys.close()
         events = self.session.document.events
         events.changed.disconnect(self._on_changed)
         events.classes.disconnect(self._on_classes)
@@ -396,21 +374,21 @@ class LayerBinding:
         self.changed.emit()
 
 
-def _own_dispatch(binding: LayerBinding) -> Dispatch:
-    """Undo and redo for layers without a workspace, e.g. in a `ViewerModel`."""
+def _own_press(binding: LayerBinding) -> Press:
+    """Undo, redo and pick a class without a workspace, e.g. in a `ViewerModel`."""
     reference = weakref.ref(binding)
 
-    def dispatch(action: Action, argument: int) -> None:
+    def press(key: str, number: int | None) -> None:
         found = reference()
         if found is None:
             return
-        if action is Action.UNDO:
+        if key == action("undo").key:
             found.undo()
-        elif action is Action.REDO:
+        elif key == action("redo").key:
             found.redo()
-        elif action is Action.PICK_CLASS:
-            ids = [0, *found.session.classes.ids]
-            if argument < len(ids):
-                found.pick(ids[argument])
+        elif key == action("erase").key:
+            found.pick(0)
+        elif number is not None and number <= len(found.session.classes):
+            found.pick(found.session.classes.ids[number - 1])
 
-    return dispatch
+    return press

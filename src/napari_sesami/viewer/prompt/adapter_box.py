@@ -11,7 +11,7 @@ from superqt.utils import signals_blocked
 from napari_sesami.viewer.runs.controller import RunsController
 from napari_sesami.viewer.runs.words import said_adapter
 from napari_sesami.viewer.widgets.factory import add_entry, combo, row
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.session import Adapter

@@ -14,7 +14,7 @@ from napari_sesami.viewer.layers.overlay import FOUND, MASK, of_mask
 if TYPE_CHECKING:
     from napari_sesami.prompt import Filters, Mask
     from napari_sesami.viewer.app.jobs import Job
-    from napari_sesami.viewer.prompt.controller import PromptController
+    from napari_sesami.viewer.prompt.at_work import ObjectAtWork
 
 EVERYTHING, ALIKE = "everything", "find all like this"
 SEARCH = "search"  # topic of the work
@@ -40,7 +40,7 @@ class Search:
 
     changed = Signal()
 
-    def __init__(self, controller: PromptController) -> None:
+    def __init__(self, controller: ObjectAtWork) -> None:
         from napari_sesami.prompt import Filters
 
         self._controller = controller

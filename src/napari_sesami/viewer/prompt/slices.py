@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari_sesami.prompt import Mask
     from napari_sesami.session import Draft
     from napari_sesami.viewer.app.jobs import Job
-    from napari_sesami.viewer.prompt.controller import PromptController
+    from napari_sesami.viewer.prompt.at_work import ObjectAtWork
 
 FOLLOW, BETWEEN = "follow", "between"
 _ENDS = {
@@ -39,7 +39,7 @@ class SliceFollower:
     changed = Signal()
     """slices were added, or others are on screen"""
 
-    def __init__(self, controller: PromptController) -> None:
+    def __init__(self, controller: ObjectAtWork) -> None:
         self._controller = controller
         self._found: dict[int, Filled] = {}
         self._draft: Draft | None = None

@@ -11,6 +11,7 @@ from psygnal import Signal
 from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.app.jobs import Debounced, Priority
+from napari_sesami.viewer.prompt.controller import PromptController
 from napari_sesami.viewer.queue import jobs
 from napari_sesami.viewer.queue.heat import HeatMaps
 from napari_sesami.viewer.queue.layers import QueueLayers
@@ -88,6 +89,17 @@ class QueueController(Controller):
     def asking(self) -> bool:
         """Whether keys mean the query."""
         return self.asked is not None and not self.paused
+
+    @property
+    def answering(self) -> bool:
+        """Whether keys mean the query now: a click tool has them first."""
+        prompts = self.workspace.find(PromptController)
+        return self.asking and (prompts is None or not prompts.pointing)
+
+    @property
+    def takes_numbers(self) -> bool:
+        """Whether a number is the class of the region; else that of the brush."""
+        return self.answering and not self.binding.painting
 
     # --- asking
 

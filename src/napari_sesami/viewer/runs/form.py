@@ -17,7 +17,7 @@ from napari_sesami.viewer.widgets.factory import (
     spin,
     tick,
 )
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_sesami.viewer.strokes.jobs import combined_bank, saved_bank
 from napari_sesami.viewer.widgets.factory import button, column, note, row, tick
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.strokes.controller import StrokesController

@@ -13,7 +13,7 @@ from napari_sesami.session import ReadOptions
 from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.errors import ViewerError, sentence
 from napari_sesami.viewer.app.jobs import Debounced, Priority
-from napari_sesami.viewer.layers.camera import middle
+from napari_sesami.viewer.layers.camera import go_to, middle
 from napari_sesami.viewer.layers.result_planes import MAPS
 from napari_sesami.viewer.prompt.controller import PromptController
 from napari_sesami.viewer.strokes import jobs
@@ -227,6 +227,45 @@ class StrokesController(Controller):
         engine = self.workspace.get(PromptController).engine
         engine.run(CLEAN, session, task, self._on_cleaned)
         self.workspace.say("The prompt model looks at the parts of the result …")
+
+    # --- what is done with a result
+
+    def accept(self, overwrite: bool) -> None:
+        """Write the result of the plane on screen into the session's labels, undoably.
+
+        Without `overwrite` only pixels that have no label yet are taken.
+        """
+        session, plane = self.binding.session, self.binding.plane
+        found = None if self.layers is None else self.layers.labels.plane(plane)
+        if found is None or not found.any():
+            raise ViewerError("There is no result on this slice yet: paint a stroke.")
+        if not session.document.labels.accept(found, plane, overwrite=overwrite):
+            self.workspace.say("Nothing changed: every pixel has a label already.")
+        else:
+            self.workspace.say(
+                "The result is in the labels; undo (Ctrl+Z) takes it back."
+            )
+
+    def forget_stroke(self, stroke: int) -> None:
+        """Erase a stroke, undoably; one that comes from a bank is switched off."""
+        session = self.binding.session
+        found = session.retrieval.learner.stroke_pixels(stroke)
+        if found is None:
+            self.switch(stroke, False)
+            self.workspace.say("What the bank said there is switched off.")
+            return
+        plane, box, pixels = found
+        session.strokes.erase(pixels, plane, at=box[:2])
+        self.workspace.say("The stroke is forgotten; undo (Ctrl+Z) brings it back.")
+
+    def jump(self, plane: int, y: float, x: float) -> None:
+        """Show a place of the scan in the middle of the canvas."""
+        go_to(self.workspace.viewer, self.binding.strokes, plane, y, x)
+
+    def covers(self, at: tuple[float, float]) -> bool:
+        """Whether a place (y, x) lies on the scan."""
+        height, width = self.binding.session.scan.plane_shape
+        return 0 <= at[0] < height and 0 <= at[1] < width
 
     def close(self) -> None:
         """Let go of workspace, viewer and session."""

@@ -16,7 +16,6 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from napari_sesami.viewer.app.errors import ViewerError
-from napari_sesami.viewer.strokes.acts import jump, unteach
 from napari_sesami.viewer.widgets.factory import (
     button,
     column,
@@ -25,7 +24,7 @@ from napari_sesami.viewer.widgets.factory import (
     row,
     swatch,
 )
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.session import StrokeFacts
@@ -127,10 +126,10 @@ class StrokeList(PanelPart, QWidget):
         )
         if found is not None:
             plane, (y0, x0, y1, x1), _ = found
-            jump(self._controller, plane, (y0 + y1) / 2, (x0 + x1) / 2)
+            self._controller.jump(plane, (y0 + y1) / 2, (x0 + x1) / 2)
 
     def _forget(self) -> None:
         stroke = self._chosen()
         if stroke is None:
             raise ViewerError("Choose a stroke in the list first.")
-        unteach(self._controller, stroke)
+        self._controller.forget_stroke(stroke)
