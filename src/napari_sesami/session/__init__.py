@@ -18,6 +18,7 @@ from napari_sesami.session.events import SessionEvents
 from napari_sesami.session.history import History
 from napari_sesami.session.labels import Labels
 from napari_sesami.session.learner import StrokeLearner
+from napari_sesami.session.object_table import ObjectRow
 from napari_sesami.session.objects import Objects
 from napari_sesami.session.plane_labels import (
     PlaneLabels,
@@ -56,6 +57,7 @@ __all__ = [
     "Filled",
     "History",
     "Labels",
+    "ObjectRow",
     "Objects",
     "Part",
     "PlaneLabels",

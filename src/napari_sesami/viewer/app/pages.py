@@ -78,6 +78,13 @@ PAGES: tuple[Page, ...] = (
         "queue.panel:QueuePanel",
     ),
     Page(
+        "objects",
+        "Objects",
+        "What was committed, as a table",
+        "Committed objects",
+        "objects.panel:ObjectsPanel",
+    ),
+    Page(
         "train",
         "Train",
         "Train on what was labelled",
