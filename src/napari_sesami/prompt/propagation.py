@@ -29,7 +29,7 @@ class Stops:
     Attributes
     ----------
     score
-        Least IoU that the model predicts for its own mask.
+        Least overlap to expect of a mask: below it is called poor.
     overlap
         Least IoU with the slice before.
     jump
@@ -104,12 +104,12 @@ def _next(
     ended: Any = ""
     if found.empty:
         ended = "empty"
-    elif found.score < stops.score:
-        ended = "unsure"
     elif overlap < stops.overlap:
         ended = "moved"
     elif not 1 / stops.jump <= ratio <= stops.jump:
         ended = "area"
+    elif found.score < stops.score:
+        ended = "unsure"
     elif stops.looks and not _looks_alike(scan, last, found):
         ended = "looks"
     return FollowStep(plane, found, confidence, ended)

@@ -72,11 +72,11 @@ def main() -> None:
         true = np.array([q.overlap[i] for q, i in zip(questions, chosen, strict=True)])
         trees[kind] = as_arrays(grow(questions), best, true)
     judge = Judge(trees["pool"], trees["net"], nano.key)
-    said, true = answers(Predictor(nano), judge, list(MODALITY), given.calibrate)
-    if len(said):
-        table = calibrate(said, true)
+    raw, real = answers(Predictor(nano), judge, list(MODALITY), given.calibrate)
+    if len(raw):
+        table = calibrate(raw, real)
         judge = replace(judge, pool=replace(judge.pool, said=table[0], true=table[1]))
-        print(f"calibrated on {len(said)} answers of other scenes")
+        print(f"calibrated on {len(raw)} answers of other scenes")
     judge.write(given.folder / "judge.safetensors")
     if given.install:
         import napari_sesami.prompt

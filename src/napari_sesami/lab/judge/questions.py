@@ -189,10 +189,9 @@ class Asker:
                 moved = ndimage.binary_dilation(moved, iterations=2)
             before = Mask.from_array(moved)
             y0, x0, y1, x1 = before.bbox
-            by = max(1.0, 0.05 * max(y1 - y0, x1 - x0))
+            rim = max(1.0, 0.05 * max(y1 - y0, x1 - x0))
             h, w = truth.shape
-            grown = (y0 - by, x0 - by, y1 + by, x1 + by)
-            loose = np.clip(grown, 0, (h, w, h, w))
+            loose = np.clip((y0 - rim, x0 - rim, y1 + rim, x1 + rim), 0, (h, w, h, w))
             asked, _ = self._ask(
                 scan, meant, points=[deep_point(moved)[0]], box=loose, mask=before
             )

@@ -167,10 +167,10 @@ class Scene:
                 continue
             if c.source in (NET, JOIN):
                 c.seam = self._has_seam(c.mask)
-            elif c.source == NET_EDGE:  # its border has moved off the seam
-                c.seam = self._has_seam(
-                    self._obeying(self.maps[c.witness][0][c.number] > 0)
-                )
+            elif c.source == NET_EDGE and c.witness is not None:
+                # its border has moved off the seam
+                before = self.maps[c.witness][0][c.number] > 0
+                c.seam = self._has_seam(self._obeying(before))
             found.append(c)
         return without_twins(found)
 
