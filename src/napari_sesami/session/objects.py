@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
+import numpy as np
+
 from napari_sesami.common.packing import pack
 from napari_sesami.prompt import Mask
 from napari_sesami.session import checks, edits
@@ -96,6 +98,21 @@ class Objects(DrawnLayer, Mapping[int, CommittedObject]):
             node = PromptChain(PromptStep("mask", mask))
             node.answer = mask
         return node
+
+    def holds(self, mask: Mask) -> bool:
+        """Whether a mask means a thing that is committed already.
+
+        That is, most of it lies in one thing that is not much larger.
+        """
+        y0, x0, y1, x1 = mask.bbox
+        under = self.plane(mask.plane)[y0:y1, x0:x1][mask.mask]
+        ids, counts = np.unique(under, return_counts=True)
+        for id_, count in zip(ids.tolist(), counts.tolist(), strict=True):
+            if id_ and self[id_].instance and 2 * count > under.size:
+                area = np.count_nonzero(self.mask(id_, mask.plane).mask)
+                if 4 * count > area:
+                    return True
+        return False
 
     # --- editing
 
