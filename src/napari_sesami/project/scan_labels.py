@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from contextlib import suppress
 from functools import partial
@@ -65,6 +66,7 @@ class ScanLabels:
         self._saving = threading.Lock()
         self._retired: str | None = None
         self._loose = False  # something beside the planes is unsaved
+        self._plane_shape, self._planes = plane_shape, math.prod(leading_shape)
         shapes = (leading_shape, plane_shape)
         self.layers = {
             layer: PlaneStore(*shapes, dtype, self._loader(layer), self._stored(layer))
@@ -121,7 +123,11 @@ class ScanLabels:
     def replay(self) -> list[Record]:
         """Carry out what the journal holds since the last save, and return it."""
         records = [] if self._store is None else self._store.replay()
-        for record in records:
+        damaged = self._store is not None and self._store.skipped > 0
+        for number, record in enumerate(records):
+            if not all(self._fits(change) for change in record.changes):
+                damaged, records = True, records[:number]
+                break
             for change in record.changes:
                 if not isinstance(change, ClassChange):
                     self._apply(change)
@@ -131,7 +137,7 @@ class ScanLabels:
                     # most class edits are already in the project's own file
                     self.classes.apply(change)
         self._loose = bool(records)
-        if self._store is not None and self._store.skipped:
+        if self._store is not None and damaged:
             self._tell(
                 f"Part of what was done after the last save in {self._store.folder} is "
                 "damaged and could not be brought back; all that was saved is there."
@@ -211,6 +217,15 @@ class ScanLabels:
             case SizeChange():
                 self.size = change
 
+    def _fits(self, change: Change) -> bool:
+        """Whether a change from a file lies in this scan and has all its pixels."""
+        if not isinstance(change, PixelChange):
+            return True
+        y0, x0, y1, x1 = change.bbox
+        height, width = self._plane_shape
+        inside = y0 < y1 <= height and x0 < x1 <= width
+        return inside and change.plane < self._planes and change.whole
+
     def _more(self) -> dict[str, Any]:
         known = {"last_object": self.last_object, "classes": list(self.classes.ids)}
         return {**known, "answers": dict(self.answers)}
@@ -223,7 +238,9 @@ class ScanLabels:
             self._loose = self._loose or not ok
 
     def _loader(self, layer: str) -> partial[NDArray[Any] | None] | None:
-        return None if self._store is None else partial(self._store.read_plane, layer)
+        if self._store is None:
+            return None
+        return partial(self._store.read_plane, layer, shape=self._plane_shape)
 
     def _stored(self, layer: str) -> frozenset[int]:
         return frozenset() if self._store is None else self._store.stored(layer)
