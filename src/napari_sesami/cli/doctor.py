@@ -60,7 +60,7 @@ def _python(code: str) -> tuple[bool, str]:
     """Run code in a fresh interpreter; return success and its last line."""
     try:
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", code],
+            [sys.executable, "-P", "-W", "ignore", "-c", code],
             capture_output=True,
             text=True,
             timeout=SECONDS,

@@ -91,7 +91,7 @@ def first_problem(problem: ValidationError) -> str:
 
 def _internal(step: object) -> bool:
     """Whether a step of a place is pydantic's own word, not one of the file."""
-    return isinstance(step, str) and ("[" in step or "-" in step and "(" in step)
+    return isinstance(step, str) and ("[" in step or ("-" in step and "(" in step))
 
 
 @lru_cache(maxsize=64)
@@ -118,6 +118,8 @@ def read_arrays(
     wanted
         Per name the shape it must have (None: any) and the kinds of numbers that it
         may hold, as NumPy's letters ("u", "iuf", …).
+    error
+        Raised for whatever is wrong with it.
     most
         Bytes that an array of any shape may have.
     """

@@ -6,6 +6,7 @@ Whatever a project, run, bank, adapter, card, work list or lot calls a file goes
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,8 @@ from napari_sesami.common.errors import SesamiError
 if TYPE_CHECKING:
     from pathlib import Path
 
-PLAIN = re.compile(r"[^\x00-\x1f\x7f/\\:]{1,255}")
+_NEVER = r"\x00-\x1f\x7f/\\" + (":" if os.name == "nt" else "")
+PLAIN = re.compile(rf"[^{_NEVER}]{{1,255}}")
 """A name of one file: no separators, no drive, nothing that moves the cursor."""
 
 
@@ -43,7 +45,9 @@ def inside(folder: Path, *names: str, pattern: re.Pattern[str] = PLAIN) -> Path:
     folder
         Chosen by the user; it may be reached through a link itself.
     *names
-        From a file: each must match `pattern`, none may be or go through a link.
+        From a file: none may be or go through a link.
+    pattern
+        What each name must look like.
 
     Raises
     ------

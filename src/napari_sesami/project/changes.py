@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from napari_sesami.common.checked import inflated
 from napari_sesami.common.box import BBox, box_of
+from napari_sesami.common.checked import inflated
 from napari_sesami.project.classes import ClassChange, ClassEntry
 
 if TYPE_CHECKING:

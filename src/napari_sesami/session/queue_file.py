@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from napari_sesami.common.checked import checked
 from napari_sesami.session.errors import SessionError
 from napari_sesami.session.queries import Budget, QuerySettings, QueuedQuery
 
@@ -43,15 +45,15 @@ def unpacked(values: dict[str, Any], scan: str) -> KeptQueue | None:
             )
         if values["scan"] != scan:
             return None
-        planes = values["wish"]["planes"]
-        planes = None if planes is None else tuple(int(p) for p in planes)
         return KeptQueue(
-            QuerySettings(**{**values["wish"], "planes": planes}),
-            Budget(**values["budget"]),
+            checked(QuerySettings, json.dumps(values["wish"]), "its wish"),
+            checked(Budget, json.dumps(values["budget"]), "its budget"),
             int(values["next"]),
             [QueuedQuery.from_dict(item) for item in values["open"]],
         )
-    except (KeyError, TypeError) as error:
+    except SessionError:
+        raise
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise SessionError(
             f"The kept queue is damaged ({error}); rank anew, answers are not lost."
         ) from error
