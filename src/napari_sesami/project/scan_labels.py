@@ -43,6 +43,8 @@ class ScanLabels:
         The answered queries by id, as JSON values.
     classes
         This work's class table; the project keeps those of its scans alike.
+    last_object, last_order
+        The highest id and order that an object ever had.
     size
         (sizes, units) if the user gave the scan a pixel size, else None.
     lock
@@ -81,6 +83,7 @@ class ScanLabels:
         self._used = {int(i): True for i in saved}  # classes that pixels may have
         known = 0 if store is None else int(store.state.get("last_object", 0))
         self.last_object = max([known, *self.objects])
+        self.last_order = max((o["order"] for o in self.objects.values()), default=0)
 
     @property
     def dirty(self) -> bool:
@@ -207,6 +210,7 @@ class ScanLabels:
                 self.objects.pop(change.id, None)
                 if change.after is not None:
                     self.objects[change.id] = dict(change.after)
+                    self.last_order = max(self.last_order, change.after["order"])
                 self.last_object = max(self.last_object, change.id)
             case AnswerChange():
                 self.answers.pop(change.id, None)

@@ -120,8 +120,14 @@ def save_bank(path: Path, bank: BankFile) -> None:
         tensors["pixel_classes"] = bank.pixels.classes
         tensors["pixel_stroke"] = bank.pixels.stroke
     content = save(tensors, metadata={"card": json.dumps(asdict(bank.card))})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, content)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, content)
+    except OSError as error:
+        raise RetrieveError(
+            f"The bank {path} could not be written ({error.strerror or error}); choose "
+            "another place, or free some space, and export it again."
+        ) from error
 
 
 def load_bank(path: Path) -> BankFile:
