@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,6 +14,9 @@ from napari_sesami.common.errors import SesamiError
 from napari_sesami.project import Project, ProjectError
 from napari_sesami.prompt import Mask
 from napari_sesami.session import Session
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCAN = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64)
 

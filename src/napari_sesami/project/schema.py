@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,  # for Python before 3.12
+)
 
 from pydantic import AfterValidator, ConfigDict, Field
-from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
+from typing_extensions import TypedDict
 
 from napari_sesami.common.inside import FileName
 from napari_sesami.project.changes import LAYERS
@@ -49,10 +54,11 @@ class ClassRows(TypedDict):
 
     __pydantic_config__ = _OPEN  # type: ignore[misc]
     entries: Annotated[list[ClassRow], AfterValidator(_no_twins)]
+    next_id: NotRequired[Annotated[int, Field(ge=1)]]
 
 
 class ScanRow(TypedDict):
-    """One scan; keys that may be left out are read by name."""
+    """One scan."""
 
     __pydantic_config__ = _OPEN  # type: ignore[misc]
     key: Annotated[str, Field(pattern=rf"^{SCAN_KEY.pattern}$", max_length=200)]
@@ -61,20 +67,13 @@ class ScanRow(TypedDict):
     shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2)]
     axes: Annotated[list[str], Field(min_length=2)]
     file_size: Size
+    own_size: NotRequired[Size | None]
+    path: NotRequired[str | None]
+    relative: NotRequired[str | None]
+    image_key: NotRequired[str | None]
 
 
-class _ScanPlaces(TypedDict, total=False):
-    own_size: Size | None
-    path: str | None
-    relative: str | None
-    image_key: str | None
-
-
-class WholeScanRow(ScanRow, _ScanPlaces):
-    """One scan with where its file was."""
-
-
-def _axes_fit(row: WholeScanRow) -> WholeScanRow:
+def _axes_fit(row: ScanRow) -> ScanRow:
     spatial = [axis for axis in row["axes"] if axis != "c"]
     if len(row["axes"]) != len(row["shape"]) or spatial[-2:] != ["y", "x"]:
         raise ValueError("its axes do not end with y, x or do not fit its shape")
@@ -85,7 +84,7 @@ def _axes_fit(row: WholeScanRow) -> WholeScanRow:
     return row
 
 
-def _one_key_each(rows: list[WholeScanRow]) -> list[WholeScanRow]:
+def _one_key_each(rows: list[ScanRow]) -> list[ScanRow]:
     if len({row["key"] for row in rows}) < len(rows):
         raise ValueError("two scans have the same key")
     return rows
@@ -97,7 +96,7 @@ class ProjectIndex(TypedDict):
     __pydantic_config__ = _OPEN  # type: ignore[misc]
     classes: ClassRows
     scans: Annotated[
-        list[Annotated[WholeScanRow, AfterValidator(_axes_fit)]],
+        list[Annotated[ScanRow, AfterValidator(_axes_fit)]],
         AfterValidator(_one_key_each),
     ]
 
@@ -109,17 +108,10 @@ class ScanState(TypedDict):
     generation: Index
     journal: Index
     planes: dict[str, dict[Digits, FileName]]
-
-
-class _StateMore(TypedDict, total=False):
-    objects: FileName | None
-    classes: list[int]
-    last_object: Index
-    answers: dict[Digits, dict[str, Any]]
-
-
-class WholeScanState(ScanState, _StateMore):
-    """The file ``state.json`` with what may be left out."""
+    objects: NotRequired[FileName | None]
+    classes: NotRequired[list[int]]
+    last_object: NotRequired[Index]
+    answers: NotRequired[dict[Digits, dict[str, Any]]]
 
 
 class PartRow(TypedDict):

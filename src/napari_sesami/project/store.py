@@ -21,8 +21,8 @@ from napari_sesami.project.journal import Journal, Record, read
 from napari_sesami.project.schema import (
     Head,
     ObjectRows,
+    ScanState,
     StartRow,
-    WholeScanState,
 )
 
 if TYPE_CHECKING:
@@ -220,11 +220,11 @@ class ScanStore:
                     f"{path} was written by a newer napari-sesami; update to open it."
                 )
         try:
-            return {**_EMPTY, **disk.read_json(path, WholeScanState)}
+            return {**_EMPTY, **disk.read_json(path, ScanState)}
         except ProjectError:
             if not previous.exists():
                 raise
-            return {**_EMPTY, **disk.read_json(previous, WholeScanState)}
+            return {**_EMPTY, **disk.read_json(previous, ScanState)}
 
     def _write_plane(self, name: str, pixels: NDArray[Any]) -> str:
         """Write one plane under a new name; nothing points to it yet."""
