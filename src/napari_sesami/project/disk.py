@@ -6,7 +6,7 @@ import shutil
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from napari_sesami.common.checked import read_checked
+from napari_sesami.common.checked import DamagedFile, read_checked
 from napari_sesami.common.disk import (
     FORBIDDEN,
     FULL,
@@ -66,7 +66,9 @@ def saying(path: Path) -> Iterator[None]:
 def read_json(path: Path, kind: Any = dict[str, Any]) -> dict[str, Any]:
     """Read a JSON object as `kind`; else a `ProjectError` that names file and place."""
     try:
-        return dict(read_checked(path, kind, ProjectError))
+        return dict(read_checked(path, kind))
+    except DamagedFile as error:
+        raise ProjectError(f"{str(error)[:-1]}, so it cannot be read.") from error
     except FileNotFoundError as error:
         raise ProjectError(f"{path} is missing.") from error
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 import threading
+from collections import Counter
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -43,8 +45,8 @@ class ScanLabels:
         The answered queries by id, as JSON values.
     classes
         This work's class table; the project keeps those of its scans alike.
-    last_object, last_order
-        The highest id and order that an object ever had.
+    last_object
+        The highest id that an object ever had.
     size
         (sizes, units) if the user gave the scan a pixel size, else None.
     lock
@@ -83,7 +85,17 @@ class ScanLabels:
         self._used = {int(i): True for i in saved}  # classes that pixels may have
         known = 0 if store is None else int(store.state.get("last_object", 0))
         self.last_object = max([known, *self.objects])
-        self.last_order = max((o["order"] for o in self.objects.values()), default=0)
+        # orders of all objects, the highest first; those that went are passed over
+        self._orders = [-o["order"] for o in self.objects.values()]
+        self._in_order = Counter(self._orders)
+        heapq.heapify(self._orders)
+
+    @property
+    def last_order(self) -> int:
+        """The highest order of an object, found without looking at all of them."""
+        while self._orders and not self._in_order[self._orders[0]]:
+            heapq.heappop(self._orders)
+        return -self._orders[0] if self._orders else 0
 
     @property
     def dirty(self) -> bool:
@@ -207,10 +219,13 @@ class ScanLabels:
             case PixelChange():
                 change.apply(self.layers[change.layer].writable(change.plane))
             case ObjectChange():
-                self.objects.pop(change.id, None)
+                gone = self.objects.pop(change.id, None)
+                if gone is not None:
+                    self._in_order[-gone["order"]] -= 1
                 if change.after is not None:
                     self.objects[change.id] = dict(change.after)
-                    self.last_order = max(self.last_order, change.after["order"])
+                    self._in_order[-change.after["order"]] += 1
+                    heapq.heappush(self._orders, -change.after["order"])
                 self.last_object = max(self.last_object, change.id)
             case AnswerChange():
                 self.answers.pop(change.id, None)

@@ -23,6 +23,7 @@ __all__ = ["ImageInfo", "Reader", "list_images", "open_scan", "readable_extensio
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
+LONGEST = 400  # characters of a sentence, beside the name of the file
 HEAD = 4096  # bytes that a sniffing reader sees
 
 
@@ -213,18 +214,29 @@ def _chosen(path: Path, images: list[ImageInfo], image: str | int | None) -> str
     raise ScanError(f"{path} has no image {image!r}; choose one of {keys}.")
 
 
+def _shortened(text: str, most: int) -> str:
+    """Give words that fit a sentence: what a damaged file says may be anything."""
+    words = "".join(c if c.isprintable() else " " for c in text).split()
+    whole = " ".join(words)
+    half = most // 2
+    return whole if len(whole) <= most else f"{whole[:half]} … {whole[-half:]}"
+
+
 def _attempt(reader: Reader, path: Path, action: Callable[[], _T]) -> _T:
     """Turn what libraries raise on broken files into one sentence for people."""
     try:
         return action()
-    except ScanError:
-        raise
+    except ScanError as error:
+        text = str(error)
+        if text.isprintable() and len(text) <= LONGEST + len(str(path)):
+            raise
+        raise ScanError(_shortened(text, LONGEST + len(str(path)))) from error
     except Cancelled:
         raise
     except Exception as error:  # what libraries raise on bad bytes has no end
         if not isinstance(error, (*BROKEN_FILE, *reader.failures)):
             _log.warning("%s was read as %s", path, reader.name, exc_info=error)
-        why = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+        why = _shortened(str(error), 200).rstrip(".") or type(error).__name__
         raise ScanError(
             f"{path} cannot be read as {reader.name}: it is broken, cut short or "
             f"something else in disguise ({why})."

@@ -12,6 +12,7 @@ from superqt import QElidingLabel
 from napari_sesami.viewer.app.keys import Action
 from napari_sesami.viewer.widgets.factory import WIDTH, button, keyed, row, tabs
 from napari_sesami.viewer.widgets.panel import Panel
+from napari_sesami.viewer.widgets.plain import plain_tip
 from napari_sesami.viewer.widgets.status_line import StatusLine
 from napari_sesami.viewer.worklist.chart import TimeBox
 from napari_sesami.viewer.worklist.controller import WorklistController
@@ -96,9 +97,8 @@ class WorkListDock(Panel):
             return
         done, all_ = worklist.count("accepted"), len(worklist)
         self.folder.setText(f"{worklist.folder.name}: {done} of {all_} done")
-        self.folder.setToolTip(
-            f"{worklist.folder}\nkept in {worklist.project.path.name}"
-        )
+        kept = f"{worklist.folder}\nkept in {worklist.project.path.name}"
+        self.folder.setToolTip(plain_tip(kept))
 
     def open_folder(self, folder: Path) -> None:
         """Make a folder the work list; what is wrong with it is said."""
