@@ -209,3 +209,17 @@ def test_a_huge_colour_tiff_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(ScanError):
         open_scan(path)
     assert time.process_time() - begun < 5
+
+
+def test_a_library_that_goes_in_circles_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["v"] = np.ones((32, 32), "u1")
+    head = h5_tried.HELPER.partition("import hdf5plugin")[0] + "    pass\n"
+    endless = head + "except ImportError:\n    pass\nwhile True:\n    pass\n"
+    monkeypatch.setattr(h5_tried, "HELPER", endless)
+    monkeypatch.setattr(h5_tried, "WORK", 1)
+    with pytest.raises(ScanError, match="never ends"):
+        open_scan(path)

@@ -21,10 +21,18 @@ from napari_sesami.scan.errors import ScanError
 
 SECONDS = 60.0
 """Time that the helper may take; a share that is slower than that is not its fault."""
+WORK, WORK_PER_BYTE = 8, 1 / (20 * 2**20)
+"""Seconds of the processor, where the library may go in circles: at least, and more
+for larger files, which may hold many things to look at."""
 MOST_KEPT = 2000  # files that are remembered
 
 HELPER = r"""
 import sys
+try:
+    import resource
+    resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[2]), int(sys.argv[2])))
+except (ImportError, ValueError, OSError):
+    pass
 try:
     import hdf5plugin
 except ImportError:
@@ -89,17 +97,18 @@ def tried(path: Path) -> None:
             _keep(memory, known)
     if known[key] == "crashed":
         raise ScanError(
-            f"{path} is damaged so that the HDF5 library crashes on it (that was tried "
-            "in a process of its own); copy it again from the instrument."
+            f"{path} is damaged so that the HDF5 library crashes on it or never ends "
+            "(tried in a process of its own); copy it again from the instrument."
         )
 
 
 def _outcome(path: Path) -> str:
     """Run the helper: "whole" or "crashed"; errors that HDF5 reports are no crash."""
     environment = {**os.environ, "PYTHONSAFEPATH": "1"}
+    work = min(int(SECONDS), WORK + int(path.stat().st_size * WORK_PER_BYTE))
     try:
         code = subprocess.run(
-            [_python(), "-P", "-c", HELPER, str(path)],
+            [_python(), "-P", "-c", HELPER, str(path), str(work)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -107,7 +116,9 @@ def _outcome(path: Path) -> str:
             env=environment,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         ).returncode
-    except (subprocess.TimeoutExpired, OSError):
+    except subprocess.TimeoutExpired:
+        return "slow" if os.name == "posix" else "crashed"
+    except OSError:
         return "slow"
     # by a signal, or by Windows' codes of exceptions; 0 and 1 are Python's own
     return "whole" if code in (0, 1) else "crashed"
