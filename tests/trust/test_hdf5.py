@@ -223,3 +223,28 @@ def test_a_library_that_goes_in_circles_is_ended(
     monkeypatch.setattr(h5_tried, "WORK", 1)
     with pytest.raises(ScanError, match="never ends"):
         open_scan(path)
+
+
+def test_topspin_states_a_calibration(tmp_path: Path) -> None:
+    guid = "18d9446f-22bf-4fb1-8d13-338174e75d20"
+    axis = "<Offset>0</Offset><Scale>{}</Scale><Unit><a>1</a><b>nm</b></Unit>"
+    xml = (
+        f"<M><Value Serializer='ImageDataSerializer'><Name>{guid}</Name><Calibration>"
+        f"<X>{axis.format(0.5)}</X><Y>{axis.format(0.25)}</Y></Calibration></Value></M>"
+    )
+    with h5py.File(tmp_path / "a.app5", "w") as file:
+        file["Metadata"] = xml
+        file[guid] = np.ones((40, 50), "f4")
+    scan = open_scan(tmp_path / "a.app5")
+    assert scan.pixel_size == (0.25, 0.5) and scan.units == ("nm", "nm")
+
+
+def test_a_bomb_in_metadata_says_nothing(tmp_path: Path) -> None:
+    guid = "18d9446f-22bf-4fb1-8d13-338174e75d20"
+    bomb = '<!DOCTYPE a [<!ENTITY x0 "xx">'
+    for i in range(1, 12):
+        bomb += f'<!ENTITY x{i} "{10 * f"&x{i - 1};"}">'
+    with h5py.File(tmp_path / "a.app5", "w") as file:
+        file["Metadata"] = bomb + "]><a>&x11;</a>"
+        file[guid] = np.ones((40, 50), "f4")
+    assert open_scan(tmp_path / "a.app5").pixel_size == (None, None)
