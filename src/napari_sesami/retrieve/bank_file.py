@@ -137,7 +137,7 @@ def load_bank(path: Path) -> BankFile:
     try:
         with safe_open(path, framework="numpy") as stream:
             text = (stream.metadata() or {})["card"]
-            format_ = checked(_Head, text, "its card")["format"]
+            format_ = checked(_FormatRow, text, "its card")["format"]
             if format_ > FORMAT:
                 raise RetrieveError(
                     f"{path} was written by a newer napari-sesami (bank format "
@@ -162,7 +162,7 @@ def load_bank(path: Path) -> BankFile:
     return BankFile(rows, card, tensors.get("thumbnails"), pixels)
 
 
-class _Head(TypedDict):
+class _FormatRow(TypedDict):
     """What every version of a card says."""
 
     format: int
