@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from napari_sesami.scan import ScanError, list_images, open_scan
-from napari_sesami.scan.readers import h5_tried
+from napari_sesami.scan.readers import crash_trial
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,12 +81,12 @@ def test_a_crash_is_a_sentence_and_is_tried_once(
         count.append(command)
         return run(command, **more)
 
-    monkeypatch.setattr(h5_tried.subprocess, "run", counting)
+    monkeypatch.setattr(crash_trial.subprocess, "run", counting)
     assert open_scan(path).shape == (32, 32)
     assert list_images(path) and open_scan(path)
     assert len(count) == 1
     crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
-    monkeypatch.setattr(h5_tried, "HELPER", crash)
+    monkeypatch.setattr(crash_trial, "HELPER", crash)
     open_scan(path)  # known to be whole
     path.touch()
     time.sleep(0.01)
@@ -217,10 +217,10 @@ def test_a_library_that_goes_in_circles_is_ended(
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
         file["v"] = np.ones((32, 32), "u1")
-    head = h5_tried.HELPER.partition("import hdf5plugin")[0] + "    pass\n"
+    head = crash_trial.HELPER.partition("import hdf5plugin")[0] + "    pass\n"
     endless = head + "except ImportError:\n    pass\nwhile True:\n    pass\n"
-    monkeypatch.setattr(h5_tried, "HELPER", endless)
-    monkeypatch.setattr(h5_tried, "WORK", 1)
+    monkeypatch.setattr(crash_trial, "HELPER", endless)
+    monkeypatch.setattr(crash_trial, "WORK", 1)
     with pytest.raises(ScanError, match="never ends"):
         open_scan(path)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_sesami.scan.errors import ScanError
 from napari_sesami.scan.promise import check_promise
-from napari_sesami.scan.readers.h5_tried import tried
+from napari_sesami.scan.readers.crash_trial import tried
 
 DEEPEST = 32  # links that lead to links
 

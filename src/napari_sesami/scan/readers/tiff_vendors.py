@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from napari_sesami.scan.facts import Facts
-from napari_sesami.scan.readers.tiff_jeol import jeol
+from napari_sesami.scan.readers.jeol import jeol
 from napari_sesami.scan.units import parse_unit
 
 if TYPE_CHECKING:
