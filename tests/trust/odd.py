@@ -75,7 +75,7 @@ def project(folder: Path) -> Path:
         session.commit(mask, "a")
         session.save()
         told = {"sesami-nano": {"active": None, "before": ["x.safetensors"]}}
-        session.project.write_json("adapters", "active.json", told)
+        session.document.project.write_json("adapters", "active.json", told)
         session.paint(np.ones((3, 3), int), at=(10, 10))  # stays in the journal
     return folder / "p.sesami"
 

@@ -89,7 +89,7 @@ def main(rounds: int = 300) -> list[Mark]:
                 if not len(session.classes):
                     session.classes.add("thing")
                     session.classes.add("rest")
-                session.project.start_autosave()
+                session.document.project.start_autosave()
             one_round(session, number)
             if number % SETTLED == SETTLED - 1:
                 marks.append(mark(number + 1))

@@ -169,7 +169,7 @@ def test_a_class_is_journaled_before_the_index_has_it(tmp_path: Path) -> None:
     """Whoever is killed in between has the class with its step of undo."""
     folder = tmp_path / "p.sesami"
     with Session(SCAN, folder) as session:
-        kept = session.project._index_changed
+        kept = session.document.project._index_changed
         copies = []
 
         def copy_first() -> None:
@@ -178,9 +178,9 @@ def test_a_class_is_journaled_before_the_index_has_it(tmp_path: Path) -> None:
             (copies[-1] / "lock").unlink()
             kept()
 
-        session.project._index_changed = copy_first
+        session.document.project._index_changed = copy_first
         session.classes.add("late")
-        session.project._index_changed = kept
+        session.document.project._index_changed = kept
     with Session(SCAN, copies[0]) as again:
         assert again.classes.names == ("late",)
         assert again.undo() == "add class late"
@@ -195,7 +195,7 @@ def test_threads_do_not_overtake_each_other_in_the_index(tmp_path: Path) -> None
 
     folder = tmp_path / "p.sesami"
     with Session(SCAN, folder) as session:
-        project, write = session.project, index.write_index
+        project, write = session.document.project, index.write_index
         slow = threading.Event()
 
         def slowly(*arguments):
