@@ -122,7 +122,7 @@ def test_a_plane_that_inflates_to_more_than_its_scan_is_refused(tmp_path: Path) 
     (path,) = folder.rglob("strokes-*.npz")
     np.savez_compressed(path, pixels=np.zeros((20_000, 20_000), np.uint8))
     with Session(SCAN, folder) as session, pytest.raises(ProjectError, match="shape"):
-        session.strokes_plane(0)
+        session.document.read("strokes", 0)
 
 
 def test_a_save_that_failed_on_a_full_disk_works_when_there_is_space(
