@@ -236,7 +236,7 @@ class Objects(DrawnLayer, Mapping[int, CommittedObject]):
         self, object_id: int | None, entry: ClassEntry, instance: bool
     ) -> CommittedObject:
         """Give the object to commit to: a new one, or one that exists."""
-        order = 1 + max((o.order for o in self.values()), default=0)
+        order = 1 + self._document.work.last_order
         if object_id is None:
             id_ = self._document.work.last_object + 1
             return CommittedObject(id_, entry.id, instance, order)
