@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     Planes = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 
 SIDE = 256
-SIDES = {384: 0.5, 512: 0.37, 768: 0.13}
+SIDES = {384: 0.6, 512: 0.32, 768: 0.08}
 """Sides of the larger views, and how many of these have them."""
-LARGE_VIEWS = 0.25
+LARGE_VIEWS = 0.2
 """Share of the steps with larger views than `SIDE`."""
 LARGE_SCENES = 0.3
 """Share of the small views that are cut from large scenes, seen from afar or near."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Rng = np.random.Generator
 
-CLICKS = 8
+CLICKS = 5
 """Points that a prompt has room for: one click, or those along a stroke."""
 SAMPLES = (320, 320, 256)
 """Pixels that are looked at inside an object, close around it, and elsewhere."""
