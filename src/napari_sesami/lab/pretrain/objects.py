@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Rng = np.random.Generator
 
 CLICKS = 5
-"""Points that a prompt has room for: one click, or those along a stroke."""
+"""Points that a prompt has room for: those along a stroke, or a click and a box."""
 SAMPLES = (320, 320, 256)
 """Pixels that are looked at inside an object, close around it, and elsewhere."""
 NEAR = 6
@@ -155,14 +155,14 @@ def _filled(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 @dataclass(frozen=True)
-class Question:
+class AskedObject:
     """One prompt on one object.
 
     Attributes
     ----------
     points, labels
-        (CLICKS + 2, 2) and (CLICKS + 2,): clicks, then the corners of the box; -1
-        where there is none. The first point is always on the object.
+        (CLICKS, 2) and (CLICKS,): clicks, or a click and the corners of a box; label
+        -1 where there is none. The first point is always on the object.
     single
         Whether one mask answers it: a box, or a stroke.
     """
@@ -179,7 +179,7 @@ def ask(
     box_share: float,
     *,
     plain: bool,
-) -> Question:
+) -> AskedObject:
     """Point at an object as a person would: a click, a box, or a stroke along it.
 
     Parameters
@@ -193,22 +193,21 @@ def ask(
     plain
         Only clicks well inside and boxes around the whole, as in earlier recipes.
     """
-    points = np.zeros((CLICKS + 2, 2), np.float32)
-    labels = np.full(CLICKS + 2, -1, np.int64)
+    points = np.zeros((CLICKS, 2), np.float32)
+    labels = np.full(CLICKS, -1, np.int64)
     boxed = rng.random() < box_share
     points[0] = first_click(rng, core) if plain else user_click(rng, core)
     box = loose_box(rng, mask) if plain else user_box(rng, mask)
     stroke = not (plain or boxed) and rng.random() < 0.2
     if boxed:
-        labels[CLICKS:] = 2, 3
+        points[1:3], labels[1:3] = (box[:2] - 0.5, box[2:] - 0.5), (2, 3)
         labels[0] = 1 if not plain and rng.random() < 0.2 else -1
     elif stroke:
         along = stroke_points(rng, mask)
         points[: len(along)], labels[: len(along)] = along, 1
     else:
         labels[0] = 1
-    points[CLICKS:] = box[:2] - 0.5, box[2:] - 0.5
-    return Question(points, labels, boxed or stroke)
+    return AskedObject(points, labels, boxed or stroke)
 
 
 def user_click(rng: Rng, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
