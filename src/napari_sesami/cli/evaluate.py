@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_sesami.cli.checks import at_least, check_folder, check_writable
+from napari_sesami.common.errors import SesamiError
+
 if TYPE_CHECKING:
     import argparse
 
@@ -22,7 +25,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add("model", help="e.g. nano; adapters compares tuned models with their base")
     add("--protocols", type=Path, help="folder of click/stroke protocols")
     add("--data", type=Path, help="folder of labelled real images")
-    add("-n", type=int, default=40, help="synthetic scans per family")
+    add("-n", type=at_least(0), default=40, help="synthetic scans per family")
     add = evaluate.add_argument_group("states of nano on equal objects").add_argument
     add(
         "--weights", type=Path, nargs="+", metavar="FILE",
@@ -41,9 +44,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure a model on fresh scans and real images, or the training of adapters."""
+    check_folder(arguments.data, "--data")
+    check_folder(arguments.protocols, "--protocols")
     if arguments.model == "adapters":
         from napari_sesami.lab.tables import compare_adapters
 
+        check_writable(arguments.out)
         compare_adapters(
             arguments.out,
             arguments.data,
@@ -62,6 +68,10 @@ def run(arguments: argparse.Namespace) -> int:
     nano = Nano.bundled() if bundled else Nano.from_file(wish)
     if arguments.weights or arguments.size or arguments.rivals:
         return _compare(nano, arguments)
+    if arguments.n == 0 and not (arguments.protocols and arguments.data):
+        raise SesamiError(
+            "There is nothing to measure: give -n above 0, or --protocols and --data."
+        )
     report: dict[str, Any] = {"model": nano.name, "key": nano.key}
     if arguments.n > 0:
         scores = synthetic_scores(nano, arguments.n, tell=print)

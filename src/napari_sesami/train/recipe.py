@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari_sesami.train.errors import TrainError
+from napari_sesami.train.foreign import imported, is_place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,19 +134,44 @@ class Recipe(ABC):
 
 def recipe_class(name: str) -> type[Recipe]:
     """Find a recipe by its name in `RECIPES`, or as ``"module:Class"``."""
-    place = RECIPES.get(name, name)
+    place = _place(name)
     module, _, attribute = place.partition(":")
-    if not attribute:
-        near = get_close_matches(name, RECIPES, 1, 0.4)
-        hint = f"did you mean “{near[0]}”?" if near else f"take {_known()}."
-        raise TrainError(f"There is no recipe “{name}”; {hint}")
     try:
         found = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise TrainError(
-            f"The recipe “{name}” cannot be loaded ({error}); check the spelling, and "
-            "that its package is installed."
-        ) from error
+        raise _not_loaded(name, error) from error
+    return _checked(name, found)
+
+
+def loaded_recipe(name: str) -> type[Recipe] | None:
+    """Find a recipe as `recipe_class` does, but run nothing for it.
+
+    None stands for a recipe of somebody else whose module is not imported yet.
+    """
+    try:
+        found = imported(_place(name))
+    except (ImportError, AttributeError) as error:
+        raise _not_loaded(name, error) from error
+    return None if found is None else _checked(name, found)
+
+
+def _place(name: str) -> str:
+    place = RECIPES.get(name, name)
+    if not is_place(place):
+        near = get_close_matches(name, RECIPES, 1, 0.4)
+        hint = f"did you mean “{near[0]}”?" if near else f"take {_known()}."
+        raise TrainError(f"There is no recipe “{name}”; {hint}")
+    return place
+
+
+def _not_loaded(name: str, error: Exception) -> TrainError:
+    return TrainError(
+        f"The recipe “{name}” cannot be loaded ({error}); check the spelling, and "
+        "that its package is installed."
+    )
+
+
+def _checked(name: str, found: Any) -> type[Recipe]:
     if not (isinstance(found, type) and issubclass(found, Recipe)):
         raise TrainError(f"“{name}” is no recipe; take {_known()}.")
     return found

@@ -233,7 +233,7 @@ def draw_in_background(
     folder: Path, shards: int, processes: int
 ) -> list[subprocess.Popen[bytes]]:
     """Draw all shards but the first in processes of low priority, which end with us."""
-    command = [sys.executable, "-m", __name__, str(folder), "--attended"]
+    command = [sys.executable, "-P", "-m", __name__, str(folder), "--attended"]
     nice = ["nice", "-n", "10"] if os.name == "posix" else []
     last = ["--all", "--last", str(shards), "--step", str(processes)]
     return [
