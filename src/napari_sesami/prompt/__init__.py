@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from napari_sesami.prompt.interpolation import between, interpolate_masks
     from napari_sesami.prompt.large_objects import SMALL
     from napari_sesami.prompt.mask import Mask
-    from napari_sesami.prompt.pool.judge import Judge, JudgeTrees
+    from napari_sesami.prompt.pool.candidates import PLAIN
+    from napari_sesami.prompt.pool.features import NAMES
+    from napari_sesami.prompt.pool.judge import KINDS, Judge, JudgeTrees
+    from napari_sesami.prompt.pool.level import Level
     from napari_sesami.prompt.predictor import Predictor
     from napari_sesami.prompt.prompts import Prompt, Stroke, polygon_mask
     from napari_sesami.prompt.propagation import FollowStep, Stops, propagate
@@ -33,7 +36,10 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "interpolation": ["between", "interpolate_masks"],
         "large_objects": ["SMALL"],
         "mask": ["Mask"],
-        "pool.judge": ["Judge", "JudgeTrees"],
+        "pool.candidates": ["PLAIN"],
+        "pool.features": ["NAMES"],
+        "pool.judge": ["KINDS", "Judge", "JudgeTrees"],
+        "pool.level": ["Level"],
         "predictor": ["Predictor"],
         "prompts": ["Prompt", "Stroke", "polygon_mask"],
         "propagation": ["FollowStep", "Stops", "propagate"],

@@ -40,6 +40,8 @@ class PromptOnView:
         self.multimask = prompt.is_one_click if multimask is None else multimask
         self.views = predictor.views(scan)
         self.judge = predictor.judge
+        self.said: dict[View, tuple[Embedding, torch.Tensor, torch.Tensor]] = {}
+        """What the net said, by view: embedding, logits and scores."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -70,7 +72,7 @@ class PromptOnView:
     def with_prompt(self, **changes: Any) -> PromptOnView:
         """Ask the same on changed prompts."""
         prompt = replace(self.prompt, **changes)
-        return PromptOnView(
+        task = PromptOnView(
             self.predictor,
             self.scan,
             self.plane,
@@ -78,17 +80,26 @@ class PromptOnView:
             self.multimask,
             self.connected,
         )
+        task.judge = self.judge
+        return task
+
+    def ask(self, view: View) -> tuple[Embedding, torch.Tensor, torch.Tensor]:
+        """Ask the net on one view, once: embedding, logits and scores."""
+        if view not in self.said:
+            emb = self.predictor.embed(self.scan, self.plane, view)
+            check_cancelled()
+            logits, scores = self.predictor.model.decode(
+                emb,
+                **tensors([self], view, emb, self.predictor.model.tile),
+                multimask=self.multimask,
+            )
+            self.said[view] = (emb, logits[0], scores[0])
+        return self.said[view]
 
     def solve(self, view: View) -> list[Mask]:
         """Candidates on one view, best first."""
-        emb = self.predictor.embed(self.scan, self.plane, view)
-        check_cancelled()
-        logits, scores = self.predictor.model.decode(
-            emb,
-            **tensors([self], view, emb, self.predictor.model.tile),
-            multimask=self.multimask,
-        )
-        return self.read(logits[0], scores[0], view)
+        _, logits, scores = self.ask(view)
+        return self.read(logits, scores, view)
 
     def read(
         self,

@@ -7,7 +7,9 @@ python -m napari_sesami.lab.judge FOLDER --install  puts it into the package, to
 from __future__ import annotations
 
 import argparse
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -17,17 +19,48 @@ from napari_sesami.lab.judge.learn import (
     as_arrays,
     calibrate,
     choose,
+    firsts,
     grow,
     left_out,
+    plain_overlap,
+    preferences,
     reliability,
-    stopped,
 )
-from napari_sesami.lab.judge.questions import MODALITY, Asked, answers, collect, load
+from napari_sesami.lab.judge.questions import (
+    CALIBRATION,
+    MODALITY,
+    Asked,
+    answers,
+    collect,
+    load,
+)
 from napari_sesami.models import Nano
 from napari_sesami.prompt import Judge, Predictor
 
-SEEDS = {"pool": 555_000, "net": 556_000, "pool_rare": 557_000}
+SEEDS = {"pool": 655_000, "net": 556_000}
 """Scenes of these seeds are for the judge alone; tables are made from others."""
+
+
+def _nano(weights: Path | None) -> Nano:
+    torch.set_num_threads(1)
+    return Nano.from_file(weights) if weights else Nano.bundled()
+
+
+def _ask(name: str, seed: int, path: Path, each: int, weights: Path | None) -> str:
+    """Ask about the scenes of one seed."""
+    predictor = Predictor(_nano(weights), plain=True)
+    families = [*MODALITY, "random"]
+    alone = name == "net"
+    some = collect(predictor, families, range(seed, seed + 1), path, each, alone)
+    return f"{name} {seed}: {len(some)} questions"
+
+
+def _answer(
+    judge: Path, seed: int, families: list[str], weights: Path | None
+) -> list[tuple[str, float, float]]:
+    """Answer prompts on the scenes of one seed, as the judge decides."""
+    predictor = Predictor(_nano(weights))
+    return answers(predictor, Judge.read(judge), families, range(seed, seed + 1))
 
 
 def main() -> None:
@@ -37,46 +70,50 @@ def main() -> None:
     add("folder", type=Path)
     add("--weights", type=Path, help="of sesami-nano; the bundled ones by default")
     add("--seeds", type=int, default=5, help="scenes of each family")
-    add("--each", type=int, default=4, help="objects of each scene")
-    add("--calibrate", type=int, default=3, help="scenes to calibrate on, per family")
+    add("--each", type=int, default=3, help="objects of each scene")
+    add("--calibrate", type=int, default=2, help="scenes to calibrate on, per family")
+    add("--jobs", type=int, default=2, help="processes")
     add("--anew", action="store_true", help="ask again though questions are there")
     add("--install", action="store_true", help="replace the bundled judge")
     given = parser.parse_args()
-    torch.set_num_threads(1)
     given.folder.mkdir(parents=True, exist_ok=True)
-    nano = Nano.from_file(given.weights) if given.weights else Nano.bundled()
-    families = [*MODALITY, "random"]
-    for name, start in SEEDS.items():
-        path = given.folder / f"{name}.npz"
-        if path.is_file() and not given.anew:
-            continue
-        # what is near the truth is taken for the last answer, so that a judge can be
-        # learnt before there is one
-        collect(
-            Predictor(nano, plain=True),
-            families,
-            range(start, start + given.seeds),
-            path,
-            given.each,
-            net_alone=name == "net",
-            rare=name == "pool_rare",
-            tell=print,
+    key = _nano(given.weights).key
+    files: dict[str, list[Path]] = {name: [] for name in SEEDS}
+    with ProcessPoolExecutor(given.jobs, get_context("spawn")) as jobs:
+        waiting = []
+        for name, start in SEEDS.items():
+            for seed in range(start, start + given.seeds):
+                path = given.folder / f"{name}_{seed}.npz"
+                files[name].append(path)
+                if given.anew or not path.is_file():
+                    work = (name, seed, path, given.each, given.weights)
+                    waiting.append(jobs.submit(_ask, *work))
+        for asked in waiting:
+            print(asked.result(), flush=True)
+        judge = _learn(files, key)
+        draft = given.folder / "draft.safetensors"
+        judge.write(draft)
+        # the best of many guesses is too good a guess: other scenes say how much
+        half = (list(MODALITY)[::2], list(MODALITY)[1::2])
+        told = jobs.map(
+            _answer,
+            *zip(
+                *(
+                    (draft, CALIBRATION + seed, families, given.weights)
+                    for seed in range(given.calibrate)
+                    for families in half
+                ),
+                strict=True,
+            ),
         )
-    trees = {}
-    for kind in ("pool", "net"):
-        questions = load(sorted(given.folder.glob(f"{kind}*.npz")))
-        said = left_out(questions)
-        _tell(kind, questions, said)
-        chosen = [choose(q, s) for q, s in zip(questions, said, strict=True)]
-        best = np.array([s[i] for s, i in zip(said, chosen, strict=True)])
-        true = np.array([q.overlap[i] for q, i in zip(questions, chosen, strict=True)])
-        trees[kind] = as_arrays(grow(questions), best, true)
-    judge = Judge(trees["pool"], trees["net"], nano.key)
-    raw, real = answers(Predictor(nano), judge, list(MODALITY), given.calibrate)
-    if len(raw):
-        table = calibrate(raw, real)
-        judge = replace(judge, pool=replace(judge.pool, said=table[0], true=table[1]))
-        print(f"calibrated on {len(raw)} answers of other scenes")
+        pairs = [row for rows in told for row in rows]
+    for name in ("pool", "first"):
+        rows = np.array([(said, true) for who, said, true in pairs if who == name])
+        print(f"{name}: calibrated on {len(rows)} answers of other scenes")
+        if len(rows) >= 30:
+            said, true = calibrate(rows[:, 0], rows[:, 1])
+            trees = replace(getattr(judge, name), said=said, true=true)
+            judge = replace(judge, **{name: trees})
     judge.write(given.folder / "judge.safetensors")
     if given.install:
         import napari_sesami.prompt
@@ -85,19 +122,33 @@ def main() -> None:
         judge.write(place / "judge.safetensors")
 
 
+def _learn(files: dict[str, list[Path]], key: str) -> Judge:
+    """Grow all trees; choose how far the plain answer is preferred."""
+    questions = load(files["pool"])
+    sets = {"pool": questions, "first": firsts(questions), "net": load(files["net"])}
+    trees, guesses = {}, {}
+    for name, some in sets.items():
+        guesses[name] = said = left_out(some)
+        _tell(name, some, said)
+        chosen = [choose(q, s) for q, s in zip(some, said, strict=True)]
+        if name == "first":
+            chosen = [0] * len(some)
+        best = np.array([s[i] for s, i in zip(said, chosen, strict=True)])
+        true = np.array([q.overlap[i] for q, i in zip(some, chosen, strict=True)])
+        trees[name] = as_arrays(grow(some), best, true)
+    whole = [i for i, q in enumerate(questions) if len(q.first)]
+    early = {i: float(said[0]) for i, said in zip(whole, guesses["first"], strict=True)}
+    lean, sure = preferences(questions, guesses["pool"], early, print)
+    return Judge(**trees, lean=lean, sure=sure, model=key)
+
+
 def _tell(kind: str, questions: list[Asked], said: list[np.ndarray]) -> None:
     print(
         f"\n{kind}: {len(questions)} questions; each family by trees that never saw it"
     )
-    print(f"{'':<22}{'n':>5} {'net':>6} {'judge':>6} {'oracle':>6} {'r':>6} {'ECE':>6}")
-    if kind == "pool":
-        for stop in (0.7, 0.76, 0.82, 0.9, 9.0):
-            took = [stopped(q, s, stop) for q, s in zip(questions, said, strict=True)]
-            gain = np.mean(
-                [q.overlap[i] for q, (i, _) in zip(questions, took, strict=True)]
-            )
-            seen = np.mean([n for _, n in took])
-            print(f"windows opened until {stop:g}: IoU {gain:.4f}, {seen:.2f} windows")
+    print(
+        f"{'':<22}{'n':>5} {'plain':>6} {'judge':>6} {'oracle':>6} {'r':>6} {'ECE':>6}"
+    )
     groups: dict[str, list[int]] = {}
     for i, q in enumerate(questions):
         count = q.number if q.kind == "click" else ""
@@ -117,7 +168,7 @@ def _tell(kind: str, questions: list[Asked], said: list[np.ndarray]) -> None:
         related, error, _ = reliability(np.clip(best, 0, 1), true)
         print(
             f"{name:<22}{len(rows):>5} "
-            f"{np.mean([questions[i].overlap[0] for i in rows]):>6.3f} "
+            f"{np.mean([plain_overlap(questions[i]) for i in rows]):>6.3f} "
             f"{true.mean():>6.3f} {np.mean([u.max() for u in uncut]):>6.3f} "
             f"{related:>6.2f} {error:>6.3f}"
         )

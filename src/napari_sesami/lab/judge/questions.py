@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from skimage.measure import label
 from napari_sesami.common.box import box_of, grown, slices
 from napari_sesami.lab.scenes import FAMILIES, TEM_KINDS, hbm_slice, tem
 from napari_sesami.lab.scenes.random_scenes.scenes import random_scene
-from napari_sesami.prompt import Judge, Mask, Predictor
+from napari_sesami.prompt import NAMES, PLAIN, Judge, Mask, Predictor
 from napari_sesami.scan import Scan
 
 if TYPE_CHECKING:
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sesami.prompt import Level
+
 CALIBRATION = 558_000  # first seed of scenes for calibrating alone
+SOURCE = NAMES.index("source")
 SMALLEST, LARGEST = 80, 0.35  # pixels, and share of the picture
 LARGE, THIN = 20_000, 6.0  # pixels; pixels across
 TEM = tuple(f"{kind}_{view}" for kind, views in TEM_KINDS.items() for view in views)
@@ -54,27 +57,51 @@ def objects(
     regions: NDArray[Any],
     rng: np.random.Generator,
     count: int,
-    rare: bool = False,
+    balanced: bool = False,
 ) -> list[NDArray[np.bool_]]:
     """Choose regions so that sizes are mixed: as many large ones as small ones.
 
-    With `rare` those that are neither thin nor large are left out.
+    With `balanced` thin, middle and large ones take turns, as far as there are any.
     """
     area = np.bincount(regions.ravel())
     area[0] = 0
     good = np.flatnonzero((area >= SMALLEST) & (area <= LARGEST * regions.size))
     rng.shuffle(good)
+    if balanced:
+        return _in_turns(regions, good, area, count)
     bins: dict[int, list[int]] = {}
     for i in good:
         bins.setdefault(int(np.log2(area[i]) // 2), []).append(int(i))
     chosen: list[NDArray[np.bool_]] = []
     while bins and len(chosen) < count:
         for k in sorted(bins):
-            region = regions == bins[k].pop()
-            if not rare or size_class(region) != "middle":
-                chosen.append(region)
+            chosen.append(regions == bins[k].pop())
             if not bins[k]:
                 del bins[k]
+    return chosen[:count]
+
+
+def _in_turns(
+    regions: NDArray[Any], good: NDArray[Any], area: NDArray[Any], count: int
+) -> list[NDArray[np.bool_]]:
+    """Take a thin, a large and a middle region, again and again."""
+    classes: dict[str, list[NDArray[np.bool_]]] = {
+        "thin": [],
+        "large": [],
+        "middle": [],
+    }
+    large = [i for i in good if area[i] > LARGE][:count]
+    small = [i for i in good if area[i] <= LARGE][: 12 * count]
+    for i in (*large, *small):
+        region = regions == i
+        same = classes[size_class(region)]
+        if len(same) < count:
+            same.append(region)
+        if all(len(same) >= count for same in classes.values()):
+            break
+    chosen: list[NDArray[np.bool_]] = []
+    for turn in range(count):
+        chosen += [same[turn] for same in classes.values() if len(same) > turn]
     return chosen[:count]
 
 
@@ -106,6 +133,10 @@ def deep_point(
     return (int(y) + cut[0], int(x) + cut[1]), float(depth.max())
 
 
+def _no_numbers() -> NDArray[np.float32]:
+    return np.zeros((0, len(NAMES)), np.float32)
+
+
 @dataclass(eq=False)
 class Asked:
     """A question with its candidates.
@@ -124,6 +155,9 @@ class Asked:
         (K,) whether they run out of their window.
     level
         (K,) how much the window is shrunk.
+    first, first_overlap
+        The same of the net's own masks in the first window, the plain answer on top;
+        empty where that is not whole in it.
     """
 
     family: str
@@ -134,6 +168,22 @@ class Asked:
     overlap: NDArray[np.float32]
     cut: NDArray[np.bool_]
     level: NDArray[np.int64]
+    first: NDArray[np.float32] = field(default_factory=_no_numbers)
+    first_overlap: NDArray[np.float32] = field(
+        default_factory=lambda: np.zeros(0, np.float32)
+    )
+
+    @property
+    def is_plain(self) -> NDArray[np.bool_]:
+        """(K,) which is the net's plain answer."""
+        return np.asarray(self.numbers[:, SOURCE] == PLAIN)
+
+    @property
+    def prompts(self) -> int:
+        """Which of `KINDS` it is."""
+        if self.kind in ("box", "slice"):
+            return 2
+        return 0 if self.kind == "click" and self.number == 1 else 1
 
 
 class Asker:
@@ -237,14 +287,27 @@ class Asker:
     ) -> tuple[Asked | None, Callable[[], Mask]]:
         pool = self.predictor.pool(scan, **given)
         numbers, overlap, cut, level, where = [], [], [], [], []
-        for one in pool.levels():
-            here = one.in_window(meant)
+
+        def overlaps(one: Level) -> list[float]:
+            here, out = one.in_window(meant), []
             # what lies outside of the window is missed by all that end there
             seen = np.count_nonzero(meant.window(one.view.box)) / meant.area
             for i, c in enumerate(one.found):
                 both = np.count_nonzero(c.mask & here)
-                overlap.append(seen * both / np.count_nonzero(c.mask | here))
-                where.append((one, i))
+                share = seen * both / np.count_nonzero(c.mask | here)
+                whole = one.whole(i)
+                out.append(share if whole is None else whole.iou(meant))
+            return out
+
+        early = None
+        for scene in pool.scenes():
+            if early is None:
+                early = pool.level(scene, scene.of_net()) or False
+            one = pool.level(scene, scene.candidates())
+            if one is None:
+                continue
+            overlap += overlaps(one)
+            where += [(one, i) for i in range(len(one.found))]
             numbers.append(one.numbers)
             cut.append(one.cut)
             level.append(np.full(len(one.found), one.view.shrink))
@@ -257,12 +320,15 @@ class Asker:
             np.concatenate(cut),
             np.concatenate(level),
         )  # fmt: skip
+        if early and early.is_plain[0] and not early.cut[0]:
+            asked.first = early.numbers
+            asked.first_overlap = np.array(overlaps(early), np.float32)
 
         def answer() -> Mask:
-            """Choose as the judge would, or at random among the better half."""
+            """What the next click corrects: mostly the plain answer, or a good one."""
+            if self.rng.random() < 0.6 and not pool.plain.empty:
+                return pool.plain
             chance = asked.overlap
-            if pool.judge is not None:
-                chance = pool.judge.pool.predict(asked.numbers)
             noisy = chance + self.rng.normal(0, 0.1, len(chance)) - 9.0 * asked.cut
             one, i = where[int(np.argmax(noisy))]
             return pool.draw(one, i, 0.5)
@@ -284,6 +350,9 @@ def save(questions: list[Asked], path: Path) -> None:
         kind=np.array([q.kind for q in questions]),
         size=np.array([q.size for q in questions]),
         number=np.array([q.number for q in questions]),
+        firsts=np.array([len(q.first) for q in questions]),
+        first=np.concatenate([q.first for q in questions]),
+        first_overlap=np.concatenate([q.first_overlap for q in questions]),
     )
 
 
@@ -293,14 +362,17 @@ def load(paths: list[Path]) -> list[Asked]:
     for path in paths:
         with np.load(path, allow_pickle=False) as file:
             ends = np.cumsum(file["counts"])
+            stops = np.cumsum(file["firsts"])
             data = {k: file[k] for k in file.files}
         for i, end in enumerate(ends):
             rows = slice(end - data["counts"][i], end)
+            early = slice(stops[i] - data["firsts"][i], stops[i])
             out.append(
                 Asked(
                     str(data["family"][i]), str(data["kind"][i]), str(data["size"][i]),
                     int(data["number"][i]), data["numbers"][rows],
                     data["overlap"][rows], data["cut"][rows], data["level"][rows],
+                    data["first"][early], data["first_overlap"][early],
                 )
             )  # fmt: skip
     return out
@@ -313,8 +385,6 @@ def collect(
     path: Path,
     per_scene: int = 5,
     net_alone: bool = False,
-    rare: bool = False,
-    tell: Callable[[str], None] | None = None,
 ) -> list[Asked]:
     """Ask about objects of a scene of each family and seed; write as it goes."""
     questions: list[Asked] = []
@@ -323,14 +393,12 @@ def collect(
             rng = np.random.default_rng([seed, *family.encode()])
             scan, regions = scene(family, seed)
             asker = Asker(predictor, rng)
-            for truth in objects(regions, rng, per_scene, rare):
+            for truth in objects(regions, rng, per_scene, balanced=not net_alone):
                 ask = asker.of_net if net_alone else asker.questions
                 questions += ask(scan, truth, family)
             predictor.store.clear()
         if questions:
             save(questions, path)
-        if tell is not None:
-            tell(f"seed {seed}: {len(questions)} questions")
     return questions
 
 
@@ -338,25 +406,25 @@ def answers(
     predictor: Predictor,
     judge: Judge,
     families: list[str],
-    scenes: int,
+    seeds: range,
     per_scene: int = 2,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Answer clicks and boxes on other scenes: predicted and true overlap of each."""
-    pairs: list[tuple[float, float]] = []
+) -> list[tuple[str, float, float]]:
+    """Answer clicks and boxes: the trees that judged, what they said, the truth."""
+    told: list[tuple[str, float, float]] = []
 
     def ask(scan: Scan, truth: NDArray[np.bool_], **given: Any) -> Mask | None:
         pool = predictor.pool(scan, **given)
         pool.judge = judge
         found = pool.solve()
         if found is not None:
-            pairs.append((pool.said, found.iou(Mask.from_array(truth))))
+            told.append((*pool.said, found.iou(Mask.from_array(truth))))
         return found
 
-    for seed in range(CALIBRATION, CALIBRATION + scenes):
+    for seed in seeds:
         for family in families:
             rng = np.random.default_rng([seed, *family.encode()])
             scan, regions = scene(family, seed)
-            for truth in objects(regions, rng, per_scene):
+            for truth in objects(regions, rng, per_scene, balanced=True):
                 points, labels = [deep_point(truth)[0]], [1]
                 last: Mask | None = None
                 for _ in range(3):
@@ -374,5 +442,4 @@ def answers(
                     labels.append(int(missed >= extra))
                 ask(scan, truth, box=Mask.from_array(truth).bbox)
             predictor.store.clear()
-    both = np.array(pairs, float).reshape(-1, 2)
-    return both[:, 0], both[:, 1]
+    return told

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_sesami.prompt.prompts import Prompt
     from napari_sesami.prompt.view import View
 
-NET, NET_EDGE, JOIN, FLOOD, TOKEN, PRIOR = range(6)
+NET, NET_EDGE, JOIN, FLOOD, TOKEN, PRIOR, PLAIN = range(7)
 SAME = 0.93  # overlap at which two candidates are one
 MOST = 36
 LIKENESS = (0.08, 0.15, 0.25, 0.4, 0.55)  # 1 − cosine to the clicked tokens
@@ -45,7 +45,8 @@ class Candidate:
     mask
         (h, w) of the window.
     source
-        Who proposed it: `NET`, `NET_EDGE`, `JOIN`, `FLOOD`, `TOKEN` or `PRIOR`.
+        Who proposed it: `NET`, `NET_EDGE`, `JOIN`, `FLOOD`, `TOKEN`, `PRIOR`, or
+        `PLAIN`: the net's whole plain answer, which is left as it is.
     said, steady
         The net's own score and steadiness, for its own candidates.
     witness, number
@@ -87,6 +88,8 @@ class Scene:
         1 − cosine to the clicked tokens, in the pixels of the window, or None.
     prior
         The last answer, in the window.
+    plain
+        The net's plain answer, and what the window shows of it.
     """
 
     pictures: Pictures
@@ -100,9 +103,16 @@ class Scene:
     )
     likeness: NDArray[np.float32] | None = None
     prior: NDArray[np.bool_] | None = None
+    plain: tuple[Mask, NDArray[np.bool_]] | None = None
 
     @classmethod
-    def of(cls, pictures: Pictures, prompt: Prompt, witnesses: list[Witness]) -> Scene:
+    def of(
+        cls,
+        pictures: Pictures,
+        prompt: Prompt,
+        witnesses: list[Witness],
+        plain: Mask | None = None,
+    ) -> Scene:
         """Bring prompts and witnesses into the pixels of a window."""
         view, shape = pictures.view, pictures.grey.shape
         at, labels = prompt.clicks
@@ -130,6 +140,8 @@ class Scene:
             scene._set_box(prompt.box)
         if prompt.mask is not None:
             scene.prior = shrunk(prompt.mask, view, shape)
+        if plain is not None:
+            scene.plain = (plain, shrunk(plain, view, shape))
         if not len(scene.on):
             scene._imply_seed()
         return scene
@@ -159,8 +171,8 @@ class Scene:
         self.on = np.array([seed], int)
 
     def candidates(self) -> list[Candidate]:
-        """All readings that obey the prompts, twins put together."""
-        found = []
+        """All readings that obey the prompts without twins, the plain one first."""
+        found = self.plain_one()
         for c in self._proposals():
             c.mask = self._obeying(c.mask)
             if not c.mask.any():
@@ -174,9 +186,26 @@ class Scene:
             found.append(c)
         return without_twins(found)
 
-    def _proposals(self) -> Iterator[Candidate]:
+    def of_net(self) -> list[Candidate]:
+        """The plain answer and the net's own masks: what is known before all else."""
+        found = self.plain_one()
+        for c in self._of_witnesses(alone=True):
+            c.mask = self._obeying(c.mask)
+            if c.mask.any():
+                found.append(c)
+        return without_twins(found)
+
+    def plain_one(self) -> list[Candidate]:
+        """The net's plain answer, if the window shows any of it."""
+        if self.plain is None or not self.plain[1].any():
+            return []
+        whole, here = self.plain
+        return [Candidate(here, PLAIN, float(whole.score), float(whole.stability))]
+
+    def _of_witnesses(self, alone: bool = False) -> Iterator[Candidate]:
+        """The net's masks, and unless they are wanted alone what is drawn from them."""
         p = self.pictures
-        one, two, kept = p.smoothed
+        one, _, kept = p.smoothed
         for i, ((drawn, known), w) in enumerate(
             zip(self.maps, self.witnesses, strict=True)
         ):
@@ -189,14 +218,22 @@ class Scene:
                 if not mask.any():
                     continue
                 yield Candidate(mask, NET, said, steady, i, int(j))
+                if alone:
+                    continue
                 edge = joins.to_local_edge(mask, one, p.noise)
                 yield Candidate(edge, NET_EDGE, said, steady, i, int(j))
                 if rank < 2:
                     for weight in (0.7, 2.0):
                         joined = joins.by_histograms(logits, known, kept, weight)
                         yield Candidate(evened(joined), JOIN, said, steady, i, int(j))
+
+    def _proposals(self) -> Iterator[Candidate]:
+        p = self.pictures
+        one, two, kept = p.smoothed
+        yield from self._of_witnesses()
         if self.prior is not None and self.prior.any():
             yield Candidate(self.prior, PRIOR)
+        flooded = []
         for picture in (one, two, kept):
             far = floods.distance(picture, self.on, self.off)
             if self.limit is not None:
@@ -207,11 +244,19 @@ class Scene:
                 if area < 9 or area < 1.04 * last or area > 0.8 * mask.size:
                     continue
                 last = area
-                yield Candidate(evened(mask), FLOOD, tolerance=tolerance)
+                flooded.append(Candidate(evened(mask), FLOOD, tolerance=tolerance))
                 if picture is not two and area > 400:
                     cut = floods.held(opened(mask, 1 if area < 4000 else 2), self.on)
                     if np.count_nonzero(cut) < 0.9 * area:
-                        yield Candidate(cut, FLOOD, tolerance=tolerance)
+                        flooded.append(Candidate(cut, FLOOD, tolerance=tolerance))
+        for c in without_twins(flooded):
+            # a flood stops short of the middle of a soft edge
+            edge = floods.held(joins.to_local_edge(c.mask, one, p.noise), self.on)
+            both = np.count_nonzero(edge & c.mask)
+            # else it is too thin to have sides
+            if both >= 0.5 * np.count_nonzero(edge | c.mask) and self.obeys(edge):
+                c.mask = edge
+            yield c
         if self.likeness is not None:
             for tolerance in LIKENESS:
                 mask = floods.held(self.likeness <= tolerance, self.on)
@@ -289,13 +334,19 @@ class Scene:
 
 
 def without_twins(found: list[Candidate]) -> list[Candidate]:
-    """Keep the first of those that are the same, and say how many they were."""
+    """Keep the first of those that are the same, and say how many they were.
+
+    The net's plain answer stays beside its twins.
+    """
     if not found:
         return found
     overlap = overlaps(found)
     kept: list[int] = []
     for i in range(len(found)):
-        same = [k for k in kept if overlap[i, k] > SAME]
+        alike = [k for k in kept if overlap[i, k] > SAME]
+        same = [k for k in alike if found[k].source != PLAIN]
+        for k in set(alike) - set(same):
+            found[k].twins += 1
         if same:
             best = max(same, key=lambda k: overlap[i, k])
             found[best].twins += 1

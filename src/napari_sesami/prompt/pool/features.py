@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sesami.common.box import box_of, grown, slices
-from napari_sesami.prompt.pool.candidates import NET, Candidate, Scene, overlaps
+from napari_sesami.prompt.pool.candidates import NET, PLAIN, Candidate, Scene, overlaps
 from napari_sesami.prompt.pool.morphology import dilated, eroded
 
 if TYPE_CHECKING:
@@ -29,18 +29,23 @@ NAMES = (
 RIM = 3  # pixels of the ring around a candidate
 
 
-def describe(scene: Scene, found: list[Candidate], area: int) -> NDArray[np.float32]:
-    """Count `NAMES` for all candidates of a window; `area` is that of the plane."""
+def describe(
+    scene: Scene, found: list[Candidate], area: int, rows: int | None = None
+) -> NDArray[np.float32]:
+    """Count `NAMES` for the candidates of a window, all or the first `rows` of them.
+
+    `area` is that of the plane.
+    """
     overlap = overlaps(found)
-    net = [i for i, c in enumerate(found) if c.source == NET]
+    net = [i for i, c in enumerate(found) if c.source in (NET, PLAIN)]
     maps = np.concatenate([m for m, _ in scene.maps]) if scene.maps else None
     soft = scores = None
     if maps is not None:
         scores = np.concatenate([w.scores for w in scene.witnesses])
         chance = 1 / (1 + np.exp(-np.clip(maps, -12, 12)))
         soft = np.average(chance, 0, weights=np.maximum(scores, 0.05) ** 2)
-    rows = []
-    for i, c in enumerate(found):
+    counted = []
+    for i, c in enumerate(found[:rows]):
         rest = np.delete(overlap[i], i)
         best = max(net, key=lambda k: overlap[i, k]) if net else None
         own = _own_numbers(scene, c, soft)
@@ -48,7 +53,7 @@ def describe(scene: Scene, found: list[Candidate], area: int) -> NDArray[np.floa
         if not np.isfinite(said) and best is not None:
             said, steady = found[best].said, found[best].steady
         nets = np.delete(net, net.index(i)) if i in net else np.array(net, int)
-        rows.append({
+        counted.append({
             **own,
             "source": c.source, "said": said, "steady": steady,
             "log share": np.log10(own["area"] * scene.pictures.view.shrink**2 / area),
@@ -63,7 +68,7 @@ def describe(scene: Scene, found: list[Candidate], area: int) -> NDArray[np.floa
             "tolerance": np.log(c.tolerance / scene.pictures.noise)
             if np.isfinite(c.tolerance) else np.nan,
         })  # fmt: skip
-    return np.array([[row[name] for name in NAMES] for row in rows], np.float32)
+    return np.array([[row[name] for name in NAMES] for row in counted], np.float32)
 
 
 def _own_numbers(
@@ -86,7 +91,8 @@ def _own_numbers(
     inside, outside = one.ravel()[some], one[ring]
     wide_in, wide_out = two.ravel()[some], two[ring]
     mean_in, mean_out = float(inside.mean()), _mean(outside)
-    low, high = np.quantile(wide_in, (0.05, 0.95))
+    ordered = np.sort(wide_in)
+    low, high = ordered[len(ordered) // 20], ordered[-1 - len(ordered) // 20]
     ys, xs = np.nonzero(border)
     ys, xs = ys + cut[0].start, xs + cut[1].start
     click = scene.on[0]

@@ -66,9 +66,22 @@ def nested(
 
 def held(mask: NDArray[np.bool_], seeds: NDArray[Any]) -> NDArray[np.bool_]:
     """Keep the parts of a mask that a seed lies in, or beside by one pixel."""
-    labels, count = ndimage.label(mask)
-    if count == 0:
+    tight = box_of(mask)
+    if tight is None:
         return mask
+    # only the box around the mask and the seeds is looked at
+    low = np.maximum(np.minimum(tight[:2], seeds.min(0)), 0)
+    high = np.maximum(tight[2:], seeds.max(0) + 1)
+    if (high - low).prod() < 0.7 * mask.size:
+        out = np.zeros_like(mask)
+        cut = (slice(low[0], high[0]), slice(low[1], high[1]))
+        out[cut] = _held(mask[cut], seeds - low)
+        return out
+    return _held(mask, seeds)
+
+
+def _held(mask: NDArray[np.bool_], seeds: NDArray[Any]) -> NDArray[np.bool_]:
+    labels, count = ndimage.label(mask)
     rows, columns = seeds.T
     own = labels[rows, columns]
     if (own == 0).any():

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-POOL, NET = "pool", "net"
-"""Two sets of trees: for all witnesses, and for the net's masks alone."""
+    from napari_sesami.prompt.prompts import Prompt
+
+SETS = ("pool", "first", "net")
+KINDS = ("one click", "clicks", "box")
 FILE = "judge.safetensors"
 ARRAYS = ("feature", "threshold", "left", "right", "value", "missing")
 
@@ -70,10 +72,18 @@ class JudgeTrees:
 
 @dataclass(frozen=True, eq=False)
 class Judge:
-    """The trees for the pool and those for the net's masks alone."""
+    """Three sets of trees, and how far the net's plain answer is preferred.
+
+    `pool` judges all candidates, `first` the plain answer before others are asked,
+    `net` the net's masks of one quick look. By `KINDS` of prompts: `lean` is added to
+    the plain answer when choosing, and from `sure` on nobody else is asked.
+    """
 
     pool: JudgeTrees
+    first: JudgeTrees
     net: JudgeTrees
+    lean: NDArray[np.float32]
+    sure: NDArray[np.float32]
     model: str = ""
     """Key of the weights that it was learnt beside."""
 
@@ -97,7 +107,14 @@ class Judge:
                 f"{path} was learnt from other numbers than this version counts; "
                 "learn it anew: python -m napari_sesami.lab.judge."
             )
-        return cls(_trees(arrays, POOL), _trees(arrays, NET), facts.get("model", ""))
+        if "lean" not in arrays:
+            raise PromptError(
+                f"{path} was learnt for an earlier version; learn it anew: "
+                "python -m napari_sesami.lab.judge."
+            )
+        trees = {name: _trees(arrays, name) for name in SETS}
+        kept = {name: arrays[name] for name in ("lean", "sure")}
+        return cls(**trees, **kept, model=facts.get("model", ""))
 
     def write(self, path: Path) -> None:
         """Write all arrays and the names of the numbers."""
@@ -105,13 +122,21 @@ class Judge:
 
         from napari_sesami.common.disk import write_atomic
 
-        arrays: dict[str, NDArray[Any]] = {}
-        for name, trees in ((POOL, self.pool), (NET, self.net)):
+        arrays: dict[str, NDArray[Any]] = {"lean": self.lean, "sure": self.sure}
+        for name in SETS:
+            trees: JudgeTrees = getattr(self, name)
             for key in (*ARRAYS, "said", "true"):
                 arrays[f"{name}.{key}"] = np.ascontiguousarray(getattr(trees, key))
             arrays[f"{name}.base"] = np.array([trees.base, trees.depth], np.float64)
         facts = {"names": json.dumps(list(NAMES)), "model": self.model}
         write_atomic(path, save(arrays, facts))
+
+
+def kind_of(prompt: Prompt) -> int:
+    """Which of `KINDS` a prompt is."""
+    if prompt.box is not None:
+        return 2
+    return 0 if prompt.is_one_click else 1
 
 
 def _trees(arrays: Mapping[str, NDArray[Any]], name: str) -> JudgeTrees:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sesami.prompt.pool.candidates import Candidate, Scene, shrunk
+from napari_sesami.prompt.pool.candidates import PLAIN, Candidate, Scene, shrunk
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,6 +53,16 @@ class Level:
             goes_on and bool(side.any())
             for goes_on, side in zip(self.inner, sides, strict=True)
         )
+
+    def whole(self, number: int) -> Mask | None:
+        """The mask of the plane behind a candidate, if there is one: the plain one."""
+        plain = self.scene.plain
+        return plain[0] if plain and self.found[number].source == PLAIN else None
+
+    @property
+    def is_plain(self) -> NDArray[np.bool_]:
+        """Which candidate is the net's plain answer."""
+        return np.array([c.source == PLAIN for c in self.found], bool)
 
     def in_window(self, mask: Mask) -> NDArray[np.bool_]:
         """A mask of the plane in the pixels of the window."""

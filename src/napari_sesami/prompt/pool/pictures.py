@@ -84,27 +84,34 @@ class PictureShelf:
         return made
 
 
-def windows(shape: tuple[int, int], extent: tuple[float, ...]) -> Iterator[View]:
+def windows(
+    shape: tuple[int, int],
+    extent: tuple[float, ...],
+    anchor: tuple[float, float] | None = None,
+) -> Iterator[View]:
     """Give windows around a place, each twice as wide, until the whole plane is seen.
 
-    Those too small for what the prompts point at are left out.
+    They lie around the anchor (so that later clicks find their pictures made) if they
+    hold what the prompts point at, else around its middle; too small ones are left out.
     """
     views, shrink = Views(shape, SIDE), 1
     middle = ((extent[0] + extent[2]) / 2, (extent[1] + extent[3]) / 2)
     while max(shape) > SIDE * shrink:
-        view = views.at(middle, shrink, fine=True)
-        room = SIDE * shrink / ROOM
-        gaps = (
-            extent[0] - view.box[0],
-            extent[1] - view.box[1],
-            view.box[2] - extent[2],
-            view.box[3] - extent[3],
-        )
-        if all(
-            gap >= room or not inner
-            for gap, inner in zip(gaps, view.inner_sides(shape), strict=True)
-        ):
-            yield view
+        for centre in (anchor or middle, middle):
+            view = views.at(centre, shrink, fine=True)
+            room = SIDE * shrink / ROOM
+            gaps = (
+                extent[0] - view.box[0],
+                extent[1] - view.box[1],
+                view.box[2] - extent[2],
+                view.box[3] - extent[3],
+            )
+            if all(
+                gap >= room or not inner
+                for gap, inner in zip(gaps, view.inner_sides(shape), strict=True)
+            ):
+                yield view
+                break
         shrink *= 2
     yield View((0, 0, *shape), shrink)
 

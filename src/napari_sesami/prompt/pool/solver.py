@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sesami.common.cancel import check_cancelled
-from napari_sesami.prompt.large_objects import SMALL
-from napari_sesami.prompt.on_view import tensors
-from napari_sesami.prompt.pool.candidates import FLOOD, Scene, Witness
+from napari_sesami.prompt.large_objects import LargeObjectSolver
+from napari_sesami.prompt.pool.candidates import Candidate, Scene, Witness
 from napari_sesami.prompt.pool.features import describe
 from napari_sesami.prompt.pool.finish import to_data_pixels
-from napari_sesami.prompt.pool.floods import held
-from napari_sesami.prompt.pool.joins import to_local_edge
+from napari_sesami.prompt.pool.judge import kind_of
 from napari_sesami.prompt.pool.level import Level
 from napari_sesami.prompt.pool.net_only import net_level
 from napari_sesami.prompt.pool.pictures import windows
@@ -38,6 +37,8 @@ OUT = 2.0  # taken off for a candidate that runs out of its window
 class PoolSolver:
     """Answers a prompt with the candidate that the judge thinks best.
 
+    The net's plain answer is one of them. Where it is surely good, no other is asked.
+
     Parameters
     ----------
     task
@@ -48,8 +49,15 @@ class PoolSolver:
 
     def __init__(self, task: PromptOnView, judge: Judge | None) -> None:
         self.task, self.judge = task, judge
-        self.said = np.nan
-        """What the trees predicted of the last answer, before it is calibrated."""
+        self.alone = task.with_prompt()
+        self.alone.judge = None
+        self.said: tuple[str, float] = ("", np.nan)
+        """Which trees judged the last answer, and what they said before calibration."""
+
+    @cached_property
+    def plain(self) -> Mask:
+        """What the net answers alone, with all its further looks."""
+        return LargeObjectSolver(self.alone).solve()
 
     def solve(self) -> Mask | None:
         """The best candidate with the overlap to expect of it; None if there is none.
@@ -57,31 +65,49 @@ class PoolSolver:
         Wider windows are opened only until a candidate is as good as can be hoped.
         """
         assert self.judge is not None
-        best: tuple[float, Level, int] | None = None
-        for level in self.levels():
-            said = self.judge.pool.predict(level.numbers)
-            said = np.where(level.cut, said - OUT, said)
-            i = int(np.argmax(said))
-            if best is None or said[i] > best[0]:
-                best = (float(said[i]), level, i)
-            if best[0] >= ENOUGH:
+        judge, kind = self.judge, kind_of(self.task.prompt)
+        best: tuple[float, float, Level, int] | None = None
+        for i, scene in enumerate(self.scenes()):
+            if i == 0:
+                early = self.level(scene, scene.of_net(), rows=1)
+                if early is not None and early.is_plain[0] and not early.cut[0]:
+                    value = float(judge.first.predict(early.numbers)[0])
+                    if value >= judge.sure[kind]:
+                        self.said = ("first", value)
+                        return replace(self.plain, score=judge.first.expect(value))
+            level = self.level(scene, scene.candidates())
+            if level is None:
+                continue
+            said, worth = self._judged(level)
+            k = int(np.argmax(worth))
+            if best is None or worth[k] > best[0]:
+                best = (float(worth[k]), float(said[k]), level, k)
+            if best[1] >= ENOUGH and not best[2].cut[best[3]]:
                 break
         if best is None:
             return None
-        self.said = best[0]
-        return self.draw(best[1], best[2], self.judge.pool.expect(best[0]))
+        self.said = ("pool", best[1])
+        return self.draw(best[2], best[3], judge.pool.expect(best[1]))
+
+    def _judged(self, level: Level) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What the trees predict, and what that is worth when choosing."""
+        assert self.judge is not None
+        said = self.judge.pool.predict(level.numbers)
+        lean = self.judge.lean[kind_of(self.task.prompt)]
+        return said, said - np.float32(OUT) * level.cut + lean * level.is_plain
 
     def answers(self, most: int = 3, unlike: float = 0.8) -> list[Mask]:
         """The best candidates that are not much the same, best first."""
         assert self.judge is not None
-        ranked: list[tuple[float, int, Level, int]] = []
+        ranked: list[tuple[float, int, float, Level, int]] = []
         for level in self.levels():
-            said = self.judge.pool.predict(level.numbers)
-            for i in np.argsort(-said, kind="stable")[: 3 * most]:
+            said, worth = self._judged(level)
+            for i in np.argsort(-worth, kind="stable")[: 3 * most]:
                 if not level.cut[i]:
-                    ranked.append((float(said[i]), len(ranked), level, int(i)))
+                    place = (float(worth[i]), len(ranked), float(said[i]))
+                    ranked.append((*place, level, int(i)))
         drawn: list[Mask] = []
-        for value, _, level, i in sorted(ranked, key=lambda r: (-r[0], r[1])):
+        for _, _, value, level, i in sorted(ranked, key=lambda r: (-r[0], r[1])):
             mask = self.draw(level, i, self.judge.pool.expect(value))
             if all(mask.iou(other) < unlike for other in drawn):
                 drawn.append(mask)
@@ -89,15 +115,13 @@ class PoolSolver:
                 break
         return drawn
 
-    def levels(self) -> Iterator[Level]:
-        """Collect candidates in windows that grow until they hold the whole plane."""
-        task = self.task
+    def scenes(self) -> Iterator[Scene]:
+        """Look at windows that grow until they hold the whole plane."""
+        task, plain = self.task, self.plain
         prompt, views = task.prompt, task.views
-        asked = [witness(task, task.first_view())]
-        close = closer_view(task, asked[0])
-        if close is not None:
-            asked.append(witness(task, close))
-        for window in windows(task.shape, prompt.extent):
+        asked = [witness(self.alone, view) for view in tuple(self.alone.said)]
+        anchor = prompt.anchor if len(prompt.positive) else None
+        for window in windows(task.shape, prompt.extent, anchor):
             check_cancelled()
             known = [
                 w
@@ -106,16 +130,28 @@ class PoolSolver:
             ]
             if not known:
                 view = views.around(prompt.anchor, prompt.extent, window.shrink)
-                asked.append(witness(task, view))
+                asked.append(witness(self.alone, view))
                 known = [asked[-1]]
             pictures = task.predictor.shelf.get(task.scan, task.plane, window)
-            scene = Scene.of(pictures, prompt, known)
-            found = scene.candidates()
-            if not found:
-                continue
-            numbers = describe(scene, found, task.shape[0] * task.shape[1])
-            inner = window.inner_sides(task.shape)
-            yield Level(scene, found, numbers, inner)
+            yield Scene.of(pictures, prompt, known, plain)
+
+    def level(
+        self, scene: Scene, found: list[Candidate], rows: int | None = None
+    ) -> Level | None:
+        """Number candidates, or the first `rows` of them; None if there are none."""
+        if not found:
+            return None
+        shape = self.task.shape
+        numbers = describe(scene, found, shape[0] * shape[1], rows)
+        inner = scene.pictures.view.inner_sides(shape)
+        return Level(scene, found, numbers, inner)
+
+    def levels(self) -> Iterator[Level]:
+        """Collect all candidates of each window."""
+        for scene in self.scenes():
+            level = self.level(scene, scene.candidates())
+            if level is not None:
+                yield level
 
     def net_alone(self) -> Level | None:
         """The net's own masks as `predict_many` judges them, at their resolution."""
@@ -125,16 +161,10 @@ class PoolSolver:
 
     def draw(self, level: Level, number: int, score: float) -> Mask:
         """Give a candidate as a mask of the plane."""
-        c = level.found[number]
-        pictures, mask = level.scene.pictures, c.mask
-        if c.source == FLOOD:  # a flood stops short of the middle of a soft edge
-            mask = to_local_edge(mask, pictures.smoothed[0], pictures.noise)
-            mask = held(mask, level.scene.on)
-            both = np.count_nonzero(mask & c.mask)
-            if both < 0.5 * np.count_nonzero(mask | c.mask):
-                mask = c.mask  # too thin to have sides
-            if not level.scene.obeys(mask):
-                mask = c.mask
+        whole = level.whole(number)
+        if whole is not None:
+            return replace(whole, score=score)
+        pictures, mask = level.scene.pictures, level.found[number].mask
         drawn = to_data_pixels(self.task, level.view, mask, pictures.noise, score)
         # the next click is answered from the view that saw this one, with this mask
         near = level.scene.witnesses[-1]
@@ -151,18 +181,14 @@ def holds(view: View, window: View) -> bool:
 
 def witness(task: PromptOnView, view: View) -> Witness:
     """Ask the net on one view."""
-    model = task.predictor.model
-    emb = task.predictor.embed(task.scan, task.plane, view)
-    check_cancelled()
-    given = tensors([task], view, emb, model.tile)
-    logits, scores = model.decode(emb, **given, multimask=task.multimask)
+    emb, logits, scores = task.ask(view)
     likeness = None
     if emb.tokens is not None and len(task.prompt.positive):
         likeness = _likeness(emb.tokens, view.to_cells(task.prompt.positive))
     return Witness(
         view,
-        np.asarray(logits[0].detach().float().cpu()),
-        np.clip(np.asarray(scores[0].detach().float().cpu()), 0, 1),
+        np.asarray(logits.detach().float().cpu()),
+        np.clip(np.asarray(scores.detach().float().cpu()), 0, 1),
         likeness,
     )
 
@@ -174,24 +200,3 @@ def _likeness(tokens: Any, cells: NDArray[Any]) -> NDArray[np.float32]:
     at = np.minimum(cells, np.array(t.shape[1:]) - 1)[:4]
     clicked = t[:, at[:, 0], at[:, 1]]
     return np.asarray(np.einsum("dn,dhw->nhw", clicked, t).max(0), np.float32)
-
-
-def closer_view(task: PromptOnView, first: Witness) -> View | None:
-    """The enlarged view of a small object, for models that gain by it."""
-    view = first.view
-    if not getattr(task.predictor.model, "closer", False):
-        return None
-    if (view.shrink, view.grow) != (1, 1):
-        return None
-    best = first.logits[int(first.scores.argmax())]
-    rows, columns = view.cells
-    at = np.argwhere(best[:rows, :columns] > 0)
-    if not len(at) or len(at) * 16 > 2 * SMALL:
-        return None
-    low, high = at.min(0) * 4 + view.box[:2], (at.max(0) + 1) * 4 + view.box[:2]
-    if len(task.prompt.positive):
-        low = np.minimum(low, task.prompt.positive.min(0))
-        high = np.maximum(high, task.prompt.positive.max(0))
-    close = task.views.close(tuple((low + high) / 2))
-    extents = ((*low, *high), task.prompt.extent)
-    return close if all(close.holds(e, task.shape) for e in extents) else None
