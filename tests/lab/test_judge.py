@@ -5,14 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sesami.lab.judge.learn import as_arrays, grow, reliability
-from napari_sesami.lab.judge.questions import Asked, Asker, load, objects, save, scene
+from napari_sesami.lab.judge.learn import as_arrays, grow, preferences, reliability
+from napari_sesami.lab.judge.questions import (
+    Asker,
+    Question,
+    load,
+    objects,
+    save,
+    scene,
+    size_class,
+)
 from napari_sesami.models import Nano
-from napari_sesami.prompt import Predictor
-from napari_sesami.prompt.pool.features import NAMES
+from napari_sesami.prompt import NAMES, PLAIN, Predictor
 
 
-def made_up(count: int) -> list[Asked]:
+def made_up(count: int) -> list[Question]:
     rng, out = np.random.default_rng(0), []
     for i in range(count):
         numbers = rng.normal(0.5, 0.4, (20, len(NAMES))).astype(np.float32)
@@ -20,7 +27,9 @@ def made_up(count: int) -> list[Asked]:
         true = np.clip(np.nan_to_num(numbers[:, 3], nan=0.2), 0, 1)
         cut = rng.random(20) < 0.1
         out.append(
-            Asked(f"f{i % 3}", "click", "thin", 1, numbers, true, cut, np.ones(20, int))
+            Question(
+                f"f{i % 3}", "click", "thin", 1, numbers, true, cut, np.ones(20, int)
+            )
         )
     return out
 
@@ -67,3 +76,41 @@ def test_an_object_is_asked_about_with_all_candidates():
     for q in asked:
         assert q.numbers.shape == (len(q.overlap), len(NAMES))
         assert (q.overlap >= 0).all() and (q.overlap <= 1).all()
+
+
+def test_large_and_thin_objects_take_turns():
+    regions = np.zeros((400, 400), int)
+    regions[:200, :200] = 1
+    regions[:200, 210:390] = 2
+    for k in range(6):
+        regions[210 + 30 * k : 213 + 30 * k, :60] = 3 + k
+        regions[210 + 30 * k : 235 + 30 * k, 100:140] = 20 + k
+    chosen = objects(regions, np.random.default_rng(0), 6, balanced=True)
+    assert sorted(size_class(c) for c in chosen) == sorted(
+        2 * ["thin", "middle", "large"]
+    )
+
+
+def test_the_plain_answer_is_preferred_as_far_as_it_costs_nothing():
+    rng, questions, said, early = np.random.default_rng(2), [], [], {}
+    for i in range(300):
+        size = ("thin", "middle", "large")[i % 3]
+        numbers = np.zeros((2, len(NAMES)), np.float32)
+        numbers[0, NAMES.index("source")] = PLAIN
+        # the other is better where objects are large, else a little worse
+        plain = rng.uniform(0.4, 0.8)
+        other = plain + (0.2 if size == "large" else -0.02)
+        true = np.array([plain, other], np.float32)
+        guess = true + rng.normal(0, 0.03, 2).astype(np.float32)
+        kind = "click" if i % 2 else "box"
+        questions.append(
+            Question("f", kind, size, 1, numbers, true, np.zeros(2, bool), [1, 1])
+        )
+        said.append(guess)
+        if size != "large":
+            early[i] = float(guess[0])
+    lean, sure = preferences(questions, said, early, lambda line: None)
+    for kind in (0, 2):
+        assert 0.03 < lean[kind] < 0.2
+        assert sure[kind] < 0.5  # it is as good: nobody else need be asked
+    assert lean[1] == 9 and sure[1] == 9  # never asked about: stays as it is

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,9 +10,8 @@ import pytest
 from scipy import ndimage
 
 from napari_sesami.models import Nano, build_tiny_sam
-from napari_sesami.prompt import Judge, Predictor, certainty
+from napari_sesami.prompt import NAMES, PLAIN, ClickJudge, Predictor, certainty
 from napari_sesami.prompt.pool import floods
-from napari_sesami.prompt.pool.features import NAMES
 from napari_sesami.prompt.pool.morphology import box_mean, dilated, eroded, evened
 from napari_sesami.prompt.pool.pictures import SIDE, windows
 from napari_sesami.scan import Scan
@@ -147,12 +147,12 @@ def test_other_models_get_the_pool_too():
 
 
 def test_the_judge_reads_what_it_wrote_and_needs_no_pickle(tmp_path):
-    judge = Judge.bundled()
+    judge = ClickJudge.bundled()
     judge.write(tmp_path / "judge.safetensors")
-    again = Judge.read(tmp_path / "judge.safetensors")
+    again = ClickJudge.read(tmp_path / "judge.safetensors")
     numbers = np.random.default_rng(0).normal(0.5, 1, (40, len(NAMES)))
     numbers[::3, ::2] = np.nan
-    for kind in ("pool", "net"):
+    for kind in ("pool", "first", "net"):
         old, new = (getattr(j, kind) for j in (judge, again))
         said = old.predict(numbers.astype(np.float32))
         np.testing.assert_array_equal(said, new.predict(numbers.astype(np.float32)))
@@ -163,3 +163,48 @@ def test_words_of_a_score():
     assert [certainty(s) for s in (0.8, 0.79, 0.5, 0.49)] == [
         "sure", "check", "check", "poor",
     ]  # fmt: skip
+
+
+def test_the_plain_answer_is_among_the_candidates_as_it_is(nano):
+    image, _ = layered(512)
+    scan, clicks = Scan.from_array(image), [(200, 300), (230, 310)]
+    last = None
+    for count in (1, 2):
+        given = {"points": clicks[:count], "labels": [1] * count, "mask": last}
+        plain = Predictor(nano, plain=True).predict(scan, **given)
+        pool = Predictor(nano).pool(scan, **given)
+        levels = list(pool.levels())
+        level = next(one for one in levels if one.is_plain.any())
+        (number,) = np.flatnonzero(level.is_plain)
+        assert level.numbers[number, NAMES.index("source")] == PLAIN
+        drawn = pool.draw(level, int(number), 0.5)
+        np.testing.assert_array_equal(drawn.full, plain.full)
+        # so the next click goes on from it as it does without a pool
+        assert drawn.view == plain.view
+        last = plain
+
+
+def test_a_judge_that_prefers_the_plain_answer_gets_it_with_its_own_score(nano):
+    image, _ = layered(256)
+    scan, predictor = Scan.from_array(image), Predictor(nano)
+    plain = Predictor(nano, plain=True).predict(scan, points=[(100, 140)])
+    judge = ClickJudge.bundled()
+    far = np.full(3, 9, np.float32)
+    for lean, sure, who in ((far, far, "pool"), (far, -far, "first")):
+        pool = predictor.pool(scan, points=[(100, 140)])
+        pool.judge = replace(judge, lean=lean, sure=sure)
+        found = pool.solve()
+        np.testing.assert_array_equal(found.full, plain.full)
+        assert pool.said[0] == who
+        trees = getattr(judge, who)
+        assert found.score == pytest.approx(trees.expect(pool.said[1]))
+
+
+def test_later_clicks_look_at_the_windows_of_the_first():
+    shape, anchor = (2000, 2000), (900.0, 900.0)
+    one = (900.0, 900.0, 901.0, 901.0)
+    two = (860.0, 900.0, 901.0, 961.0)
+    assert list(windows(shape, one, anchor)) == list(windows(shape, two, anchor))
+    away = (900.0, 900.0, 901.0, 1150.0)
+    for window in windows(shape, away, anchor):
+        assert window.box[3] >= 1150

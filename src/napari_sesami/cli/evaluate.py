@@ -35,6 +35,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add("--first", type=int, default=0, help="seed to begin with")
     add("--methods", nargs="+", help="of the table; all by default")
     add("--families", nargs="+", help="of scenes; all by default")
+    add("--balanced", action="store_true", help="as many large as thin objects")
+    add("--jobs", type=at_least(1), default=1, help="processes")
     add("--json", type=Path, help="write every answer, for curves")
     add = evaluate.add_argument_group("states of nano on equal objects").add_argument
     add(
@@ -98,21 +100,28 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _clicks(arguments: argparse.Namespace) -> int:
     """Compare clicks with the pool, the net alone, flood fill and random walker."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
     from napari_sesami.common.disk import write_json
-    from napari_sesami.lab.tables.clicks import as_json, click_rows, report
-    from napari_sesami.models import Nano
+    from napari_sesami.lab.tables.clicks import FAMILIES, as_json, click_rows, report
 
-    wish = arguments.weights
-    nano = Nano.from_file(wish[0]) if wish else Nano.bundled()
-    seeds = range(arguments.first, arguments.first + arguments.seeds)
-
-    def tell(scan: str, rows: list[Any]) -> None:
-        print(scan, flush=True)
-        if arguments.json:
-            write_json(arguments.json, as_json(rows))
-
-    each, only = arguments.each or 3, arguments.methods
-    print(report(click_rows(nano, seeds, each, only=only, tell=tell)))
+    weights = arguments.weights[0] if arguments.weights else None
+    rows = []
+    with ProcessPoolExecutor(arguments.jobs, get_context("spawn")) as jobs:
+        waiting = [
+            jobs.submit(
+                click_rows, family, arguments.first + seed, arguments.each or 3,
+                arguments.methods, arguments.balanced, weights,
+            )
+            for seed in range(arguments.seeds)
+            for family in arguments.families or FAMILIES
+        ]  # fmt: skip
+        for done in waiting:
+            rows += done.result()
+            if arguments.json:
+                write_json(arguments.json, as_json(rows))
+    print(report(rows))
     return 0
 
 

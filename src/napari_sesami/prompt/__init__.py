@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from napari_sesami.prompt.mask import Mask
     from napari_sesami.prompt.pool.candidates import PLAIN
     from napari_sesami.prompt.pool.features import NAMES
-    from napari_sesami.prompt.pool.judge import KINDS, Judge, JudgeTrees
-    from napari_sesami.prompt.pool.level import Level
+    from napari_sesami.prompt.pool.judge import KINDS, ClickJudge, JudgeTrees
+    from napari_sesami.prompt.pool.level import WindowLevel
     from napari_sesami.prompt.predictor import Predictor
     from napari_sesami.prompt.prompts import Prompt, Stroke, polygon_mask
     from napari_sesami.prompt.propagation import FollowStep, Stops, propagate
@@ -38,8 +38,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "mask": ["Mask"],
         "pool.candidates": ["PLAIN"],
         "pool.features": ["NAMES"],
-        "pool.judge": ["KINDS", "Judge", "JudgeTrees"],
-        "pool.level": ["Level"],
+        "pool.judge": ["KINDS", "ClickJudge", "JudgeTrees"],
+        "pool.level": ["WindowLevel"],
         "predictor": ["Predictor"],
         "prompts": ["Prompt", "Stroke", "polygon_mask"],
         "propagation": ["FollowStep", "Stops", "propagate"],

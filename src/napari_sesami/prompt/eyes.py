@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from napari_sesami.models import Embedding, PromptModel
-    from napari_sesami.prompt.pool.judge import Judge
+    from napari_sesami.prompt.pool.judge import ClickJudge
     from napari_sesami.prompt.pool.pictures import PictureShelf
     from napari_sesami.prompt.view import View, Views
     from napari_sesami.scan import Scan
@@ -19,7 +19,7 @@ class Eyes(Protocol):
     shelf: PictureShelf
 
     @property
-    def judge(self) -> Judge | None:
+    def judge(self) -> ClickJudge | None:
         """Who chooses among candidates."""
         ...
 

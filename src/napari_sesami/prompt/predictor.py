@@ -12,7 +12,7 @@ from napari_sesami.prompt.embeddings import EmbeddingKey, EmbeddingStore, rounde
 from napari_sesami.prompt.errors import PromptError
 from napari_sesami.prompt.large_objects import LargeObjectSolver
 from napari_sesami.prompt.on_view import PromptOnView, solve_together
-from napari_sesami.prompt.pool.judge import Judge
+from napari_sesami.prompt.pool.judge import ClickJudge
 from napari_sesami.prompt.pool.pictures import PictureShelf
 from napari_sesami.prompt.pool.solver import PoolSolver
 from napari_sesami.prompt.prompts import Prompt
@@ -130,7 +130,8 @@ class Predictor:
             far = LargeObjectSolver(task)
             if self.judge is None or not task.suits_pool or far.is_long_stroke():
                 return far.solve()
-            return PoolSolver(task, self.judge).solve() or far.solve()
+            pool = PoolSolver(task, self.judge)
+            return pool.solve() or pool.plain
 
     def candidates(
         self,
@@ -174,9 +175,9 @@ class Predictor:
         return PoolSolver(task, self.judge)
 
     @property
-    def judge(self) -> Judge | None:
+    def judge(self) -> ClickJudge | None:
         """Who chooses among candidates; None if the net's plain answer is wanted."""
-        return None if self.plain else Judge.bundled()
+        return None if self.plain else ClickJudge.bundled()
 
     def predict_many(
         self,

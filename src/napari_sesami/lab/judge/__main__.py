@@ -13,8 +13,8 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-import torch
 
+from napari_sesami.lab.judge.jobs import answer_on, ask_about, nano_of
 from napari_sesami.lab.judge.learn import (
     as_arrays,
     calibrate,
@@ -29,38 +29,13 @@ from napari_sesami.lab.judge.learn import (
 from napari_sesami.lab.judge.questions import (
     CALIBRATION,
     MODALITY,
-    Asked,
-    answers,
-    collect,
+    Question,
     load,
 )
-from napari_sesami.models import Nano
-from napari_sesami.prompt import Judge, Predictor
+from napari_sesami.prompt import ClickJudge
 
-SEEDS = {"pool": 655_000, "net": 556_000}
+SEEDS = {"net": 556_000, "pool": 655_001}
 """Scenes of these seeds are for the judge alone; tables are made from others."""
-
-
-def _nano(weights: Path | None) -> Nano:
-    torch.set_num_threads(1)
-    return Nano.from_file(weights) if weights else Nano.bundled()
-
-
-def _ask(name: str, seed: int, path: Path, each: int, weights: Path | None) -> str:
-    """Ask about the scenes of one seed."""
-    predictor = Predictor(_nano(weights), plain=True)
-    families = [*MODALITY, "random"]
-    alone = name == "net"
-    some = collect(predictor, families, range(seed, seed + 1), path, each, alone)
-    return f"{name} {seed}: {len(some)} questions"
-
-
-def _answer(
-    judge: Path, seed: int, families: list[str], weights: Path | None
-) -> list[tuple[str, float, float]]:
-    """Answer prompts on the scenes of one seed, as the judge decides."""
-    predictor = Predictor(_nano(weights))
-    return answers(predictor, Judge.read(judge), families, range(seed, seed + 1))
 
 
 def main() -> None:
@@ -77,17 +52,18 @@ def main() -> None:
     add("--install", action="store_true", help="replace the bundled judge")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
-    key = _nano(given.weights).key
+    key = nano_of(given.weights).key
     files: dict[str, list[Path]] = {name: [] for name in SEEDS}
     with ProcessPoolExecutor(given.jobs, get_context("spawn")) as jobs:
         waiting = []
         for name, start in SEEDS.items():
             for seed in range(start, start + given.seeds):
-                path = given.folder / f"{name}_{seed}.npz"
-                files[name].append(path)
-                if given.anew or not path.is_file():
-                    work = (name, seed, path, given.each, given.weights)
-                    waiting.append(jobs.submit(_ask, *work))
+                for family in (*MODALITY, "random"):
+                    path = given.folder / f"{name}_{family}_{seed}.npz"
+                    files[name].append(path)
+                    if given.anew or not path.is_file():
+                        work = (name, family, seed, path, given.each, given.weights)
+                        waiting.append(jobs.submit(ask_about, *work))
         for asked in waiting:
             print(asked.result(), flush=True)
         judge = _learn(files, key)
@@ -96,7 +72,7 @@ def main() -> None:
         # the best of many guesses is too good a guess: other scenes say how much
         half = (list(MODALITY)[::2], list(MODALITY)[1::2])
         told = jobs.map(
-            _answer,
+            answer_on,
             *zip(
                 *(
                     (draft, CALIBRATION + seed, families, given.weights)
@@ -122,10 +98,14 @@ def main() -> None:
         judge.write(place / "judge.safetensors")
 
 
-def _learn(files: dict[str, list[Path]], key: str) -> Judge:
+def _learn(files: dict[str, list[Path]], key: str) -> ClickJudge:
     """Grow all trees; choose how far the plain answer is preferred."""
-    questions = load(files["pool"])
-    sets = {"pool": questions, "first": firsts(questions), "net": load(files["net"])}
+    questions = load([p for p in files["pool"] if p.is_file()])
+    sets = {
+        "pool": questions,
+        "first": firsts(questions),
+        "net": load([p for p in files["net"] if p.is_file()]),
+    }
     trees, guesses = {}, {}
     for name, some in sets.items():
         guesses[name] = said = left_out(some)
@@ -139,10 +119,10 @@ def _learn(files: dict[str, list[Path]], key: str) -> Judge:
     whole = [i for i, q in enumerate(questions) if len(q.first)]
     early = {i: float(said[0]) for i, said in zip(whole, guesses["first"], strict=True)}
     lean, sure = preferences(questions, guesses["pool"], early, print)
-    return Judge(**trees, lean=lean, sure=sure, model=key)
+    return ClickJudge(**trees, lean=lean, sure=sure, model=key)
 
 
-def _tell(kind: str, questions: list[Asked], said: list[np.ndarray]) -> None:
+def _tell(kind: str, questions: list[Question], said: list[np.ndarray]) -> None:
     print(
         f"\n{kind}: {len(questions)} questions; each family by trees that never saw it"
     )

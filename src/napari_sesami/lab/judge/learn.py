@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sesami.lab.judge.questions import Asked
+    from napari_sesami.lab.judge.questions import Question
 
 SETTINGS: dict[str, Any] = {
     "max_iter": 140,
@@ -39,7 +39,9 @@ FOLDS = (
 """Kinds of scenes that are left out together."""
 
 
-def grow(questions: Sequence[Asked], **changes: Any) -> HistGradientBoostingRegressor:
+def grow(
+    questions: Sequence[Question], **changes: Any
+) -> HistGradientBoostingRegressor:
     """Fit trees; each question counts the same however many candidates it has."""
     x = np.concatenate([q.numbers for q in questions])
     y = np.concatenate([q.overlap for q in questions])
@@ -51,7 +53,9 @@ def grow(questions: Sequence[Asked], **changes: Any) -> HistGradientBoostingRegr
     return model.fit(x, y, sample_weight=weight / weight.mean())
 
 
-def left_out(questions: Sequence[Asked], **changes: Any) -> list[NDArray[np.float32]]:
+def left_out(
+    questions: Sequence[Question], **changes: Any
+) -> list[NDArray[np.float32]]:
     """Predict each question by trees that never saw its family, nor its cousins."""
     out: list[NDArray[np.float32]] = [np.zeros(0, np.float32)] * len(questions)
     for fold in FOLDS:
@@ -68,7 +72,7 @@ def left_out(questions: Sequence[Asked], **changes: Any) -> list[NDArray[np.floa
 
 
 def choose(
-    question: Asked,
+    question: Question,
     said: NDArray[np.float32],
     lean: float = 0.0,
     enough: float = ENOUGH,
@@ -86,7 +90,7 @@ def choose(
     return best
 
 
-def firsts(questions: Sequence[Asked]) -> list[Asked]:
+def firsts(questions: Sequence[Question]) -> list[Question]:
     """Ask only about the net's own masks, where the plain answer is whole in view."""
     return [
         replace(
@@ -98,13 +102,13 @@ def firsts(questions: Sequence[Asked]) -> list[Asked]:
     ]  # fmt: skip
 
 
-def plain_overlap(question: Asked) -> float:
+def plain_overlap(question: Question) -> float:
     """How well the net's plain answer is; 0 where no window showed it."""
     return float(question.overlap[question.is_plain].max(initial=0))
 
 
 def preferences(
-    questions: Sequence[Asked],
+    questions: Sequence[Question],
     said: Sequence[NDArray[np.float32]],
     early: dict[int, float],
     tell: Callable[[str], None],
@@ -120,6 +124,8 @@ def preferences(
     sizes = ("thin", "middle", "large")
     for kind, name in enumerate(KINDS):
         mine = [i for i, q in enumerate(questions) if q.prompts == kind]
+        if not mine:
+            continue
         rows = {s: [i for i in mine if questions[i].size == s] for s in sizes}
         rows = {s: r for s, r in rows.items() if r}
         plain = {s: [plain_overlap(questions[i]) for i in r] for s, r in rows.items()}

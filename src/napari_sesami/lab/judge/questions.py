@@ -12,7 +12,7 @@ from skimage.measure import label
 from napari_sesami.common.box import box_of, grown, slices
 from napari_sesami.lab.scenes import FAMILIES, TEM_KINDS, hbm_slice, tem
 from napari_sesami.lab.scenes.random_scenes.scenes import random_scene
-from napari_sesami.prompt import NAMES, PLAIN, Judge, Mask, Predictor
+from napari_sesami.prompt import NAMES, PLAIN, ClickJudge, Mask, Predictor
 from napari_sesami.scan import Scan
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sesami.prompt import Level
+    from napari_sesami.prompt import WindowLevel
 
 CALIBRATION = 558_000  # first seed of scenes for calibrating alone
 SOURCE = NAMES.index("source")
@@ -138,7 +138,7 @@ def _no_numbers() -> NDArray[np.float32]:
 
 
 @dataclass(eq=False)
-class Asked:
+class Question:
     """A question with its candidates.
 
     Attributes
@@ -194,7 +194,7 @@ class Asker:
 
     def questions(
         self, scan: Scan, truth: NDArray[np.bool_], family: str
-    ) -> Iterator[Asked]:
+    ) -> Iterator[Question]:
         """Up to five clicks; now and then a box, several places, a slice before."""
         rng, size = self.rng, size_class(truth)
         meant = Mask.from_array(truth)
@@ -250,7 +250,7 @@ class Asker:
 
     def of_net(
         self, scan: Scan, truth: NDArray[np.bool_], family: str
-    ) -> Iterator[Asked]:
+    ) -> Iterator[Question]:
         """Clicks anywhere on an object and a loose box, answered by the net alone."""
         rng, meant, size = self.rng, Mask.from_array(truth), size_class(truth)
         inside = np.argwhere(truth)
@@ -273,22 +273,24 @@ class Asker:
                 seen * np.count_nonzero(c.mask & here) / np.count_nonzero(c.mask | here)
                 for c in level.found
             ]
-            yield Asked(
+            yield Question(
                 family, kind, size, 1, level.numbers, np.array(overlap, np.float32),
                 np.zeros(len(overlap), bool), np.full(len(overlap), level.view.shrink),
             )  # fmt: skip
 
     @staticmethod
-    def _named(asked: Asked, family: str, kind: str, size: str, number: int) -> Asked:
+    def _named(
+        asked: Question, family: str, kind: str, size: str, number: int
+    ) -> Question:
         return replace(asked, family=family, kind=kind, size=size, number=number)
 
     def _ask(
         self, scan: Scan, meant: Mask, **given: Any
-    ) -> tuple[Asked | None, Callable[[], Mask]]:
+    ) -> tuple[Question | None, Callable[[], Mask]]:
         pool = self.predictor.pool(scan, **given)
         numbers, overlap, cut, level, where = [], [], [], [], []
 
-        def overlaps(one: Level) -> list[float]:
+        def overlaps(one: WindowLevel) -> list[float]:
             here, out = one.in_window(meant), []
             # what lies outside of the window is missed by all that end there
             seen = np.count_nonzero(meant.window(one.view.box)) / meant.area
@@ -299,10 +301,11 @@ class Asker:
                 out.append(share if whole is None else whole.iou(meant))
             return out
 
-        early = None
+        early: WindowLevel | None = None
+        begun = False
         for scene in pool.scenes():
-            if early is None:
-                early = pool.level(scene, scene.of_net()) or False
+            if not begun:
+                early, begun = pool.level(scene, scene.of_net()), True
             one = pool.level(scene, scene.candidates())
             if one is None:
                 continue
@@ -313,7 +316,7 @@ class Asker:
             level.append(np.full(len(one.found), one.view.shrink))
         if not where:
             return None, lambda: meant
-        asked = Asked(
+        asked = Question(
             "", "", "", 0,
             np.concatenate(numbers),
             np.array(overlap, np.float32),
@@ -336,7 +339,7 @@ class Asker:
         return asked, answer
 
 
-def save(questions: list[Asked], path: Path) -> None:
+def save(questions: list[Question], path: Path) -> None:
     """Write questions as plain arrays."""
     counts = [len(q.overlap) for q in questions]
     np.savez_compressed(
@@ -356,7 +359,7 @@ def save(questions: list[Asked], path: Path) -> None:
     )
 
 
-def load(paths: list[Path]) -> list[Asked]:
+def load(paths: list[Path]) -> list[Question]:
     """Read what `save` wrote."""
     out = []
     for path in paths:
@@ -368,7 +371,7 @@ def load(paths: list[Path]) -> list[Asked]:
             rows = slice(end - data["counts"][i], end)
             early = slice(stops[i] - data["firsts"][i], stops[i])
             out.append(
-                Asked(
+                Question(
                     str(data["family"][i]), str(data["kind"][i]), str(data["size"][i]),
                     int(data["number"][i]), data["numbers"][rows],
                     data["overlap"][rows], data["cut"][rows], data["level"][rows],
@@ -380,31 +383,28 @@ def load(paths: list[Path]) -> list[Asked]:
 
 def collect(
     predictor: Predictor,
-    families: list[str],
-    seeds: range,
+    family: str,
+    seed: int,
     path: Path,
-    per_scene: int = 5,
+    per_scene: int = 3,
     net_alone: bool = False,
-) -> list[Asked]:
-    """Ask about objects of a scene of each family and seed; write as it goes."""
-    questions: list[Asked] = []
-    for seed in seeds:
-        for family in families:
-            rng = np.random.default_rng([seed, *family.encode()])
-            scan, regions = scene(family, seed)
-            asker = Asker(predictor, rng)
-            for truth in objects(regions, rng, per_scene, balanced=not net_alone):
-                ask = asker.of_net if net_alone else asker.questions
-                questions += ask(scan, truth, family)
-            predictor.store.clear()
-        if questions:
-            save(questions, path)
+) -> list[Question]:
+    """Ask about objects of a scene, and write what was asked."""
+    rng = np.random.default_rng([seed, *family.encode()])
+    scan, regions = scene(family, seed)
+    asker = Asker(predictor, rng)
+    questions: list[Question] = []
+    for truth in objects(regions, rng, per_scene, balanced=not net_alone):
+        ask = asker.of_net if net_alone else asker.questions
+        questions += ask(scan, truth, family)
+    if questions:
+        save(questions, path)
     return questions
 
 
 def answers(
     predictor: Predictor,
-    judge: Judge,
+    judge: ClickJudge,
     families: list[str],
     seeds: range,
     per_scene: int = 2,

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import ndimage
 from skimage.segmentation import flood, random_walker
 
+from napari_sesami.lab.judge.jobs import nano_of
 from napari_sesami.lab.judge.learn import reliability
 from napari_sesami.lab.judge.questions import (
     MODALITY,
@@ -26,7 +27,8 @@ from napari_sesami.lab.judge.questions import (
 from napari_sesami.prompt import Mask, Predictor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -34,12 +36,13 @@ if TYPE_CHECKING:
     from napari_sesami.scan import Scan
 
 FRESH = 888_000  # seeds that neither weights nor judge were learnt from
+FAMILIES = tuple(MODALITY)
 ASKED = (1, 3, 5)
 GRID = 32  # views of the net start at multiples of this
 STRAIGHT = 8  # pixels in a row that make a cut
 
 
-class Rival(Protocol):
+class Clicker(Protocol):
     """Answers clicks or a box on one scan."""
 
     def start(self, scan: Scan) -> None:
@@ -53,7 +56,7 @@ class Rival(Protocol):
         ...
 
 
-class Asked:
+class NetClicker:
     """The model, with the pool or plain; the last mask is handed back."""
 
     def __init__(self, model: PromptModel, plain: bool) -> None:
@@ -165,48 +168,50 @@ class Row:
     box: float = np.nan
     box_score: float = np.nan
     seam: float = 0.0
-    seconds: float = 0.0
+    seed: int = 0
+    first: float = np.nan
+    later: float = np.nan
+    """Seconds of processor for the first click, and for one of the others."""
 
 
 def click_rows(
-    model: PromptModel,
-    seeds: range,
+    family: str,
+    seed: int,
     per_scene: int = 3,
-    families: Sequence[str] = (*MODALITY,),
     only: Sequence[str] | None = None,
-    tell: Callable[[str, list[Row]], None] | None = None,
+    balanced: bool = False,
+    weights: Path | None = None,
 ) -> list[Row]:
-    """Click through objects of fresh scans with every method; tell after each scan."""
-    methods: dict[str, Rival] = {
-        "pool": Asked(model, plain=False),
-        "net alone": Asked(model, plain=True),
+    """Click through objects of a fresh scan with every method."""
+    model = nano_of(weights)
+    methods: dict[str, Clicker] = {
+        "pool": NetClicker(model, plain=False),
+        "net alone": NetClicker(model, plain=True),
         "flood fill": Flood(),
         "random walker": Walker(),
     }
-    methods = {n: m for n, m in methods.items() if only is None or n in only}
     rows: list[Row] = []
-    for seed in seeds:
-        for family in families:
-            scan, regions = scene(family, FRESH + seed)
-            rng = np.random.default_rng([seed, *family.encode()])
-            chosen = objects(regions, rng, per_scene)
-            for name, method in methods.items():
-                method.start(scan)
-                for truth in chosen:
-                    row = _one(name, method, truth, scan)
-                    row.family, row.modality = family, MODALITY.get(family, "random")
-                    rows.append(row)
-            if tell is not None:
-                tell(f"{family} {seed}", rows)
+    scan, regions = scene(family, FRESH + seed)
+    rng = np.random.default_rng([seed, *family.encode()])
+    chosen = objects(regions, rng, per_scene, balanced)
+    for name, method in methods.items():
+        if only is not None and name not in only:
+            continue
+        method.start(scan)
+        for truth in chosen:
+            row = _one(name, method, truth, scan)
+            row.family, row.modality = family, MODALITY.get(family, "random")
+            row.seed = seed
+            rows.append(row)
     return rows
 
 
-def _one(name: str, method: Rival, truth: NDArray[np.bool_], scan: Scan) -> Row:
+def _one(name: str, method: Clicker, truth: NDArray[np.bool_], scan: Scan) -> Row:
     row = Row(name, "", "", size_class(truth))
     points: list[Any] = []
     labels: list[int] = []
     found, score = np.zeros_like(truth), np.nan
-    begin = time.process_time()
+    later = []
     for i in range(1, max(ASKED) + 1):
         (here, missed), (there, extra) = (
             deep_point(truth & ~found),
@@ -215,12 +220,18 @@ def _one(name: str, method: Rival, truth: NDArray[np.bool_], scan: Scan) -> Row:
         if max(missed, extra) > 0:  # else it is perfect: nobody clicks
             points.append(here if missed >= extra else there)
             labels.append(int(missed >= extra))
+            begin = time.process_time()
             found, score = method.answer(points, labels, None)
+            spent = time.process_time() - begin
+            if i == 1:
+                row.first = spent
+            else:
+                later.append(spent)
         if i in ASKED:
             row.clicks[i], row.scores[i] = _iou(found, truth), float(score)
         if i == 1:
             row.seam = seam(found, scan)
-    row.seconds = (time.process_time() - begin) / max(len(points), 1)
+    row.later = float(np.mean(later)) if later else np.nan
     y, x = np.nonzero(truth)
     box = (int(y.min()), int(x.min()), int(y.max()) + 1, int(x.max()) + 1)
     boxed, row.box_score = method.answer([], [], box)
@@ -275,9 +286,11 @@ def report(rows: Sequence[Row]) -> str:
     for method in dict.fromkeys(r.method for r in rows):
         mine = [r for r in rows if r.method == method]
         seams = np.mean([r.seam for r in mine])
-        cost = 1e3 * np.mean([r.seconds for r in mine])
+        first = 1e3 * np.mean([r.first for r in mine])
+        later = 1e3 * np.nanmean([r.later for r in mine])
         lines.append(
-            f"{method:<16} seams {seams:.4f}  {cost:.0f} ms of processor a click"
+            f"{method:<16} seams {seams:.4f}  ms of processor: first click "
+            f"{first:.0f}, later ones {later:.0f}"
         )
         said, true = said_and_true(mine)
         if len(said):

@@ -71,7 +71,7 @@ class Candidate:
 
 
 @dataclass(eq=False)
-class Scene:
+class PromptScene:
     """A window with all that is known of it: the question to the pool.
 
     Attributes
@@ -112,7 +112,7 @@ class Scene:
         prompt: Prompt,
         witnesses: list[Witness],
         plain: Mask | None = None,
-    ) -> Scene:
+    ) -> PromptScene:
         """Bring prompts and witnesses into the pixels of a window."""
         view, shape = pictures.view, pictures.grey.shape
         at, labels = prompt.clicks

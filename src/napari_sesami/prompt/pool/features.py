@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sesami.common.box import box_of, grown, slices
-from napari_sesami.prompt.pool.candidates import NET, PLAIN, Candidate, Scene, overlaps
+from napari_sesami.prompt.pool.candidates import (
+    NET,
+    PLAIN,
+    Candidate,
+    PromptScene,
+    overlaps,
+)
 from napari_sesami.prompt.pool.morphology import dilated, eroded
 
 if TYPE_CHECKING:
@@ -30,7 +36,7 @@ RIM = 3  # pixels of the ring around a candidate
 
 
 def describe(
-    scene: Scene, found: list[Candidate], area: int, rows: int | None = None
+    scene: PromptScene, found: list[Candidate], area: int, rows: int | None = None
 ) -> NDArray[np.float32]:
     """Count `NAMES` for the candidates of a window, all or the first `rows` of them.
 
@@ -72,7 +78,7 @@ def describe(
 
 
 def _own_numbers(
-    scene: Scene, c: Candidate, soft: NDArray[Any] | None
+    scene: PromptScene, c: Candidate, soft: NDArray[Any] | None
 ) -> dict[str, float]:
     p, whole = scene.pictures, c.mask.shape
     tight = box_of(c.mask)
@@ -168,7 +174,7 @@ def _own_numbers(
     return out
 
 
-def share_on_views(scene: Scene, ys: NDArray[Any], xs: NDArray[Any]) -> float:
+def share_on_views(scene: PromptScene, ys: NDArray[Any], xs: NDArray[Any]) -> float:
     """Share of border pixels where a view of the net ends inside the window."""
     if not len(ys):
         return 0.0

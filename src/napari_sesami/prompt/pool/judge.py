@@ -1,4 +1,4 @@
-"""Judge: boosted trees that predict how well a candidate covers what was meant.
+"""ClickJudge: boosted trees that predict how well a candidate covers what was meant.
 
 The trees are plain arrays, learnt on procedural scans by `napari_sesami.lab.judge`.
 """
@@ -71,7 +71,7 @@ class JudgeTrees:
 
 
 @dataclass(frozen=True, eq=False)
-class Judge:
+class ClickJudge:
     """Three sets of trees, and how far the net's plain answer is preferred.
 
     `pool` judges all candidates, `first` the plain answer before others are asked,
@@ -89,13 +89,13 @@ class Judge:
 
     @classmethod
     @cache
-    def bundled(cls) -> Judge:
+    def bundled(cls) -> ClickJudge:
         """Read the judge that comes with the package."""
         with as_file(files("napari_sesami.prompt.pool") / FILE) as path:
             return cls.read(path)
 
     @classmethod
-    def read(cls, path: Path) -> Judge:
+    def read(cls, path: Path) -> ClickJudge:
         """Read what `write` wrote."""
         from safetensors import safe_open
 
@@ -113,8 +113,10 @@ class Judge:
                 "python -m napari_sesami.lab.judge."
             )
         trees = {name: _trees(arrays, name) for name in SETS}
-        kept = {name: arrays[name] for name in ("lean", "sure")}
-        return cls(**trees, **kept, model=facts.get("model", ""))
+        return cls(
+            trees["pool"], trees["first"], trees["net"],
+            arrays["lean"], arrays["sure"], facts.get("model", ""),
+        )  # fmt: skip
 
     def write(self, path: Path) -> None:
         """Write all arrays and the names of the numbers."""

@@ -1,4 +1,4 @@
-"""Level: all candidates in one window, with their numbers."""
+"""WindowLevel: all candidates in one window, with their numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sesami.prompt.pool.candidates import PLAIN, Candidate, Scene, shrunk
+from napari_sesami.prompt.pool.candidates import PLAIN, Candidate, PromptScene, shrunk
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(eq=False)
-class Level:
+class WindowLevel:
     """All candidates in one window, with their numbers.
 
     Attributes
@@ -32,7 +32,7 @@ class Level:
         Top, left, bottom, right: whether the plane goes on beyond the window.
     """
 
-    scene: Scene
+    scene: PromptScene
     found: list[Candidate]
     numbers: NDArray[np.float32]
     inner: tuple[bool, bool, bool, bool]

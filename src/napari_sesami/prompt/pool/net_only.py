@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sesami.prompt.pool.candidates import NET, Candidate, Scene, Witness
+from napari_sesami.prompt.pool.candidates import NET, Candidate, PromptScene, Witness
 from napari_sesami.prompt.pool.features import describe
-from napari_sesami.prompt.pool.level import Level
+from napari_sesami.prompt.pool.level import WindowLevel
 from napari_sesami.prompt.view import View
 
 if TYPE_CHECKING:
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sesami.prompt.on_view import PromptOnView
-    from napari_sesami.prompt.pool.judge import Judge
+    from napari_sesami.prompt.pool.judge import ClickJudge
 
 
 def judge_net(
-    judge: Judge,
+    judge: ClickJudge,
     task: PromptOnView,
     logits: Sequence[NDArray[np.float32]],
     said: NDArray[np.float32],
@@ -51,7 +51,7 @@ def net_level(
     logits: Sequence[NDArray[np.float32]],
     said: NDArray[np.float32],
     view: View,
-) -> Level | None:
+) -> WindowLevel | None:
     """Number those of the net's masks that are not empty."""
     if view.cell < 1:
         return None
@@ -64,11 +64,11 @@ def net_level(
     which = np.flatnonzero((inside > 0).any((1, 2)))
     if not len(which):
         return None
-    scene = Scene.of(pictures, task.prompt, [Witness(view, inside, said, None)])
+    scene = PromptScene.of(pictures, task.prompt, [Witness(view, inside, said, None)])
     found = []
     for i in which:
         lax = int(np.count_nonzero(inside[i] > -1))
         steady = int(np.count_nonzero(inside[i] > 1)) / max(lax, 1)
         found.append(Candidate(inside[i] > 0, NET, float(said[i]), steady, 0, int(i)))
     numbers = describe(scene, found, task.shape[0] * task.shape[1])
-    return Level(scene, found, numbers, view.inner_sides(task.shape))
+    return WindowLevel(scene, found, numbers, view.inner_sides(task.shape))

@@ -10,11 +10,11 @@ import numpy as np
 
 from napari_sesami.common.cancel import check_cancelled
 from napari_sesami.prompt.large_objects import LargeObjectSolver
-from napari_sesami.prompt.pool.candidates import Candidate, Scene, Witness
+from napari_sesami.prompt.pool.candidates import Candidate, PromptScene, Witness
 from napari_sesami.prompt.pool.features import describe
 from napari_sesami.prompt.pool.finish import to_data_pixels
 from napari_sesami.prompt.pool.judge import kind_of
-from napari_sesami.prompt.pool.level import Level
+from napari_sesami.prompt.pool.level import WindowLevel
 from napari_sesami.prompt.pool.net_only import net_level
 from napari_sesami.prompt.pool.pictures import windows
 from napari_sesami.prompt.render import prior_logits
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from napari_sesami.prompt.mask import Mask
     from napari_sesami.prompt.on_view import PromptOnView
-    from napari_sesami.prompt.pool.judge import Judge
+    from napari_sesami.prompt.pool.judge import ClickJudge
     from napari_sesami.prompt.view import View
 
 
@@ -47,7 +47,7 @@ class PoolSolver:
         Predicts the overlap of candidates; without one, only `levels` can be asked for.
     """
 
-    def __init__(self, task: PromptOnView, judge: Judge | None) -> None:
+    def __init__(self, task: PromptOnView, judge: ClickJudge | None) -> None:
         self.task, self.judge = task, judge
         self.alone = task.with_prompt()
         self.alone.judge = None
@@ -66,7 +66,7 @@ class PoolSolver:
         """
         assert self.judge is not None
         judge, kind = self.judge, kind_of(self.task.prompt)
-        best: tuple[float, float, Level, int] | None = None
+        best: tuple[float, float, WindowLevel, int] | None = None
         for i, scene in enumerate(self.scenes()):
             if i == 0:
                 early = self.level(scene, scene.of_net(), rows=1)
@@ -89,7 +89,9 @@ class PoolSolver:
         self.said = ("pool", best[1])
         return self.draw(best[2], best[3], judge.pool.expect(best[1]))
 
-    def _judged(self, level: Level) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _judged(
+        self, level: WindowLevel
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """What the trees predict, and what that is worth when choosing."""
         assert self.judge is not None
         said = self.judge.pool.predict(level.numbers)
@@ -99,7 +101,7 @@ class PoolSolver:
     def answers(self, most: int = 3, unlike: float = 0.8) -> list[Mask]:
         """The best candidates that are not much the same, best first."""
         assert self.judge is not None
-        ranked: list[tuple[float, int, float, Level, int]] = []
+        ranked: list[tuple[float, int, float, WindowLevel, int]] = []
         for level in self.levels():
             said, worth = self._judged(level)
             for i in np.argsort(-worth, kind="stable")[: 3 * most]:
@@ -115,7 +117,7 @@ class PoolSolver:
                 break
         return drawn
 
-    def scenes(self) -> Iterator[Scene]:
+    def scenes(self) -> Iterator[PromptScene]:
         """Look at windows that grow until they hold the whole plane."""
         task, plain = self.task, self.plain
         prompt, views = task.prompt, task.views
@@ -133,33 +135,33 @@ class PoolSolver:
                 asked.append(witness(self.alone, view))
                 known = [asked[-1]]
             pictures = task.predictor.shelf.get(task.scan, task.plane, window)
-            yield Scene.of(pictures, prompt, known, plain)
+            yield PromptScene.of(pictures, prompt, known, plain)
 
     def level(
-        self, scene: Scene, found: list[Candidate], rows: int | None = None
-    ) -> Level | None:
+        self, scene: PromptScene, found: list[Candidate], rows: int | None = None
+    ) -> WindowLevel | None:
         """Number candidates, or the first `rows` of them; None if there are none."""
         if not found:
             return None
         shape = self.task.shape
         numbers = describe(scene, found, shape[0] * shape[1], rows)
         inner = scene.pictures.view.inner_sides(shape)
-        return Level(scene, found, numbers, inner)
+        return WindowLevel(scene, found, numbers, inner)
 
-    def levels(self) -> Iterator[Level]:
+    def levels(self) -> Iterator[WindowLevel]:
         """Collect all candidates of each window."""
         for scene in self.scenes():
             level = self.level(scene, scene.candidates())
             if level is not None:
                 yield level
 
-    def net_alone(self) -> Level | None:
+    def net_alone(self) -> WindowLevel | None:
         """The net's own masks as `predict_many` judges them, at their resolution."""
         first = witness(self.task, self.task.first_view())
         kept = [self.task.own_parts(m, first.view) for m in first.logits]
         return net_level(self.task, kept, first.scores, first.view)
 
-    def draw(self, level: Level, number: int, score: float) -> Mask:
+    def draw(self, level: WindowLevel, number: int, score: float) -> Mask:
         """Give a candidate as a mask of the plane."""
         whole = level.whole(number)
         if whole is not None:

@@ -1,0 +1,39 @@
+"""What each process does: ask about the scenes of one seed, or answer on them."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+import torch
+
+from napari_sesami.lab.judge.questions import answers, collect
+from napari_sesami.models import Nano
+from napari_sesami.prompt import ClickJudge, Predictor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@cache
+def nano_of(weights: Path | None) -> Nano:
+    """Load weights of sesami-nano, the bundled ones by default, for one thread."""
+    torch.set_num_threads(1)
+    return Nano.from_file(weights) if weights else Nano.bundled()
+
+
+def ask_about(
+    name: str, family: str, seed: int, path: Path, each: int, weights: Path | None
+) -> str:
+    """Ask about objects of one scene, and write the questions."""
+    predictor = Predictor(nano_of(weights), plain=True)
+    some = collect(predictor, family, seed, path, each, net_alone=name == "net")
+    return f"{path.stem}: {len(some)} questions"
+
+
+def answer_on(
+    judge: Path, seed: int, families: list[str], weights: Path | None
+) -> list[tuple[str, float, float]]:
+    """Answer prompts on the scenes of one seed, as a judge decides."""
+    predictor = Predictor(nano_of(weights))
+    return answers(predictor, ClickJudge.read(judge), families, range(seed, seed + 1))
