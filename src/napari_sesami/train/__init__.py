@@ -45,7 +45,13 @@ if TYPE_CHECKING:
         targets,
     )
     from napari_sesami.train.sesami.holdout import assemble
-    from napari_sesami.train.sesami.losses import prompt_losses
+    from napari_sesami.train.sesami.losses import (
+        cell_iou,
+        corrective_click,
+        mask_loss,
+        prompt_losses,
+        quarter,
+    )
     from napari_sesami.train.sesami.pictures import (
         LabelledSet,
         Picture,
@@ -79,7 +85,13 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "sesami.clicks": ["THIN", "Score", "click_through", "deepest", "overlap"],
         "sesami.gate": ["Target", "Verdict", "examine", "judge", "targets"],
         "sesami.holdout": ["assemble"],
-        "sesami.losses": ["prompt_losses"],
+        "sesami.losses": [
+            "cell_iou",
+            "corrective_click",
+            "mask_loss",
+            "prompt_losses",
+            "quarter",
+        ],
         "sesami.pictures": [
             "LabelledSet",
             "Picture",

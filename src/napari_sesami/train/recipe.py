@@ -12,6 +12,7 @@ from napari_sesami.train.errors import TrainError
 from napari_sesami.train.foreign import imported, is_place
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
@@ -60,6 +61,16 @@ class Recipe(ABC):
     @abstractmethod
     def example(self, index: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """Make one example on the CPU; `rng` depends on seed, epoch and index alone."""
+
+    def examples_of_step(
+        self, places: Sequence[tuple[int, np.random.Generator]], step: int
+    ) -> list[dict[str, Tensor]]:
+        """Make those of one step that a process takes at a time.
+
+        A recipe whose steps are unlike (in the size of the views, say) makes fewer or
+        other ones; its loss stays a mean over what the places stand for.
+        """
+        return [self.example(index, rng) for index, rng in places]
 
     @abstractmethod
     def loss(
