@@ -107,6 +107,8 @@ def test_work_of_no_project_is_kept_and_brought_back(window, qtbot):
     workspace.saver.open_lost(lost.project)
     qtbot.waitUntil(lambda: workspace.session is not None, timeout=SOON)
     np.testing.assert_array_equal(workspace.session.strokes.plane(0), painted)
+    assert workspace.session.scan.name == "TEM nanosheets"
+    assert workspace.session.scan.modality == "TEM"
     assert workspace.session.document.project is None and recovery.lost_work() == []
 
 
