@@ -35,6 +35,7 @@ from napari_sesami.retrieve.upsample import (
     upsample,
 )
 from napari_sesami.retrieve.voting import (
+    PIXEL_AREA_POWER,
     VoteTemperature,
     balanced,
     best_similarity,
@@ -272,11 +273,13 @@ class Retriever:
         *,
         refine: bool = True,
         way: Way = "ours",
+        pixels: bool = True,
         check: Check = nothing,
     ) -> Labelled:
         """Label every pixel of a plane from all strokes, wherever they were painted.
 
-        A published way is as published: it is not refined. `check` is called now and
+        A published way is as published: it is not refined. Without `pixels` the votes
+        of tokens decide alone, which is quicker and coarser. `check` is called now and
         then while it works; what it raises ends the work.
         """
         check_way(way)
@@ -285,28 +288,39 @@ class Retriever:
         votes, total = self._probability(plane)
         best = self._best(plane, total)
         shape, patch = self.store.scan.plane_shape, self.store.patch
+        step, mixed = patch, with_area(votes)
+        if pixels:
+            step, mixed = self._mixed(plane, votes, check, quick=not refine)
+        said = upsample(mixed, shape, step)
         if refine:
-            pixels = self._refine(plane, votes, check)
-        else:
-            pixels = upsample(with_area(votes), shape, patch)
-        labels = self._unmasked((pixels.argmax(-1) + 1).astype(np.uint8))
+            guide = self._guide_of(plane)
+            for c in range(said.shape[-1]):
+                check()
+                said[..., c] = guide.filter(said[..., c])
+            np.clip(said, 0, 1, out=said)
+            said /= np.maximum(said.sum(-1, keepdims=True), 1e-6)
+        labels = self._unmasked((said.argmax(-1) + 1).astype(np.uint8))
         novelty = upsample((1 - best)[..., None], shape, patch)[..., 0]
-        return Labelled(labels, pixels, np.clip(novelty, 0, 2))
+        return Labelled(labels, said, np.clip(novelty, 0, 2))
 
-    def quick(self, plane: int, way: Way = "ours") -> NDArray[np.uint8]:
+    def quick(
+        self, plane: int, way: Way = "ours", check: Check = nothing
+    ) -> NDArray[np.uint8]:
         """Class ids (H, W) as of ``segment(plane, refine=False)``, and nothing else.
 
         Of a published way that carries mask patches over, their histograms are shown.
         """
         check_way(way)
+        step = self.store.patch
         if way == "ours":
-            probability = with_area(self._probability(plane)[0])
+            votes = self._probability(plane)[0]
+            step, probability = self._mixed(plane, votes, check, quick=True)
         else:
             how, rows = self.settings(way), self.voters.rows()
             tokens = self.tokens(plane)
             probability = token_shares(tokens, rows, self._n_classes, way, how)
-        shape, patch = self.store.scan.plane_shape, self.store.patch
-        return self._unmasked(quick_labels(probability, shape, patch))
+        shape = self.store.scan.plane_shape
+        return self._unmasked(quick_labels(probability, shape, step))
 
     def forget(self, plane: int) -> None:
         """Drop what is remembered of a plane; it is counted again when asked for."""
@@ -338,27 +352,27 @@ class Retriever:
             labels[self.store.scan.ignore] = 0
         return labels
 
-    def _refine(
-        self, plane: int, votes: NDArray[np.float32], check: Check
-    ) -> NDArray[np.float32]:
-        """Probabilities (H, W, C): votes and pixels together, along image edges."""
-        shape, step = self.store.scan.plane_shape, self.store.patch
-        painted, off = self._strokes, self.bank.off
-        version, n = self.voters.version, votes.shape[-1]
-        said = self.evidence.decide(plane, painted, off, n, version, check)
-        if said is not None:
-            rows, columns = (spaced(side, self.evidence.step) for side in shape)
-            y, x = np.meshgrid(rows, columns, indexing="ij")
-            there = at_pixels(votes.transpose(2, 0, 1), step, y.ravel(), x.ravel())
-            votes, step = joined(said, there.reshape(said.shape)), self.evidence.step
-        pixels = upsample(with_area(votes), shape, step)
-        guide = self._guide_of(plane)
-        for c in range(n):
-            check()
-            pixels[..., c] = guide.filter(pixels[..., c])
-        np.clip(pixels, 0, 1, out=pixels)
-        pixels /= np.maximum(pixels.sum(-1, keepdims=True), 1e-6)
-        return pixels
+    def _mixed(
+        self,
+        plane: int,
+        votes: NDArray[np.float32],
+        check: Check,
+        *,
+        quick: bool,
+    ) -> tuple[int, NDArray[np.float32]]:
+        """Step of a grid, and probabilities (h, w, C) there: of votes and pixels."""
+        patch, version = self.store.patch, self.voters.version
+        trees = self.evidence.learn(self._strokes, self.bank.off, version, check)
+        if trees is None:
+            return patch, with_area(votes)
+        n = votes.shape[-1]
+        said = self.evidence.decide(plane, trees, n, check, quick=quick)
+        step = self.evidence.step(quick)
+        rows, columns = (spaced(side, step) for side in self.store.scan.plane_shape)
+        y, x = np.meshgrid(rows, columns, indexing="ij")
+        there = at_pixels(votes.transpose(2, 0, 1), patch, y.ravel(), x.ravel())
+        both = joined(said, there.reshape(said.shape))
+        return step, with_area(both, PIXEL_AREA_POWER)
 
     def _guide_of(self, plane: int) -> Guide:
         if self._guide is None or self._guide[0] != plane:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 SHARE_STEPS = 2.0**12
 SCORE_STEPS = 2.0**20  # of a logarithm: sums of them do not depend on the order
 AREA_POWER = 0.25  # what fresh synthetic scenes liked best
+PIXEL_AREA_POWER = 0.5  # of votes and forests together: their product is sharper
 AREA_STEPS = 10
 AREA_SAMPLE = 1 << 14  # tokens are enough to know how much of a plane a class covers
 ROWS = 512  # that are asked at a time

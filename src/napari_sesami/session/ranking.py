@@ -190,7 +190,7 @@ class Ranking:
         else:
             retriever = self._retrieval.retriever(self.settings.zoom, cancelled)
             self._retrieval.read_tokens(retriever.store, plane, cancelled)
-            found = retriever.segment(plane, refine=False)
+            found = retriever.segment(plane, refine=False, pixels=False)
             votes, novelty = found.votes, np.minimum(found.novelty, 1)
         votes = np.asarray(votes, np.float32)
         room.check_maps(votes, self._document.scan.plane_shape)

@@ -263,7 +263,7 @@ class VoteLearner:
 
         assert isinstance(self._retriever, Retriever)
         self.features.tokens(plane)
-        said = self._retriever.segment(plane, refine=False)
+        said = self._retriever.segment(plane, refine=False, pixels=False)
         self._retriever.forget(plane)
         step = self.features.step
         cells = np.s_[step // 2 :: step, step // 2 :: step]
