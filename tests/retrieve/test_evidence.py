@@ -152,17 +152,13 @@ def test_the_work_can_be_stopped(evidence):
         evidence.decide(0, trees, 3, stop)
 
 
-def test_the_same_strokes_give_the_same_bits_whoever_else_was_asked(
-    evidence, tmp_path
-):
+def test_the_same_strokes_give_the_same_bits_whoever_else_was_asked(evidence, tmp_path):
     strokes, owners = three_strokes()
     slow = decided(evidence, strokes, owners, 1)
     quick = decided(evidence, strokes, owners, 1, quick=True)
     assert not np.array_equal(slow, quick)  # fewer trees
     other = PixelForest(evidence.store)
-    np.testing.assert_array_equal(
-        decided(other, strokes, owners, 1, quick=True), quick
-    )
+    np.testing.assert_array_equal(decided(other, strokes, owners, 1, quick=True), quick)
     np.testing.assert_array_equal(decided(other, strokes, owners, 1), slow)
 
 

@@ -35,11 +35,12 @@ from napari_sesami.retrieve.upsample import (
     upsample,
 )
 from napari_sesami.retrieve.voting import (
-    PIXEL_AREA_POWER,
     VoteTemperature,
     balanced,
     best_similarity,
+    by_share,
     count_votes,
+    mean_share,
     tune,
     with_area,
 )
@@ -372,7 +373,7 @@ class Retriever:
         y, x = np.meshgrid(rows, columns, indexing="ij")
         there = at_pixels(votes.transpose(2, 0, 1), patch, y.ravel(), x.ravel())
         both = joined(said, there.reshape(said.shape))
-        return step, with_area(both, PIXEL_AREA_POWER)
+        return step, by_share(both, mean_share(both))
 
     def _guide_of(self, plane: int) -> Guide:
         if self._guide is None or self._guide[0] != plane:
