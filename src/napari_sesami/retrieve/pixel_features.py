@@ -118,6 +118,17 @@ class PixelFeatures:
         return top, left, maps
 
 
+def names_of_looks() -> list[str]:
+    """What each of the `N_LOOKS` features means, for people."""
+    names = ["grey level"]
+    for reduction, sigmas in SCALES.items():
+        for sigma in sigmas:
+            wide = f"{reduction * sigma:g} px"
+            names += ["grey level", "edges", "lines", "lines"]
+            names += [f"texture, {wide}"] * 2
+    return names
+
+
 def describe(
     image: NDArray[np.float32], check: Check
 ) -> dict[int, NDArray[np.float16]]:

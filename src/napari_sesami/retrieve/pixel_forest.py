@@ -137,7 +137,7 @@ class PixelForest:
         features = np.zeros((len(kept), width), np.float32)
         for plane in np.unique(planes):
             here = planes == plane
-            features[here] = self._features(int(plane), pixels[here], check)
+            features[here] = self._kept(int(plane), pixels[here], check)
         mine = PixelSamples(features, classes[kept], owners[kept])
         if self._foreign is None:
             return mine
@@ -238,19 +238,25 @@ class PixelForest:
         assert tokens is not None  # votes were counted on them
         return at_pixels(tokens.transpose(2, 0, 1), patch, y, x)
 
-    def _features(
+    def describe(
         self, plane: int, pixels: NDArray[np.intp], check: Check
     ) -> NDArray[np.float16]:
-        """Features and tokens of single pixels; those asked before are kept."""
+        """Features of single pixels, as precisely as what is decided."""
+        y, x = np.divmod(pixels, self.store.scan.plane_shape[1])
+        looks = looks_of(self.store.scan, plane).at(y, x, check)
+        fresh = np.concatenate([looks, self._tokens(plane, y, x)], axis=1)
+        return fresh.astype(np.float16)
+
+    def _kept(
+        self, plane: int, pixels: NDArray[np.intp], check: Check
+    ) -> NDArray[np.float16]:
+        """Features of stroked pixels; those asked before are not described again."""
         width = N_LOOKS + self.store.encoder.dim
         empty = (np.zeros(0, np.intp), np.zeros((0, width), np.float16))
         known, values = self._known.get(plane, empty)
         new = np.setdiff1d(pixels, known)
         if len(new):
-            y, x = np.divmod(new, self.store.scan.plane_shape[1])
-            looks = looks_of(self.store.scan, plane).at(y, x, check)
-            fresh = np.concatenate([looks, self._tokens(plane, y, x)], axis=1)
-            fresh = fresh.astype(np.float16)  # as precisely as what is decided
+            fresh = self.describe(plane, new, check)
             known, values = np.append(known, new), np.concatenate([values, fresh])
             order = np.argsort(known)
             known, values = known[order], values[order]
@@ -312,6 +318,19 @@ class Trees:
             product *= said / number + EASE
         product /= product.sum(1, keepdims=True)
         return product.astype(np.float32)
+
+    def steps(self, features: NDArray[np.float32]) -> tuple[int, NDArray[np.float64]]:
+        """Class id of one pixel (1, F), and what each feature did for it, (F,)."""
+        self.grow(TREES)
+        best = int(self.ask(features, TREES)[0].argmax())
+        done = np.zeros(features.shape[1])
+        for forest, width in zip(self._forests, (N_LOOKS, len(done)), strict=True):
+            own = np.ascontiguousarray(features[:, :width])
+            for tree in forest.estimators_:
+                path = tree.tree_.decision_path(own).indices  # ascending: root first
+                likely = tree.tree_.value[path, 0, best]
+                np.add.at(done, tree.tree_.feature[path[:-1]], np.diff(likely))
+        return int(self.classes[best]), done / (2 * TREES)
 
 
 def joined(

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sesami.retrieve.overlap import Choice
-    from napari_sesami.retrieve.pixel_forest import PixelSamples
+    from napari_sesami.retrieve.pixel_forest import PixelSamples, Trees
     from napari_sesami.retrieve.published import Method
     from napari_sesami.retrieve.token_store import TokenStore
     from napari_sesami.retrieve.upsample import Check
@@ -228,6 +228,11 @@ class Retriever:
         """The stroked pixels that are learned from."""
         return self.evidence.samples(self._strokes, self.bank.off, check)
 
+    def trees(self, check: Check = nothing) -> Trees | None:
+        """Forests of the strokes as they are; None below two classes."""
+        version = self.voters.version
+        return self.evidence.learn(self._strokes, self.bank.off, version, check)
+
     def switch(self, stroke: int, on: bool) -> None:
         """Let a stroke speak or be silent, without forgetting it."""
         if stroke not in self.bank.strokes:
@@ -362,8 +367,7 @@ class Retriever:
         quick: bool,
     ) -> tuple[int, NDArray[np.float32]]:
         """Step of a grid, and probabilities (h, w, C) there: of votes and pixels."""
-        patch, version = self.store.patch, self.voters.version
-        trees = self.evidence.learn(self._strokes, self.bank.off, version, check)
+        patch, trees = self.store.patch, self.trees(check)
         if trees is None:
             return patch, with_area(votes)
         n = votes.shape[-1]
