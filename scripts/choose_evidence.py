@@ -11,7 +11,6 @@ with textures that no model was trained on, so that tokens are not flattered.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import pickle
 import sys
@@ -21,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from scipy import ndimage
 
 from napari_sesami.lab import scenes as families
@@ -97,7 +95,7 @@ def strokes_on(truth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
             way = rng.uniform(0, 2 * np.pi)
             for _ in range(int(rng.integers(20, 70))):
                 way += rng.normal(0, 0.2)
-                to = at + (np.sin(way), np.cos(way))
+                to = at + np.array([np.sin(way), np.cos(way)])
                 y, x = np.round(to).astype(int)
                 fits = 0 <= y < truth.shape[0] and 0 <= x < truth.shape[1]
                 if not (fits and inside[y, x]):
@@ -165,9 +163,8 @@ def case_from(
         store.plane(0)
         found.set_strokes(0, strokes, owners)
         found.tune()
-        samples = None
         planes = store.plane(0).transpose(2, 0, 1)
-        p, _ = found._probability(0)  # noqa: SLF001
+        p, _ = found._probability(0)
         votes[zoom] = at_pixels(p.transpose(2, 0, 1), store.patch, gy, gx).reshape(
             len(rows), len(columns), -1
         )

@@ -9,6 +9,7 @@ from scipy import ndimage
 from napari_sesami.retrieve import (
     PaintedPixels,
     PixelSamples,
+    RetrieveError,
     Retriever,
     TokenStore,
     pixel_features,
@@ -198,3 +199,16 @@ def test_samples_join_in_order():
     )
     both = PixelSamples.join([a, a.take(np.array([True, False]))])
     assert both.classes.tolist() == [1, 2, 1]
+
+
+def test_trees_agree_where_strokes_are_and_contradict_each_other_far_away(tmp_path):
+    scan = Scan.from_array(stripes()[0])
+    found = Retriever(TokenStore(scan, Texture(), folder=tmp_path), n_classes=3)
+    found.store.plane(0)
+    with pytest.raises(RetrieveError, match="two classes"):
+        found.disagreement(0)
+    found.set_strokes(0, *three_strokes())
+    map_ = found.disagreement(0)
+    assert map_.shape == (130, 118)
+    assert 0 <= map_.min() <= map_.max() <= 1
+    assert map_[[10, 60, 100], 20:60].mean() < 0.4 * map_.mean()

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import entr
 
 from napari_sesami.retrieve.pixel_features import (
     N_LOOKS,
@@ -29,7 +30,7 @@ from napari_sesami.retrieve.pixel_features import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Set
+    from collections.abc import Callable, Mapping, Set
     from concurrent.futures import Future
 
     from numpy.typing import NDArray
@@ -172,40 +173,62 @@ class PixelForest:
         Classes of which no pixel was seen get −1. Of a box (y0, x0, y1, x1), whose
         sides lie on multiples of the step or end with the plane, its part is given.
         """
-        y0, x0, y1, x1 = box or (0, 0, *self.store.scan.plane_shape)
-        step = self.step(quick)
-        h, w = -(-(y1 - y0) // step), -(-(x1 - x0) // step)
-        out = np.full((h, w, n_classes), -1, np.float32)
         few = FEW if quick else TREES
         trees.grow(few)
+
+        def ask(features: NDArray[np.float32]) -> NDArray[np.float32]:
+            return trees.ask(features, few)
+
+        said = self._answers(plane, self.step(quick), box, ask, check)
+        out = np.full((*said.shape[:2], n_classes), -1, np.float32)
+        out[..., trees.classes - 1] = said
+        return out
+
+    def disagreement(
+        self, plane: int, trees: Trees, check: Check
+    ) -> NDArray[np.float32]:
+        """How far single trees contradict each other, (h, w) in [0, 1], as `quick`."""
+        trees.grow(FEW)
+        return self._answers(plane, self.step(True), None, trees.quarrel, check)[..., 0]
+
+    def _answers(
+        self,
+        plane: int,
+        step: int,
+        box: BBox | None,
+        ask: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+        check: Check,
+    ) -> NDArray[np.float32]:
+        """What `ask` says of the features (n, F) of a grid, tile by tile: (h, w, K)."""
+        y0, x0, y1, x1 = box or (0, 0, *self.store.scan.plane_shape)
         places = [
             (y, x, min(y + TILE, y1), min(x + TILE, x1))
             for y in range(y0, y1, TILE)
             for x in range(x0, x1, TILE)
         ]
-
-        def answer(place: BBox, described: NDArray[np.float16]) -> None:
-            y, x = (place[0] - y0) // step, (place[1] - x0) // step
-            tall, wide = (min(TILE // step, n - k) for n, k in ((h, y), (w, x)))
-            said = trees.ask(described.astype(np.float32), few)
-            grid = said.reshape(tall, wide, -1)
-            out[y : y + tall, x : x + wide, trees.classes - 1] = grid
-
+        waiting: deque[Future[NDArray[np.float32]]] = deque()
+        found: list[NDArray[np.float32]] = []
         with ThreadPoolExecutor(workers(len(places))) as pool:
-            waiting: deque[Future[None]] = deque()
             try:
                 for place in places:
                     check()
                     described = self._tile(plane, step, place, check)
-                    waiting.append(pool.submit(answer, place, described))
-                    if len(waiting) > AHEAD:
-                        waiting.popleft().result()
-                for one in waiting:
+                    waiting.append(pool.submit(_single, ask, described))
+                    while len(waiting) > AHEAD:
+                        found.append(waiting.popleft().result())
+                while waiting:
                     check()
-                    one.result()
+                    found.append(waiting.popleft().result())
             finally:
                 for one in waiting:
                     one.cancel()
+        h, w = -(-(y1 - y0) // step), -(-(x1 - x0) // step)
+        out = np.empty((h, w, found[0].shape[-1]), np.float32)
+        for (top, left, bottom, right), said in zip(places, found, strict=True):
+            rows = slice((top - y0) // step, -(-(bottom - y0) // step))
+            columns = slice((left - x0) // step, -(-(right - x0) // step))
+            there = out[rows, columns]
+            there[...] = said.reshape(there.shape)
         return out
 
     def _tile(
@@ -319,6 +342,23 @@ class Trees:
         product /= product.sum(1, keepdims=True)
         return product.astype(np.float32)
 
+    def quarrel(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Mutual information of the first trees' answers (BALD), (n, 1) in [0, 1]."""
+        mean = np.zeros((len(features), len(self.classes)))
+        alone = np.zeros(len(features))
+        for forest, width in zip(
+            self._forests, (N_LOOKS, features.shape[1]), strict=True
+        ):
+            own = np.ascontiguousarray(features[:, :width])
+            for tree in forest.estimators_[:FEW]:
+                said = tree.tree_.predict(own)
+                mean += said
+                alone += entr(said).sum(1)
+        number = 2 * FEW
+        shared = entr(mean / number).sum(1) - alone / number
+        shared /= np.log(len(self.classes))
+        return np.clip(shared, 0, 1).astype(np.float32)[:, None]
+
     def steps(self, features: NDArray[np.float32]) -> tuple[int, NDArray[np.float64]]:
         """Class id of one pixel (1, F), and what each feature did for it, (F,)."""
         self.grow(TREES)
@@ -380,6 +420,14 @@ def _thinned(
             own = own[np.argpartition(rank[own], PER_CLASS)[:PER_CLASS]]
         kept.append(own)
     return np.sort(np.concatenate(kept)) if kept else np.zeros(0, np.intp)
+
+
+def _single(
+    ask: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    described: NDArray[np.float16],
+) -> NDArray[np.float32]:
+    """Ask in single precision; here, so that tiles wait in half of it."""
+    return ask(described.astype(np.float32))
 
 
 def workers(pieces: int) -> int:

@@ -328,6 +328,17 @@ class Retriever:
         shape = self.store.scan.plane_shape
         return self._unmasked(quick_labels(probability, shape, step))
 
+    def disagreement(self, plane: int, check: Check = nothing) -> NDArray[np.float32]:
+        """How far single trees contradict each other, (H, W) in [0, 1] (BALD)."""
+        trees = self.trees(check)
+        if trees is None:
+            raise RetrieveError(
+                "Trees contradict each other once strokes of two classes are painted."
+            )
+        found = self.evidence.disagreement(plane, trees, check)[..., None]
+        shape = self.store.scan.plane_shape
+        return upsample(found, shape, self.evidence.step(True))[..., 0]
+
     def forget(self, plane: int) -> None:
         """Drop what is remembered of a plane; it is counted again when asked for."""
         self._sums.pop(plane, None)

@@ -129,8 +129,18 @@ class Ranking:
             novelty,
             tokens,
             self._labelled(plane),
+            self._disagreement(plane, cancelled),
         )
         self._tables[plane] = room.gather([maps], self.kind, seed=self.settings.seed)
+
+    def _disagreement(
+        self, plane: int, cancelled: IsCancelled
+    ) -> NDArray[np.float32] | None:
+        """How far single trees contradict each other, if the strategy asks for it."""
+        if self.settings.strategy != "bald" or self._source is not None:
+            return None
+        retriever = self._retrieval.retriever(self.settings.zoom, cancelled)
+        return retriever.disagreement(plane)
 
     def finish(self, controls: int = 0) -> list[Query]:
         """Find the best queries of all planes scored so far, none on another.
@@ -327,9 +337,12 @@ def measure_of(strategy: str) -> str:
     """Which uncertainty a strategy measures; "" for those that draw lots."""
     if strategy in ("random", "foreground"):
         return ""
-    return {"entropy": "entropy", "clasp": "entropy", "bvsb": "bvsb"}.get(
-        strategy, "margin"
-    )
+    return {
+        "entropy": "entropy",
+        "clasp": "entropy",
+        "bvsb": "bvsb",
+        "bald": "bald",
+    }.get(strategy, "margin")
 
 
 def _rare(
