@@ -73,7 +73,7 @@ def bank(tmp_path):
         stroke = np.zeros((64, 96), np.uint8)
         stroke[y : y + 3, 10:60] = entry.id
         session.paint(stroke)
-    return session.export_bank(tmp_path / "device.bank")
+    return session.retrieval.export_bank(tmp_path / "device.bank")
 
 
 def layers() -> Scan:

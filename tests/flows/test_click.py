@@ -53,7 +53,7 @@ def test_a_click_becomes_a_mask_in_few_calls(qtbot):
     with hops.listen():
         workspace = workspace_of(viewer)
         session = Session(Scan.from_array(block()))
-        session.model = GreyModel(tile=128)
+        session.prompts.model = GreyModel(tile=128)
         workspace.take(session)
         controller = workspace.get(PromptController)
         controller.use(Tool.CLICK)

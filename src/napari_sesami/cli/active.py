@@ -32,7 +32,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="names with commas between, or all (default: rare)",
     )
     add("--budget", type=float, default=0.1, help="labelled share of the pool at last")
-    add("--start", type=float, default=0.01, help="share labelled by lot at first")
+    add("--start", type=float, default=0.01, help="share labelled at random at first")
     add("--cycles", type=int, default=5, help="rounds of asking after the start")
     add("--seeds", type=int, default=1, help="how often, each with its own start")
     add("--test", type=float, default=0.3, help="share of the planes that judge")

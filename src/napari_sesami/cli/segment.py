@@ -70,8 +70,8 @@ def _segment_one(path: Path, arguments: argparse.Namespace) -> Path:
     from napari_sesami.session import Session
 
     session = Session(open_scan(path))
-    session.token_encoder = load_token_encoder(arguments.model)
-    session.teach(arguments.bank)
+    session.retrieval.encoder = load_token_encoder(arguments.model)
+    session.retrieval.teach(arguments.bank)
     labels = _labels(session)
     out: Path = arguments.out
     folder = out.suffix == "" or out.is_dir() or arguments.scan.is_dir()

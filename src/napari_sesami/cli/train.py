@@ -96,7 +96,7 @@ def _labelled(path: Path) -> Callable[[Path], Any]:
         )
         for entry in project.scans:
             try:
-                found = Session.open(project, entry.key).training_set()
+                found = Session.open(project, entry.key).runs.training_set()
             except ScanMoved as error:  # the others may still be there
                 gone = error
                 continue

@@ -77,7 +77,7 @@ class Review:
     _overlaps: dict[tuple[int, int], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.session.events.objects.connect(self._on_objects)
+        self.session.document.events.objects.connect(self._on_objects)
 
     def __len__(self) -> int:
         return len(self.proposed)
@@ -292,7 +292,7 @@ class Review:
         for plane in planes:
             here = [p for p in self.proposed if p.plane == plane]
             said = as_labels(here, self.session.scan.plane_shape)
-            final = self.session.label_planes.plane(plane)
+            final = self.session.document.labels.plane(plane)
             labelled = (said > 0) | (final > 0)
             either += int(np.count_nonzero(labelled))
             same += int(np.count_nonzero(labelled & (said == final)))

@@ -142,7 +142,7 @@ def test_everything_is_found_tuned_and_taken(make_napari_viewer, qtbot):
     viewer, dock = begin(make_napari_viewer, qtbot, scene())
     search, session = dock.controller.search, dock.workspace.session
     dock.many.spacing.setValue(16)
-    model = session.model
+    model = session.prompts.model
     press(viewer, Qt.Key.Key_E, SHIFT)
     qtbot.waitUntil(lambda: len(search.found) >= 2)
     idle(qtbot, dock)

@@ -39,7 +39,7 @@ def commit_draft(
     id_ = draft.object_id if draft.object_id in session.objects else None
     pixels, refused, trouble = 0, [], ViewerError("There is nothing to commit.")
     done = False
-    with session.group(f"commit {entry.name}"):
+    with session.history.group(f"commit {entry.name}"):
         for plane, mask in masks.items():
             try:
                 id_ = session.commit(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
@@ -13,10 +12,10 @@ from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.layers.camera import show_plane
 
 if TYPE_CHECKING:
-    from napari_sesami.prompt import Mask, Predictor
+    from napari_sesami.prompt import Mask
     from napari_sesami.session import Draft
     from napari_sesami.viewer.app.jobs import Job
-    from napari_sesami.viewer.prompt.controller import PromptController
+    from napari_sesami.viewer.prompt.at_work import ObjectAtWork
 
 FOLLOW, BETWEEN = "follow", "between"
 _ENDS = {
@@ -40,7 +39,7 @@ class SliceFollower:
     changed = Signal()
     """slices were added, or others are on screen"""
 
-    def __init__(self, controller: PromptController) -> None:
+    def __init__(self, controller: ObjectAtWork) -> None:
         self._controller = controller
         self._found: dict[int, Filled] = {}
         self._draft: Draft | None = None
@@ -70,17 +69,23 @@ class SliceFollower:
             raise ViewerError("This scan has one slice; there is nothing to follow.")
         goals = [self._goal(plane, d, first, last) for d in directions]
         goals = [goal for goal in goals if goal != plane]
-        scan, found, ends = controller.binding.session.scan, self._begin(), self._ends
+        session, found, ends = controller.binding.session, self._begin(), self._ends
         total = sum(abs(goal - plane) for goal in goals)
         head = controller.draft.heads.get(plane)
         count = 0 if head is None else head.depth
 
-        def task(job: Job, predictor: Predictor) -> None:
+        def task(job: Job) -> None:
             for goal in goals:
-                walk = _Walk(mask, goal, count, total)
-                ends.append(walk(job, predictor, scan, found))
+                for step in session.prompts.follow(mask, goal, lambda: job.cancelled):
+                    if step.ended:
+                        ends.append(step.ended)
+                        break
+                    last = step.plane + (1 if goal < plane else -1)
+                    made = count if last == plane else 0
+                    how = {"followed": last, "prompts": made}
+                    found[step.plane] = Filled(step.mask, step.confidence, how)
+                    job.report(len(found) / max(total, 1), f"Slice {step.plane}")
 
-        session = controller.binding.session
         controller.workspace.say("Following the object …")
         self._job = controller.engine.run(
             FOLLOW, session, task, self._on_done, self._on_failed, self._on_cancelled
@@ -100,7 +105,7 @@ class SliceFollower:
             )
         found = self._begin()
 
-        def task(job: Job, predictor: Predictor) -> None:
+        def task(job: Job) -> None:
             for n, (a, b) in enumerate(gaps):
                 first, last = masks[a], masks[b]
                 assert first is not None
@@ -180,36 +185,6 @@ class SliceFollower:
         why = "; ".join(dict.fromkeys(_ENDS[end] for end in self._ends if end))
         ended = f" It stopped where {why}." if why else ""
         self._controller.workspace.say(f"{count} slices added.{ended}")
-
-
-@dataclass
-class _Walk:
-    """The way from a mask to a plane; `prompts` says how many had made the mask."""
-
-    mask: Mask
-    goal: int
-    prompts: int
-    total: int
-
-    def __call__(
-        self, job: Job, predictor: Predictor, scan: Any, found: dict[int, Filled]
-    ) -> str:
-        """Go from slice to slice; gives why it ended early, or ""."""
-        from napari_sesami.prompt import propagate
-
-        start = self.mask.plane
-        direction = 1 if self.goal > start else -1
-        for step in propagate(
-            predictor, scan, self.mask, self.goal, cancel=lambda: job.cancelled
-        ):
-            if step.ended:
-                return step.ended
-            last = step.plane - direction
-            made = self.prompts if last == start else 0
-            how = {"followed": last, "prompts": made}
-            found[step.plane] = Filled(step.mask, step.confidence, how)
-            job.report(len(found) / max(self.total, 1), f"Slice {step.plane}")
-        return ""
 
 
 def _filled_in(first: Mask, last: Mask, made: list[int]) -> dict[int, Filled]:

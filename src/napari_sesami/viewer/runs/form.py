@@ -17,7 +17,7 @@ from napari_sesami.viewer.widgets.factory import (
     spin,
     tick,
 )
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent
@@ -102,7 +102,7 @@ class StartForm(PanelPart, QWidget):
         session = self.workspace.session
         self.unwatch("session")
         if session is not None:
-            self.watch(session.events.history, self._look.soon, "session")
+            self.watch(session.document.events.history, self._look.soon, "session")
         self._planner.count()
         self.refresh()
 

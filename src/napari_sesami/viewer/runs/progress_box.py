@@ -22,7 +22,7 @@ from napari_sesami.viewer.runs.words import (
     said_time,
 )
 from napari_sesami.viewer.widgets.factory import button, column, named, note, row
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable

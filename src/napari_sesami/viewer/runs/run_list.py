@@ -10,7 +10,7 @@ from superqt.utils import signals_blocked
 
 from napari_sesami.viewer.runs.words import said_begin, said_name, said_state
 from napari_sesami.viewer.widgets.factory import tree
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.train import Run

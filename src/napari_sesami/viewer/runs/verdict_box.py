@@ -17,7 +17,7 @@ from superqt.utils import signals_blocked
 from napari_sesami.viewer.runs.pictures import PictureGrid
 from napari_sesami.viewer.runs.verdict import Column, columns_of, lines_of
 from napari_sesami.viewer.widgets.factory import button, column, combo, note, row, tree
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from pathlib import Path

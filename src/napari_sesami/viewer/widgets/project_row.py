@@ -13,9 +13,9 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
-from napari_sesami.viewer.app.keys import Action
+from napari_sesami.viewer.widgets.action_button import ActionButton
 from napari_sesami.viewer.widgets.factory import button, column, note, row
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.project import Project, ScanMoved
@@ -35,7 +35,7 @@ class ProjectRow(PanelPart, QWidget):
         self.label.setAccessibleName("Project")
         self.state = note("", "State of saving")
         self.open_button = button("Open…", "Open a project folder (*.sesami)")
-        self.save_button = button("Save", "Save the project (key K)")
+        self.save_button = ActionButton(workspace, "save")
         self.save_as_button = button(
             "Save as…", "Keep classes, strokes and labels in a project folder"
         )
@@ -50,8 +50,7 @@ class ProjectRow(PanelPart, QWidget):
         column(self, self.label, self.state, self.recovered, buttons)
         self.open_button.clicked.connect(self._ask_open)
         self.save_as_button.clicked.connect(self._ask_save)
-        self.on(self.save_button.clicked, workspace.act, Action.SAVE)
-        self.on(self.keep_button.clicked, workspace.act, Action.SAVE)
+        self.on(self.keep_button.clicked, workspace.act, "save")
         self.on(self.discard_button.clicked, self._keeper.discard_recovered)
         self.watch(self._keeper.changed, self.refresh)
         self.watch(self._keeper.scan_moved, self._ask_where)
@@ -70,8 +69,10 @@ class ProjectRow(PanelPart, QWidget):
         self.save_button.setEnabled(folder is not None)
 
     def _ask_save(self) -> None:
+        session = self._keeper.session
+        named = Path(session.scan.name).stem if session is not None else "scans"
         name, _ = QFileDialog.getSaveFileName(
-            self, "Save the project as", f"scans{SUFFIX}", f"Projects (*{SUFFIX})"
+            self, "Save the project as", f"{named}{SUFFIX}", f"Projects (*{SUFFIX})"
         )
         if name:
             path = Path(name)

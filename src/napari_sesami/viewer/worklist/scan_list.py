@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QListWidget, QListWidgetItem, QWidget
 from superqt.utils import signals_blocked
 
 from napari_sesami.viewer.widgets.factory import column, named, picture
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 from napari_sesami.viewer.worklist.thumbnails import SIDE
 
 if TYPE_CHECKING:
