@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from napari_sesami.common.box import BBox
     from napari_sesami.retrieve.overlap import Choice
     from napari_sesami.retrieve.pixel_forest import PixelSamples, Trees
     from napari_sesami.retrieve.published import Method
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
 
 KEPT = 2  # planes whose running votes stay in memory; others are counted again
 REACH = 3  # pixels over which a border may be moved to an edge of the image
+EVEN = 64  # pixels: boxes that are decided alone begin at multiples
 ELSEWHERE = -1
 """Plane of rows that come from another scan."""
 
@@ -296,7 +298,7 @@ class Retriever:
         shape, patch = self.store.scan.plane_shape, self.store.patch
         step, mixed = patch, with_area(votes)
         if pixels:
-            step, mixed = self._mixed(plane, votes, check, quick=not refine)
+            step, mixed = self._mixed(plane, votes, check, not refine)
         said = upsample(mixed, shape, step)
         if refine:
             guide = self._guide_of(plane)
@@ -310,22 +312,35 @@ class Retriever:
         return Labelled(labels, said, np.clip(novelty, 0, 2))
 
     def quick(
-        self, plane: int, way: Way = "ours", check: Check = nothing
+        self,
+        plane: int,
+        way: Way = "ours",
+        check: Check = nothing,
+        box: BBox | None = None,
     ) -> NDArray[np.uint8]:
         """Class ids (H, W) as of ``segment(plane, refine=False)``, and nothing else.
 
         Of a published way that carries mask patches over, their histograms are shown.
+        Pixels outside of a box (y0, x0, y1, x1) need not be decided: they may be 0.
         """
         check_way(way)
-        step = self.store.patch
+        shape, step = self.store.scan.plane_shape, self.store.patch
         if way == "ours":
             votes = self._probability(plane)[0]
-            step, probability = self._mixed(plane, votes, check, quick=True)
+            if box is not None and self.trees(check) is not None:
+                part = _even(box, shape)
+                step, probability = self._mixed(plane, votes, check, True, part)
+                y0, x0, y1, x1 = part
+                labels = np.zeros(shape, np.uint8)
+                labels[y0:y1, x0:x1] = quick_labels(
+                    probability, (y1 - y0, x1 - x0), step
+                )
+                return self._unmasked(labels)
+            step, probability = self._mixed(plane, votes, check, True)
         else:
             how, rows = self.settings(way), self.voters.rows()
             tokens = self.tokens(plane)
             probability = token_shares(tokens, rows, self._n_classes, way, how)
-        shape = self.store.scan.plane_shape
         return self._unmasked(quick_labels(probability, shape, step))
 
     def disagreement(self, plane: int, check: Check = nothing) -> NDArray[np.float32]:
@@ -374,17 +389,19 @@ class Retriever:
         plane: int,
         votes: NDArray[np.float32],
         check: Check,
-        *,
         quick: bool,
+        box: BBox | None = None,
     ) -> tuple[int, NDArray[np.float32]]:
         """Step of a grid, and probabilities (h, w, C) there: of votes and pixels."""
         patch, trees = self.store.patch, self.trees(check)
         if trees is None:
             return patch, with_area(votes)
         n = votes.shape[-1]
-        said = self.evidence.decide(plane, trees, n, check, quick=quick)
-        step = self.evidence.step(quick)
-        rows, columns = (spaced(side, step) for side in self.store.scan.plane_shape)
+        said = self.evidence.decide(plane, trees, n, check, quick=quick, box=box)
+        step, shape = self.evidence.step(quick), self.store.scan.plane_shape
+        y0, x0, y1, x1 = box or (0, 0, *shape)
+        rows = spaced(shape[0], step)[y0 // step : -(-y1 // step)]
+        columns = spaced(shape[1], step)[x0 // step : -(-x1 // step)]
         y, x = np.meshgrid(rows, columns, indexing="ij")
         there = at_pixels(votes.transpose(2, 0, 1), patch, y.ravel(), x.ravel())
         both = joined(said, there.reshape(said.shape))
@@ -450,3 +467,10 @@ class Retriever:
 
         tokens = self.tokens(plane)
         return torch.from_numpy(tokens.reshape(-1, tokens.shape[-1])), tokens.shape[:2]
+
+
+def _even(box: BBox, shape: tuple[int, int]) -> BBox:
+    """A box (y0, x0, y1, x1) grown to multiples of `EVEN`, or to the plane's end."""
+    low = (k // EVEN * EVEN for k in box[:2])
+    high = (min(-(-k // EVEN) * EVEN, n) for k, n in zip(box[2:], shape, strict=True))
+    return (*low, *high)  # type: ignore[return-value]

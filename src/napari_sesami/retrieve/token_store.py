@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sesami.common.disk import replacing
+from napari_sesami.retrieve import token_cache
 from napari_sesami.retrieve.exact import TOKEN_STEPS, on_grid
 from napari_sesami.scan import TilePlan
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     Partly = Callable[[NDArray[np.float32], NDArray[np.bool_]], None]
 
+TRIM_EVERY = 32  # planes that are saved: then old files are looked for
 TILES = 256  # kept in memory where nothing is kept on disk
 OVERLAP = 64  # view pixels shared by neighbouring tiles; the middle of it is the cut
 
@@ -66,6 +68,7 @@ class TokenStore:
         self.scan, self.encoder, self.zoom = scan, encoder, zoom
         self._folder, self._memory = folder, memory
         self.trouble = ""
+        self._saved = 0
         self._planes: OrderedDict[int, NDArray[np.float32]] = OrderedDict()
         self._tiles: OrderedDict[tuple[int, int], NDArray[np.float32]] = OrderedDict()
 
@@ -116,6 +119,9 @@ class TokenStore:
                 return None
             self._save(self._file(index), tokens)
             self._drop_tiles(index)
+            if self._folder is not None and self._saved % TRIM_EVERY == 0:
+                token_cache.trim(self._folder)
+            self._saved += 1
         self._remember(index, tokens)
         return tokens
 
@@ -272,6 +278,7 @@ class TokenStore:
         except (OSError, ValueError, EOFError):
             return None
         good = tokens.shape == shape and tokens.dtype == np.float16
+        token_cache.used(path)
         return tokens.astype(np.float32) if good else None
 
     def _save(self, path: Path | None, tokens: NDArray[np.float32]) -> None:
