@@ -1,9 +1,9 @@
 """Choose how pixel evidence is learned, on procedural scans alone, nested by family.
 
-    python scripts/choose_evidence.py [--scenes 3] [--cache FOLDER]
+    python scripts/choose_evidence.py [--scenes 1] [--cache FOLDER]
 
-Every choice (learner, features, weight of the votes, share of area, smoothing) is the
-one with the best mean over modalities; next to it stands what the choice made without a
+Every choice (learners, features, what is multiplied, the share of area) is the one
+with the best mean over modalities; next to it stands what the choice made without a
 modality scores on that modality. The strokes are drawn here, of 1 and of 3 pixels.
 Besides the families of the product there are scenes of materials and the same layouts
 with textures that no model was trained on, so that tokens are not flattered.
@@ -11,22 +11,30 @@ with textures that no model was trained on, so that tokens are not flattered.
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import pickle
 import sys
 import time
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from scipy import ndimage
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
+from sklearn.neural_network import MLPClassifier
 
 from napari_sesami.lab import scenes as families
 from napari_sesami.lab.scenes.random_scenes.scenes import random_scene
 from napari_sesami.models import load_token_encoder
 from napari_sesami.retrieve import Retriever, TokenStore
 from napari_sesami.retrieve.pixel_features import PixelFeatures, at_pixels, spaced
+from napari_sesami.retrieve.pixel_forest import _stroked, _thinned
 from napari_sesami.retrieve.upsample import nothing
 from napari_sesami.scan import Scan
 
@@ -39,7 +47,7 @@ GROUPS = {
     "textures": ["textures"],
 }
 SEED = 7_300_000
-STEP = 2
+STEP = 4
 LEAST = 60  # pixels of a class that is judged
 
 
@@ -121,7 +129,7 @@ class Case:
     votes: dict[float, np.ndarray]  # (h, w, C) on the grid, from 0 by class
     truth: np.ndarray
     free: np.ndarray  # not stroked
-    grey: np.ndarray
+    said: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def case_of(group: str, family: str, seed: int, encoder: Any) -> Case | None:
@@ -169,8 +177,6 @@ def case_from(
             len(rows), len(columns), -1
         )
         if looks is None:
-            from napari_sesami.retrieve.pixel_forest import _stroked, _thinned
-
             planes_, pixels, classes, names = _stroked(found._strokes, set())
             kept = _thinned(planes_, pixels, classes)
             sy, sx = np.divmod(pixels[kept], image.shape[1])
@@ -195,7 +201,6 @@ def case_from(
         votes,
         truth[np.ix_(rows, columns)],
         (strokes == 0)[np.ix_(rows, columns)],
-        scan.grey(0)[np.ix_(rows, columns)].astype(np.float16),
     )
 
 
@@ -204,7 +209,7 @@ def cases(n: int, cache: Path | None) -> list[Case]:
     encoder = load_token_encoder(device="cpu")
     out = []
     for group, names in GROUPS.items():
-        many = max(n, n * 10 // len(names) // 2) if len(names) < 4 else n
+        many = n if len(names) > 3 else 3 * n
         for family, i in itertools.product(names, range(many)):
             path = cache / f"{family}-{i}.pkl" if cache else None
             if path is not None and path.is_file():
@@ -219,9 +224,128 @@ def cases(n: int, cache: Path | None) -> list[Case]:
     return out
 
 
+def learned(case: Case, learner: str) -> np.ndarray:
+    """Probabilities (h, w, C) of one learner on the grid of a case."""
+    kind, seen = learner.split()
+    parts = [case.looks, *([case.tokens[1.0]] if "tokens" in seen else [])]
+    parts += [case.tokens[0.5]] if "two" in seen else []
+    x = np.concatenate([p.astype(np.float32) for p in parts], 1)
+    n = len(case.classes)
+    model = LEARNERS[kind]()
+    scale = x[:n].std(0) + 1e-3 if kind in ("linear", "net") else 1.0
+    middle = x[:n].mean(0) if kind in ("linear", "net") else 0.0
+    x = (x - middle) / scale
+    model.fit(x[:n], case.classes)
+    return model.predict_proba(x[n:]).reshape(*case.truth.shape, -1)
+
+
+LEARNERS: dict[str, Any] = {
+    "forest": partial(
+        ExtraTreesClassifier,
+        20,
+        min_samples_leaf=2,
+        class_weight="balanced",
+        random_state=0,
+    ),
+    "boosted": partial(
+        HistGradientBoostingClassifier,
+        max_iter=30,
+        max_leaf_nodes=15,
+        class_weight="balanced",
+        early_stopping=False,
+        random_state=0,
+    ),
+    "net": partial(MLPClassifier, (64,), alpha=1.0, max_iter=60, random_state=0),
+    "linear": partial(
+        LinearDiscriminantAnalysis, solver="lsqr", shrinkage=0.1, priors=None
+    ),
+}
+# how the answers of learners are multiplied: name → power; "votes" are those of tokens
+MIXES: dict[str, dict[str, float]] = {
+    "votes": {"votes": 1},
+    "forest of looks": {"forest looks": 1},
+    "forest of looks and tokens": {"forest looks+tokens": 1},
+    "the same, tokens of two scales": {"forest looks+tokens+two": 1},
+    "boosted trees": {"boosted looks+tokens": 1},
+    "net": {"net looks+tokens": 1},
+    "linear": {"linear looks+tokens": 1},
+    "forest and votes": {"forest looks+tokens": 1, "votes": 0.4},
+    "both forests": {"forest looks+tokens": 1, "forest looks": 1},
+    "both forests and votes": {
+        "forest looks+tokens": 1,
+        "forest looks": 1,
+        "votes": 0.4,
+    },
+}
+POWERS = (0.0, 0.5, 1.0, 1.5)  # of the share of the plane
+EASE = 0.03
+
+
+def scored(case: Case, mix: dict[str, float], power: float) -> tuple[float, float]:
+    """MIoU, and IoU of the rarest class, on pixels that were not painted."""
+    product = np.ones((*case.truth.shape, int(case.classes.max()) + 1))
+    for name, weight in mix.items():
+        said = case.votes[1.0] if name == "votes" else case.said[name]
+        product *= (said.astype(float) + EASE) ** weight
+    product /= product.sum(-1, keepdims=True)
+    product *= np.maximum(product.mean((0, 1)), 0.003) ** power
+    found, asked = product.argmax(-1), case.free & (case.truth >= 0)
+    out, sizes = [], []
+    for c in range(product.shape[-1]):
+        true, here = (case.truth == c) & asked, (found == c) & asked
+        if true.any():
+            out.append((true & here).sum() / (true | here).sum())
+            sizes.append(true.sum())
+    return float(np.mean(out)), float(out[int(np.argmin(sizes))])
+
+
+def main() -> None:
+    """Print the table and the choice."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scenes", type=int, default=1, help="of each TEM family")
+    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--without", nargs="*", default=[], help="learners left out")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    if arguments.cache:
+        arguments.cache.mkdir(parents=True, exist_ok=True)
+    mixes = {
+        name: mix
+        for name, mix in MIXES.items()
+        if not any(k.split()[0] in arguments.without for k in mix)
+    }
+    asked = {k for mix in mixes.values() for k in mix} - {"votes"}
+    seconds: dict[str, float] = defaultdict(float)
+    scores: dict[tuple[str, float], dict[str, list[Any]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    for case in cases(arguments.scenes, arguments.cache):
+        for name in sorted(asked):
+            start = time.process_time()
+            case.said[name] = learned(case, name).astype(np.float16)
+            seconds[name] += time.process_time() - start
+        for (name, mix), power in itertools.product(mixes.items(), POWERS):
+            scores[name, power][case.group].append(scored(case, mix, power))
+    groups = list(GROUPS)
+
+    def mean(at: tuple[str, float], among: list[str], k: int = 0) -> float:
+        return float(np.mean([np.mean([s[k] for s in scores[at][g]]) for g in among]))
+
+    print("| | share^ | mean | rarest class | " + " | ".join(groups) + " |")
+    print("|---|---|---|---|" + "---|" * len(groups))
+    for at in scores:
+        cells = " | ".join(f"{mean(at, [g]):.3f}" for g in groups)
+        print(f"| {at[0]} | {at[1]:g} | {mean(at, groups):.3f} "
+              f"| {mean(at, groups, 1):.3f} | {cells} |")  # fmt: skip
+    best = max(scores, key=lambda at: mean(at, groups))
+    print(f"\nchosen: {best[0]}, share^{best[1]:g}")
+    for group in groups:
+        others = [g for g in groups if g != group]
+        own = max(scores, key=lambda at: mean(at, others))
+        there = mean(own, [group])
+        print(f"without {group}: {own[0]}, share^{own[1]:g}; on it {there:.3f}")
+    print({name: f"{total:.1f} s" for name, total in seconds.items()})
+
+
 if __name__ == "__main__":
-    cache = Path(sys.argv[1])
-    cache.mkdir(exist_ok=True)
-    t = time.process_time()
-    got = cases(int(sys.argv[2]), cache)
-    print(len(got), time.process_time() - t)
+    sys.exit(main())

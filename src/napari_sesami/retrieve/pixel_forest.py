@@ -304,7 +304,10 @@ class Trees:
     def __init__(self, samples: PixelSamples) -> None:
         from sklearn.ensemble import ExtraTreesClassifier
 
-        self._samples = samples
+        counts = np.bincount(samples.classes)[samples.classes]
+        # a leaf holds two pixels at least: a class of one is counted several times
+        times = np.where(counts < 2 * LEAF, -(-2 * LEAF // counts), 1)
+        self._samples = samples.take(np.repeat(np.arange(len(samples)), times))
         self.classes = np.unique(samples.classes).astype(int)
         self._forests = [
             ExtraTreesClassifier(
