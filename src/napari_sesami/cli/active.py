@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.cli.checks import check_writable
 from napari_sesami.common.errors import SesamiError
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"{', '.join(STRATEGIES)}."
         )
     _check(arguments)
+    check_writable(arguments.out)
     rows: list[dict[str, Any]] = []
     for seed in range(arguments.seeds):
         study = _study(arguments, seed)

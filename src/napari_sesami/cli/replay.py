@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.cli.checks import check_writable
+from napari_sesami.common.inside import inside
+
 if TYPE_CHECKING:
     import argparse
 
@@ -49,12 +52,14 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_sesami.scan import save_labels
     from napari_sesami.session import Session
 
-    out = arguments.out or arguments.project.with_suffix(".replay")
+    out = Path(arguments.out or arguments.project.with_suffix(".replay"))
+    if arguments.project.is_dir():
+        check_writable(out, make=arguments.out is not None)
     with Project.open(arguments.project, read_only=True) as project:
         for entry in project.scans:
             done = replay(Session.open(project, entry.key), arguments.model)
-            path = Path(out) / f"{done.name}.ome.tif"
-            path.parent.mkdir(parents=True, exist_ok=True)
+            out.mkdir(parents=True, exist_ok=True)
+            path = inside(out, f"{done.name.replace('/', '-')}.ome.tif")
             session = done.session
             save_labels(session.labels, path, session.scan, list(session.classes))
             same = f"{done.differing} pixels differ" if done.differing else "the same"

@@ -274,7 +274,8 @@ class Document:
 
     def _take(self, work: ScanLabels) -> None:
         self.work = work
-        work.classes.changed.connect(self._on_class)
+        # before the project hears of it: a step is journaled before the index has it
+        work.classes.changed.connect(self._on_class, priority=1)
 
     def _open(self, project: Project) -> None:
         """Take up the work on this scan where the project has it."""

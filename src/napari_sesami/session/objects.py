@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
+import numpy as np
+
 from napari_sesami.common.packing import pack
 from napari_sesami.prompt import Mask
 from napari_sesami.session import checks, edits
@@ -96,6 +98,21 @@ class Objects(DrawnLayer, Mapping[int, CommittedObject]):
             node = PromptChain(PromptStep("mask", mask))
             node.answer = mask
         return node
+
+    def holds(self, mask: Mask) -> bool:
+        """Whether a mask means a thing that is committed already.
+
+        That is, most of it lies in one thing that is not much larger.
+        """
+        y0, x0, y1, x1 = mask.bbox
+        under = self.plane(mask.plane)[y0:y1, x0:x1][mask.mask]
+        ids, counts = np.unique(under, return_counts=True)
+        for id_, count in zip(ids.tolist(), counts.tolist(), strict=True):
+            if id_ and self[id_].instance and 2 * count > under.size:
+                area = np.count_nonzero(self.mask(id_, mask.plane).mask)
+                if 4 * count > area:
+                    return True
+        return False
 
     # --- editing
 
@@ -219,7 +236,7 @@ class Objects(DrawnLayer, Mapping[int, CommittedObject]):
         self, object_id: int | None, entry: ClassEntry, instance: bool
     ) -> CommittedObject:
         """Give the object to commit to: a new one, or one that exists."""
-        order = 1 + max((o.order for o in self.values()), default=0)
+        order = 1 + self._document.work.last_order
         if object_id is None:
             id_ = self._document.work.last_object + 1
             return CommittedObject(id_, entry.id, instance, order)

@@ -6,13 +6,13 @@ work is saved in a project, or when the user says that it is not wanted.
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from napari_sesami.common.checked import read_checked
 from napari_sesami.common.disk import write_json
 from napari_sesami.common.home import home
 from napari_sesami.common.process import lives, me
@@ -75,7 +75,7 @@ def lost_work() -> list[LostWork]:
     found = []
     for note in recovery_root().glob(f"*/{NOTE}"):
         try:
-            told = json.loads(note.read_text(encoding="utf-8"))
+            told = read_checked(note, dict[str, Any])
             scan, owner = str(told["scan"]), dict(told["owner"])
         except (OSError, ValueError, KeyError, TypeError):
             continue
@@ -95,14 +95,14 @@ def lost_work() -> list[LostWork]:
 def claim(project: Path) -> None:
     """Say that this process works on it now."""
     note = project.parent / NOTE
-    told = json.loads(note.read_text(encoding="utf-8"))
+    told = read_checked(note, dict[str, Any])
     write_json(note, {**told, "owner": me()})
 
 
 def give_up(project: Path) -> None:
     """Say that nobody works on it any more, so that it is offered again."""
     note = project.parent / NOTE
-    told = json.loads(note.read_text(encoding="utf-8"))
+    told = read_checked(note, dict[str, Any])
     write_json(note, {**told, "owner": {}})
 
 

@@ -22,6 +22,7 @@ from napari_sesami.models import catalog
 from napari_sesami.viewer.app.settings import read_settings, remember_model
 from napari_sesami.viewer.widgets.factory import button, named, tree
 from napari_sesami.viewer.widgets.panel import Panel
+from napari_sesami.viewer.widgets.plain import plain_tip
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -122,7 +123,7 @@ class ModelsPanel(Panel):
     def _add(self, name: str, size: str, state: str, wanted: str | None) -> None:
         item = QTreeWidgetItem([name, size, state])
         item.setTextAlignment(1, int(Qt.AlignmentFlag.AlignRight.value))
-        item.setToolTip(0, name)
+        item.setToolTip(0, plain_tip(name))
         self.list.addTopLevelItem(item)
         if name == wanted:
             self.list.setCurrentItem(item)
@@ -173,7 +174,7 @@ class ModelsPanel(Panel):
         self.refresh()
 
     def _agreed(self, title: str, text: str) -> bool:
-        answer = QMessageBox.question(self, title, text)
+        answer = QMessageBox.question(self, title, plain_tip(text))
         return bool(answer == QMessageBox.StandardButton.Yes)
 
     def _on_installed(self, name: str) -> None:

@@ -82,9 +82,7 @@ class ObjectsPanel(Panel):
             self.count,
             self.table,
             row((self.class_combo, 1), self.class_button),
-            row(
-                (self.merge_button, 1), (self.split_button, 1), (self.delete_button, 1)
-            ),
+            row(*((each, 1) for each in verbs)),
             self.save_button,
             stretch=self.table,
         )

@@ -212,17 +212,20 @@ class PromptController(Controller):
             raise ViewerError(
                 "The mask is still being computed; commit it in a moment."
             )
-        entry, draft = self.chosen_class(), self.draft
+        entry, draft, session = self.chosen_class(), self.draft, self.binding.session
+        key = time.time_ns()
+        more = self.slices.hand_over(session, draft, key)
         planes = draft.changed_planes or draft.planes
         masks = {p: m for p in planes if (m := self.final(p)) and not m.empty}
         if not masks:
             raise ViewerError("There is no mask to commit; point at an object first.")
         self.binding.flush()
-        session, options = self.binding.session, self.options
-        done = commit_draft(session, draft, masks, entry, options)
-        self.last_object = done.id
+        options = self.options
+        done = commit_draft(session, draft, masks, entry, options, key)
+        self.last_object = draft.object_id = done.id
         self.new_draft()
         left = f" Slices {done.refused} belong to others." if done.refused else ""
+        left += " It is followed further; more slices will join." if more else ""
         self.workspace.say(
             f"Committed {entry.name}, object {done.id}: {done.pixels} pixels.{left}"
         )
@@ -295,6 +298,7 @@ class PromptController(Controller):
 
     def new_draft(self, draft: Draft | None = None) -> None:
         """Go on with another object, or with an empty one."""
+        self.slices.leave()
         self.draft = draft or Draft()
         self.history.forget()
         self.shown.clear()

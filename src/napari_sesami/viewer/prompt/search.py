@@ -202,12 +202,19 @@ class Search:
         if not self._open:
             return
         self._open = False
+        objects = self._controller.binding.session.objects
+        new = [mask for mask in self._all if not objects.holds(mask)]
+        known, self._all = len(self._all) - len(new), new
         self._select()
         many = len(self.found)
+        left_out = f" {known} that are committed already are left out." * (known > 0)
         self._controller.workspace.say(
-            f"{many} found: take all, or one by one; the filters work at once."
-            if many
-            else "Nothing was found; lower the filters, or choose a finer grid."
+            (
+                f"{many} found: take all, or one by one; the filters work at once."
+                if many
+                else "Nothing new was found; lower the filters, or choose a finer grid."
+            )
+            + left_out
         )
 
     def _select(self) -> None:

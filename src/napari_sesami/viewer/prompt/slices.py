@@ -10,10 +10,11 @@ from psygnal import Signal
 from napari_sesami.session import Filled
 from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.layers.camera import show_plane
+from napari_sesami.viewer.prompt.commits import commit_draft
 
 if TYPE_CHECKING:
     from napari_sesami.prompt import Mask
-    from napari_sesami.session import Draft
+    from napari_sesami.session import Draft, Session
     from napari_sesami.viewer.app.jobs import Job
     from napari_sesami.viewer.prompt.at_work import ObjectAtWork
 
@@ -30,10 +31,13 @@ _ENDS = {
 class SliceFollower:
     """Follows the object at work, and fills in between corrected slices.
 
+    What was done before a cancel stays. The object may be committed meanwhile: what is
+    there is committed at once, and the rest joins it as part of the same step.
+
     Parameters
     ----------
     controller
-        Whose object it is. What was done before a cancel stays.
+        Whose object it is.
     """
 
     changed = Signal()
@@ -45,6 +49,8 @@ class SliceFollower:
         self._draft: Draft | None = None
         self._ends: list[str] = []
         self._job: Job | None = None
+        self._given: set[int] = set()  # slices that were committed already
+        self._joins: tuple[Session, int] | None = None  # where, and key of the step
         controller.workspace.jobs.progressed.connect(self._on_progress)
 
     @property
@@ -119,6 +125,31 @@ class SliceFollower:
             BETWEEN, session, task, self._on_done, self._on_failed, self._on_cancelled
         )
 
+    def hand_over(self, session: Session, draft: Draft, key: int) -> bool:
+        """Give an object that is committed now what was found so far.
+
+        Returns whether more is to come: it will be committed under the id that the
+        draft then has, in the step of that key.
+        """
+        if self._draft is not draft:
+            return False
+        found = dict(self._found)
+        draft.fill(found)
+        self._given, self._joins = set(found), (session, key)
+        return True
+
+    def leave(self) -> None:
+        """Stop, and say so: the object at work was given up."""
+        if self._draft is None or self._joins is not None:
+            return
+        self._draft = None
+        self._controller.workspace.jobs.cancel(FOLLOW)
+        self._controller.workspace.jobs.cancel(BETWEEN)
+        self._controller.workspace.say(
+            f"Following was stopped with its object; {len(self._found)} slices are "
+            "not kept."
+        )
+
     def jump(self, plane: int) -> None:
         """Show a slice."""
         controller = self._controller
@@ -148,6 +179,7 @@ class SliceFollower:
 
     def _begin(self) -> dict[int, Filled]:
         self._found, self._ends = {}, []
+        self._given, self._joins = set(), None
         self._draft = self._controller.draft
         return self._found
 
@@ -172,6 +204,10 @@ class SliceFollower:
             return
         draft, found = self._draft, dict(self._found)
         self._draft = None
+        if self._joins is not None:
+            session, key = self._joins
+            self._join(session, key, draft, found)
+            return
         if draft is not self._controller.draft or not found:
             if not found and self._ends:
                 self._say(0)
@@ -180,6 +216,26 @@ class SliceFollower:
         self._say(len(found))
         self._controller.refresh()
         self.changed.emit()
+
+    def _join(
+        self, session: Session, key: int, draft: Draft, found: dict[int, Filled]
+    ) -> None:
+        """Commit what was found after the object was committed."""
+        controller = self._controller
+        rest = {p: f for p, f in found.items() if p not in self._given}
+        if not rest:
+            return
+        target = session.objects.get(draft.object_id or 0)
+        if target is None:
+            controller.workspace.say(
+                f"The object was taken back; {len(rest)} more slices are not kept."
+            )
+            return
+        draft.fill(rest)
+        masks = {p: m for p in rest if (m := draft.mask(p)) and not m.empty}
+        entry = session.classes[target.class_id]
+        commit_draft(session, draft, masks, entry, controller.options, key)
+        controller.workspace.say(f"{len(masks)} more slices joined object {target.id}.")
 
     def _say(self, count: int) -> None:
         why = "; ".join(dict.fromkeys(_ENDS[end] for end in self._ends if end))

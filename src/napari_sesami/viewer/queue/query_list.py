@@ -18,6 +18,7 @@ from superqt.utils import signals_blocked
 from napari_sesami.viewer.queue.jobs import SIDE
 from napari_sesami.viewer.widgets.factory import named, pixmap
 from napari_sesami.viewer.widgets.part import PanelPart
+from napari_sesami.viewer.widgets.plain import plain_tip
 
 if TYPE_CHECKING:
     from napari_sesami.session import QueuedQuery
@@ -114,7 +115,8 @@ class QueueList(PanelPart, QListWidget):
 
     def _dress(self, item: QListWidgetItem, entry: QueuedQuery) -> None:
         item.setText(_words(self._controller, entry))
-        item.setToolTip(_words(self._controller, entry) + "\nClick to go there")
+        words = _words(self._controller, entry)
+        item.setToolTip(plain_tip(f"{words}\nClick to go there"))
         picture = self._controller.pictures.get(entry.id)
         if picture is not None:
             icon, pixels = QIcon(), pixmap(picture)

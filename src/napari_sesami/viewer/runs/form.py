@@ -18,6 +18,7 @@ from napari_sesami.viewer.widgets.factory import (
     tick,
 )
 from napari_sesami.viewer.widgets.part import PanelPart
+from napari_sesami.viewer.widgets.plain import plain_tip
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent
@@ -91,7 +92,7 @@ class StartForm(PanelPart, QWidget):
         controller, planner = self._controller, self._planner
         found = planner.learnable
         self.words.setText(" ".join([found.sentence, *found.notes[:1]]))
-        self.words.setToolTip("\n".join(found.notes) or WORDS_TIP)
+        self.words.setToolTip(plain_tip("\n".join(found.notes)) or WORDS_TIP)
         ready = found.enough and not controller.starting
         self.start_button.setEnabled(ready)
         self.start_button.setText("Starting …" if controller.starting else "Start")

@@ -28,6 +28,8 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 from superqt.utils import signals_blocked
 
+from napari_sesami.viewer.widgets.plain import plain_label, plain_tip
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -42,8 +44,10 @@ WIDTH = 300  # px; with the dock's frame this stays below 320
 
 def named(made: W, tip: str, name: str = "") -> W:
     """Give a widget its tooltip, and its name for a screen reader."""
-    made.setToolTip(tip)
+    made.setToolTip(plain_tip(tip))
     made.setAccessibleName(name or tip)
+    if isinstance(made, QLabel):
+        plain_label(made)
     return made
 
 

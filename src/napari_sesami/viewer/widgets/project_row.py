@@ -16,6 +16,7 @@ from superqt import QElidingLabel
 from napari_sesami.viewer.widgets.action_button import ActionButton
 from napari_sesami.viewer.widgets.factory import button, column, note, row
 from napari_sesami.viewer.widgets.part import PanelPart
+from napari_sesami.viewer.widgets.plain import plain_label, plain_tip
 
 if TYPE_CHECKING:
     from napari_sesami.project import Project, ScanMoved
@@ -30,7 +31,7 @@ class ProjectRow(PanelPart, QWidget):
     def __init__(self, workspace: Workspace, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.workspace, self._keeper = workspace, workspace.saver
-        self.label = QElidingLabel()
+        self.label = plain_label(QElidingLabel())
         self.label.setElideMode(Qt.TextElideMode.ElideMiddle)
         self.label.setAccessibleName("Project")
         self.state = note("", "State of saving")
@@ -61,7 +62,7 @@ class ProjectRow(PanelPart, QWidget):
         saver = self._keeper
         folder = saver.folder
         self.label.setText(folder.name if folder else "No project yet")
-        self.label.setToolTip(str(folder) if folder else "Save as… makes a folder")
+        self.label.setToolTip(plain_tip(str(folder or "Save as… makes a folder")))
         self.state.setText(saver.state)
         self.state.setVisible(bool(saver.state))
         self.recovered.setVisible(saver.recovered > 0)

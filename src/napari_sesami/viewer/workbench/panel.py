@@ -25,6 +25,7 @@ from napari_sesami.viewer.app.pages import PAGES, page
 from napari_sesami.viewer.app.panels import bring_forward
 from napari_sesami.viewer.widgets.factory import button, note
 from napari_sesami.viewer.widgets.panel import Panel
+from napari_sesami.viewer.widgets.plain import plain_label
 from napari_sesami.viewer.workbench.icons import icon
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Workbench(Panel):
         self._viewer_events = napari_viewer.events
         self._areas: dict[str, QScrollArea] = {}
         self.buttons = {each.name: _page_button(each) for each in PAGES}
-        self.head = QLabel()
+        self.head = plain_label(QLabel())
         self.head.setAccessibleName("What this page is for")
         self.own_dock_button = QToolButton()
         self.own_dock_button.setIconSize(QSize(SMALL_ICON, SMALL_ICON))

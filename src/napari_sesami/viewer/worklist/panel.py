@@ -12,6 +12,7 @@ from superqt import QElidingLabel
 from napari_sesami.viewer.widgets.action_button import ActionButton
 from napari_sesami.viewer.widgets.factory import button, row, tabs
 from napari_sesami.viewer.widgets.panel import Panel
+from napari_sesami.viewer.widgets.plain import plain_tip
 from napari_sesami.viewer.worklist.chart import TimeBox
 from napari_sesami.viewer.worklist.controller import WorklistController
 from napari_sesami.viewer.worklist.review_box import ReviewBox
@@ -85,9 +86,8 @@ class WorklistPanel(Panel):
             return
         done, all_ = worklist.count("accepted"), len(worklist)
         self.folder.setText(f"{worklist.folder.name}: {done} of {all_} done")
-        self.folder.setToolTip(
-            f"{worklist.folder}\nkept in {worklist.project.path.name}"
-        )
+        kept = f"{worklist.folder}\nkept in {worklist.project.path.name}"
+        self.folder.setToolTip(plain_tip(kept))
 
     def open_folder(self, folder: Path) -> None:
         """Make a folder the work list; what is wrong with it is said."""
