@@ -41,7 +41,7 @@ def test_thirty_classes(tmp_path):
     labels = found.segment(0).labels
     assert len(np.unique(labels)) == 30
     assert (labels == truth).mean() > 0.7
-    assert (found.quick(0) == truth).mean() > 0.7
+    assert (found.quick(0) == truth).mean() > 0.6
 
 
 def test_strokes_that_contradict_each_other_are_named(retriever):
