@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         save_bank,
     )
     from napari_sesami.retrieve.condense import CAP
-    from napari_sesami.retrieve.contradictions import Contradiction, contradictions
+    from napari_sesami.retrieve.contradiction import Contradiction, contradictions
     from napari_sesami.retrieve.decided import LookShare, looks_that_decided
     from napari_sesami.retrieve.explain import Reason, choose_zoom, why, worth
     from napari_sesami.retrieve.methods import WAYS, Settings, Way, check_way
@@ -47,7 +47,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
             "save_bank",
         ],
         "condense": ["CAP"],
-        "contradictions": ["Contradiction", "contradictions"],
+        "contradiction": ["Contradiction", "contradictions"],
         "decided": ["LookShare", "looks_that_decided"],
         "explain": ["Reason", "choose_zoom", "why", "worth"],
         "methods": ["WAYS", "Settings", "Way", "check_way"],
