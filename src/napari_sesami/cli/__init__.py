@@ -25,6 +25,7 @@ VERBS = (
     "info",
     "models",
     "segment",
+    "measure",
     "replay",
     "worklist",
     "evaluate",

@@ -16,6 +16,7 @@ from napari_sesami.session.draft import (
 from napari_sesami.session.errors import SessionError
 from napari_sesami.session.events import SessionEvents
 from napari_sesami.session.history import History
+from napari_sesami.session.labelled import BankLabels, ProjectLabels
 from napari_sesami.session.labels import Labels
 from napari_sesami.session.objects import Objects
 from napari_sesami.session.prompts import Prompts, Solved
@@ -40,6 +41,7 @@ __all__ = [
     "Adapter",
     "Adapters",
     "Answer",
+    "BankLabels",
     "Budget",
     "Cleaned",
     "CommittedObject",
@@ -50,6 +52,7 @@ __all__ = [
     "Labels",
     "Objects",
     "Part",
+    "ProjectLabels",
     "PromptChain",
     "PromptStep",
     "Prompts",
