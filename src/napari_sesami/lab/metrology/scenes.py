@@ -106,9 +106,17 @@ def planar_films(
 
 
 def nanosheets(
-    seed: int = 0, *, sigma: float = 0.8, film: float = 5.5, count: int = 3
+    seed: int = 0,
+    *,
+    sigma: float = 0.8,
+    film: float = 5.5,
+    count: int = 3,
+    floor: int = 0,
 ) -> Drawn:
-    """Draw rounded sheets with a conformal film in metal; truth: thickness, height."""
+    """Draw rounded sheets with a conformal film in metal; truth: thickness, height.
+
+    `floor` adds that many rows, and a level oxide in them.
+    """
     rng = np.random.default_rng(seed)
     shapes = [Shape("metal", GREYS["metal"], lambda y, x: y)]
     heights = []
@@ -124,7 +132,10 @@ def nanosheets(
         shapes.append(Shape("silicon", 100.0, form))
         heights.append(2 * half[0])
     truth = {"thickness": film, "height": np.array(heights)}
-    return draw((46 * count + 24, 136), shapes, sigma=sigma, truth=truth)
+    rows = 46 * count + 24
+    if floor:
+        shapes.append(Shape("oxide", GREYS["oxide"], lambda y, x: rows - y))
+    return draw((rows + floor, 136), shapes, sigma=sigma, truth=truth)
 
 
 def rounded_box(
