@@ -238,15 +238,20 @@ def robust_line(t: Points, value: Points) -> tuple[float, float]:
     if t.size < 2 or np.ptp(t) == 0:
         return float(np.median(value)), 0.0
     weight = np.ones_like(t)
+    span = float(np.ptp(t))
     a = b = 0.0
-    for _ in range(12):
+    for _ in range(8):
+        before = a, b
         total = weight.sum()
         mt, mv = (weight @ t) / total, (weight @ value) / total
         spread = weight @ (t - mt) ** 2
         b = float(weight @ ((t - mt) * (value - mv)) / spread) if spread > 0 else 0.0
         a = float(mv - b * mt)
+        if abs(a - before[0]) + abs(b - before[1]) * span < 0.01:
+            break
         rest = np.abs(value - a - b * t)
-        scale = max(0.5, 1.5 * float(np.median(rest)))
+        half = rest.size // 2
+        scale = max(0.5, 1.5 * float(np.partition(rest, half)[half]))
         weight = 1 / np.maximum(1, rest / scale) ** 2
     return a, b
 

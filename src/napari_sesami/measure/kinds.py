@@ -19,12 +19,15 @@ class Quantity:
         Fields of the measurement that must be given.
     between
         How many classes `between` may name.
+    volume
+        Whether it is measured in a whole volume, not plane by plane.
     """
 
     home: tuple[str, str]
     definition: str
     needs: tuple[str, ...] = ("feature",)
     between: tuple[int, ...] = ()
+    volume: bool = False
 
 
 KINDS: dict[str, Quantity] = {
@@ -97,6 +100,13 @@ KINDS: dict[str, Quantity] = {
         ("void", "void_share"),
         "area of voids over voids and host",
         needs=("feature", "to"),
+    ),
+    "bump voids": Quantity(
+        ("solder", "bump_voids"),
+        "voids of each bump of a volume: share by volume (grey integral) and of the "
+        "bump's area as seen along z",
+        needs=("feature", "to"),
+        volume=True,
     ),
     "ler": Quantity(
         ("rough", "ler"),

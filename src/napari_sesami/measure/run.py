@@ -14,6 +14,7 @@ import numpy as np
 from napari_sesami.common.cancel import Cancelled, not_cancelled
 from napari_sesami.measure.budget import ErrorBudget
 from napari_sesami.measure.errors import MeasureError
+from napari_sesami.measure.kinds import KINDS
 from napari_sesami.measure.results import (
     HAS_VALUE,
     Geometry,
@@ -115,13 +116,40 @@ def measure(
         work = Work(Site(scan, labels, classes, plane, recipe.sigma_px), recipe)
         moved = _moved(work, votes, k) if votes is not None else []
         for number, m in enumerate(recipe.measure):
+            if KINDS[m.kind].volume:
+                continue
             if stop():
                 raise Cancelled("Measuring was stopped.")
             rows += results_of(work, m, moved=moved)
             if progress is not None:
                 progress(k * len(recipe.measure) + number + 1, total)
         failures += _missing(work, plane if len(chosen) > 1 else None)
+    for m in recipe.measure:
+        if KINDS[m.kind].volume:
+            if stop():
+                raise Cancelled("Measuring was stopped.")
+            rows += _in_volume(scan, labels, classes, recipe, m)
     return Results(rows, recipe, [source] * len(rows), failures)
+
+
+def _in_volume(
+    scan: Scan, labels: Any, classes: Any, recipe: MeasureRecipe, m: Measurement
+) -> list[Result]:
+    """Measure a quantity of a whole volume: shares in %, limits per bump."""
+    from napari_sesami.measure.quantities.solder import bump_voids
+
+    rows = []
+    for number, r in bump_voids(scan, labels, classes, recipe, m):
+        bar = r.budget.expanded if r.budget.terms else math.nan
+        rows.append(
+            Result(
+                m.name, m.kind, r.zone, value=r.value, unit=r.unit, budget=r.budget,
+                n=r.n, status=r.status, verdict=verdict(r.value, bar, m.limits),
+                limits=m.limits, feature=m.to or "", number=number, cnr=r.cnr,
+                edge="grey integral" if r.zone == "volume" else "labels",
+            )
+        )  # fmt: skip
+    return rows
 
 
 def results_of(

@@ -32,15 +32,15 @@ BIN = 0.5  # pixels, of the mean profile that the rim is found in
 def mean_profile(
     across: Values, grey: Values, width: float = BIN
 ) -> tuple[Values, Values, Values]:
-    """Average grey by distance: middles of bins, means, and pixels in each."""
+    """Average grey by distance: mean distances, means, and pixels in each bin."""
     which = np.floor(across / width).astype(int)
-    first = int(which.min())
-    n = np.bincount(which - first)
-    total = np.bincount(which - first, weights=grey)
-    middle = np.asarray((np.arange(n.size) + first + 0.5) * width, float)
+    which -= int(which.min())
+    n = np.bincount(which)
     good = n > 0
-    means = np.asarray(total[good] / n[good], float)
-    return middle[good], means, n[good].astype(float)
+    # the mean distance, not the bin's middle: pixels of an upright edge share a phase
+    middle = np.bincount(which, weights=across)[good] / n[good]
+    means = np.bincount(which, weights=grey)[good] / n[good]
+    return np.asarray(middle, float), np.asarray(means, float), n[good].astype(float)
 
 
 def flank_window(pixels: NearPixels, around: float = 0.0) -> tuple[float, float] | None:
