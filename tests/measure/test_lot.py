@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -238,3 +239,32 @@ def test_nothing_in_a_results_folder_can_leave_it(lot):
 def test_verify_needs_results(tmp_path):
     with pytest.raises(MeasureError, match="measure into it first"):
         verify(tmp_path)
+
+
+def test_a_spreadsheet_holds_the_same_numbers(lot):
+    xlsxwriter = pytest.importorskip("xlsxwriter")
+    assert xlsxwriter
+    import zipfile
+
+    from napari_sesami.measure import save_xlsx
+
+    recipe = Recipe.load(lot / "fins.toml")
+    found = measure_lot(recipe, [lot / "L7" / "L7_W01_A1.ome.tif"], "files")
+    path = save_xlsx(found, lot / "results.xlsx")
+    with zipfile.ZipFile(path) as book:
+        sheet = book.read("xl/worksheets/sheet1.xml").decode()
+        assert any(name.startswith("xl/charts/") for name in book.namelist())
+    numbers = [float(v) for v in re.findall(r"<v>([-\d.eE]+)</v>", sheet)]
+    assert any(abs(v - found["fin CD"][0].value) < 1e-9 for v in numbers)
+
+
+def test_without_the_extra_a_spreadsheet_says_what_to_install(lot, monkeypatch):
+    import sys
+
+    from napari_sesami.measure import save_xlsx
+
+    monkeypatch.setitem(sys.modules, "xlsxwriter", None)
+    recipe = Recipe.load(lot / "fins.toml")
+    found = measure_lot(recipe, [lot / "L7" / "L7_W01_A1.ome.tif"], "files")
+    with pytest.raises(MeasureError, match=r"napari-sesami\[xlsx\]"):
+        save_xlsx(found, lot / "results.xlsx")
