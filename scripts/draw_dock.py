@@ -14,7 +14,7 @@ import numpy as np
 from qtpy.QtWidgets import QApplication
 
 from napari_sesami.scan import list_samples
-from napari_sesami.viewer.app.commands import show_dock
+from napari_sesami.viewer.app.workspace import show_panel
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 
@@ -23,7 +23,7 @@ def draw(key: str) -> Path:
     """Open a sample, paint a stroke of each class where the truth has it, and shoot."""
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1600, 1000)
-    dock = show_dock(viewer)
+    dock = show_panel(viewer, "scan", own_dock=True)
     viewer.open_sample("napari-sesami", key)
     pump()
     binding = dock.workspace.binding

@@ -16,23 +16,23 @@ from qtpy.QtWidgets import QApplication
 from scipy import ndimage
 
 from napari_sesami.session import Ask
+from napari_sesami.viewer.app.workspace import show_panel
 from napari_sesami.viewer.layers.mouse import Tool
-from napari_sesami.viewer.prompt.commands import show_prompt_dock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_sesami.viewer.prompt.panel import PromptDock
+    from napari_sesami.viewer.prompt.panel import PromptPanel
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 
 
-def open_sample(key: str) -> tuple[napari.Viewer, PromptDock, np.ndarray]:
+def open_sample(key: str) -> tuple[napari.Viewer, PromptPanel, np.ndarray]:
     """A window with a sample, the panel, and the truth of the plane on screen."""
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1600, 1000)
     viewer.open_sample("napari-sesami", key)
-    dock = show_prompt_dock(viewer)
+    dock = show_panel(viewer, "click", own_dock=True)
     pump()
     binding = dock.workspace.binding
     if binding.session.scan.n_planes > 1:
@@ -60,7 +60,7 @@ def objects(plane: np.ndarray, class_id: int) -> list[tuple[float, float]]:
     return middles
 
 
-def ask(dock: PromptDock, *asks: Ask) -> None:
+def ask(dock: PromptPanel, *asks: Ask) -> None:
     """Give prompts and wait for the answer."""
     for each in asks:
         dock.controller.add(each)

@@ -13,8 +13,7 @@ import napari
 import numpy as np
 from qtpy.QtWidgets import QApplication
 
-from napari_sesami.viewer.app.commands import show_dock
-from napari_sesami.viewer.queue.commands import show_queue_dock
+from napari_sesami.viewer.app.workspace import show_panel
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 MAPS = {"xrm": ("combined",)}
@@ -25,9 +24,9 @@ def draw(key: str) -> Path:
     """Paint a stroke per class, answer from the truth, ask for the next, and shoot."""
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1600, 1000)
-    workspace = show_dock(viewer).workspace
+    workspace = show_panel(viewer, "scan", own_dock=True).workspace
     viewer.open_sample("napari-sesami", key)
-    dock = show_queue_dock(viewer)
+    dock = show_panel(viewer, "next", own_dock=True)
     pump()
     session = workspace.session
     truth_layer = viewer.layers[f"{workspace.binding.image.name} truth"]

@@ -12,8 +12,7 @@ import napari
 import numpy as np
 from qtpy.QtWidgets import QApplication
 
-from napari_sesami.viewer.app.commands import show_dock
-from napari_sesami.viewer.strokes.commands import show_strokes_dock
+from napari_sesami.viewer.app.workspace import show_panel
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 
@@ -22,9 +21,9 @@ def draw(key: str = "tem") -> Path:
     """Open a sample, paint a stroke of each class where the truth has it, and shoot."""
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1600, 1000)
-    workspace = show_dock(viewer).workspace
+    workspace = show_panel(viewer, "scan", own_dock=True).workspace
     viewer.open_sample("napari-sesami", key)
-    dock = show_strokes_dock(viewer)
+    dock = show_panel(viewer, "strokes", own_dock=True)
     pump()
     binding = workspace.binding
     truth = np.asarray(viewer.layers[f"{binding.image.name} truth"].data)

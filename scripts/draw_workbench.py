@@ -22,8 +22,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QMenu
 
 from napari_sesami.viewer.app.pages import PAGES
-from napari_sesami.viewer.app.panels import panels_of
-from napari_sesami.viewer.app.workspace import desk_of
+from napari_sesami.viewer.app.workspace import workspace_of
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -46,7 +45,7 @@ def main() -> None:
     seconds = time.perf_counter() - began
     print(f"workbench: {seconds:.2f} s, torch: {'torch' in sys.modules}")
     viewer.reset_view()
-    workbench = panels_of(desk_of(viewer)).find("")
+    workbench = workspace_of(viewer).panels.find("")
     pages = {}
     for shown in PAGES:
         began = time.perf_counter()
@@ -60,7 +59,7 @@ def main() -> None:
         pages[shown.name] = workbench.parent().grab()
     beside([pages[name] for name in ("scan", "click", "next")], folder, "workbench")
     QTest.mouseClick(workbench.buttons["strokes"], LEFT)
-    strokes = panels_of(desk_of(viewer)).find("strokes")
+    strokes = workspace_of(viewer).panels.find("strokes")
     QTest.mouseClick(workbench.own_dock_button, LEFT)
     pump(30)
     window.screen().grabWindow(0).save(str(folder / f"{size}_own_dock.png"))

@@ -17,8 +17,7 @@ import tifffile
 from qtpy.QtWidgets import QApplication
 
 from napari_sesami.lab.scenes import tem
-from napari_sesami.viewer.app.commands import show_dock
-from napari_sesami.viewer.worklist.commands import show_worklist_dock
+from napari_sesami.viewer.app.workspace import show_panel
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 SCANS, SIDE = 6, 512
@@ -65,8 +64,8 @@ def draw(folder: Path) -> list[Path]:
     write(folder / "wafer 12", drawn)
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1600, 1000)
-    workspace = show_dock(viewer).workspace
-    dock = show_worklist_dock(viewer)
+    workspace = show_panel(viewer, "scan", own_dock=True).workspace
+    dock = show_panel(viewer, "list", own_dock=True)
     dock.open_folder(folder / "wafer 12")
     controller = dock.controller
     made = []

@@ -101,7 +101,7 @@ class Bench:
     def session(self, image: np.ndarray, n: int, encoder: Any = None) -> Session:
         """Open a session on an image, with names for all classes."""
         session = Session(Scan.from_array(image))
-        session.token_encoder = encoder or self.encoder
+        session.retrieval.encoder = encoder or self.encoder
         for c in range(n):
             session.classes.add(f"class {c}")
         return session
@@ -159,7 +159,7 @@ def across(bench: Bench, name: str) -> None:
         for k in (0, len(items) // 2):
             session, strokes, *_ = bench.painted(k, items[k])
             path = Path(folder) / f"{k}.bank"
-            session.export_bank(path, zoom=1.0, thumbnails=False)
+            session.retrieval.export_bank(path, zoom=1.0, thumbnails=False)
             files.append(load_bank(path))
             taught.append((items[k][1], strokes))
         bank = combine(*files)
@@ -170,7 +170,7 @@ def across(bench: Bench, name: str) -> None:
             classes = [int(c) for c in np.unique(truth) if (truth == c).sum() > 200]
             none = np.zeros(truth.shape, int)
             session = bench.session(image, int(truth.max()) + 1)
-            session.teach(bank)
+            session.retrieval.teach(bank)
             for key, refine in (("quick", False), ("ours", True)):
                 labels = session.segment(0, refine=refine).labels[0]
                 rows[key].append(bench.score(labels, truth, none, classes))

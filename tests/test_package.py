@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,21 @@ def test_a_door_offers_what_it_declares(door):
     room = import_module(".".join(door.parent.relative_to(SOURCE.parent).parts))
     assert declared == set(room.__all__)
     assert all(getattr(room, name) is not None for name in declared)
+
+
+def test_no_circle_has_more_than_three_files():
+    """Imports for types and those inside of functions are counted, too."""
+    script = SOURCE.parents[1] / "scripts" / "measure_house.py"
+    spec = spec_from_file_location("measure_house", script)
+    measure = module_from_spec(spec)
+    sys.modules["measure_house"] = measure  # dataclasses look there
+    try:
+        spec.loader.exec_module(measure)
+        circles = measure.House(SOURCE.parents[1]).circles(lazy=True)
+    finally:
+        del sys.modules["measure_house"]
+    assert circles  # it finds the small ones
+    assert [circle for circle in circles if len(circle) > 3] == []
 
 
 def test_every_class_name_is_used_once():

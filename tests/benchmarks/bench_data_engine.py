@@ -101,9 +101,9 @@ def run(device: str, place: Path, steps: int) -> None:
             if steps and number == SCANS // 2:
                 training = engine.train(steps=steps)
                 state = training.wait()
-                verdict = engine.session.judge(training)
+                verdict = engine.session.runs.judge(training)
                 print(f"{device}: {state.state}; {verdict.sentence}", flush=True)
-                engine.session.adopt(training, insist=True)
+                engine.session.runs.adopt(training, insist=True)
             session = engine.open()
             review = engine.propose()
             said = as_labels(review.proposed, truths[number].shape)

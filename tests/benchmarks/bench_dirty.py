@@ -21,20 +21,20 @@ def seconds_per_stroke(planes: int) -> float:
     rng = np.random.default_rng(0)
     picture = rng.integers(0, 255, (SIDE, SIDE), dtype=np.uint8)
     session = Session(np.broadcast_to(picture, (planes, SIDE, SIDE)))
-    session.token_encoder = encoder = Texture()
+    session.retrieval.encoder = encoder = Texture()
     encoder.tile = SIDE
     for name in ("a", "b"):
         session.classes.add(name)
     for plane in range(planes):
         session.paint(np.full((8, 8), 1), plane=plane, at=(100, 100))
         session.paint(np.full((8, 8), 2), plane=plane, at=(900, 900))
-    session.retriever(1.0).quick(0)
+    session.retrieval.learner.retriever(1.0).quick(0)
     times = []
     for _ in range(STROKES):
         y, x = (int(v) for v in rng.integers(200, 800, 2))
         begin = perf_counter()
         session.paint(np.full((4, 16), 1 + y % 2), plane=0, at=(y, x))
-        session.retriever(1.0, tune=False).quick(0)
+        session.retrieval.learner.retriever(1.0, tune=False).quick(0)
         times.append(perf_counter() - begin)
     return float(np.median(times))
 

@@ -106,23 +106,23 @@ def test_votes_against_the_bare_product():
 
 def test_each_stage_from_stroke_to_labels():
     session, truth = scene()
-    session.tokens(0, 1.0)
+    session.retrieval.learner.tokens(0, 1.0)
     before, after = strokes(truth, 12), strokes(truth, 13)
     session.paint(before)
-    retriever = session.retriever(1.0, tune=False)
+    retriever = session.retrieval.learner.retriever(1.0, tune=False)
     retriever.quick(0)
 
     def swap() -> None:
-        now = session.strokes_plane(0)
-        session.write_strokes(after if (now == before).all() else before)
+        now = session.strokes.plane(0)
+        session.strokes.write(after if (now == before).all() else before)
 
     def stroke() -> None:
         swap()
-        session.retriever(1.0, tune=False).quick(0)
+        session.retrieval.learner.retriever(1.0, tune=False).quick(0)
 
     def follow() -> None:
         swap()
-        session.retriever(1.0, tune=False)
+        session.retrieval.learner.retriever(1.0, tune=False)
 
     write = processor(swap)
     learn = processor(follow) - write
@@ -158,7 +158,7 @@ def resident() -> float:
 def test_memory_of_a_volume(tmp_path, monkeypatch):
     monkeypatch.setenv("SESAMI_HOME", str(tmp_path))
     session, truth = scene(6)
-    store = session.token_store(1.0)
+    store = session.retrieval.learner.token_store(1.0)
     store._memory = 2 * store.plane(0).nbytes  # as of a volume that does not fit
     session.paint(strokes(truth, 12), plane=0)
     grown = []
@@ -190,22 +190,22 @@ def test_ten_thousand_strokes_stay_usable():
     spots = spots[rng.permutation(len(spots))[:10_000]]
     for k, (y, x) in enumerate(spots):
         painted[y : y + 2, x : x + 8] = k % CLASSES + 1
-    session.tokens(0, 1.0)
+    session.retrieval.learner.tokens(0, 1.0)
     session.paint(painted)
-    learn = processor(lambda: session.retriever(1.0, tune=False), 1)
-    retriever = session.retriever(1.0, tune=False)
+    learn = processor(lambda: session.retrieval.learner.retriever(1.0, tune=False), 1)
+    retriever = session.retrieval.learner.retriever(1.0, tune=False)
     first = processor(lambda: retriever.quick(0), 1)
     more = np.zeros_like(painted)
     more[0:4, 100:160] = 1
 
     def stroke() -> None:
         session.paint(np.roll(more, int(rng.integers(900)), 0))
-        session.retriever(1.0, tune=False).quick(0)
+        session.retrieval.learner.retriever(1.0, tune=False).quick(0)
 
     one = processor(stroke, 2)
-    tuned = processor(lambda: session.retriever(1.0), 1)
-    refined = processor(lambda: session.retriever(1.0).segment(0), 1)
-    told = session.retriever(1.0).voters.condensed
+    tuned = processor(lambda: session.retrieval.learner.retriever(1.0), 1)
+    refined = processor(lambda: session.retrieval.learner.retriever(1.0).segment(0), 1)
+    told = session.retrieval.learner.retriever(1.0).voters.condensed
     judged = judging(retriever, 50)
     assert told is not None
     print(

@@ -70,7 +70,7 @@ def labelled(shape=(512, 512)) -> Session:
 
 def test_the_window_answers_while_a_run_trains(make_napari_viewer, qtbot):
     session = labelled()
-    _ = session.predictor  # the model answered clicks: its libraries are loaded
+    _ = session.prompts.predictor  # the model answered clicks: its libraries are loaded
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1200, 940)
     attach(viewer, session)

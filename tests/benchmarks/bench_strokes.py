@@ -52,7 +52,7 @@ def session_with_tokens() -> tuple[Session, np.ndarray]:
     session = Session(Scan.from_array(np.tile(scene.image, tiles)))
     for entry in scene.classes[:CLASSES]:
         session.classes.add(entry.name)
-    session.tokens(0, 1.0)
+    session.retrieval.learner.tokens(0, 1.0)
     return session, np.tile(scene.labels, tiles)
 
 
@@ -72,18 +72,19 @@ def test_a_stroke_to_labels_of_the_visible_slice():
     session, truth = session_with_tokens()
     for number in range(BEFORE):
         paint(session, truth, number)
-    session.retriever(1.0, tune=False).quick(0)
+    session.retrieval.learner.retriever(1.0, tune=False).quick(0)
     quick, refined, undone = Clock(), Clock(), Clock()
     for number in range(BEFORE, BEFORE + ROUNDS):
         paint(session, truth, number)
-        quick(lambda: session.retriever(1.0, tune=False).quick(0))
+        quick(lambda: session.retrieval.learner.retriever(1.0, tune=False).quick(0))
     session.undo()
-    undone(lambda: session.retriever(1.0, tune=False).quick(0))
+    undone(lambda: session.retrieval.learner.retriever(1.0, tune=False).quick(0))
     for _ in range(2):
-        refined(lambda: session.retriever(1.0).segment(0))
+        refined(lambda: session.retrieval.learner.retriever(1.0).segment(0))
     floor = matmul_floor(session)
+    patches = len(session.retrieval.learner.retriever(1.0).bank)
     print(
-        f"\nstroke → labels, {SIDE}², {len(session.retriever(1.0).bank)} patches in "
+        f"\nstroke → labels, {SIDE}², {patches} patches in "
         f"the bank: {quick}\nundo: {undone}\nfine borders, in the background: "
         f"{refined}\nmatmul floor of one stroke: {floor}; ratio "
         f"{min(quick.cpus) / max(min(floor.cpus), 1e-3):.1f} (processor)"
@@ -93,8 +94,10 @@ def test_a_stroke_to_labels_of_the_visible_slice():
 
 def matmul_floor(session: Session) -> Clock:
     """What the products of all tokens with one stroke's alone cost."""
-    retriever = session.retriever(1.0)
-    tokens = torch.from_numpy(session.token_store(1.0).plane(0).reshape(-1, 64))
+    retriever = session.retrieval.learner.retriever(1.0)
+    tokens = torch.from_numpy(
+        session.retrieval.learner.token_store(1.0).plane(0).reshape(-1, 64)
+    )
     keys = torch.from_numpy(retriever.bank.rows().tokens[:24])
     clock = Clock()
     for _ in range(5):
@@ -107,14 +110,14 @@ def test_the_window_while_strokes_are_answered(make_napari_viewer, qtbot):
     from qtpy.QtCore import QTimer
 
     from napari_sesami.viewer import attach
-    from napari_sesami.viewer.strokes.commands import show_strokes_dock
+    from napari_sesami.viewer.app.workspace import show_panel
 
     session, truth = session_with_tokens()
     for number in range(BEFORE):
         paint(session, truth, number)
     viewer = make_napari_viewer(show=True)
     attach(viewer, session)
-    controller = show_strokes_dock(viewer).controller
+    controller = show_panel(viewer, "strokes", own_dock=True).controller
     controller.set_zoom(1.0)
     qtbot.waitUntil(lambda: controller.last is not None, timeout=60_000)
     qtbot.waitUntil(lambda: not controller.workspace.jobs.busy, timeout=60_000)

@@ -48,10 +48,10 @@ def test_scoring_beside_making_the_maps():
     torch.set_num_threads(1)
     session = painted()
     begun = time.process_time()
-    session.tokens(0, 1.0)
+    session.retrieval.learner.tokens(0, 1.0)
     read = time.process_time() - begun
     grey = session.scan.grey(0)
-    retriever = session.retriever(1.0)
+    retriever = session.retrieval.learner.retriever(1.0)
     votes, cut, scored, chosen = [], [], [], []
     for _ in range(ROUNDS):
         retriever.forget(0)

@@ -16,6 +16,7 @@ from napari_sesami.train.run.events import read_events
 from napari_sesami.train.run.folder import RunFolder
 from napari_sesami.train.run.orders import Control
 from napari_sesami.train.run.report import Report
+from tests.fakes import tiny_recipe  # noqa: F401  a recipe of our own is imported first
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -39,7 +39,7 @@ class Headless:
         self.workspace = Workspace(self.viewer, caller=self.caller)
         self.workspace.adopt(self.viewer.add_image(image))
         self.session = self.workspace.session
-        self.session.model = GreyModel(tile=128)
+        self.session.prompts.model = GreyModel(tile=128)
         for name in classes:
             self.session.classes.add(name)
 

@@ -39,7 +39,7 @@ def begin(make_napari_viewer, qtbot, image, *, model=None, classes=("void",), **
     layer = viewer.add_image(image, **where)
     workspace = workspace_of(viewer)
     workspace.adopt(layer)
-    workspace.session.model = model or GreyModel(tile=128)
+    workspace.session.prompts.model = model or GreyModel(tile=128)
     for name in classes:
         workspace.session.classes.add(name)
     _, dock = viewer.window.add_plugin_dock_widget("napari-sesami", "Click prompts")

@@ -14,7 +14,7 @@ from tests.fakes.texture import Texture, stripes
 
 SOON = 60_000  # ms, on a busy machine
 # Today and a tenth more: lower them with each step towards 28 hops of a reader.
-CALLS, ENTERED = 150, 90
+CALLS, ENTERED = 144, 90
 
 
 def paint(layer, class_id: int, y: int) -> None:
@@ -31,7 +31,7 @@ def test_a_stroke_becomes_labels_in_few_calls(qtbot):
     with hops.listen():
         workspace = workspace_of(viewer)
         session = Session(Scan.from_array(stripes()[0]))
-        session.token_encoder = Texture()
+        session.retrieval.encoder = Texture()
         for name in ("substrate", "oxide", "metal"):
             session.classes.add(name)
         link = workspace.take(session)

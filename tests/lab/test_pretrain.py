@@ -37,9 +37,9 @@ from napari_sesami.train import Checkpoints, Run, RunConfig, RunFolder, TrainErr
 from napari_sesami.train.engine.sampling import RecipeDataset
 from napari_sesami.train.sesami.clicks import Score, click_through, deepest
 from napari_sesami.train.sesami.losses import (
+    cell_iou,
     corrective_click,
     depth,
-    iou,
     mask_loss,
     quarter,
 )
@@ -88,7 +88,7 @@ def test_batch_is_a_function_of_its_place(tmp_path: Path, scenes: Path) -> None:
     assert not torch.equal(one["image"], made[0][(4, 5)]["image"])
     assert one["image"].shape == (4, 1, SIDE, SIDE)
     assert one["masks"].shape == (4, 2, SIDE, SIDE)
-    clicks = one["clicks"].long()
+    clicks = one["points"][:, :, 0].long()
     inside = one["masks"][
         torch.arange(4)[:, None], torch.arange(2), clicks[..., 0], clicks[..., 1]
     ]
@@ -132,14 +132,14 @@ def test_mask_loss_falls_with_better_masks() -> None:
     truth[:, 4:10, 4:10] = 1
     good, bad = (truth[:, None] * 2 - 1) * 8, torch.zeros(1, 1, 16, 16)
     assert mask_loss(good, truth) < 0.05 < mask_loss(bad, truth)
-    assert float(iou(good, truth)) == 1
+    assert float(cell_iou(good, truth)) == 1
 
 
 def test_thin_layers_do_not_vanish_in_the_truth() -> None:
     masks = torch.zeros(1, 64, 64, dtype=torch.bool)
     masks[:, 30, :] = True  # one pixel thick
     logits = torch.where(quarter(masks)[:, None] > 0, 5.0, -5.0)
-    assert float(iou(logits, quarter(masks))) == 1
+    assert float(cell_iou(logits, quarter(masks))) == 1
 
 
 def test_depth_is_largest_in_the_middle() -> None:

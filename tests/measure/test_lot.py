@@ -173,7 +173,7 @@ def test_labels_come_from_a_project(lot):
             if not len(s.classes):
                 for name in drawn.classes:
                     s.classes.add(name)
-            s.label_planes.write(drawn.labels)
+            s.document.labels.write(drawn.labels)
             s.save()
     recipe = Recipe.load(lot / "fins.toml")
     found = measure_lot(recipe, [lot / "L7"], labels="project")

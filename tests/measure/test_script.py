@@ -31,7 +31,7 @@ def folder(tmp_path, monkeypatch):
             if not len(s.classes):
                 for name in names:
                     s.classes.add(name)
-            s.label_planes.write(drawn.labels)
+            s.document.labels.write(drawn.labels)
             s.save()
     return tmp_path
 

@@ -40,8 +40,8 @@ for line in sys.stdin:
             t.die_while_saving(folder, int(first))
         session = Session(t.SCAN, folder)
         if int(ticking):
-            session.project.autosave_every = 0.02
-            session.project.start_autosave(0.01)
+            session.document.project.autosave_every = 0.02
+            session.document.project.start_autosave(0.01)
         os.write(1, b"pid %d\\n" % os.getpid())
         for n in range(int(first), 10**9):
             t.step(session, n)
@@ -63,7 +63,9 @@ def step(session: Session, n: int) -> None:
     elif kind == 4:
         session.undo()
     elif kind == 5:
-        session.redo() if n % 2 else session.paint(np.eye(64, 80, n % 30, int), plane)
+        session.history.redo() if n % 2 else session.paint(
+            np.eye(64, 80, n % 30, int), plane
+        )
     else:
         session.save()
 
@@ -76,7 +78,7 @@ def begun(session: Session) -> Session:
 
 def picture(session: Session) -> tuple[object, ...]:
     """All that has to survive, in a form that can be compared."""
-    arrays = session.labels, session.strokes, session.object_ids
+    arrays = session.labels, session.strokes, session.objects.ids
     objects = {k: o.to_dict() for k, o in session.objects.items()}
     names = session.classes.names
     return (*(np.array(a).tobytes() for a in arrays), str(objects), names)
@@ -152,7 +154,7 @@ def edit(session: Session, n: int) -> None:
     plane[n : n + 3, n:70] = 1
     session.paint(plane, n % 3)
     session.commit(np.roll(plane, 9) > 0, 1 + n % 2, (n + 1) % 3)
-    session.write_strokes(plane, (n + 2) % 3)
+    session.strokes.write(plane, (n + 2) % 3)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")

@@ -54,7 +54,7 @@ def test_only_planes_that_changed_are_written(tmp_path: Path) -> None:
 
 def test_planes_that_became_empty_and_old_files_go(tmp_path: Path) -> None:
     with begun(tmp_path / "p.sesami") as s:
-        s.erase(stroke(0), 0)
+        s.strokes.erase(stroke(0), 0)
         s.save()
         s.save()  # the state before is kept for one more save
         names = files(tmp_path / "p.sesami")
@@ -67,22 +67,22 @@ def test_unsaved_steps_come_back_and_can_be_undone(tmp_path: Path) -> None:
     s = begun(tmp_path / "p.sesami")
     s.paint(stroke(4), 2)
     s.classes.add("metal")
-    with s.group("two"):
+    with s.history.group("two"):
         s.paint(stroke(5), 2)
         s.paint(stroke(6), 2)
     s.undo()
     strokes = s.strokes.copy()
     s.close()
     with Session(SCAN, tmp_path / "p.sesami") as t:
-        assert t.recovered == 4
+        assert t.document.recovered == 4
         np.testing.assert_array_equal(t.strokes, strokes)
-        assert t.redo() == "two"
-        assert t.strokes_plane(2)[6].any()
+        assert t.history.redo() == "two"
+        assert t.strokes.plane(2)[6].any()
         assert [t.undo() for _ in range(4)] == ["two", "add class metal", "paint", None]
-        assert t.strokes_plane(2).max() == 0
+        assert t.strokes.plane(2).max() == 0
         t.save()
     with Session(SCAN, tmp_path / "p.sesami") as t:
-        assert t.recovered == 0
+        assert t.document.recovered == 0
         assert t.classes.names == ("oxide", "void")
 
 
@@ -113,9 +113,9 @@ def test_a_damaged_journal_brings_back_what_it_can_and_says_so(tmp_path: Path) -
         heard: list[str] = []
         project.trouble.connect(heard.append)
         s = Session(SCAN, project)
-        assert s.recovered == 0
-        assert s.strokes_plane(0).any()
-        assert not s.strokes_plane(2).any()
+        assert s.document.recovered == 0
+        assert s.strokes.plane(0).any()
+        assert not s.strokes.plane(2).any()
         assert "could not be brought back" in heard[0]
         s.paint(stroke(6), 2)
         now = s.strokes.array
@@ -129,8 +129,8 @@ def test_a_damaged_plane_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:50])
     with Session(SCAN, tmp_path / "p.sesami") as t:
         with pytest.raises(ProjectError, match=f"{path.name} is missing or damaged"):
-            t.strokes_plane(0)
-        assert t.labels_plane(1).any()
+            t.strokes.plane(0)
+        assert t.document.labels.plane(1).any()
 
 
 class Trouble:
@@ -173,18 +173,18 @@ def test_a_full_disk_at_any_write_of_a_save_loses_nothing(
     trouble.arm(left)
     with pytest.raises(SaveError, match="is full; everything is still here in memory"):
         s.save()
-    assert s.dirty
+    assert s.document.dirty
     s.paint(stroke(9), 0)  # goes on in memory, even if the journal is refused, too
-    strokes, labels, ids = s.strokes.copy(), s.labels.copy(), s.object_ids.copy()
+    strokes, labels, ids = s.strokes.copy(), s.labels.copy(), s.objects.ids.copy()
     trouble.armed = False
     s.save()
-    assert not s.dirty
+    assert not s.document.dirty
     s.close()
     with Session(SCAN, tmp_path / "p.sesami") as t:
-        assert t.recovered == 0
+        assert t.document.recovered == 0
         np.testing.assert_array_equal(t.strokes, strokes)
         np.testing.assert_array_equal(t.labels, labels)
-        np.testing.assert_array_equal(t.object_ids, ids)
+        np.testing.assert_array_equal(t.objects.ids, ids)
         assert list(t.objects) == [1, 2]
 
 
@@ -193,7 +193,7 @@ def test_a_full_disk_while_painting_is_told_and_made_up_for(
 ) -> None:
     s = begun(tmp_path / "p.sesami")
     heard: list[str] = []
-    s.events.trouble.connect(heard.append)
+    s.document.events.trouble.connect(heard.append)
     trouble = Trouble(monkeypatch, errno.ENOSPC)
     trouble.arm(0)
     s.paint(stroke(7), 2)
@@ -203,10 +203,10 @@ def test_a_full_disk_while_painting_is_told_and_made_up_for(
     assert len(heard) >= 3
     strokes = s.strokes.copy()
     trouble.armed = False
-    s.tick()
+    s.document.tick()
     s.close()  # no save
     with Session(SCAN, tmp_path / "p.sesami") as t:
-        assert t.recovered == 3
+        assert t.document.recovered == 3
         assert t.classes.names == ("oxide", "void", "metal")
         np.testing.assert_array_equal(t.strokes, strokes)
 
@@ -230,7 +230,7 @@ def test_a_disk_that_really_refuses_bytes(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, old)
     strokes = s.strokes.copy()
-    s.tick()
+    s.document.tick()
     s.close()
     with Session(SCAN, tmp_path / "p.sesami") as t:
         np.testing.assert_array_equal(t.strokes, strokes)
@@ -268,9 +268,9 @@ def test_a_read_only_folder_opens_and_work_can_be_saved_elsewhere(
     read_only_project: Path,
 ) -> None:
     s = Session(SCAN, read_only_project)
-    assert s.project is not None
-    assert s.project.read_only
-    assert "is read-only for you" in str(s.project.last_trouble)
+    assert s.document.project is not None
+    assert s.document.project.read_only
+    assert "is read-only for you" in str(s.document.project.last_trouble)
     s.paint(stroke(7), 2)
     s.classes.add("metal")
     with pytest.raises(SaveError, match="save into another folder"):
@@ -283,7 +283,7 @@ def test_a_read_only_folder_opens_and_work_can_be_saved_elsewhere(
     strokes = s.strokes.copy()
     s.close()
     with Session(SCAN, target) as t:
-        assert t.recovered == 1
+        assert t.document.recovered == 1
         np.testing.assert_array_equal(t.strokes, strokes)
         assert list(t.objects) == [1]
         assert t.classes.names == ("oxide", "void", "metal")
@@ -298,18 +298,18 @@ def test_work_without_a_project_finds_one_later(tmp_path: Path) -> None:
     s.paint(stroke(4), 1)
     s.undo()
     assert s.undo() == "paint"  # the history goes on
-    s.redo()
+    s.history.redo()
     s.save()
     s.close()
     with Session(SCAN, tmp_path / "late.sesami") as t:
-        np.testing.assert_array_equal(t.strokes_plane(1), stroke(3))
+        np.testing.assert_array_equal(t.strokes.plane(1), stroke(3))
 
 
 def test_save_as_takes_banks_and_other_scans_along(tmp_path: Path) -> None:
     s = begun(tmp_path / "p.sesami")
-    assert s.project is not None
-    (s.project.folder("banks") / "a.bank").write_text("tokens")
-    other = Session(SCAN + 1, s.project)
+    assert s.document.project is not None
+    (s.document.project.folder("banks") / "a.bank").write_text("tokens")
+    other = Session(SCAN + 1, s.document.project)
     other.paint(stroke(2), 0)
     other.save()
     other.close()
@@ -320,7 +320,7 @@ def test_save_as_takes_banks_and_other_scans_along(tmp_path: Path) -> None:
     with Project.open(tmp_path / "q.sesami") as copy:
         assert (copy.folder("banks") / "a.bank").read_text() == "tokens"
         np.testing.assert_array_equal(Session(SCAN, copy).strokes, strokes)
-        assert Session(SCAN + 1, copy).strokes_plane(0).any()
+        assert Session(SCAN + 1, copy).strokes.plane(0).any()
     with pytest.raises(ProjectError, match="folders banks"):
         copy.folder("elsewhere")
 
@@ -382,31 +382,31 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(
 
 def test_autosave_saves_when_it_is_time(tmp_path: Path) -> None:
     with begun(tmp_path / "p.sesami") as s:
-        assert s.project is not None
+        assert s.document.project is not None
         s.paint(stroke(3), 0)
-        s.project.autosave_every = None
-        s.tick()
-        assert s.dirty
-        s.project.autosave_every = 1e9
-        s.tick()
-        assert s.dirty
-        s.project.autosave_every = 0
-        s.tick()
-        assert not s.dirty
+        s.document.project.autosave_every = None
+        s.document.tick()
+        assert s.document.dirty
+        s.document.project.autosave_every = 1e9
+        s.document.tick()
+        assert s.document.dirty
+        s.document.project.autosave_every = 0
+        s.document.tick()
+        assert not s.document.dirty
 
 
 def test_the_autosave_thread_saves_and_ends(tmp_path: Path) -> None:
     import threading
 
     s = begun(tmp_path / "p.sesami")
-    assert s.project is not None
-    s.project.autosave_every = 0
+    assert s.document.project is not None
+    s.document.project.autosave_every = 0
     saved = threading.Event()
-    s.events.saved.connect(saved.set)
-    s.project.start_autosave(every=0.01)
+    s.document.events.saved.connect(saved.set)
+    s.document.project.start_autosave(every=0.01)
     s.paint(stroke(3), 0)
     assert saved.wait(20)
     s.close()
     assert not [t for t in threading.enumerate() if t.name == "sesami-autosave"]
     with Session(SCAN, tmp_path / "p.sesami") as t:
-        assert t.strokes_plane(0)[3].any()
+        assert t.strokes.plane(0)[3].any()

@@ -39,8 +39,8 @@ def test_a_scan_is_known_again_by_its_content(lab: Path) -> None:
         assert s.scan.path == lab / "wafer.tif"
     with Session(write(lab / "copy.tif", 1), lab / "w.sesami") as s:
         assert s.strokes.sum() == 40
-        assert s.project is not None
-        assert len(s.project.scans) == 1
+        assert s.document.project is not None
+        assert len(s.document.project.scans) == 1
 
 
 def test_a_project_moved_together_with_its_scan_opens(
@@ -112,11 +112,11 @@ def test_a_scan_made_of_an_array_must_be_handed_over_again(tmp_path: Path) -> No
 def test_an_entered_pixel_size_comes_back(lab: Path) -> None:
     with Session.open(lab / "w.sesami") as s:
         assert s.scan.pixel_size == (None, None)
-        s.set_pixel_size(0.5, "nm")
+        s.document.set_pixel_size(0.5, "nm")
         assert s.scan.pixel_size == (0.5, 0.5)
         s.undo()
         assert s.scan.pixel_size == (None, None)
-        s.redo()
+        s.history.redo()
     with Session(lab / "wafer.tif", lab / "w.sesami") as s:
         assert s.scan.pixel_size == (0.5, 0.5)
         assert s.scan.units == ("nm", "nm")
@@ -138,7 +138,7 @@ def test_scans_of_one_project_share_classes(lab: Path) -> None:
         assert first.classes.names == ("oxide", "void")
         second.undo()
         assert first.classes.names == ("oxide",)
-        assert not first.can_undo
+        assert not first.history.can_undo
         second.classes.remove("oxide")
         assert first.strokes.max() == 0
     with Session.open(lab / "w.sesami") as s:
@@ -183,7 +183,7 @@ def test_a_volume_keeps_axes_and_leading_shape(tmp_path: Path) -> None:
     with Session(scan, tmp_path / "v.sesami") as s:
         assert s.strokes.shape == (2, 3, 8, 9)
         assert s.strokes[1, 2].all()
-        assert s.planes_with("strokes") == [5]
+        assert s.strokes.planes == [5]
 
 
 def test_steps_after_a_removed_class_survive_a_crash(lab: Path) -> None:
@@ -200,4 +200,4 @@ def test_steps_after_a_removed_class_survive_a_crash(lab: Path) -> None:
             assert np.unique(s.strokes).tolist() == [0, 3]
             assert s.undo() == "paint"
             assert s.undo() is None
-            assert s.redo() == "paint"
+            assert s.history.redo() == "paint"

@@ -137,3 +137,12 @@ def test_foreign_bytes_under_the_name_are_told(tmp_path: Path) -> None:
     file.write_bytes(b"LUCAM-RECORDER" * 30)
     with pytest.raises(ScanError, match=r"video\.ser is not a TIA series"):
         open_scan(file)
+
+
+def test_the_step_along_a_line_of_images_is_known(tmp_path: Path) -> None:
+    """TIA states in metres how far the beam went from one image to the next."""
+    planes = [np.full((8, 9), i, np.uint16) for i in range(4)]
+    path = ser(tmp_path / "a_1.ser", planes, dims=((4, 3.69e-9, "Position", "m"),))
+    scan = open_scan(path)
+    assert scan.pixel_size[0] == pytest.approx(3.69) and scan.units[0] == "nm"
+    assert scan.pixel_size[1:] == (pytest.approx(1.0), pytest.approx(1.0))

@@ -28,7 +28,7 @@ NAN = np.full((30, 40), np.nan)
     ],
 )
 def test_strokes_that_cannot_be_used(session: Session, strokes, says: str) -> None:
-    for edit in (session.paint, session.write_labels, session.write_strokes):
+    for edit in (session.paint, session.document.labels.write, session.strokes.write):
         with pytest.raises(SessionError, match=says):
             edit(strokes, plane=0)
     assert not session.strokes.any()
@@ -36,7 +36,7 @@ def test_strokes_that_cannot_be_used(session: Session, strokes, says: str) -> No
 
 def test_whole_numbers_in_floats_are_classes_too(session: Session) -> None:
     session.paint(np.full((30, 40), 2.0), plane=0)
-    assert session.strokes_plane(0).min() == 2
+    assert session.strokes.plane(0).min() == 2
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_planes_that_do_not_exist(session: Session, plane, says: str) -> None:
     with pytest.raises(SessionError, match=says):
         session.paint(PLANE, plane=plane)
     with pytest.raises(SessionError, match=says):
-        session.labels_plane(plane)
+        session.document.labels.plane(plane)
     with pytest.raises(SessionError, match=says):
         session.prompt(points=[(1, 1)], labels=[1], plane=plane)
 
@@ -95,7 +95,7 @@ def test_other_mistakes_in_commits(session: Session) -> None:
     with pytest.raises(SessionError, match="no object 9"):
         session.commit(mask, "void", plane=0, object_id=9)
     with pytest.raises(SessionError, match="no object 9"):
-        session.remove_object(9)
+        session.objects.remove(9)
 
 
 def test_pieces_outside_the_plane_are_refused(session: Session) -> None:

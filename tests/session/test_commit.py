@@ -24,12 +24,13 @@ def test_a_commit_labels_and_is_found_by_a_click(session: Session) -> None:
     )
     assert (found.id, found.class_id, found.plane) == (1, 2, 2)
     assert found.bbox == (5, 6, 9, 12)
-    assert (session.labels_plane(2) == 2).sum() == 24
-    assert session.object_at(5.6, 11.4, plane=2) == found
-    assert session.object_at(5, 12, plane=2) is None
-    assert session.object_at(-3, 900, plane=2) is None
+    assert (session.document.labels.plane(2) == 2).sum() == 24
+    assert session.objects.at(5.6, 11.4, plane=2) == found
+    assert session.objects.at(5, 12, plane=2) is None
+    assert session.objects.at(-3, 900, plane=2) is None
     assert found.parts[2].prompts == {"points": [[6.0, 7.0]]}
-    bbox, mask = session.object_mask(found.id)
+    found_mask = session.objects.mask(found.id)
+    bbox, mask = found_mask.bbox, found_mask.mask
     assert bbox == found.bbox
     assert mask.all()
 
@@ -45,7 +46,11 @@ def test_a_mask_within_its_box_knows_its_plane(session: Session) -> None:
         bbox=(3, 4, 5, 6), mask=crop, score=np.float32(0.5), shape=(30, 40), plane=1
     )
     found = session.commit(mask, "void")
-    assert np.argwhere(session.labels_plane(1)).tolist() == [[3, 5], [4, 4], [4, 5]]
+    assert np.argwhere(session.document.labels.plane(1)).tolist() == [
+        [3, 5],
+        [4, 4],
+        [4, 5],
+    ]
     assert found.parts[1].score == 0.5
 
 
@@ -55,10 +60,10 @@ def test_a_mask_within_its_box_knows_its_plane(session: Session) -> None:
 )
 def test_overlap_policies(session: Session, overlap: str, expected: list[int]) -> None:
     """Three pixels: in another object, labelled by hand, and free."""
-    session.write_labels(block(0, 1, 1, 2) * 2, plane=0)
+    session.document.labels.write(block(0, 1, 1, 2) * 2, plane=0)
     session.commit(block(0, 0, 1, 1), "void", plane=0)
     session.commit(block(0, 0, 1, 3), "oxide", plane=0, overlap=overlap)
-    assert session.labels_plane(0)[0, :3].tolist() == expected
+    assert session.document.labels.plane(0)[0, :3].tolist() == expected
 
 
 @pytest.mark.parametrize("overlap", ["keep", "free"])
@@ -82,7 +87,34 @@ def test_objects_shrink_and_go_when_others_take_their_pixels(session: Session) -
     session.undo()
     session.undo()
     assert session.objects[first.id] == first
-    assert (session.objects_plane(0) == first.id).sum() == 100
+    assert (session.objects.plane(0) == first.id).sum() == 100
+
+
+def test_no_rim_of_an_object_is_left(session: Session) -> None:
+    """A commit leaves things of others, or nothing; one undo brings all back."""
+    small, thing, over = block(2, 2, 8, 8), block(2, 8, 8, 20), block(2, 3, 8, 12)
+    first = session.commit(small, "void", plane=0).id
+    second = session.commit(thing, "void", plane=0).id
+    before = session.document.labels.plane(0).copy(), session.objects.plane(0).copy()
+    third = session.commit(over, "oxide", plane=0).id
+    assert list(session.objects) == [second, third]
+    ids, labels = session.objects.plane(0), session.document.labels.plane(0)
+    assert (ids[over] == third).all() and not ids[2:8, 2].any()
+    assert not labels[2:8, 2].any() and (ids[thing & ~over] == second).all()
+    session.undo()
+    assert list(session.objects) == [first, second]
+    np.testing.assert_array_equal(session.document.labels.plane(0), before[0])
+    np.testing.assert_array_equal(session.objects.plane(0), before[1])
+    session.history.redo()
+    assert list(session.objects) == [second, third]
+
+
+def test_a_material_may_be_left_in_rims(session: Session) -> None:
+    wide, over = block(2, 2, 12, 20), block(2, 3, 12, 20)
+    oxide = session.commit(wide, 1, plane=0, instance=False).id
+    session.commit(over, 2, plane=0)
+    assert oxide in session.objects
+    assert (session.objects.plane(0)[2:12, 2] == oxide).all()
 
 
 def test_an_object_is_refined_under_its_own_id(session: Session) -> None:
@@ -95,25 +127,25 @@ def test_an_object_is_refined_under_its_own_id(session: Session) -> None:
     assert again.order == 3
     assert again.bbox == (5, 5, 15, 15)
     expected = block(5, 5, 15, 15) * 1 + block(20, 20, 25, 25) * 2
-    np.testing.assert_array_equal(session.labels_plane(0), expected)
+    np.testing.assert_array_equal(session.document.labels.plane(0), expected)
     session.undo()
     assert session.objects[first.id] == first
-    assert session.labels_plane(0)[0, 0] == 2
+    assert session.document.labels.plane(0)[0, 0] == 2
 
 
 def test_an_object_may_span_planes_and_change_class_in_all(session: Session) -> None:
     first = session.commit(block(0, 0, 4, 4), "void", plane=0)
     for plane in (1, 2):
         session.commit(block(1, 1, 5, 5), "void", plane=plane, object_id=first.id)
-    assert session.object_at(4, 4, plane=2).id == first.id
+    assert session.objects.at(4, 4, plane=2).id == first.id
     session.commit(block(0, 0, 4, 4), "oxide", plane=0, object_id=first.id)
     assert np.unique(session.labels).tolist() == [0, 1]
     assert list(session.objects[first.id].parts) == [0, 1, 2]
-    session.remove_object(first.id)
+    session.objects.remove(first.id)
     assert session.labels.max() == 0
-    assert session.object_ids.max() == 0
+    assert session.objects.ids.max() == 0
     session.undo()
-    assert (session.object_ids == first.id).sum() == 48
+    assert (session.objects.ids == first.id).sum() == 48
 
 
 def test_a_material_is_not_an_instance(session: Session) -> None:
@@ -121,17 +153,25 @@ def test_a_material_is_not_an_instance(session: Session) -> None:
     assert not session.objects[1].instance
 
 
+def gone_of(session: Session, ids: NDArray[np.uint32]) -> set[int]:
+    return set(np.unique(ids).tolist()) - {0, *session.objects}
+
+
 def test_a_commit_changes_nothing_outside_its_box(session: Session) -> None:
     rng = np.random.default_rng(1)
     for _ in range(20):
-        before = session.labels_plane(0).copy()
+        before = session.document.labels.plane(0).copy()
+        ids = session.objects.plane(0).copy()
         y, x = rng.integers(0, 25, 2)
         found = session.commit(
             block(y, x, y + 5, x + 5), int(rng.integers(1, 3)), plane=0
         )
         y0, x0, y1, x1 = found.bbox
-        outside = ~block(y0, x0, y1, x1)
-        np.testing.assert_array_equal(session.labels_plane(0)[outside], before[outside])
+        # a rim of an object that is gone goes with it
+        outside = ~block(y0, x0, y1, x1) & ~np.isin(ids, [*gone_of(session, ids)])
+        np.testing.assert_array_equal(
+            session.document.labels.plane(0)[outside], before[outside]
+        )
 
 
 def test_ids_of_undone_objects_come_back_and_new_ones_are_new(session: Session) -> None:

@@ -107,7 +107,7 @@ def test_undo_n_redo_n_is_the_same_state(moves, n):
 def test_a_committed_object_comes_back_with_its_prompts(scan, predictor):
     session = Session(scan)
     session.classes.add("void")
-    session.predictor = predictor
+    session.prompts.predictor = predictor
     draft = Draft()
     mask = draft.add(0, ASKS[0]).solve(predictor, scan, 0)
     committed = session.commit(mask, "void", prompts=draft.stored(0))
@@ -123,7 +123,7 @@ def test_a_committed_object_comes_back_with_its_prompts(scan, predictor):
 def test_what_a_script_prompted_comes_back_too(scan, predictor):
     session = Session(scan)
     session.classes.add("void")
-    session.predictor = predictor
+    session.prompts.predictor = predictor
     m = session.prompt(points=[(30, 40), (65, 40)], labels=[1, 0])
     back = session.objects.reopen(session.commit(m, "void").id)
     again = back.heads[0].solve(predictor, scan, 0)

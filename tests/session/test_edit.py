@@ -25,7 +25,7 @@ def test_painting_adds_and_undo_takes_back(session: Session) -> None:
     assert session.strokes[1, 6, 6] == 2
     assert session.undo() == "paint"
     assert session.strokes[1, 6, 6] == 1
-    assert session.redo() == "paint"
+    assert session.history.redo() == "paint"
     assert session.strokes[1, 6, 6] == 2
     assert session.strokes[[0, 2]].max() == 0
 
@@ -39,17 +39,17 @@ def test_painting_what_is_there_is_no_step(session: Session) -> None:
 
 def test_a_piece_of_a_plane_is_enough(session: Session) -> None:
     session.paint(np.full((2, 3), 2), plane=0, at=(10, 20))
-    assert np.argwhere(session.strokes_plane(0)).min(0).tolist() == [10, 20]
-    session.erase(np.ones((1, 1)), plane=0, at=(10, 20))
-    session.write_strokes([[0, 1, 0]], plane=0, at=(11, 20))
-    assert session.strokes_plane(0)[10:12, 20:23].tolist() == [[0, 2, 2], [0, 1, 0]]
+    assert np.argwhere(session.strokes.plane(0)).min(0).tolist() == [10, 20]
+    session.strokes.erase(np.ones((1, 1)), plane=0, at=(10, 20))
+    session.strokes.write([[0, 1, 0]], plane=0, at=(11, 20))
+    assert session.strokes.plane(0)[10:12, 20:23].tolist() == [[0, 2, 2], [0, 1, 0]]
 
 
 def test_planes_go_by_number_or_by_index() -> None:
     s = Session(Scan.from_array(np.zeros((2, 3, 8, 9)), axes=("t", "z", "y", "x")))
     s.classes.add("oxide")
     s.paint(np.ones((8, 9), int), plane=(1, 0))
-    assert s.strokes_plane(3).all()
+    assert s.strokes.plane(3).all()
     assert s.strokes[1, 0].all()
 
 
@@ -65,13 +65,15 @@ def test_what_is_shown_cannot_be_written_to(session: Session) -> None:
     with pytest.raises(ValueError, match="read-only"):
         session.labels[0, 0, 0] = 1
     with pytest.raises(ValueError, match="read-only"):
-        session.labels_plane(0)[0, 0] = 1
+        session.document.labels.plane(0)[0, 0] = 1
 
 
 def test_listeners_hear_plane_box_and_layer(session: Session) -> None:
     heard: list[tuple[object, ...]] = []
-    session.events.changed.connect(lambda plane, box: heard.append((plane, box)))
-    session.events.changed.connect(lambda *all_: heard.append(all_))
+    session.document.events.changed.connect(
+        lambda plane, box: heard.append((plane, box))
+    )
+    session.document.events.changed.connect(lambda *all_: heard.append(all_))
     session.paint(block(2, 3, 8, 9), plane=1)
     assert heard == [(1, (2, 3, 8, 9)), (1, (2, 3, 8, 9), "strokes")]
     session.undo()
@@ -79,7 +81,7 @@ def test_listeners_hear_plane_box_and_layer(session: Session) -> None:
 
 
 def test_a_group_is_one_step(session: Session) -> None:
-    with session.group("propagate"):
+    with session.history.group("propagate"):
         for plane in range(3):
             session.commit(block(1, 1, 4, 4), "void", plane=plane)
         with pytest.raises(SessionError, match="Finish the group"):
@@ -89,7 +91,7 @@ def test_a_group_is_one_step(session: Session) -> None:
     assert session.undo() == "propagate"
     assert session.labels.max() == 0
     assert not session.objects
-    assert session.redo() == "propagate"
+    assert session.history.redo() == "propagate"
     assert len(session.objects) == 3
 
 
@@ -108,7 +110,9 @@ def test_class_edits_are_steps(session: Session) -> None:
     assert session.classes.names == ("oxide", "pore")
     assert session.undo() == "edit class pore"
     assert session.classes.names == ("oxide", "void")
-    assert [session.redo(), session.redo(), session.redo()][2] is None
+    assert [session.history.redo(), session.history.redo(), session.history.redo()][
+        2
+    ] is None
     assert session.classes.names == ("oxide",)
     assert np.unique(session.labels).tolist() == [0, 1]
 
@@ -117,7 +121,7 @@ def test_adding_a_class_can_be_undone(session: Session) -> None:
     session.classes.add("metal")
     assert session.undo() == "add class metal"
     assert "metal" not in session.classes
-    assert session.redo() == "add class metal"
+    assert session.history.redo() == "add class metal"
     assert session.classes["metal"].id == 3
 
 
@@ -125,19 +129,19 @@ def test_a_new_step_ends_what_could_be_redone(session: Session) -> None:
     session.paint(block(2, 3, 8, 9), plane=1)
     session.undo()
     session.paint(block(0, 0, 1, 1), plane=1)
-    assert not session.can_redo
-    assert session.redo() is None
+    assert not session.history.can_redo
+    assert session.history.redo() is None
 
 
 def test_pixel_size_is_a_step(session: Session) -> None:
     heard: list[Scan] = []
-    session.events.scan.connect(heard.append)
-    session.set_pixel_size(3.0, "nm")
+    session.document.events.scan.connect(heard.append)
+    session.document.set_pixel_size(3.0, "nm")
     assert heard[-1].pixel_size == (None, 3.0, 3.0)
     session.undo()
     assert session.scan.pixel_size == (None, None, None)
     with pytest.raises(ValueError, match="pixel size"):
-        session.set_pixel_size(-1, "nm")
+        session.document.set_pixel_size(-1, "nm")
 
 
 def test_a_40_gb_scan_is_edited_plane_by_plane() -> None:
@@ -156,10 +160,10 @@ def test_a_40_gb_scan_is_edited_plane_by_plane() -> None:
 
 def test_hand_edits_take_pixels_from_objects(session: Session) -> None:
     first = session.commit(block(5, 5, 10, 10), "void", plane=0)
-    session.write_labels(np.full((2, 10), 1), plane=0, at=(5, 5))
-    assert session.labels_plane(0)[5, 5] == 1
+    session.document.labels.write(np.full((2, 10), 1), plane=0, at=(5, 5))
+    assert session.document.labels.plane(0)[5, 5] == 1
     assert session.objects[first.id].bbox == (7, 5, 10, 10)
-    session.write_labels(np.zeros((30, 40), int), plane=0)
+    session.document.labels.write(np.zeros((30, 40), int), plane=0)
     assert not session.objects
     session.undo()
     session.undo()

@@ -13,7 +13,7 @@ from napari_sesami.session.owners import stroke_owners
 
 def session_of(size: float) -> Session:
     session = Session(Scan.from_array(stripes()[0], pixel_size=size, units="nm"))
-    session.token_encoder = Texture()
+    session.retrieval.encoder = Texture()
     for name in ("substrate", "oxide", "metal"):
         session.classes.add(name)
     return session
@@ -30,9 +30,9 @@ def three_lines() -> np.ndarray:
 def test_a_bank_of_another_pixel_size_and_new_strokes_go_together(size, tmp_path):
     home = session_of(1.0)
     home.paint(three_lines())
-    bank = home.export_bank(tmp_path / "device.bank", zoom=1.0)
+    bank = home.retrieval.export_bank(tmp_path / "device.bank", zoom=1.0)
     other = session_of(size)
-    other.teach(bank)
+    other.retrieval.teach(bank)
     found = other.segment(0)
     assert found.labels.shape == (1, 130, 118)
     other.paint(three_lines())
@@ -43,12 +43,12 @@ def test_a_bank_of_another_pixel_size_and_new_strokes_go_together(size, tmp_path
 def test_a_stroke_is_found_again_by_its_name():
     session = session_of(1.0)
     session.paint(three_lines())
-    _, painted = session.retrieval.painted()[0]
+    _, painted = session.retrieval.learner.painted()[0]
     owners = painted.dense(session.scan.plane_shape)[1]
-    plane, box, pixels = session.stroke_pixels(int(owners[60, 30]))
+    plane, box, pixels = session.retrieval.learner.stroke_pixels(int(owners[60, 30]))
     assert (plane, box) == (0, (60, 20, 61, 60))
     assert pixels.all()
-    assert session.stroke_pixels(-1) is None
+    assert session.retrieval.learner.stroke_pixels(-1) is None
 
 
 @pytest.mark.parametrize("density", [0.002, 0.3])

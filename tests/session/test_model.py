@@ -117,7 +117,7 @@ class SessionMachine(RuleBasedStateMachine):
     def erase(self, plane: int, box: tuple[slice, slice]) -> None:
         where = np.zeros(SHAPE[1:], bool)
         where[box] = True
-        self.session.erase(where, plane)
+        self.session.strokes.erase(where, plane)
         new = self.now.copy()
         new.strokes[plane][box] = 0
         self.step(new)
@@ -131,7 +131,9 @@ class SessionMachine(RuleBasedStateMachine):
         ids[labels != class_] = 0
         labels[:] = class_
         corner = (box[0].start, box[1].start)
-        self.session.write_labels(np.full(labels.shape, class_), plane, at=corner)
+        self.session.document.labels.write(
+            np.full(labels.shape, class_), plane, at=corner
+        )
         self.step(new)
 
     @rule(
@@ -181,7 +183,7 @@ class SessionMachine(RuleBasedStateMachine):
         existing = sorted(self.now.of_object)
         if which >= len(existing):
             return
-        self.session.remove_object(existing[which])
+        self.session.objects.remove(existing[which])
         new = self.now.copy()
         gone = new.ids == existing[which]
         new.labels[gone] = new.ids[gone] = 0
@@ -220,7 +222,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     @rule()
     def redo(self) -> None:
-        assert (self.session.redo() is not None) == bool(self.future)
+        assert (self.session.history.redo() is not None) == bool(self.future)
         if self.future:
             self.past.append(self.now)
             self.now = self.future.pop()
@@ -260,7 +262,7 @@ class SessionMachine(RuleBasedStateMachine):
         s, now = self.session, self.now
         np.testing.assert_array_equal(s.labels, now.labels)
         np.testing.assert_array_equal(s.strokes, now.strokes)
-        np.testing.assert_array_equal(s.object_ids, now.ids)
+        np.testing.assert_array_equal(s.objects.ids, now.ids)
         assert {e.id: e.name for e in s.classes} == now.classes
         assert {k: o.class_id for k, o in s.objects.items()} == now.of_object
         for id_, object_ in s.objects.items():

@@ -6,12 +6,20 @@ import json
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 from tests.fakes.grey_model import GreyModel
+from tests.fakes.headless import Headless
+from tests.fakes.sesami_help import draw, tiny_file
 from tests.fakes.texture import Texture, stripes
 
 from napari_sesami.cli.replay import replay
 from napari_sesami.scan import Scan
 from napari_sesami.session import PromptStep, Session
+from napari_sesami.viewer.layers.mouse import Tool
+from napari_sesami.viewer.prompt.controller import PromptController
+from napari_sesami.viewer.runs.controller import RunsController
+from napari_sesami.viewer.runs.planner import TrainingPlan
+from napari_sesami.viewer.strokes.controller import StrokesController
 
 CLICKS = [((28.0, 36.0), 1), ((60.0, 20.0), 0)]
 
@@ -51,6 +59,24 @@ def test_a_click_by_script_dock_and_replay():
     one, other = (s.objects[1].parts[0] for s in (script, dock))
     assert json.dumps(one.to_dict()) == json.dumps(other.to_dict())
     same(script, dock, replay(script).session, replay(dock).session)
+
+
+def test_clicks_into_the_window_by_script_and_replay(qapp):
+    """The controller of the dock is asked as the mouse asks it."""
+    dock, script = Headless(np.asarray(new_session().scan.data)), new_session()
+    try:
+        controller = dock.workspace.get(PromptController)
+        for at, label in CLICKS:
+            controller.clicked(Tool.CLICK, at, off=not label)
+            dock.wait(lambda: not controller.busy)
+        controller.commit()
+        head = script.prompt(points=[CLICKS[0][0]], labels=[1])
+        points, labels = zip(*CLICKS, strict=True)
+        mask = script.prompt(points=points, labels=labels, mask=head)
+        script.commit(mask, "void")
+        same(script, dock.session, replay(dock.session).session)
+    finally:
+        dock.close()
 
 
 @pytest.mark.parametrize(
@@ -101,11 +127,100 @@ def test_a_stroke_at_once_or_bit_by_bit():
                 np.array([[1], [2], [3]])
             )
             session.strokes.paint(strokes)
-            session.retrieval.retriever(1.0, tune=False).quick(0)  # as a dock does
+            session.retrieval.learner.retriever(1.0, tune=False).quick(
+                0
+            )  # as a dock does
         sessions.append(session)
     one, other = (s.segment(zoom=1.0) for s in sessions)
     np.testing.assert_array_equal(one.votes, other.votes)
     np.testing.assert_array_equal(one.labels, other.labels)
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_strokes_painted_in_the_window_by_script_and_replay(qapp, overlap):
+    names = ("a", "b", "c")
+    dock = Headless(stripes()[0], names)
+    script = Session(stripes()[0])
+    script.strokes.overlap = overlap
+    for name in names:
+        script.classes.add(name)
+    for session in (script, dock.session):
+        session.retrieval.encoder = Texture()
+    try:
+        controller = dock.workspace.get(StrokesController)
+        controller.set_zoom(1.0)
+        controller.set_overlap(overlap)
+        controller.show_map("vote", True)
+        layer = dock.workspace.binding.strokes
+        layer.brush_size = 3
+        for class_id, y in ((1, 10), (2, 60), (3, 100), (2, 10)):
+            layer.selected_label = class_id
+            at = slice(20, 60) if (class_id, y) != (2, 10) else slice(30, 36)
+            with layer.block_history():
+                for x in range(at.start, at.stop):
+                    layer.paint((y, x), class_id)
+            dock.workspace.binding.flush()
+            painted = np.where(np.asarray(layer.data) == class_id, class_id, 0)
+            script.paint(painted)
+
+        dock.wait(lambda: not dock.workspace.jobs.busy)
+        controller.request()
+        before = controller.last
+        dock.wait(lambda: controller.last is not before and controller.last.said)
+        again = replay(dock.session).session
+        again.retrieval.encoder = Texture()
+        shown = controller.last
+        for session in (script, again, dock.session):
+            np.testing.assert_array_equal(session.strokes, dock.session.strokes)
+            found = session.segment(zoom=1.0)
+            np.testing.assert_array_equal(found.labels[0], shown.labels)
+            if overlap:
+                np.testing.assert_array_equal(found.multi[0], shown.masks)
+            else:
+                np.testing.assert_array_equal(found.votes[0], shown.said.votes)
+    finally:
+        dock.close()
+
+
+class ShortPlan(TrainingPlan):
+    """What the form says, made small."""
+
+    @property
+    def options(self):
+        small = {"batch": 1, "objects": 1, "measured": 1, "gate_clicks": 1}
+        return {**super().options, **small, "device": "cpu"}
+
+
+def test_a_run_started_in_the_window_and_by_script(qapp, tmp_path, monkeypatch):
+    monkeypatch.setenv("SESAMI_HOME", str(tmp_path / "home"))
+    image, truth = draw(0)
+    dock, script = Headless(image, ("disc", "bar")), Session(image)
+    for name in ("disc", "bar"):
+        script.classes.add(name)
+    for session in (dock.session, script):
+        session.prompts.model = tiny_file("sam", tmp_path)
+        session.document.labels.write(truth)
+    plan = ShortPlan("sesami", steps=2, rank=2)
+    try:
+        controller = dock.workspace.get(RunsController)
+        dock.wait(lambda: not controller.jobs.busy)
+        controller.start(plan)
+        dock.wait(lambda: bool(controller.runs) or not controller.starting)
+        runs = [controller.runs[0], script.train("sesami", steps=2, **plan.options)]
+        for run in runs:
+            status = run.wait(240)
+            assert status.state == "finished", status.sentence
+    finally:
+        dock.close()
+    one, other = (run.folder for run in runs)
+    assert one != other
+    assert (one / "run.toml").read_text() == (other / "run.toml").read_text()
+    adapters = [f / "adapter" / "adapter.safetensors" for f in (one, other)]
+    first, second = (load_file(path) for path in adapters)
+    assert first.keys() == second.keys()
+    assert any(values.any() for values in first.values())
+    for name, values in first.items():
+        np.testing.assert_array_equal(values, second[name])
 
 
 def test_a_run_by_script_and_by_part_is_written_the_same():
@@ -116,7 +231,7 @@ def test_a_run_by_script_and_by_part_is_written_the_same():
     one, other = (
         session.runs.config("sesami", steps=3, rank=2) for session in (script, dock)
     )
-    assert one == other == script.run_config("sesami", steps=3, rank=2)
+    assert one == other == script.runs.config("sesami", steps=3, rank=2)
 
 
 def test_suggesting_ranks_as_the_queue_does():

@@ -57,9 +57,9 @@ def test_edits_undo_and_redo_leave_the_votes_of_a_fresh_start():
         else:
             session.paint(piece, plane=plane, at=(y, x))
         if step % 3 == 0:
-            session.retrieval.retriever(1.0, tune=False).quick(plane)
+            session.retrieval.learner.retriever(1.0, tune=False).quick(plane)
     session.undo()
-    session.redo()
+    session.history.redo()
     followed = session.segment([0, 1, 2], zoom=1.0)
     fresh = painted_session()
     for plane in session.strokes.planes:
@@ -73,13 +73,13 @@ def test_a_stroke_touches_its_own_plane_and_box_only(monkeypatch):
     session = painted_session()
     for plane in range(3):
         session.paint(np.ones((3, 3), int), plane=plane, at=(5, 5))
-    session.retrieval.retriever(1.0)
+    session.retrieval.learner.retriever(1.0)
     read = []
     layer = session.document.work.layers["strokes"]
     whole = layer.read
     session.paint(np.full((2, 4), 2), plane=1, at=(60, 60))
     monkeypatch.setattr(layer, "read", lambda p: read.append(p) or whole(p))
-    session.retrieval.retriever(1.0)
+    session.retrieval.learner.retriever(1.0)
     assert read == [1]
-    session.retrieval.retriever(1.0)
+    session.retrieval.learner.retriever(1.0)
     assert read == [1]

@@ -48,7 +48,7 @@ def test_a_prompt_changes_nothing_until_it_is_committed(model, tmp_path: Path) -
         assert prompts is not None
         chain = chain_of(prompts, (60, 90), 1)
         assert chain is not None
-        again = chain.solve(s.predictor, s.scan, 1)
+        again = chain.solve(s.prompts.predictor, s.scan, 1)
         np.testing.assert_array_equal(again.full, answer.full)
 
 
@@ -79,7 +79,7 @@ def test_a_slice_beyond_the_end_says_which_there_are() -> None:
 
 def test_another_model_replaces_the_predictor(model) -> None:
     s = Session(VOLUME, model=model)
-    before = s.predictor
-    assert s.predictor is before
-    s.model = build_tiny_sam()
-    assert s.predictor is not before
+    before = s.prompts.predictor
+    assert s.prompts.predictor is before
+    s.prompts.model = build_tiny_sam()
+    assert s.prompts.predictor is not before

@@ -21,7 +21,7 @@ def scan_of(planes: int = 2) -> Scan:
 
 
 def ready(session: Session, strokes: int = 3) -> Session:
-    session.token_encoder = Texture()
+    session.retrieval.encoder = Texture()
     for name in ("oxide", "nitride", "void"):
         if name not in session.classes:
             session.classes.add(name)
@@ -40,7 +40,7 @@ def session() -> Session:
 
 def region(session: Session, query) -> np.ndarray:
     y0, x0, y1, x1 = query.bbox
-    return session.strokes_plane(query.plane)[y0:y1, x0:x1][core(query)]
+    return session.strokes.plane(query.plane)[y0:y1, x0:x1][core(query)]
 
 
 def test_the_queue_is_ranked_and_says_why(session):
@@ -83,7 +83,7 @@ def test_accepting_paints_the_region_and_undo_asks_again(session):
     assert queue.open[0].id == first.id
     assert queue.spent == (0.0, 0.0)
     assert (region(session, first.query) == 0).all()
-    session.redo()
+    session.history.redo()
     assert [a.entry.id for a in queue.answers] == [first.id]
 
 
@@ -94,15 +94,15 @@ def test_an_answer_leaves_what_was_painted_before(session):
     mine[y, x] = 2
     session.paint(mine, first.query.plane)
     session.queue.change(first.id, "void")
-    assert session.strokes_plane(first.query.plane)[y, x] == 2
+    assert session.strokes.plane(first.query.plane)[y, x] == 2
     assert (region(session, first.query) == 3).sum() > 10
 
 
 def test_the_rim_of_a_region_is_not_painted(session):
     first = next(e for e in session.queue.refresh() if e.query.mask.sum() > 60)
-    before = int((session.strokes_plane(first.query.plane) > 0).sum())
+    before = int((session.strokes.plane(first.query.plane) > 0).sum())
     session.queue.change(first.id, "void")
-    painted = int((session.strokes_plane(first.query.plane) > 0).sum()) - before
+    painted = int((session.strokes.plane(first.query.plane) > 0).sum()) - before
     assert painted == core(first.query).sum() < first.query.mask.sum()
 
 
@@ -162,7 +162,7 @@ def test_every_kind_of_region_can_be_accepted_and_taken_back(session, kind):
 def test_masks_of_the_prompt_model_become_objects_and_strokes(session):
     from tests.fakes.grey_model import GreyModel
 
-    session.model = GreyModel(tile=128)
+    session.prompts.model = GreyModel(tile=128)
     queue = session.queue
     queue.ask_for(kind="mask", planes=(1,))
     first = queue.refresh()[0]
@@ -258,7 +258,8 @@ def test_the_queue_of_another_scan_is_not_mixed_in(tmp_path):
     one = ready(Session(scan_of(), project=folder))
     one.queue.refresh()
     other = Session(
-        Scan.from_array(np.asarray(scan_of().data)[:, ::-1].copy()), one.project
+        Scan.from_array(np.asarray(scan_of().data)[:, ::-1].copy()),
+        one.document.project,
     )
     assert other.queue.open == [] and other.queue.answers == []
     assert one.queue.open
@@ -300,8 +301,8 @@ def test_one_class_is_said():
 
 
 def test_everything_labelled_is_said(session):
-    session.write_labels(np.ones((130, 118), np.uint8), 0)
-    session.write_labels(np.ones((130, 118), np.uint8), 1)
+    session.document.labels.write(np.ones((130, 118), np.uint8), 0)
+    session.document.labels.write(np.ones((130, 118), np.uint8), 1)
     with pytest.raises(SessionError, match="Everything here is labelled"):
         session.queue.refresh()
 
@@ -363,7 +364,7 @@ def test_a_number_that_is_not_queued_is_said(session):
 
 
 def test_every_score_is_a_map_of_its_own(session):
-    maps = session.score_maps(0, SCORES, zoom=1.0)
+    maps = session.queue.score_maps(0, SCORES, zoom=1.0)
     assert tuple(maps) == SCORES
     for name, found in maps.items():
         assert found.shape == (130, 118) and found.dtype == np.float32, name
@@ -375,7 +376,7 @@ def test_every_score_is_a_map_of_its_own(session):
     for name in ("entropy", "margin", "bvsb", "impurity"):
         assert maps[name][border].max() > maps[name][middle].mean()
     with pytest.raises(SessionError, match="A score is one of"):
-        session.score_maps(0, ("luck",))
+        session.queue.score_maps(0, ("luck",))
 
 
 def test_only_regions_and_counts_are_remembered_of_many_planes():
@@ -415,7 +416,7 @@ def test_slices_by_lot_judge_and_never_teach():
             queue.painted(entry.id)
         row = entry.center[0]
         queue.change(entry.id, 1 + int(row >= 40) + int(row >= 80))
-    assert not planes & set(session.planes_with("strokes"))
+    assert not planes & set(session.strokes.planes)
     judging = queue.judging()
     for step in judging.steps:
         judging.take(step)

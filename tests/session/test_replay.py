@@ -53,11 +53,11 @@ def worked():
     ):
         draft = Draft()
         for ask in asks:
-            draft.add(0, ask).solve(session.predictor, session.scan, 0)
+            draft.add(0, ask).solve(session.prompts.predictor, session.scan, 0)
         commit(session, draft, class_, snap)
-    hand = np.array(session.labels_plane())
+    hand = np.array(session.document.labels.plane())
     hand[80:90, 80:90] = 2
-    session.write_labels(hand)
+    session.document.labels.write(hand)
     return session
 
 
@@ -70,7 +70,7 @@ def test_the_same_model_gives_the_same_labels(worked):
 
 def test_another_model_is_asked_the_same(worked):
     done = replay(worked, build_tiny_sam())
-    assert done.session.model.name.startswith("tiny-sam")
+    assert done.session.prompts.model.name.startswith("tiny-sam")
     assert (np.asarray(done.session.labels)[80:90, 80:90] > 0).all()  # painted by hand
 
 
@@ -80,9 +80,9 @@ def test_followed_and_filled_slices_are_repeated(tmp_path):
     session.classes.add("void")
     draft = Draft()
     draft.add(1, PromptStep("point", (28.0, 36.0))).solve(
-        session.predictor, session.scan, 1
+        session.prompts.predictor, session.scan, 1
     )
-    steps = propagate(session.predictor, session.scan, draft.mask(1), 3)
+    steps = propagate(session.prompts.predictor, session.scan, draft.mask(1), 3)
     draft.fill(
         {
             s.plane: Filled(
@@ -95,10 +95,10 @@ def test_followed_and_filled_slices_are_repeated(tmp_path):
     )
     # a slice is corrected after the next one had followed it
     draft.add(2, PromptStep("point", (60.0, 20.0))).solve(
-        session.predictor, session.scan, 2
+        session.prompts.predictor, session.scan, 2
     )
     draft.add(6, PromptStep("point", (28.0, 36.0))).solve(
-        session.predictor, session.scan, 6
+        session.prompts.predictor, session.scan, 6
     )
     made = [
         Filled(m, m.score, {"between": [1, 6], "prompts": [1, 1]})

@@ -15,7 +15,7 @@ from napari_sesami.session.owners import stroke_owners
 def session() -> Session:
     grey, _ = stripes()
     s = Session(Scan.from_array(np.stack([grey, grey[::-1]])))
-    s.token_encoder = Texture()
+    s.retrieval.encoder = Texture()
     for name in ("oxide", "nitride", "void"):
         s.classes.add(name)
     return s
@@ -64,7 +64,7 @@ def test_the_first_question_is_about_what_nobody_painted():
     grey, _ = stripes()
     grey[100:124, 80:104] = np.where(np.indices((24, 24)).sum(0) % 2, 1000, 0)
     s = Session(Scan.from_array(grey))
-    s.token_encoder = Texture()
+    s.retrieval.encoder = Texture()
     for name in ("oxide", "nitride", "void"):
         s.classes.add(name)
     for i, y in enumerate((10, 60, 100)):
@@ -96,7 +96,7 @@ def test_strokes_are_told_apart_and_keep_their_names():
 
 def sized(grey: np.ndarray, size: float) -> Session:
     s = Session(Scan.from_array(grey, pixel_size=size, units="nm"))
-    s.token_encoder = Texture()
+    s.retrieval.encoder = Texture()
     return s
 
 
@@ -109,10 +109,10 @@ def test_a_bank_labels_another_scan_without_a_stroke(tmp_path):
         stroke = np.zeros((130, 118), np.uint8)
         stroke[y, 20:60] = i + 1
         first.paint(stroke)
-    bank = first.export_bank(tmp_path / "device.bank")
+    bank = first.retrieval.export_bank(tmp_path / "device.bank")
     second = sized(grey[::-1].copy(), 2.0)
     second.classes.add("void")
-    second.teach(bank)
+    second.retrieval.teach(bank)
     assert [c.name for c in second.classes] == ["void", "oxide", "nitride"]
     found = second.segment(planes=0).labels[0]
     renamed = np.choose(truth[::-1] - 1, [2, 3, 1])
@@ -128,6 +128,6 @@ def test_a_bank_of_another_magnification_is_refused(tmp_path):
     stroke = np.zeros((130, 118), np.uint8)
     stroke[10, 20:60] = 1
     first.paint(stroke)
-    bank = first.export_bank(tmp_path / "device.bank", thumbnails=False)
+    bank = first.retrieval.export_bank(tmp_path / "device.bank", thumbnails=False)
     with pytest.raises(RetrieveError, match="too different in magnification"):
-        sized(grey, 500.0).teach(bank)
+        sized(grey, 500.0).retrieval.teach(bank)

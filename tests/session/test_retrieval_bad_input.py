@@ -17,7 +17,7 @@ WAYS = ("ours", "distance", "attention", "histogram")
 
 def session_of(pixels: np.ndarray, project=None) -> Session:
     made = Session(Scan.from_array(pixels), project=project)
-    made.token_encoder = Texture()
+    made.retrieval.encoder = Texture()
     for name in ("oxide", "nitride", "void"):
         if name not in made.classes:
             made.classes.add(name)
@@ -49,10 +49,10 @@ def test_a_class_whose_strokes_were_all_erased_is_gone(session, way):
     for class_id, y in ((1, 10), (2, 60), (3, 100)):
         session.paint(stroke(class_id, y))
     session.segment(zoom=1.0, way=way)
-    session.erase(stroke(2, 60) > 0)
+    session.strokes.erase(stroke(2, 60) > 0)
     found = session.segment(zoom=1.0, way=way)
     assert set(np.unique(found.labels)) == {1, 3}
-    session.erase(np.ones((130, 118), bool))
+    session.strokes.erase(np.ones((130, 118), bool))
     with pytest.raises(SessionError, match="paint a stroke of each class"):
         session.segment(zoom=1.0, way=way)
     session.undo()
@@ -66,7 +66,7 @@ def test_strokes_outside_the_scan_are_refused_and_teach_nothing(session):
         session.paint(np.ones((10, 10), np.uint8), at=(125, 0))
     with pytest.raises(SessionError):
         session.paint(np.full((130, 118), 9, np.uint8))
-    assert session.planes_with("strokes") == [] or not session.strokes_plane().any()
+    assert session.strokes.planes == [] or not session.strokes.plane().any()
 
 
 def test_hundreds_of_strokes_are_as_good_as_learned_afresh(session):
@@ -82,13 +82,13 @@ def test_hundreds_of_strokes_are_as_good_as_learned_afresh(session):
     for y, x in spots[rng.permutation(len(spots))[:20]]:
         gone = np.zeros((130, 118), bool)
         gone[y, x - 4 : x + 5] = True
-        session.erase(gone)
-        session.retriever(1.0, tune=False).quick(0)
+        session.strokes.erase(gone)
+        session.retrieval.learner.retriever(1.0, tune=False).quick(0)
     followed = session.segment(zoom=1.0)
     fresh = session_of(stripes()[0])
-    fresh.paint(session.strokes_plane().copy())
+    fresh.paint(session.strokes.plane().copy())
     again = fresh.segment(zoom=1.0)
-    assert len(session.retriever(1.0).bank.strokes) > 400
+    assert len(session.retrieval.learner.retriever(1.0).bank.strokes) > 400
     np.testing.assert_array_equal(followed.labels, again.labels)
     np.testing.assert_array_equal(followed.votes, again.votes)
 
@@ -98,15 +98,18 @@ def test_another_scan_under_the_same_labels_is_refused(session, tmp_path):
     session.save(tmp_path / "a.sesami")
     session.close()
     other = session_of(stripes()[0][::-1].copy(), tmp_path / "a.sesami")
-    assert not other.strokes_plane().any()  # a scan is known by its pixels
+    assert not other.strokes.plane().any()  # a scan is known by its pixels
     other.close()
 
 
 def test_tokens_of_another_scan_are_never_taken(session):
-    session.tokens(0, 1.0)
+    session.retrieval.learner.tokens(0, 1.0)
     other = session_of(stripes()[0] // 2 + 3)
-    assert session.token_store(1.0).key != other.token_store(1.0).key
-    assert not other.token_store(1.0).ready(0)
+    assert (
+        session.retrieval.learner.token_store(1.0).key
+        != other.retrieval.learner.token_store(1.0).key
+    )
+    assert not other.retrieval.learner.token_store(1.0).ready(0)
 
 
 def test_a_full_disk_is_said_and_work_goes_on(session, monkeypatch):
@@ -119,21 +122,25 @@ def test_a_full_disk_is_said_and_work_goes_on(session, monkeypatch):
         patch.setattr(os, "replace", full)
         found = session.segment(zoom=1.0)
     assert set(np.unique(found.labels)) == {1, 3}
-    assert "No space left on device" in session.token_store(1.0).trouble
+    assert (
+        "No space left on device" in session.retrieval.learner.token_store(1.0).trouble
+    )
 
 
 def test_a_bank_of_another_patch_size_is_not_combined(session, tmp_path):
     session.paint(stroke(1, 10))
-    one = session.export_bank(tmp_path / "one.bank", zoom=1.0)
-    two = session.export_bank(tmp_path / "two.bank", zoom=0.5)
+    one = session.retrieval.export_bank(tmp_path / "one.bank", zoom=1.0)
+    two = session.retrieval.export_bank(tmp_path / "two.bank", zoom=0.5)
     with pytest.raises(ValueError, match="differ in encoder or in the size of a patch"):
-        session.combine_banks([one, two], tmp_path / "both.bank")
+        session.retrieval.combine_banks([one, two], tmp_path / "both.bank")
     assert not (tmp_path / "both.bank").exists()
 
 
 def test_a_closed_or_broken_bank_is_one_sentence(session, tmp_path):
     (tmp_path / "bad.bank").write_bytes(b"\x00" * 40)
     with pytest.raises(ValueError, match="cannot be read as a bank"):
-        session.teach(tmp_path / "bad.bank")
+        session.retrieval.teach(tmp_path / "bad.bank")
     with pytest.raises(ValueError, match="cannot be read as a bank"):
-        session.combine_banks([tmp_path / "bad.bank"] * 2, tmp_path / "c.bank")
+        session.retrieval.combine_banks(
+            [tmp_path / "bad.bank"] * 2, tmp_path / "c.bank"
+        )

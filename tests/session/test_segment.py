@@ -20,7 +20,7 @@ NAMES = ("oxide", "nitride", "void")
 def session_of(pixels: np.ndarray, names=NAMES, **given) -> Session:
     scan = replace(Scan.from_array(pixels, pixel_size=2.0, units="nm"), **given)
     made = Session(scan)
-    made.token_encoder = Texture()
+    made.retrieval.encoder = Texture()
     for name in names:
         made.classes.add(name)
     return made
@@ -50,7 +50,7 @@ def test_every_way_labels_every_plane(session, way):
 def test_an_unknown_way_is_said_before_anything_is_computed(session):
     with pytest.raises(ValueError, match="way is one of ours, distance, attention"):
         session.segment(planes=0, way="magic")
-    assert session.token_encoder.calls == 0
+    assert session.retrieval.encoder.calls == 0
 
 
 def test_a_cancelled_segmentation_stops(session):
@@ -66,7 +66,7 @@ def test_a_cancelled_segmentation_stops(session):
 def wires() -> Session:
     """Wires painted over longer strokes of die and epoxy."""
     made = session_of(scene()[0], ("die", "epoxy", "wire"))
-    made.overlap = True
+    made.strokes.overlap = True
     for class_id, x in ((DIE, 10), (DIE, 34), (EPOXY, 76), (EPOXY, 100)):
         for rows in (slice(8, 11), slice(44, 50), slice(80, 83)):
             stroke = np.zeros((96, 128), np.uint8)
@@ -81,7 +81,7 @@ def wires() -> Session:
 
 def test_painting_over_a_stroke_keeps_both_classes():
     session = wires()
-    assert set(np.unique(session.strokes_plane()[44:50])) == {0, WIRE}
+    assert set(np.unique(session.strokes.plane()[44:50])) == {0, WIRE}
     found = session.segment(zoom=1.0)
     truth = scene()[1]
     assert found.multi.shape == (1, 96, 128, 3) and found.multi.dtype == bool
@@ -93,12 +93,12 @@ def test_painting_over_a_stroke_keeps_both_classes():
 
 def test_undo_brings_back_what_was_alone():
     session = wires()
-    strokes, below = session.strokes_plane().copy(), below_of(session).copy()
+    strokes, below = session.strokes.plane().copy(), below_of(session).copy()
     session.undo()
-    assert (session.strokes_plane()[44:50, 100:116] == EPOXY).all()
+    assert (session.strokes.plane()[44:50, 100:116] == EPOXY).all()
     assert not below_of(session)[44:50, 100:116].any()
-    session.redo()
-    assert (session.strokes_plane() == strokes).all()
+    session.history.redo()
+    assert (session.strokes.plane() == strokes).all()
     assert (below_of(session) == below).all()
 
 
@@ -108,7 +108,7 @@ def below_of(session: Session) -> np.ndarray:
 
 def test_without_overlap_a_later_stroke_replaces_the_earlier_one():
     session = wires()
-    session.overlap = False
+    session.strokes.overlap = False
     stroke = np.zeros((96, 128), np.uint8)
     stroke[44:50, 10:26] = DIE
     session.paint(stroke)
@@ -120,13 +120,13 @@ def test_erasing_takes_both_and_removing_a_class_brings_the_lower_one_up():
     session = wires()
     gone = np.zeros((96, 128), bool)
     gone[44:50, 10:26] = True
-    session.erase(gone)
-    assert not session.strokes_plane()[gone].any() and not below_of(session)[gone].any()
+    session.strokes.erase(gone)
+    assert not session.strokes.plane()[gone].any() and not below_of(session)[gone].any()
     session.classes.remove("wire")
-    assert (session.strokes_plane()[44:50, 34:50] == DIE).all()
+    assert (session.strokes.plane()[44:50, 34:50] == DIE).all()
     assert not below_of(session).any()
     session.undo()
-    assert (session.strokes_plane()[44:50, 34:50] == WIRE).all()
+    assert (session.strokes.plane()[44:50, 34:50] == WIRE).all()
 
 
 def test_what_lies_below_survives_saving(tmp_path):
@@ -136,7 +136,7 @@ def test_what_lies_below_survives_saving(tmp_path):
     session.close()
     with Session(session.scan, project=tmp_path / "wires.sesami") as again:
         assert (below_of(again) == below).all()
-        assert again.overlap
+        assert again.strokes.overlap
 
 
 def test_overlapping_classes_are_saved_as_coco_and_as_channels(tmp_path):
@@ -145,7 +145,7 @@ def test_overlapping_classes_are_saved_as_coco_and_as_channels(tmp_path):
     session = wires()
     found = session.segment(zoom=1.0)
     masks, images, classes = load_coco(
-        session.save_overlapping(found, tmp_path / "wires.json")
+        session.retrieval.save_overlapping(found, tmp_path / "wires.json")
     )
     assert [c.name for c in classes] == ["die", "epoxy", "wire"] and len(images) == 1
     for mask in masks:
@@ -154,7 +154,7 @@ def test_overlapping_classes_are_saved_as_coco_and_as_channels(tmp_path):
         h, w = mask.mask.shape
         full[y : y + h, x : x + w] = mask.mask
         assert (full == found.multi[0, ..., mask.class_id - 1]).all()
-    path = session.save_overlapping(found, tmp_path / "wires.ome.zarr")
+    path = session.retrieval.save_overlapping(found, tmp_path / "wires.ome.zarr")
     group = zarr.open_group(path, mode="r")
     labels = np.asarray(group["labels/classes/0"])
     assert labels.shape == (3, 96, 128)
@@ -169,13 +169,13 @@ def test_overlapping_classes_are_saved_as_coco_and_as_channels(tmp_path):
 def test_classes_that_do_not_overlap_are_not_saved_so(session, tmp_path):
     found = session.segment(planes=0, zoom=1.0)
     with pytest.raises(SessionError, match="segment with multi=True"):
-        session.save_overlapping(found, tmp_path / "a.json")
+        session.retrieval.save_overlapping(found, tmp_path / "a.json")
     one_of_two = session.segment(planes=[0, 1], zoom=1.0, multi=True)
     one_of_two = replace(one_of_two, planes=(0, 1))
-    path = session.save_overlapping(one_of_two, tmp_path / "both.zarr")
+    path = session.retrieval.save_overlapping(one_of_two, tmp_path / "both.zarr")
     assert path.is_dir()
     with pytest.raises(ValueError, match="as COCO"):
-        session.save_overlapping(one_of_two, tmp_path / "both.tif")
+        session.retrieval.save_overlapping(one_of_two, tmp_path / "both.tif")
 
 
 # --- data bars
@@ -202,7 +202,9 @@ def test_strokes_on_a_data_bar_teach_nothing():
     found = session.segment(zoom=1.0)
     assert not found.labels[0, 110:].any()
     assert set(np.unique(found.labels[0, :110])) == {1, 2}
-    assert all((r.patches != 3).all() for _, r in session.retriever(1.0).bank)
+    assert all(
+        (r.patches != 3).all() for _, r in session.retrieval.learner.retriever(1.0).bank
+    )
 
 
 def test_a_bank_holds_nothing_of_a_data_bar(tmp_path):
@@ -212,7 +214,7 @@ def test_a_bank_holds_nothing_of_a_data_bar(tmp_path):
     stroke = np.zeros((130, 118), np.uint8)
     stroke[100:125, 20:60] = 3
     session.paint(stroke)
-    rows = load_bank(session.export_bank(tmp_path / "a.bank", zoom=1.0)).rows
+    rows = load_bank(session.retrieval.export_bank(tmp_path / "a.bank", zoom=1.0)).rows
     bottom = rows.where[:, 1] == rows.where[:, 1].max()
     assert (rows.where[:, 1] * 4 < 110).all()
     labelled = rows.patches[bottom] != 255
@@ -226,15 +228,15 @@ def test_accepting_many_planes_is_one_step(session):
     found = session.segment(planes=[0, 1], zoom=1.0)
     mine = np.zeros((130, 118), np.uint8)
     mine[:5] = 3
-    session.write_labels(mine, plane=1)
-    assert session.accept(found) == 2
-    assert (session.labels_plane(1)[:5] == 3).all()
-    assert (session.labels_plane(1)[5:] == found.labels[1, 5:]).all()
+    session.document.labels.write(mine, plane=1)
+    assert session.retrieval.accept(found) == 2
+    assert (session.document.labels.plane(1)[:5] == 3).all()
+    assert (session.document.labels.plane(1)[5:] == found.labels[1, 5:]).all()
     session.undo()
-    assert not session.labels_plane(0).any()
-    assert (session.labels_plane(1) == mine).all()
-    session.accept(found, overwrite=True)
-    assert (session.labels_plane(1) == found.labels[1]).all()
+    assert not session.document.labels.plane(0).any()
+    assert (session.document.labels.plane(1) == mine).all()
+    session.retrieval.accept(found, overwrite=True)
+    assert (session.document.labels.plane(1) == found.labels[1]).all()
 
 
 def test_accepting_can_be_cancelled_and_what_is_done_stays(session):
@@ -245,35 +247,41 @@ def test_accepting_can_be_cancelled_and_what_is_done_stays(session):
         asked.append(1)
         return len(asked) > 1
 
-    assert session.accept(labels, cancelled=cancelled) == 1
-    assert session.labels_plane(0).all() and not session.labels_plane(1).any()
+    assert session.retrieval.accept(labels, cancelled=cancelled) == 1
+    assert (
+        session.document.labels.plane(0).all()
+        and not session.document.labels.plane(1).any()
+    )
     with pytest.raises(SessionError, match="1 planes of labels were given for 2"):
-        session.accept(labels[:1])
+        session.retrieval.accept(labels[:1])
 
 
 def test_groups_of_one_key_are_one_step(session):
     for plane in (0, 1):
-        with session.group("accept", key=7):
-            session.accept_plane(np.ones((130, 118), np.uint8), plane)
+        with session.history.group("accept", key=7):
+            session.document.labels.accept(np.ones((130, 118), np.uint8), plane)
     session.undo()
-    assert not session.labels_plane(0).any() and not session.labels_plane(1).any()
+    assert (
+        not session.document.labels.plane(0).any()
+        and not session.document.labels.plane(1).any()
+    )
 
 
 def test_two_banks_become_one(session, tmp_path):
-    first = session.export_bank(tmp_path / "a.bank", zoom=1.0)
+    first = session.retrieval.export_bank(tmp_path / "a.bank", zoom=1.0)
     other = session_of(stripes()[0][::-1].copy(), ("void", "metal"))
     stroke = np.zeros((130, 118), np.uint8)
     stroke[10, 20:60], stroke[100, 20:60] = 1, 2
     other.paint(stroke)
-    second = other.export_bank(tmp_path / "b.bank", zoom=1.0)
-    path, n = session.combine_banks([first, second], tmp_path / "both.bank")
+    second = other.retrieval.export_bank(tmp_path / "b.bank", zoom=1.0)
+    path, n = session.retrieval.combine_banks([first, second], tmp_path / "both.bank")
     from napari_sesami.retrieve import load_bank
 
     both = load_bank(path)
     assert [c.name for c in both.card.classes] == [*NAMES, "metal"]
     assert n == len(load_bank(first).rows) + len(load_bank(second).rows)
     with pytest.raises(SessionError, match="two banks or more"):
-        session.combine_banks([first], tmp_path / "one.bank")
+        session.retrieval.combine_banks([first], tmp_path / "one.bank")
 
 
 # --- cleaning up
@@ -310,12 +318,12 @@ def test_cleaning_takes_the_outline_of_objects_that_the_model_sees():
     rough[border] = rng.integers(1, 3, int(border.sum()))
     votes = np.full_like(found.votes, 0.5)
     found = replace(found, labels=rough[None], votes=votes)
-    cleaned, told = session.clean(found, score=0.6, agree=0.6)
+    cleaned, told = session.retrieval.clean(found, score=0.6, agree=0.6)
     assert told[0].asked >= 2 and told[0].redrawn >= 2
     before, after = ((a == truth).mean() for a in (rough, cleaned.labels[0]))
     assert after > before
     assert (found.labels[0] == rough).all()  # nothing was changed in place
-    _, told = session.clean(found, score=1.01)
+    _, told = session.retrieval.clean(found, score=1.01)
     assert told[0].redrawn == 0
 
 
@@ -324,27 +332,29 @@ def test_cleaning_can_be_cancelled(session):
 
     found = session.segment(planes=0, zoom=1.0)
     with pytest.raises(Cancelled):
-        session.clean(found, cancelled=lambda: True)
+        session.retrieval.clean(found, cancelled=lambda: True)
 
 
 # --- while a plane is being read
 
 
 def test_a_preview_is_the_quick_answer_where_tokens_are_known(session):
-    store = session.token_store(1.0)
+    store = session.retrieval.learner.token_store(1.0)
     seen = []
 
     def partly(tokens, known):
-        labels = session.preview(0, tokens, known)
+        labels = session.retrieval.preview(0, tokens, known)
         seen.append((labels, known.copy()))
 
     assert (
-        session.preview(0, np.zeros((33, 30, 5), np.float32), np.zeros((33, 30), bool))
+        session.retrieval.preview(
+            0, np.zeros((33, 30, 5), np.float32), np.zeros((33, 30), bool)
+        )
         is None
     )
     store.plane(0, near=(0, 0), partly=partly)
     assert len(seen) == len(store._plan((130, 118))) - 1
-    full = session.retriever(1.0, tune=False).quick(0)
+    full = session.retrieval.learner.retriever(1.0, tune=False).quick(0)
     labels, known = seen[-1]
     inner = known.repeat(4, 0).repeat(4, 1)[:130, :118]
     assert 0 < inner.mean() < 1 and not labels[~inner].any()

@@ -34,7 +34,7 @@ def labelled(scan, project=None, seed=0, **options) -> Session:
     for name in ("disc", "bar"):
         if name not in [c.name for c in s.classes]:
             s.classes.add(name)
-    s.write_labels(draw(seed)[1])
+    s.document.labels.write(draw(seed)[1])
     return s
 
 
@@ -61,12 +61,12 @@ def test_labels_of_all_scans_of_the_project_are_learnt(tmp_path):
     project = None
     for seed, path in enumerate(files(tmp_path, 4)):
         s = labelled(path, project or tmp_path / "p.sesami", seed)
-        project = s.project
+        project = s.document.project
         if seed == 1:
             s.save()
             s.close()  # its labels then lie on disk alone
             project = None
-    found = s.training_set()
+    found = s.runs.training_set()
     assert len({p.scan for p in found.pictures}) == 4
     assert sum(p.held_out for p in found.pictures) == 1
     assert found.classes == {1: "disc", 2: "bar"}
@@ -75,17 +75,17 @@ def test_labels_of_all_scans_of_the_project_are_learnt(tmp_path):
 def test_looking_at_other_scans_leaves_their_sessions_alone(tmp_path):
     one, two = files(tmp_path, 2)
     first = labelled(one, tmp_path / "p.sesami")
-    second = labelled(two, first.project, 1)
-    second.training_set()
+    second = labelled(two, first.document.project, 1)
+    second.runs.training_set()
     first.commit(np.eye(*first.scan.plane_shape, dtype=bool), "disc")
 
 
 def test_a_scan_that_is_gone_is_left_out_with_a_note(tmp_path):
     one, two = files(tmp_path, 2)
     first = labelled(one, tmp_path / "p.sesami")
-    second = labelled(two, first.project, 1)
+    second = labelled(two, first.document.project, 1)
     one.unlink()
-    assert any("wafer0" in note for note in second.training_set().notes)
+    assert any("wafer0" in note for note in second.runs.training_set().notes)
 
 
 def test_of_many_labelled_planes_some_are_taken(monkeypatch):
@@ -95,8 +95,8 @@ def test_of_many_labelled_planes_some_are_taken(monkeypatch):
     s.classes.add("disc")
     s.classes.add("bar")
     for plane in range(7):
-        s.write_labels(truth, plane)
-    found = s.training_set()
+        s.document.labels.write(truth, plane)
+    found = s.runs.training_set()
     assert sorted(p.plane for p in found.pictures) == [0, 3, 6]
     assert [p.plane for p in found.held_out] == [6]
     assert any("many labelled planes; 3" in note for note in found.notes)
@@ -112,7 +112,7 @@ def test_objects_committed_one_by_one_stay_apart():
     lone[60:80, 10:30] = True
     for mask in (left, right, lone):
         s.commit(mask, "disc")
-    found = s.training_set()
+    found = s.runs.training_set()
     assert sum(len(p.objects()) for p in found.pictures) == 3
 
 
@@ -134,12 +134,12 @@ def test_a_session_without_labels_or_with_one_object_says_what_is_missing():
 def test_a_misspelt_option_is_named_with_the_nearest_one():
     s = Session(draw(0)[0])
     with pytest.raises(TrainError, match="no option “rnk”; did you mean “rank”"):
-        s.run_config(rnk=4)
+        s.runs.config(rnk=4)
 
 
 def test_options_go_where_they_belong(tmp_path):
     s = Session(draw(0)[0], model=tiny_file("nano", tmp_path))
-    config = s.run_config(steps=7, rank=4, batch=2, rate=1e-3, name="voids")
+    config = s.runs.config(steps=7, rank=4, batch=2, rate=1e-3, name="voids")
     assert (config.steps, config.batch, config.rate) == (7, 2, 1e-3)
     assert config.recipe_options.rank == 4
     assert Path(config.recipe_options.model).name == "tiny-nano.safetensors"
@@ -149,7 +149,7 @@ def test_options_go_where_they_belong(tmp_path):
 def test_a_model_that_no_worker_can_load_is_refused():
     s = Session(draw(0)[0], model=build_tiny_sam())
     with pytest.raises(SessionError, match="handed over as an object"):
-        s.run_config()
+        s.runs.config()
 
 
 # --- adapters
@@ -160,59 +160,59 @@ def test_switching_and_rolling_back_changes_the_answers(tmp_path):
     path = an_adapter(tmp_path, model, "a")
     s = Session(draw(0)[0], model=model)
     bare = s.prompt(points=[(20, 20)]).logits
-    key = s.predictor.model.key
-    s.use_adapter(path)
-    assert s.adapter == path and s.adapter_name == "a"
-    assert s.predictor.model.key != key
+    key = s.prompts.predictor.model.key
+    s.adapters.use(path)
+    assert s.adapters.active == path and s.adapters.active_name == "a"
+    assert s.prompts.predictor.model.key != key
     assert not np.array_equal(s.prompt(points=[(20, 20)]).logits, bare)
-    assert s.can_roll_back
-    s.roll_back()
-    assert s.adapter is None and s.predictor.model.key == key
+    assert s.adapters.can_roll_back
+    s.adapters.roll_back()
+    assert s.adapters.active is None and s.prompts.predictor.model.key == key
     assert np.array_equal(s.prompt(points=[(20, 20)]).logits, bare)
     with pytest.raises(SessionError, match="no earlier adapter"):
-        s.roll_back()
+        s.adapters.roll_back()
 
 
 def test_the_project_remembers_the_adapter(tmp_path):
     model, [scan] = tiny_file("nano", tmp_path), files(tmp_path, 1)
     s = Session(scan, tmp_path / "p.sesami", model=model)
-    path = an_adapter(s.project.folder("adapters"), model, "voids")
-    s.use_adapter("voids")
+    path = an_adapter(s.document.project.folder("adapters"), model, "voids")
+    s.adapters.use("voids")
     s.close()
     again = Session(scan, tmp_path / "p.sesami", model=model)
-    assert again.adapter == path
-    assert again.predictor.model.adapter is not None
+    assert again.adapters.active == path
+    assert again.prompts.predictor.model.adapter is not None
     assert [(a.name, a.active) for a in again.adapters()] == [("voids", True)]
-    again.use_adapter(None)
-    assert again.predictor.model.adapter is None
-    again.roll_back()
-    assert again.adapter_name == "voids"
+    again.adapters.use(None)
+    assert again.prompts.predictor.model.adapter is None
+    again.adapters.roll_back()
+    assert again.adapters.active_name == "voids"
 
 
 def test_a_session_that_is_saved_later_takes_its_adapter_along(tmp_path):
     model, [scan] = tiny_file("nano", tmp_path), files(tmp_path, 1)
     s = Session(scan, model=model)
-    s.adopt(finished(tmp_path, model, wins=True))
-    name = s.adapter_name
+    s.runs.adopt(finished(tmp_path, model, wins=True))
+    name = s.adapters.active_name
     s.save(tmp_path / "late.sesami")
-    assert s.adapter is not None and s.adapter.is_file()
+    assert s.adapters.active is not None and s.adapters.active.is_file()
     s.close()
     again = Session(scan, tmp_path / "late.sesami", model=model)
-    assert again.adapter_name == name
-    assert again.predictor.model.adapter is not None
+    assert again.adapters.active_name == name
+    assert again.prompts.predictor.model.adapter is not None
 
 
 def test_an_adapter_that_vanished_is_told_and_the_base_answers(tmp_path):
     model, [scan] = tiny_file("nano", tmp_path), files(tmp_path, 1)
     s = Session(scan, tmp_path / "p.sesami", model=model)
-    path = an_adapter(s.project.folder("adapters"), model, "voids")
-    s.use_adapter("voids")
+    path = an_adapter(s.document.project.folder("adapters"), model, "voids")
+    s.adapters.use("voids")
     s.close()
     path.unlink()
     again, told = Session(scan, tmp_path / "p.sesami", model=model), []
-    again.events.trouble.connect(told.append)
+    again.document.events.trouble.connect(told.append)
     again.prompt(points=[(20, 20)])
-    assert again.adapter is None
+    assert again.adapters.active is None
     assert len(told) == 1 and "base model alone" in told[0]
 
 
@@ -221,10 +221,10 @@ def test_an_adapter_of_another_model_is_refused(tmp_path):
     s = Session(draw(0)[0], model=build_tiny_sam())
     s.prompt(points=[(20, 20)])
     with pytest.raises(ModelError, match="was trained on tiny-nano"):
-        s.use_adapter(path)
-    assert s.adapter is None
+        s.adapters.use(path)
+    assert s.adapters.active is None
     with pytest.raises(SessionError, match="no adapter “b”"):
-        s.use_adapter("b")
+        s.adapters.use("b")
 
 
 # --- the gate
@@ -249,14 +249,14 @@ def test_a_winner_is_adopted_and_outlives_its_run(tmp_path):
     model, [scan] = tiny_file("nano", tmp_path), files(tmp_path, 1)
     s = Session(scan, tmp_path / "p.sesami", model=model)
     run = finished(tmp_path, model, wins=True)
-    assert s.judge(run).wins and not s.uses(run)
-    s.adopt(run)
-    assert s.uses(run)
+    assert s.runs.judge(run).wins and not s.runs.uses(run)
+    s.runs.adopt(run)
+    assert s.runs.uses(run)
     (run.folder / "adapter" / "adapter.safetensors").unlink()
     s.prompt(points=[(20, 20)])
-    assert s.predictor.model.adapter is not None
-    s.roll_back()
-    assert not s.uses(run) and s.adapter is None
+    assert s.prompts.predictor.model.adapter is not None
+    s.adapters.roll_back()
+    assert not s.runs.uses(run) and s.adapters.active is None
 
 
 def test_a_loser_stays_off_unless_one_insists(tmp_path):
@@ -264,17 +264,17 @@ def test_a_loser_stays_off_unless_one_insists(tmp_path):
     s = Session(draw(0)[0], model=model)
     run = finished(tmp_path, model, wins=False)
     with pytest.raises(SessionError, match=r"not better.*insist=True"):
-        s.adopt(run)
-    assert s.adapter is None
-    s.adopt(run, insist=True)
-    assert s.uses(run)
+        s.runs.adopt(run)
+    assert s.adapters.active is None
+    s.runs.adopt(run, insist=True)
+    assert s.runs.uses(run)
 
 
 def test_a_run_without_a_result_is_a_sentence(tmp_path):
     s = Session(draw(0)[0])
     run = SimpleNamespace(folder=tmp_path, status=SimpleNamespace(state="cancelled"))
     with pytest.raises(SessionError, match="written no adapter"):
-        s.judge(run)
+        s.runs.judge(run)
 
 
 # --- a real run
@@ -291,11 +291,11 @@ def test_a_run_in_its_own_process_ends_with_an_adapter_in_use(tmp_path):
     )  # fmt: skip
     status = run.wait(240)
     assert status.state == "finished", status.sentence
-    assert run.folder.parent == s.project.path / "runs" == s.runs.root
+    assert run.folder.parent == s.document.project.path / "runs" == s.runs.root
     assert 0 <= run.metrics["mIoU"] <= 1
     assert len(run.curve()[1]) == 2
-    verdict = s.judge(run)
+    verdict = s.runs.judge(run)
     assert verdict.objects == 1
-    s.adopt(run, insist=True)
-    assert s.uses(run) and s.adapters()[0].card.title == "first"
+    s.runs.adopt(run, insist=True)
+    assert s.runs.uses(run) and s.adapters()[0].card.title == "first"
     assert s.prompt(points=[(20, 20)]).mask.dtype == bool

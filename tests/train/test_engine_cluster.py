@@ -21,9 +21,9 @@ submitit = pytest.importorskip("submitit", reason="needs the extra cluster")
 
 def test_the_command_names_the_worker_and_torchrun_when_needed(tmp_path: Path) -> None:
     worker = ["-m", "napari_sesami.train.worker", str(tmp_path)]
-    assert worker_command(tmp_path) == [sys.executable, *worker]
+    assert worker_command(tmp_path) == [sys.executable, "-P", *worker]
     several = worker_command(tmp_path, 2, detach=True)
-    assert several[1:4] == ["-m", "torch.distributed.run", "--standalone"]
+    assert several[1:5] == ["-P", "-m", "torch.distributed.run", "--standalone"]
     assert "--nproc-per-node=2" in several
     assert several[-4:] == [*worker, "--detach"]
 

@@ -270,7 +270,7 @@ def test_one_labelled_scan_is_enough_to_propose_the_next(engine):
     assert len(review) == 3
     assert sorted(p.class_id for p in review.proposed) == [1, 1, 2]
     review.accept_rest()
-    labels = engine.session.labels_plane()
+    labels = engine.session.document.labels.plane()
     assert (labels == truth(4)).mean() > 0.97
     record = engine.finish()
     assert record["accepted"] == 3
@@ -311,7 +311,7 @@ def test_undo_makes_a_proposal_wait_again(engine):
     review.accept(0)
     engine.session.undo()
     assert review.status(0) == "waiting"
-    engine.session.redo()
+    engine.session.history.redo()
     assert review.status(0) == "accepted"
     review.reject(0)
     assert review.status(0) == "rejected"
@@ -338,7 +338,7 @@ def test_another_class_counts_as_a_correction(engine):
 def test_changing_an_accepted_scan_asks_to_accept_it_again(engine):
     session = label_by_hand(engine)
     engine.finish()
-    session.remove_object(next(iter(session.objects)))
+    session.objects.remove(next(iter(session.objects)))
     assert engine.item.state == "corrected"
     assert engine.sources() == []
 
@@ -462,7 +462,7 @@ def test_rounds_tell_one_model_from_the_next(tmp_path, folder):
         engine.finish()
         for key in ("grey-1", "grey-2"):
             engine.open()
-            engine.session.predictor.model.key = key
+            engine.session.prompts.predictor.model.key = key
             review = engine.propose()
             if key == "grey-1":
                 review.reject(0)
@@ -480,11 +480,11 @@ def test_rounds_tell_one_model_from_the_next(tmp_path, folder):
 def test_a_superpixel_becomes_a_class_in_one_step():
     session = Session(picture(truth()))
     session.classes.add("block")
-    pieces = session.superpixels(scale=12)
-    box = session.assign_superpixel((20, 30), "block", scale=12)
-    assert (session.labels_plane() == (pieces == pieces[20, 30])).all()
+    pieces = session.retrieval.superpixels.cut(scale=12)
+    box = session.retrieval.superpixels.assign((20, 30), "block", scale=12)
+    assert (session.document.labels.plane() == (pieces == pieces[20, 30])).all()
     assert box is not None
-    assert session.superpixels(scale=12) is pieces
+    assert session.retrieval.superpixels.cut(scale=12) is pieces
     assert session.undo() == "superpixels block"
     assert not session.labels.any()
 
@@ -493,11 +493,11 @@ def test_a_drag_over_superpixels_is_one_step_and_zero_erases():
     session = Session(picture(truth()))
     session.classes.add("block")
     line = np.stack([np.full(60, 22), np.arange(20, 80)], 1)
-    session.assign_superpixel(line, 1, scale=12)
-    covered = session.labels_plane()[22, 20:80]
+    session.retrieval.superpixels.assign(line, 1, scale=12)
+    covered = session.document.labels.plane()[22, 20:80]
     assert covered.all()
-    session.assign_superpixel((22, 25), 0, scale=12)
-    assert session.labels_plane()[22, 25] == 0
+    session.retrieval.superpixels.assign((22, 25), 0, scale=12)
+    assert session.document.labels.plane()[22, 25] == 0
     session.undo()
     session.undo()
     assert not session.labels.any()
@@ -507,10 +507,10 @@ def test_superpixels_refuse_what_makes_no_sense():
     session = Session(picture(truth()))
     session.classes.add("block")
     with pytest.raises(SessionError, match="4 to 128 pixels"):
-        session.superpixels(scale=2)
+        session.retrieval.superpixels.cut(scale=2)
     with pytest.raises(SessionError, match="one point"):
-        session.assign_superpixel(["a", "b"], 1)
-    assert session.assign_superpixel((-5, 900), 1) is None
+        session.retrieval.superpixels.assign(["a", "b"], 1)
+    assert session.retrieval.superpixels.assign((-5, 900), 1) is None
 
 
 # --- the command line

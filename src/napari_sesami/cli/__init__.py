@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from napari_sesami import __version__
+from napari_sesami.cli.checks import not_written
 from napari_sesami.common.errors import SesamiError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = ["VERBS", "build_parser", "main"]
 VERBS = (
     "demo",
     "doctor",
+    "self-test",
     "info",
     "models",
     "segment",
@@ -41,8 +43,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     try:
         code: int = _file(arguments.verb).run(arguments)
-    except (SesamiError, OSError) as error:  # anything else is a bug
+    except SesamiError as error:  # anything else is a bug
         print(f"sesami: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"sesami: {not_written(error)}", file=sys.stderr)
+        return 1
+    except MemoryError:
+        print("sesami: The memory does not suffice for that.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("sesami: stopped.", file=sys.stderr)
@@ -55,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sesami",
         description="Clicks and strokes on semiconductor scans become masks.",
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(
@@ -66,4 +75,4 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _file(verb: str) -> Any:
-    return import_module(f"{__name__}.{verb}")
+    return import_module(f"{__name__}.{verb.replace('-', '_')}")

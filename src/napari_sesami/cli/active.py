@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.cli.checks import check_writable
 from napari_sesami.common.errors import SesamiError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="names with commas between, or all (default: rare)",
     )
     add("--budget", type=float, default=0.1, help="labelled share of the pool at last")
-    add("--start", type=float, default=0.01, help="share labelled by lot at first")
+    add("--start", type=float, default=0.01, help="share labelled at random at first")
     add("--cycles", type=int, default=5, help="rounds of asking after the start")
     add("--seeds", type=int, default=1, help="how often, each with its own start")
     add("--test", type=float, default=0.3, help="share of the planes that judge")
@@ -63,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"{', '.join(STRATEGIES)}."
         )
     _check(arguments)
+    check_writable(arguments.out)
     rows: list[dict[str, Any]] = []
     for seed in range(arguments.seeds):
         study = _study(arguments, seed)

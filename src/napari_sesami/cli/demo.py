@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.cli.checks import check_writable
+from napari_sesami.common.errors import SesamiError
+
 if TYPE_CHECKING:
     import argparse
 
@@ -49,6 +52,10 @@ def run(arguments: argparse.Namespace) -> int:
 
         run_demo(key)
         return 0
+    if key not in list_samples():
+        known = ", ".join(list_samples())
+        raise SesamiError(f"There is no sample {key!r}; there are {known}.")
+    check_writable(arguments.out)
     for path in headless(key, arguments.out):
         print(path)
     return 0

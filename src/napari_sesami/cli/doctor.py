@@ -60,7 +60,7 @@ def _python(code: str) -> tuple[bool, str]:
     """Run code in a fresh interpreter; return success and its last line."""
     try:
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", code],
+            [sys.executable, "-P", "-W", "ignore", "-c", code],
             capture_output=True,
             text=True,
             timeout=SECONDS,
@@ -250,8 +250,38 @@ def check_plugin() -> Finding:
     return Finding("napari plugin", "problem", f"napari cannot find it: {text}", advice)
 
 
+def check_versions() -> Finding:
+    """Name the libraries that are older than what the tests run with."""
+    from importlib.metadata import PackageNotFoundError, requires, version
+
+    from packaging.requirements import Requirement
+
+    try:
+        wanted = [Requirement(text) for text in requires("napari-sesami") or ()]
+    except PackageNotFoundError:
+        return Finding("versions", "note", "not known: the package is not installed")
+    old, missing = [], []
+    for need in wanted:
+        if need.marker is not None and not need.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            has = version(need.name)
+        except PackageNotFoundError:
+            missing.append(need.name)
+            continue
+        if not need.specifier.contains(has, prereleases=True):
+            old.append(f"{need.name} {has} (needs {need.specifier})")
+    if not old and not missing:
+        return Finding("versions", "ok", "no library is outdated or missing")
+    told = [f"outdated: {', '.join(old)}"] if old else []
+    told += [f"missing: {', '.join(missing)}"] if missing else []
+    advice = "python -m pip install --upgrade napari-sesami"
+    return Finding("versions", "problem", "; ".join(told), advice)
+
+
 CHECKS: tuple[Callable[[], Finding], ...] = (
     check_python,
+    check_versions,
     check_torch,
     check_gpu,
     check_precision,

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_sesami.cli.checks import at_least, check_folder, check_writable
+from napari_sesami.common.errors import SesamiError
+
 if TYPE_CHECKING:
     import argparse
+
+    from napari_sesami.models import Nano
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -19,7 +25,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add("model", help="e.g. nano; adapters compares tuned models with their base")
     add("--protocols", type=Path, help="folder of click/stroke protocols")
     add("--data", type=Path, help="folder of labelled real images")
-    add("-n", type=int, default=40, help="synthetic scans per family")
+    add("-n", type=at_least(0), default=40, help="synthetic scans per family")
+    add = evaluate.add_argument_group("states of nano on equal objects").add_argument
+    add(
+        "--weights", type=Path, nargs="+", metavar="FILE",
+        help="compare these with the model: families, whole sections, scores, votes",
+    )  # fmt: skip
+    add("--size", choices=("small", "full"), help="how many objects (default: small)")
+    add("--rivals", action="store_true", help="with flood fill and random walker")
     add = evaluate.add_argument_group("adapters").add_argument
     add("--out", type=Path, default=Path("sesami-table1"))
     add("--steps", type=int, default=100, help="of each training")
@@ -31,9 +44,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure a model on fresh scans and real images, or the training of adapters."""
+    check_folder(arguments.data, "--data")
+    check_folder(arguments.protocols, "--protocols")
     if arguments.model == "adapters":
         from napari_sesami.lab.tables import compare_adapters
 
+        check_writable(arguments.out)
         compare_adapters(
             arguments.out,
             arguments.data,
@@ -50,6 +66,12 @@ def run(arguments: argparse.Namespace) -> int:
     wish = str(arguments.model)
     bundled = wish in ("nano", "sesami-nano")
     nano = Nano.bundled() if bundled else Nano.from_file(wish)
+    if arguments.weights or arguments.size or arguments.rivals:
+        return _compare(nano, arguments)
+    if arguments.n == 0 and not (arguments.protocols and arguments.data):
+        raise SesamiError(
+            "There is nothing to measure: give -n above 0, or --protocols and --data."
+        )
     report: dict[str, Any] = {"model": nano.name, "key": nano.key}
     if arguments.n > 0:
         scores = synthetic_scores(nano, arguments.n, tell=print)
@@ -58,6 +80,27 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.protocols and arguments.data:
         report["real"] = real_report(nano, arguments.protocols, arguments.data)
         _print("Real images (semiconductor-like proxies)", report["real"])
+    print(json.dumps(report))
+    return 0
+
+
+def _compare(nano: Nano, arguments: argparse.Namespace) -> int:
+    """Print what states of the model reach on the same objects, side by side."""
+    from napari_sesami.lab.tables import compare_states
+    from napari_sesami.models import Nano
+
+    states = {nano.name: nano}
+    states |= {str(p): Nano.from_file(p) for p in arguments.weights or ()}
+    report = compare_states(
+        states, arguments.size or "small",
+        data=arguments.data, rivals=arguments.rivals,
+        tell=lambda line: print(line, file=sys.stderr, flush=True),
+    )  # fmt: skip
+    parts = list(dict.fromkeys(part for made in report.values() for part in made))
+    for part in parts:
+        shown = {who: made[part] for who, made in report.items() if part in made}
+        for row in next(iter(shown.values())):
+            _print(f"{part}, {row}", {who: rows[row] for who, rows in shown.items()})
     print(json.dumps(report))
     return 0
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from napari_sesami.cli.checks import a_path
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from napari_sesami.scan import Scan
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command and its options."""
     info = commands.add_parser("info", help="say what a file holds and its pixel size")
-    info.add_argument("scan", type=Path, nargs="+")
+    info.add_argument("scan", type=a_path, nargs="+")
 
 
 def run(arguments: argparse.Namespace) -> int:

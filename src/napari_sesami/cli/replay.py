@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.cli.checks import check_writable
+from napari_sesami.common.inside import inside
+
 if TYPE_CHECKING:
     import argparse
 
@@ -49,12 +52,14 @@ def run(arguments: argparse.Namespace) -> int:
     from napari_sesami.scan import save_labels
     from napari_sesami.session import Session
 
-    out = arguments.out or arguments.project.with_suffix(".replay")
+    out = Path(arguments.out or arguments.project.with_suffix(".replay"))
+    if arguments.project.is_dir():
+        check_writable(out, make=arguments.out is not None)
     with Project.open(arguments.project, read_only=True) as project:
         for entry in project.scans:
             done = replay(Session.open(project, entry.key), arguments.model)
-            path = Path(out) / f"{done.name}.ome.tif"
-            path.parent.mkdir(parents=True, exist_ok=True)
+            out.mkdir(parents=True, exist_ok=True)
+            path = inside(out, f"{done.name.replace('/', '-')}.ome.tif")
             session = done.session
             save_labels(session.labels, path, session.scan, list(session.classes))
             same = f"{done.differing} pixels differ" if done.differing else "the same"
@@ -65,21 +70,27 @@ def run(arguments: argparse.Namespace) -> int:
 def replay(old: Session, model: str | Path | Any = None) -> Replayed:
     """Repeat what was committed in a session, in the same order, in a new one.
 
-    What was painted into the labels by hand has no prompts; it is taken over.
+    Strokes are painted again. What was painted into the labels by hand has no prompts;
+    it is taken over.
     """
     from napari_sesami.session import Session
 
-    wish = model if model is not None else old.model
+    wish = model if model is not None else old.prompts.model
     new = Session(old.scan, model=wish)
     for entry in old.classes:
         _same_class(new, entry)
+    _take_strokes(old, new)
     _take_hand_work(old, new)
     for target in sorted(old.objects.values(), key=lambda o: o.order):
         _repeat(old, new, target)
     _take_hand_work(old, new)
     differing = sum(
-        int(np.count_nonzero(old.labels_plane(p) != new.labels_plane(p)))
-        for p in {*old.planes_with("labels"), *new.planes_with("labels")}
+        int(
+            np.count_nonzero(
+                old.document.labels.plane(p) != new.document.labels.plane(p)
+            )
+        )
+        for p in {*old.document.labels.planes, *new.document.labels.planes}
     )
     return Replayed(old.scan.name, new, differing, len(old.objects))
 
@@ -94,14 +105,24 @@ def _same_class(new: Session, entry: Any) -> None:
         new.classes.remove(added.id)
 
 
+def _take_strokes(old: Session, new: Session) -> None:
+    """Paint the strokes again, those first that others were painted over."""
+    below = old.document.work.layers["below"]
+    new.strokes.overlap = old.strokes.overlap
+    for plane in old.strokes.planes:
+        for strokes in (below.read(plane), old.strokes.plane(plane)):
+            if strokes.any():
+                new.strokes.paint(strokes, plane)
+
+
 def _take_hand_work(old: Session, new: Session) -> None:
     """Copy labels that belong to no object."""
-    for plane in old.planes_with("labels"):
-        labels = old.labels_plane(plane)
-        hand = (labels > 0) & (old.objects_plane(plane) == 0)
+    for plane in old.document.labels.planes:
+        labels = old.document.labels.plane(plane)
+        hand = (labels > 0) & (old.objects.plane(plane) == 0)
         if hand.any():
-            merged = np.where(hand, labels, new.labels_plane(plane))
-            new.write_labels(merged, plane)
+            merged = np.where(hand, labels, new.document.labels.plane(plane))
+            new.document.labels.write(merged, plane)
 
 
 def _repeat(old: Session, new: Session, target: CommittedObject) -> None:
@@ -158,9 +179,8 @@ class _ObjectReplay:
 
     def _make(self, plane: int) -> Mask | None:
         from napari_sesami.prompt import between
-        from napari_sesami.session import snapped
 
-        part, scan = self.target.parts[plane], self.new.scan
+        part = self.target.parts[plane]
         how = dict(part.prompts or {})
         if "followed" in how:
             last = self._as_it_was(int(how["followed"]), int(how.get("prompts", -1)))
@@ -175,8 +195,8 @@ class _ObjectReplay:
         head = self.heads[plane] = self.old.objects.chain(self.target.id, plane)
         if head.answer is not None:  # no model made it
             return self.old.objects.mask(self.target.id, plane)
-        mask = head.solve(self.new.predictor, scan, plane)
-        return snapped(mask, scan, int(how.get("snap", 0)))
+        snap = int(how.get("snap", 0))
+        return self.new.prompts.solve(head, plane, snap=snap).shown
 
     def _as_it_was(self, plane: int, prompts: int) -> Mask | None:
         """Give the mask of a plane when it had so many prompts; -1 is the last."""
@@ -199,9 +219,7 @@ class _ObjectReplay:
 
     def _follow(self, last: Mask | None, plane: int) -> Mask | None:
         """Take the one step from the neighbouring plane that was taken then."""
-        from napari_sesami.prompt import propagate
-
         if last is None or last.empty:
             return None
-        step = next(propagate(self.new.predictor, self.new.scan, last, plane))
+        step = next(self.new.prompts.follow(last, plane))
         return None if step.ended else step.mask

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sesami.common.home import home
+from napari_sesami.common.inside import inside
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from napari_sesami.train import Run, Status
+    from napari_sesami.train import Run, RunConfig, Status
 
 _NEWS = 2.0
 """Seconds between two lines about the progress."""
@@ -32,6 +33,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     ):
         action = actions.add_parser(name, help=help_)
         action.add_argument("which", metavar="RUN", help="a run folder, or its name")
+        if name == "resume":
+            add_trust(action)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,14 +44,39 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "list":
         return _list(arguments.root or own_runs())
     path = Path(arguments.which).expanduser()
-    found = Run(path if path.is_dir() else own_runs() / arguments.which)
+    found = Run(path if path.is_dir() else inside(own_runs(), arguments.which))
     match arguments.action:
         case "show":
             return _show(found)
         case "resume":
+            agree(found.config, arguments.trust)
             return in_foreground(found)
         case _:
             return _stop(found)
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """Add the option that agrees to code of somebody else."""
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="run the recipe that it names, though it is not part of napari-sesami",
+    )
+
+
+def agree(config: RunConfig, trust: bool) -> None:
+    """Say what a foreign recipe would run from where, and ask where one can answer."""
+    from napari_sesami.train import ForeignRecipe, check_agreed
+
+    try:
+        check_agreed(config, trust=trust)
+    except ForeignRecipe as error:
+        if not sys.stdin.isatty():
+            raise
+        print(error, file=sys.stderr)
+        if input("Run it? [y/N] ").strip().lower() != "y":
+            raise
+        check_agreed(config, trust=True)
 
 
 def own_runs() -> Path:
@@ -76,10 +104,16 @@ def in_foreground(run: Run) -> int:
 
 def _list(root: Path) -> int:
     """Print the runs of a folder."""
-    from napari_sesami.train import Runs
+    from napari_sesami.train import Runs, TrainError
 
-    runs = Runs(root / "runs" if (root / "project.json").is_file() else root)
+    root = root.expanduser()
+    if root != own_runs() and not root.is_dir():
+        raise TrainError(f"There is no folder {root}; give one of runs, or a project.")
+    project = (root / "project.json").is_file()
+    runs = Runs(root / "runs" if project else root)
     rows = [_row(run) for run in runs.list()]
+    if not rows and not runs.unreadable and not project and root != own_runs():
+        raise TrainError(f"{root} holds no runs and is no project.")
     header = ("NAME", "STATE", "STEP", "LOSS", "WORD")
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     for row in [header, *rows]:

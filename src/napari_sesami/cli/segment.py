@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sesami.cli.checks import check_writable
 from napari_sesami.common.errors import SesamiError
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(arguments: argparse.Namespace) -> int:
     """Label every plane of one scan, or of each scan in a folder."""
     scans = _scans(arguments.scan)
+    if not arguments.bank.is_file():
+        raise SesamiError(f"There is no bank {arguments.bank}; give a .bank file.")
+    check_writable(arguments.out.parent if arguments.out.suffix else arguments.out)
     failed = 0
     for path in scans:
         try:
@@ -70,8 +74,8 @@ def _segment_one(path: Path, arguments: argparse.Namespace) -> Path:
     from napari_sesami.session import Session
 
     session = Session(open_scan(path))
-    session.token_encoder = load_token_encoder(arguments.model)
-    session.teach(arguments.bank)
+    session.retrieval.encoder = load_token_encoder(arguments.model)
+    session.retrieval.teach(arguments.bank)
     labels = _labels(session)
     out: Path = arguments.out
     folder = out.suffix == "" or out.is_dir() or arguments.scan.is_dir()

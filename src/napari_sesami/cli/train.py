@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_sesami.cli.runs import in_foreground, own_runs
+from napari_sesami.cli.checks import check_writable
+from napari_sesami.cli.runs import add_trust, agree, in_foreground, own_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,8 +39,12 @@ def run(arguments: argparse.Namespace) -> int:
     args = _options().parse_args([arguments.recipe, *arguments.options])
     if args.run.is_dir():
         old = Run(args.run)
+        agree(old.config, args.trust)
         return _detach(old) if args.detach else in_foreground(old)
     config = RunConfig.from_toml(args.run)
+    agree(config, args.trust)
+    if args.out is not None and not args.dry:
+        check_writable(args.out)
     data = _data(args)
     if args.dry:
         print(estimate(config, data).sentence)
@@ -59,6 +64,7 @@ def _options() -> argparse.ArgumentParser:
     source = ap.add_mutually_exclusive_group()
     source.add_argument("--project", type=Path, help="learn from what it has labelled")
     source.add_argument("--data", type=Path, help="folder copied to the run's data")
+    add_trust(ap)
     ap.add_argument("--dry", action="store_true", help="only estimate time and memory")
     ap.add_argument(
         "--detach", action="store_true", help="go on when this terminal is closed"
@@ -96,7 +102,7 @@ def _labelled(path: Path) -> Callable[[Path], Any]:
         )
         for entry in project.scans:
             try:
-                found = Session.open(project, entry.key).training_set()
+                found = Session.open(project, entry.key).runs.training_set()
             except ScanMoved as error:  # the others may still be there
                 gone = error
                 continue

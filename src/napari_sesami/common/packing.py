@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import math
 import zlib
 from typing import Any
 
 import numpy as np
+
+from napari_sesami.common.checked import inflated
 
 LISTED = 512
 """Arrays up to this size are written out as numbers."""
@@ -30,6 +33,10 @@ def pack(value: Any) -> Any:
 def unpack(value: Any) -> Any:
     """Read one array that `pack` wrote; what is no packed array stays as it is."""
     if isinstance(value, dict) and "zlib" in value:
-        data = zlib.decompress(base64.b64decode(value["zlib"]))
-        return np.frombuffer(data, value["dtype"]).reshape(value["shape"])
+        dtype, shape = np.dtype(value["dtype"]), [int(n) for n in value["shape"]]
+        size = math.prod(shape) * dtype.itemsize
+        if dtype.kind not in "buif" or min(shape, default=0) < 0:
+            raise ValueError(f"packed arrays hold no {dtype} of the shape {shape}")
+        data = inflated(base64.b64decode(value["zlib"]), size)
+        return np.frombuffer(data, dtype).reshape(shape)
     return value

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from napari_sesami.common.checked import DamagedFile, checked
 from napari_sesami.models.lora import (
     Lora,
     add_lora,
@@ -143,16 +144,18 @@ def _card(path: Path, facts: dict[str, str]) -> AdapterCard:
             f"{path.name} holds weights but no adapter; load it as a model instead."
         )
     try:
-        card = AdapterCard.from_dict(json.loads(facts[FACT]))
-    except (TypeError, ValueError) as error:
+        told = checked(dict[str, Any], facts[FACT], path.name)
+        newer = isinstance(told.get("version"), int) and told["version"] > VERSION
+        card = None if newer else checked(AdapterCard, facts[FACT], path.name)
+    except DamagedFile as error:
         raise ModelError(
-            f"The description in {path.name} is damaged; get the file again."
+            f"The description in {path.name} is damaged; get the file again ({error})."
         ) from error
-    if card.version > VERSION:
+    if card is None:
         raise ModelError(
             f"{path.name} was written by a newer napari-sesami; update to use it."
         )
-    return card
+    return AdapterCard.from_dict(vars(card))
 
 
 def fits(card: AdapterCard, model: PromptModel) -> bool:

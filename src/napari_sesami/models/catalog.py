@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import tempfile
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
+
+from napari_sesami.common.checked import read_checked
+from napari_sesami.common.errors import SesamiError
+from napari_sesami.common.inside import inside
 from napari_sesami.models.known import KNOWN, Known
 from napari_sesami.models.types import ModelError
 
@@ -36,6 +40,7 @@ __all__ = [
 ]
 
 BUNDLED, IMPORTED, DOWNLOADED = "bundled", "imported", "downloaded"
+_NO_CHECKSUM = "not known here: it cannot be checked, and is not downloaded"
 UNKNOWN_LICENCE = "unknown: ask whoever gave you the file"
 WEIGHTS, CARD = "weights.safetensors", "card.json"
 
@@ -155,7 +160,7 @@ def _known_rows(known: Known) -> list[tuple[str, str]]:
         ("Gives", _KINDS.get(known.kind, known.kind)),
         ("From", f"not installed; {known.url}"),
         ("Licence", _licence(known.licence, known.non_commercial)),
-        ("SHA-256", known.sha256 or "not known here, so it cannot be checked"),
+        ("SHA-256", known.sha256 or _NO_CHECKSUM),
         ("Size", f"{known.size / 1e6:.1f} MB" if known.size else "not known"),
         ("Card", known.card),
     ]
@@ -331,7 +336,14 @@ def download(
         raise ModelError(f"“{name}” is not known; can be downloaded: {names}.")
     if any(entry.name == known.name for entry in entries()):
         raise ModelError(f"“{known.name}” is installed already.")
-    target = folder().parent / "downloads" / known.file_name
+    if known.sha256 is None:
+        raise ModelError(
+            f"The checksum of “{known.name}” is not known here, so what would come "
+            f"could not be checked: fetch {known.url} yourself, compare it with what "
+            f"its authors state, and import it: sesami models import FILE --name "
+            f"{known.name}."
+        )
+    target = inside(folder().parent / "downloads", known.file_name)
     fetch(known.url, target, known.sha256, progress, stop)
     try:
         return import_file(
@@ -357,15 +369,30 @@ def _free_name(wish: str) -> str:
     return name
 
 
+class _CardRow(TypedDict):
+    """What a card says; keys of other versions are passed over."""
+
+    title: str
+    kind: str
+    architecture: str
+    source: str
+    origin: str
+    licence: str
+    non_commercial: bool
+    sha256: str
+    size: int
+    card: str
+    options: dict[str, Any]
+
+
 def _read(card: Path) -> Entry | None:
     """Read one card; a folder that somebody damaged is passed over."""
     try:
-        told = json.loads(card.read_text(encoding="utf-8"))
-        wanted = {f.name for f in fields(Entry)} - {"path", "name"}
-        known = {key: told[key] for key in wanted}
-    except (OSError, ValueError, KeyError):
+        place = inside(folder(), card.parent.name)
+        known = read_checked(inside(place, CARD), _CardRow, ModelError, most=1 << 24)
+        path = inside(place, WEIGHTS)
+    except (OSError, SesamiError):
         return None
-    path = card.with_name(WEIGHTS)
     return Entry(name=card.parent.name, path=path, **known) if path.is_file() else None
 
 
@@ -375,7 +402,7 @@ def _bundled() -> list[Entry]:
     found = []
     for path in sorted(place.glob("*.safetensors")) if place.is_dir() else []:
         card = path.with_suffix(".json")
-        told = json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {}
+        told = read_checked(card, dict[str, Any]) if card.is_file() else {}
         found.append(_bundled_entry(path, told))
     return found
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
 
 from napari_sesami.common.cancel import Cancelled
+from napari_sesami.common.checked import DamagedFile, read_checked
 from napari_sesami.common.disk import write_json
 from napari_sesami.models.types import ModelError
 from napari_sesami.models.weights import BLOCK, sha256
@@ -107,8 +107,8 @@ def _left_over(url: str, part: Path, facts: Path) -> tuple[int, str]:
     if not (part.is_file() and facts.is_file()):
         return 0, ""
     try:
-        told = json.loads(facts.read_text(encoding="utf-8"))
-    except ValueError:
+        told = read_checked(facts, dict[str, str], most=1 << 16)
+    except (OSError, DamagedFile):
         return 0, ""
     if told.get("url") != url or not told.get("mark"):
         return 0, ""

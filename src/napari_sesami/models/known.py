@@ -1,7 +1,7 @@
 """Weights of others that can be downloaded: where from, under which licence.
 
-A checksum is given where it is certain; where it is not, none is made up, and the
-catalog says so before a download.
+A checksum is given where it is certain (several parties publish the same one); where it
+is not, none is made up, and the catalog tells the address and fetches nothing.
 """
 
 from __future__ import annotations
@@ -91,6 +91,8 @@ KNOWN = (
         "tokens",
         f"{META}/dinov2/dinov2_vits14/dinov2_vits14_pretrain.pth",
         "Apache-2.0",
+        88_283_115,
+        "b938bf1bc15cd2ec0feacfe3a1bb553fe8ea9ca46a7e1d8d00217f29aef60cd9",
         card=_DINO,
     ),
     Known(
@@ -99,6 +101,8 @@ KNOWN = (
         "tokens",
         f"{META}/dinov2/dinov2_vits14/dinov2_vits14_reg4_pretrain.pth",
         "Apache-2.0",
+        None,
+        "f433177089a681826f849f194ece3bb48f4d63fb38d32fc837e3dc7a4e5641fb",
         card=_DINO,
     ),
     Known(

@@ -29,6 +29,7 @@ from napari_sesami.project.planes import PlaneArray, PlaneStore
 from napari_sesami.project.project import Project
 from napari_sesami.project.scan_entries import ScanEntry, Sizes, places
 from napari_sesami.project.scan_labels import ScanLabels
+from napari_sesami.project.schema import Remembered
 
 __all__ = [
     "LAYERS",
@@ -47,6 +48,7 @@ __all__ = [
     "ProjectError",
     "ProjectLocked",
     "Record",
+    "Remembered",
     "SaveError",
     "ScanEntry",
     "ScanLabels",

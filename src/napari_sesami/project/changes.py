@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from napari_sesami.common.box import BBox, box_of
+from napari_sesami.common.checked import inflated
 from napari_sesami.project.classes import ClassChange, ClassEntry
 
 if TYPE_CHECKING:
@@ -64,11 +65,26 @@ class PixelChange:
         """Give the edit that takes this one back: itself."""
         return self
 
+    @property
+    def whole(self) -> bool:
+        """Whether the pixels of a change from a file are all there, and no more."""
+        try:
+            self._difference()
+        except ValueError:
+            return False
+        return True
+
     def apply(self, target: NDArray[Any]) -> None:
         """Carry the edit out on the whole plane (y, x)."""
         y0, x0, y1, x1 = self.bbox
-        flat = np.frombuffer(zlib.decompress(self.packed), LAYERS[self.layer])
-        target[y0:y1, x0:x1] ^= flat.reshape(y1 - y0, x1 - x0)
+        target[y0:y1, x0:x1] ^= self._difference()
+
+    def _difference(self) -> NDArray[Any]:
+        y0, x0, y1, x1 = self.bbox
+        dtype = LAYERS[self.layer]
+        size = (y1 - y0) * (x1 - x0) * dtype.itemsize
+        flat = np.frombuffer(inflated(self.packed, size), dtype)
+        return flat.reshape(y1 - y0, x1 - x0)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from napari_sesami.common.checked import DamagedFile, read_checked
 from napari_sesami.common.disk import (
     FORBIDDEN,
     FULL,
@@ -63,21 +63,25 @@ def saying(path: Path) -> Iterator[None]:
         raise SaveError(sentence(error, path)) from error
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; anything else is a `ProjectError` that names the file."""
+def read_json(path: Path, kind: Any = dict[str, Any]) -> dict[str, Any]:
+    """Read a JSON object as `kind`; else a `ProjectError` that names file and place."""
     try:
-        value = json.loads(path.read_bytes())
-    except (ValueError, OSError) as error:
-        raise ProjectError(f"{path} cannot be read ({error}).") from error
-    if not isinstance(value, dict):
-        raise ProjectError(f"{path} holds no JSON object; it is not ours or damaged.")
-    return value
+        return dict(read_checked(path, kind))
+    except DamagedFile as error:
+        raise ProjectError(f"{str(error)[:-1]}, so it cannot be read.") from error
+    except FileNotFoundError as error:
+        raise ProjectError(f"{path} is missing.") from error
 
 
 def copy_tree(source: Path, target: Path) -> None:
-    """Copy a folder without journals, and without its write protection."""
+    """Copy a folder without journals, links, and without its write protection."""
     for path in source.rglob("*"):
         new = target / path.relative_to(source)
+        if path.is_symlink():
+            raise ProjectError(
+                f"{path} is a link to elsewhere, so the project is not copied; put "
+                "the file itself there, or remove the link."
+            )
         if path.is_dir():
             new.mkdir(parents=True, exist_ok=True)
         elif not path.match("journal-*.log") and not path.match(".*.tmp"):

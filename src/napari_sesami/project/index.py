@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari_sesami.common.inside import no_links
 from napari_sesami.project import disk
-from napari_sesami.project.classes import ClassTable
 from napari_sesami.project.errors import ProjectError, SaveError
 from napari_sesami.project.lock import Lock
+from napari_sesami.project.schema import Head, ProjectIndex
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 FORMAT, VERSION = "sesami-project", 1
 NAME, BEFORE = "project.json", "project.previous.json"
 OWN_KEYS = {"format", "version", "classes", "scans"}
+OWN_FILES = (NAME, BEFORE)
 
 
 def is_project(folder: Path) -> bool:
@@ -22,29 +24,35 @@ def is_project(folder: Path) -> bool:
     return any((folder / name).exists() for name in (NAME, BEFORE))
 
 
+def foreign(folder: Path) -> bool:
+    """Whether a folder without a project holds more than what a failed save left."""
+    left = (path for path in folder.iterdir() if not path.match(".*.tmp"))
+    return any(path.name != "lock" or path.stat().st_size > 4096 for path in left)
+
+
 def read_index(folder: Path) -> dict[str, Any]:
     """Read and check the index; if it is damaged, take the one before it."""
+    no_links(folder, NAME, BEFORE, "lock", "scans")
+    path = folder / NAME
     try:
-        index = disk.read_json(folder / NAME)
+        head = disk.read_json(path, Head)
     except ProjectError:
         if not (folder / BEFORE).exists():
             raise
-        index = disk.read_json(folder / BEFORE)
-    if index.get("format") != FORMAT:
-        raise ProjectError(f"{folder / NAME} was not written by napari-sesami.")
-    if int(index.get("version", 0)) > VERSION:
+        path = folder / BEFORE
+        head = disk.read_json(path, Head)
+    if head.get("format") != FORMAT:
+        raise ProjectError(f"{path} was not written by napari-sesami.")
+    if head.get("version", 0) > VERSION:
         raise ProjectError(
-            f"{folder} has format {index['version']} and this napari-sesami reads up "
+            f"{folder} has format {head['version']} and this napari-sesami reads up "
             f"to {VERSION}; update napari-sesami to open it (nothing was changed)."
         )
     try:
-        ClassTable.from_dict(index["classes"])
-        list(index["scans"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ProjectError(
-            f"{folder / NAME} is damaged ({error!r}); copy {BEFORE} over it to go on."
-        ) from error
-    return index
+        return disk.read_json(path, ProjectIndex)
+    except ProjectError as error:
+        advice = f" Copy {BEFORE} over it to go on." if path.name == NAME else ""
+        raise ProjectError(f"{error}{advice}") from error
 
 
 def write_index(folder: Path, index: dict[str, Any]) -> None:

@@ -10,8 +10,10 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from napari_sesami.common.checked import checked
 from napari_sesami.project.changes import Change, pack, unpack
 from napari_sesami.project.disk import sync_folder, write_all
+from napari_sesami.project.schema import RecordRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,9 +48,10 @@ class Record:
 
     @classmethod
     def decode(cls, head: dict[str, Any], body: bytes) -> Record:
-        """Read what `encode` gave."""
-        changes = unpack(head["changes"], body)
-        return cls(head["kind"], head["name"], changes, head["group"])
+        """Read what `encode` gave; a `DamagedFile` if it is something else."""
+        told = checked(RecordRow, json.dumps(head), "a record of a journal")
+        changes = unpack(told["changes"], body)
+        return cls(told["kind"], told["name"], changes, told["group"])
 
 
 class Journal:
@@ -109,14 +112,17 @@ class Journal:
 
 def read(path: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
     """Read blocks, the "start" one first, up to the first torn or damaged one."""
+    left = path.stat().st_size
     with path.open("rb") as file:
         while match := _HEAD.fullmatch(file.readline(64)):
             crc, length, bulk = int(match[1], 16), int(match[2]), int(match[3])
+            if length + bulk > left:
+                return
             data = file.read(length + bulk + 1)
             whole = len(data) == length + bulk + 1 and data.endswith(b"\n")
             if not whole or zlib.crc32(data[:-1]) != crc:
                 return
-            yield json.loads(data[:length]), data[length:-1]
+            yield checked(dict[str, Any], data[:length], str(path)), data[length:-1]
 
 
 def _block(info: dict[str, Any], body: bytes) -> bytes:

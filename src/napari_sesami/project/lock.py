@@ -11,6 +11,7 @@ import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from napari_sesami.common.checked import DamagedFile, read_checked
 from napari_sesami.common.process import here, lives, me
 from napari_sesami.project.disk import write_all
 from napari_sesami.project.errors import ProjectLocked
@@ -32,7 +33,9 @@ class Lock:
     """
 
     def __init__(self, path: Path) -> None:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        # a link would let a foreign file be emptied
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        fd = os.open(path, flags, 0o666)
         try:
             if not _taken(fd, path):
                 raise ProjectLocked(_who(path))
@@ -95,10 +98,9 @@ def _lock(fd: int) -> bool | None:
 
 def _owner(path: Path) -> dict[str, Any]:
     try:
-        owner = json.loads(path.read_text() or "{}")
-    except (OSError, ValueError):
+        return dict(read_checked(path, dict[str, Any], most=1 << 16))
+    except (OSError, DamagedFile):
         return {}
-    return owner if isinstance(owner, dict) else {}
 
 
 def _who(path: Path) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 import weakref
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from napari_sesami.common.inside import inside
 from napari_sesami.project import disk
 from napari_sesami.project import index as _index
 from napari_sesami.project.autosave import Ticker
@@ -61,8 +64,10 @@ class Project:
         self.last_trouble: str | None = None
         self._lock = lock
         self._closed = False
-        self._loose = False
         self._mirroring = False
+        # the index: edits are counted, so that what is written last is the newest
+        self._edits = self._written = 0
+        self._writing = threading.RLock()
         self._more = {k: v for k, v in index.items() if k not in _index.OWN_KEYS}
         self.take_classes(ClassTable.from_dict(index["classes"]))
         self._scans = ScanList(path, index["scans"], self._index_changed)
@@ -80,7 +85,7 @@ class Project:
         folder = Path(path).expanduser().resolve()
         if _index.is_project(folder):
             raise ProjectError(f"{folder} is already a project; open it instead.")
-        if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        if folder.is_file() or (folder.is_dir() and _index.foreign(folder)):
             raise ProjectError(
                 f"{folder} is there already and is no project; choose a new name, such "
                 f"as {folder.stem}-2.sesami."
@@ -93,7 +98,7 @@ class Project:
             try:
                 project._write_index()
             except BaseException:
-                lock.release()
+                project._undo_create()
                 raise
         _OPEN[folder] = project
         return project
@@ -155,8 +160,7 @@ class Project:
             for work in self._works.values():
                 work.retire(f"The project {self.path} was closed; open it again.")
             self._works.clear()
-            if self._loose:
-                self._index_changed()
+            self._flush_index()
             if self._lock is not None:
                 self._lock.release()
             self._closed = True
@@ -270,6 +274,11 @@ class Project:
     # --- saving
 
     @property
+    def _loose(self) -> bool:
+        """Whether the index on disk is older than the one in memory."""
+        return self._edits != self._written
+
+    @property
     def dirty(self) -> bool:
         """Whether anything has changed since the last save."""
         return self._loose or any(work.dirty for work in self._works.values())
@@ -278,7 +287,7 @@ class Project:
         """Give, and make if needed, the folder of banks, queries, runs and so on."""
         if room not in ROOMS:
             raise ProjectError(f"A project has folders {', '.join(ROOMS)}; not {room}.")
-        path = self.path / room
+        path = inside(self.path, room)
         if not self.read_only:
             with disk.saying(path):
                 path.mkdir(exist_ok=True)
@@ -286,14 +295,17 @@ class Project:
 
     def write_json(self, room: str, name: str, value: dict[str, Any]) -> None:
         """Write a JSON file into one of the folders, in one step."""
-        path = self.folder(room) / name
+        self.folder(room)
+        path = inside(self.path, room, name)
         with disk.saying(path):
             disk.write_json(path, value)
 
-    def read_json(self, room: str, name: str) -> dict[str, Any] | None:
-        """Read what `write_json` wrote; None if it is not there."""
-        path = self.path / room / name
-        return disk.read_json(path) if path.exists() else None
+    def read_json(
+        self, room: str, name: str, kind: Any = dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """Read what `write_json` wrote, checked as `kind`; None if it is not there."""
+        path = inside(self.path, room, name)
+        return disk.read_json(path, kind) if path.exists() else None
 
     def save(self) -> None:
         """Write all that changed. A `SaveError` says why that failed."""
@@ -319,8 +331,7 @@ class Project:
             return
         for work in list(self._works.values()):
             work.sync()
-        if self._loose:
-            self._index_changed()
+        self._flush_index()
         due = self.autosave_every
         if due is None or time.monotonic() - self._saved_at < due:
             return
@@ -348,34 +359,61 @@ class Project:
     def copy_to(self, path: str | Path) -> Project:
         """Copy all that was saved, with the classes as they are now."""
         copy = Project.create(path)
-        with disk.saying(copy.path):
-            for name in ("scans", *ROOMS):
-                disk.copy_tree(self.path / name, copy.path / name)
-        copy.take_classes(self.classes)
-        copy._scans = self._scans.moved(copy.path, copy._index_changed)
-        copy._more = dict(self._more)
-        with disk.saying(copy.path):
-            copy._write_index()
+        try:
+            with disk.saying(copy.path):
+                for name in ("scans", *ROOMS):
+                    disk.copy_tree(inside(self.path, name), copy.path / name)
+            copy.take_classes(self.classes)
+            copy._scans = self._scans.moved(copy.path, copy._index_changed)
+            copy._more = dict(self._more)
+            with disk.saying(copy.path):
+                copy._write_index()
+        except BaseException:
+            copy._undo_create()
+            raise
         return copy
 
     # --- inside
 
+    def _undo_create(self) -> None:
+        """Take away what was begun, so that the same save can be tried again."""
+        self._closed = True
+        _OPEN.pop(self.path, None)
+        for name in ("scans", *ROOMS):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        if self._lock is not None:
+            self._lock.release()
+        for name in (*_index.OWN_FILES, "lock"):
+            with suppress(OSError):
+                (self.path / name).unlink()
+        with suppress(OSError):  # it was there before, or somebody else uses it
+            self.path.rmdir()
+
     def _scan_folder(self, entry: ScanEntry) -> Path:
-        return self.path / "scans" / entry.key
+        return inside(self.path, "scans", entry.key)
 
     def _write_index(self) -> None:
-        scans = [entry.to_dict() for entry in self.scans]
-        index = {**self._more, "classes": self.classes.to_dict(), "scans": scans}
-        _index.write_index(self.path, index)
-        self._loose = False
+        """Write the index as it is now; who comes later has the newer one."""
+        with self._writing:
+            edits = self._edits
+            scans = [entry.to_dict() for entry in self.scans]
+            index = {**self._more, "classes": self.classes.to_dict(), "scans": scans}
+            _index.write_index(self.path, index)
+            self._written = edits
 
     def _index_changed(self) -> None:
         """Write the index at once; if the disk refuses, at the next save."""
-        self._loose = True
+        with self._writing:
+            self._edits += 1
+        self._flush_index()
+
+    def _flush_index(self) -> None:
         if self.read_only or self._closed:
             return
         try:
-            self._write_index()
+            with self._writing:
+                if self._loose:
+                    self._write_index()
         except OSError as error:
             self._tell(disk.sentence(error, self.path))
 

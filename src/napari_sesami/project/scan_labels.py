@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
+import math
 import threading
+from collections import Counter
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -42,6 +45,8 @@ class ScanLabels:
         The answered queries by id, as JSON values.
     classes
         This work's class table; the project keeps those of its scans alike.
+    last_object
+        The highest id that an object ever had.
     size
         (sizes, units) if the user gave the scan a pixel size, else None.
     lock
@@ -65,6 +70,7 @@ class ScanLabels:
         self._saving = threading.Lock()
         self._retired: str | None = None
         self._loose = False  # something beside the planes is unsaved
+        self._plane_shape, self._planes = plane_shape, math.prod(leading_shape)
         shapes = (leading_shape, plane_shape)
         self.layers = {
             layer: PlaneStore(*shapes, dtype, self._loader(layer), self._stored(layer))
@@ -79,6 +85,17 @@ class ScanLabels:
         self._used = {int(i): True for i in saved}  # classes that pixels may have
         known = 0 if store is None else int(store.state.get("last_object", 0))
         self.last_object = max([known, *self.objects])
+        # orders of all objects, the highest first; those that went are passed over
+        self._orders = [-o["order"] for o in self.objects.values()]
+        self._in_order = Counter(self._orders)
+        heapq.heapify(self._orders)
+
+    @property
+    def last_order(self) -> int:
+        """The highest order of an object, found without looking at all of them."""
+        while self._orders and not self._in_order[self._orders[0]]:
+            heapq.heappop(self._orders)
+        return -self._orders[0] if self._orders else 0
 
     @property
     def dirty(self) -> bool:
@@ -121,7 +138,11 @@ class ScanLabels:
     def replay(self) -> list[Record]:
         """Carry out what the journal holds since the last save, and return it."""
         records = [] if self._store is None else self._store.replay()
-        for record in records:
+        damaged = self._store is not None and self._store.skipped > 0
+        for number, record in enumerate(records):
+            if not all(self._fits(change) for change in record.changes):
+                damaged, records = True, records[:number]
+                break
             for change in record.changes:
                 if not isinstance(change, ClassChange):
                     self._apply(change)
@@ -131,7 +152,7 @@ class ScanLabels:
                     # most class edits are already in the project's own file
                     self.classes.apply(change)
         self._loose = bool(records)
-        if self._store is not None and self._store.skipped:
+        if self._store is not None and damaged:
             self._tell(
                 f"Part of what was done after the last save in {self._store.folder} is "
                 "damaged and could not be brought back; all that was saved is there."
@@ -198,9 +219,13 @@ class ScanLabels:
             case PixelChange():
                 change.apply(self.layers[change.layer].writable(change.plane))
             case ObjectChange():
-                self.objects.pop(change.id, None)
+                gone = self.objects.pop(change.id, None)
+                if gone is not None:
+                    self._in_order[-gone["order"]] -= 1
                 if change.after is not None:
                     self.objects[change.id] = dict(change.after)
+                    self._in_order[-change.after["order"]] += 1
+                    heapq.heappush(self._orders, -change.after["order"])
                 self.last_object = max(self.last_object, change.id)
             case AnswerChange():
                 self.answers.pop(change.id, None)
@@ -210,6 +235,15 @@ class ScanLabels:
                 self.classes.apply(change)
             case SizeChange():
                 self.size = change
+
+    def _fits(self, change: Change) -> bool:
+        """Whether a change from a file lies in this scan and has all its pixels."""
+        if not isinstance(change, PixelChange):
+            return True
+        y0, x0, y1, x1 = change.bbox
+        height, width = self._plane_shape
+        inside = y0 < y1 <= height and x0 < x1 <= width
+        return inside and change.plane < self._planes and change.whole
 
     def _more(self) -> dict[str, Any]:
         known = {"last_object": self.last_object, "classes": list(self.classes.ids)}
@@ -223,7 +257,9 @@ class ScanLabels:
             self._loose = self._loose or not ok
 
     def _loader(self, layer: str) -> partial[NDArray[Any] | None] | None:
-        return None if self._store is None else partial(self._store.read_plane, layer)
+        if self._store is None:
+            return None
+        return partial(self._store.read_plane, layer, shape=self._plane_shape)
 
     def _stored(self, layer: str) -> frozenset[int]:
         return frozenset() if self._store is None else self._store.stored(layer)

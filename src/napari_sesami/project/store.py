@@ -6,17 +6,24 @@ import io
 import json
 import os
 import re
-import zipfile
 from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.common.checked import DamagedFile, checked, read_arrays
+from napari_sesami.common.inside import inside, no_links
 from napari_sesami.project import disk
 from napari_sesami.project.changes import LAYERS
 from napari_sesami.project.errors import ProjectError
 from napari_sesami.project.journal import Journal, Record, read
+from napari_sesami.project.schema import (
+    Head,
+    ObjectRows,
+    ScanState,
+    StartRow,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +46,7 @@ class ScanStore:
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         self.folder, self.read_only = folder, read_only
+        no_links(folder, "planes", STATE, PREVIOUS)
         if not read_only:
             with disk.saying(folder):
                 (folder / "planes").mkdir(parents=True, exist_ok=True)
@@ -57,28 +65,30 @@ class ScanStore:
         """Give the planes of a layer that were saved."""
         return frozenset(int(p) for p in self.state["planes"].get(layer, {}))
 
-    def read_plane(self, layer: str, plane: int) -> NDArray[Any] | None:
-        """Read a saved plane (y, x); None if it was all zeros."""
+    def read_plane(
+        self, layer: str, plane: int, shape: tuple[int, int] | None = None
+    ) -> NDArray[Any] | None:
+        """Read a saved plane (y, x), which must have the shape; None: all zeros."""
         name = self.state["planes"].get(layer, {}).get(str(plane))
         if name is None:
             return None
-        path = self.folder / "planes" / name
+        path = inside(self.folder, "planes", name)
         try:
-            # opened here, since np.load leaves a broken file open
-            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                return np.array(file["pixels"], LAYERS[layer])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            found = read_arrays(path, {"pixels": (shape, "bui")})
+        except DamagedFile as error:
             raise ProjectError(
-                f"{path} is missing or damaged ({error}); restore it from a backup, or "
-                f"delete its line in {self.folder / STATE} to go on without it."
+                f"{path} is missing or damaged ({error.__cause__}); restore it from a "
+                f"backup, or delete its line in {self.folder / STATE} to go on without "
+                "it."
             ) from error
+        return found["pixels"].astype(LAYERS[layer], copy=False)
 
     def read_objects(self) -> dict[int, dict[str, Any]]:
         """Read the committed objects as they were saved."""
         name = self.state["objects"]
         if name is None:
             return {}
-        found = disk.read_json(self.folder / name)["objects"]
+        found = disk.read_json(inside(self.folder, name), ObjectRows)["objects"]
         return {int(key): value for key, value in found.items()}
 
     def replay(self) -> list[Record]:
@@ -88,19 +98,25 @@ class ScanStore:
         for number, path in sorted(self._journals().items()):
             if number < first:
                 continue
-            blocks = read(path)
-            start = next(blocks, None)
-            if start is None:  # killed before its first record
-                continue
-            follows = start[0]["follows"]
-            if self._tail is None:
-                fits = follows is None or follows[0] < first
-            else:
-                fits = follows == list(self._tail)
-            if not fits:
+            blocks = read(inside(self.folder, path.name))
+            found: list[Record] = []
+            try:
+                start = next(blocks, None)
+                if start is None:  # killed before its first record
+                    continue
+                told = checked(StartRow, json.dumps(start[0]), str(path))
+                follows = told["follows"]
+                if self._tail is None:
+                    fits = follows is None or follows[0] < first
+                else:
+                    fits = follows == self._tail
+                if not fits:
+                    self.skipped += 1
+                    continue
+                for block in blocks:
+                    found.append(Record.decode(*block))
+            except DamagedFile:  # its checksum is right, and yet it is not ours
                 self.skipped += 1
-                continue
-            found = [Record.decode(*block) for block in blocks]
             records += found
             self._tail = (number, len(found))
         return records
@@ -194,25 +210,28 @@ class ScanStore:
         if not path.exists() and not previous.exists():
             return dict(_EMPTY)
         try:
-            state = disk.read_json(path)
-            known = state["generation"], state["journal"], state["planes"]
-        except (ProjectError, KeyError):
+            head = disk.read_json(path, Head)
+        except ProjectError:
             if not previous.exists():
                 raise
-            state = disk.read_json(previous)
-            known = state["generation"], state["journal"], state["planes"]
-        if int(state.get("version", 1)) > 1 or not isinstance(known[2], dict):
-            raise ProjectError(
-                f"{path} was written by a newer napari-sesami; update to open it."
-            )
-        return {**_EMPTY, **state}
+        else:
+            if head.get("version", 1) > 1:
+                raise ProjectError(
+                    f"{path} was written by a newer napari-sesami; update to open it."
+                )
+        try:
+            return {**_EMPTY, **disk.read_json(path, ScanState)}
+        except ProjectError:
+            if not previous.exists():
+                raise
+            return {**_EMPTY, **disk.read_json(previous, ScanState)}
 
     def _write_plane(self, name: str, pixels: NDArray[Any]) -> str:
         """Write one plane under a new name; nothing points to it yet."""
         buffer = io.BytesIO()
         np.savez_compressed(buffer, pixels=pixels)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
-        fd = os.open(self.folder / "planes" / name, flags, 0o666)
+        fd = os.open(inside(self.folder, "planes", name), flags, 0o666)
         try:
             disk.write_all(fd, buffer.getbuffer())
             os.fsync(fd)

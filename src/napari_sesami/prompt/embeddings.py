@@ -12,6 +12,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_sesami.common.checked import checked
 from napari_sesami.common.disk import replacing
 
 if TYPE_CHECKING:
@@ -141,12 +142,12 @@ class EmbeddingStore:
                 tokens = (
                     file.get_tensor("tokens").float() if "tokens" in names else None
                 )
-                height, width = json.loads(facts["input_size"])
+                size = checked(tuple[int, int], facts["input_size"], str(path))
             os.utime(path)  # used now: the last to be deleted
         except (OSError, SafetensorError, KeyError, ValueError):
             path.unlink(missing_ok=True)  # cut short or foreign: compute it anew
             return None
-        return Embedding(image, tokens, (height, width))
+        return Embedding(image, tokens, size)
 
     def _save(self, key: EmbeddingKey, embedding: Embedding) -> None:
         """Write in half precision: `rounded` embeddings lose nothing by it."""

@@ -11,7 +11,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
 
+from napari_sesami.common.checked import checked
 from napari_sesami.common.disk import write_atomic
 from napari_sesami.models import weights_key
 from napari_sesami.retrieve.bank import UNLABELLED, RetrieveError, Rows
@@ -118,8 +120,14 @@ def save_bank(path: Path, bank: BankFile) -> None:
         tensors["pixel_classes"] = bank.pixels.classes
         tensors["pixel_stroke"] = bank.pixels.stroke
     content = save(tensors, metadata={"card": json.dumps(asdict(bank.card))})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, content)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, content)
+    except OSError as error:
+        raise RetrieveError(
+            f"The bank {path} could not be written ({error.strerror or error}); choose "
+            "another place, or free some space, and export it again."
+        ) from error
 
 
 def load_bank(path: Path) -> BankFile:
@@ -128,8 +136,16 @@ def load_bank(path: Path) -> BankFile:
 
     try:
         with safe_open(path, framework="numpy") as stream:
-            card = json.loads((stream.metadata() or {})["card"])
+            text = (stream.metadata() or {})["card"]
+            format_ = checked(_FormatRow, text, "its card")["format"]
+            if format_ > FORMAT:
+                raise RetrieveError(
+                    f"{path} was written by a newer napari-sesami (bank format "
+                    f"{format_}); update napari-sesami to read it."
+                )
+            card: BankCard = checked(BankCard, text, "its card")
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}
+        _check_tensors(tensors)
         rows = Rows(
             tensors["tokens"].astype(np.float32),
             tensors["patches"],
@@ -137,18 +153,31 @@ def load_bank(path: Path) -> BankFile:
             tensors["stroke"],
         )
         pixels = _pixels(tensors)
+    except RetrieveError:
+        raise
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise RetrieveError(
             f"{path} cannot be read as a bank ({error}); choose a .bank file."
         ) from error
-    if card["format"] > FORMAT:
-        raise RetrieveError(
-            f"{path} was written by a newer napari-sesami (bank format "
-            f"{card['format']}); update napari-sesami to read it."
-        )
-    classes = tuple(BankClass(**entry) for entry in card.pop("classes"))
-    whole = BankCard(classes=classes, **card)
-    return BankFile(rows, whole, tensors.get("thumbnails"), pixels)
+    return BankFile(rows, card, tensors.get("thumbnails"), pixels)
+
+
+class _FormatRow(TypedDict):
+    """What every version of a card says."""
+
+    format: int
+
+
+def _check_tensors(tensors: dict[str, NDArray[Any]]) -> None:
+    """Refuse rows that do not belong together, or hold something else."""
+    wanted = {"tokens": ("f", 2), "patches": ("u", 3), "where": ("iu", 2)}
+    wanted |= {"stroke": ("iu", 1)}
+    for name, (kinds, ndim) in wanted.items():
+        array = tensors[name]
+        if array.dtype.kind not in kinds or array.ndim != ndim:
+            raise ValueError(f"“{name}” is {array.dtype} with {array.ndim} axes")
+        if len(array) != len(tensors["tokens"]):
+            raise ValueError(f"“{name}” has not a row for each token")
 
 
 def _pixels(tensors: dict[str, NDArray[Any]]) -> PixelSamples | None:

@@ -121,11 +121,11 @@ def choice(
     retriever: Retriever, rows: Rows, carried: NDArray[np.bool_], way: Way
 ) -> Choice:
     """Choose for the bank as it is now; kept until it changes."""
-    version = retriever.voters.version
+    state = retriever.voters.version, retriever.temper  # tuned later than rows change
     known = retriever.overlap_choices.get(way)
-    if known is None or known[0] != version:
+    if known is None or known[0] != state:
         found = choose_overlapping(rows, carried, way, retriever.temper)
-        known = retriever.overlap_choices[way] = (version, found)
+        known = retriever.overlap_choices[way] = (state, found)
     return known[1]
 
 

@@ -91,7 +91,7 @@ class Retriever:
         self.temper = VoteTemperature()
         self.voters = VotingRows(self.bank)
         self._settings: dict[Way, tuple[int, Settings]] = {}
-        self.overlap_choices: dict[Way, tuple[int, Choice]] = {}
+        self.overlap_choices: dict[Way, tuple[tuple[int, VoteTemperature], Choice]] = {}
         self._n_classes = n_classes
         self._sums: OrderedDict[int, _Sum] = OrderedDict()
         self.evidence = PixelForest(store)

@@ -203,8 +203,9 @@ class TokenStore:
         if path is None or not path.is_file():
             return None
         try:
-            tokens = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError):
+            # mapped: a header that promises too much takes no memory
+            tokens = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError, SyntaxError, OverflowError):
             return None
         good = tokens.shape == shape and tokens.dtype == np.float16
         return tokens.astype(np.float32) if good else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,13 @@ from napari_sesami.scan.scan import Scan
 from napari_sesami.scan.units import clean_axes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 WHOLE = 16_000_000  # pixels; smaller planes are compared whole, not by a sample
+SIDE = 512  # of a window of a larger one
 
 
 @dataclass
@@ -89,10 +94,7 @@ def _as_grey(scan: Scan) -> Scan:
     """Drop two of three equal colours; big planes are compared by a sample."""
     if not scan.is_rgb:
         return scan
-    height, width = scan.plane_shape
-    step = 1 if height * width <= WHOLE else 4
-    for index in sample_planes(scan.n_planes, 4):
-        pixels = scan.plane(index, step=step)
+    for pixels in _some_pixels(scan):
         equal = np.array_equal(pixels[..., 0], pixels[..., 1])
         if not (equal and np.array_equal(pixels[..., 0], pixels[..., 2])):
             return replace(scan, modality=scan.modality or "optical")
@@ -107,6 +109,18 @@ def _as_grey(scan: Scan) -> Scan:
         levels=tuple(level[..., 0] for level in scan.levels),
         metadata={**scan.metadata, "notes": (*scan.metadata["notes"], note)},
     )
+
+
+def _some_pixels(scan: Scan) -> Iterator[NDArray[Any]]:
+    """Give whole planes, or of big ones windows that are spread over them."""
+    height, width = scan.plane_shape
+    for index in sample_planes(scan.n_planes, 4):
+        if height * width <= WHOLE:
+            yield scan.plane(index)
+            continue
+        for fy, fx in itertools.product(np.linspace(0, 1, 5), repeat=2):
+            y, x = round(fy * max(0, height - SIDE)), round(fx * max(0, width - SIDE))
+            yield scan.window(index, (y, x, y + SIDE, x + SIDE))
 
 
 def _mask_bar(scan: Scan, top: int | None, look: bool) -> Scan:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from napari_sesami.common.cancel import Cancelled
 from napari_sesami.scan.errors import BROKEN_FILE, ScanError
 from napari_sesami.scan.readers.base import ImageInfo, Reader
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable
 
     from napari_sesami.scan.scan import Scan
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["ImageInfo", "Reader", "list_images", "open_scan", "readable_extensions"]
 
 _T = TypeVar("_T")
+_log = logging.getLogger(__name__)
+LONGEST = 400  # characters of a sentence, beside the name of the file
 HEAD = 4096  # bytes that a sniffing reader sees
 
 
@@ -129,7 +134,7 @@ def find_reader(path: Path) -> Reader:
     for candidate in FORMATS:
         if candidate.may_start(head):
             reader = candidate.load()
-            if reader.sniff(path, head):
+            if _attempt(reader, path, partial(reader.sniff, path, head)):
                 return reader
     by_name = [f for f in FORMATS if path.suffix.lower() in f.extensions]
     if by_name:
@@ -149,9 +154,14 @@ def _folder_reader(path: Path) -> Reader:
 
 def _existing(path: str | os.PathLike[str]) -> Path:
     """Refuse what is not there."""
-    where = Path(path).expanduser()
-    if not where.exists():
-        raise ScanError(f"{where} does not exist; check the name or whether it moved.")
+    try:
+        where = Path(path).expanduser()
+        there = bool(os.fspath(path)) and where.exists()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ScanError(f"{os.fspath(path)!r} cannot be opened: {error}.") from error
+    if not there:
+        name = os.fspath(path) or "A file without a name"
+        raise ScanError(f"{name} does not exist; check the name or whether it moved.")
     return where
 
 
@@ -204,14 +214,29 @@ def _chosen(path: Path, images: list[ImageInfo], image: str | int | None) -> str
     raise ScanError(f"{path} has no image {image!r}; choose one of {keys}.")
 
 
+def _shortened(text: str, most: int) -> str:
+    """Give words that fit a sentence: what a damaged file says may be anything."""
+    words = "".join(c if c.isprintable() else " " for c in text).split()
+    whole = " ".join(words)
+    half = most // 2
+    return whole if len(whole) <= most else f"{whole[:half]} … {whole[-half:]}"
+
+
 def _attempt(reader: Reader, path: Path, action: Callable[[], _T]) -> _T:
     """Turn what libraries raise on broken files into one sentence for people."""
     try:
         return action()
-    except ScanError:
+    except ScanError as error:
+        text = str(error)
+        if text.isprintable() and len(text) <= LONGEST + len(str(path)):
+            raise
+        raise ScanError(_shortened(text, LONGEST + len(str(path)))) from error
+    except Cancelled:
         raise
-    except (*BROKEN_FILE, *reader.failures) as error:
-        why = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+    except Exception as error:  # what libraries raise on bad bytes has no end
+        if not isinstance(error, (*BROKEN_FILE, *reader.failures)):
+            _log.warning("%s was read as %s", path, reader.name, exc_info=error)
+        why = _shortened(str(error), 200).rstrip(".") or type(error).__name__
         raise ScanError(
             f"{path} cannot be read as {reader.name}: it is broken, cut short or "
             f"something else in disguise ({why})."

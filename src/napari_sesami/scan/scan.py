@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.common.cancel import Cancelled
 from napari_sesami.scan.check import check, fit_pixel_size, guess_axes, usable_array
-from napari_sesami.scan.errors import BROKEN_FILE, ScanError
+from napari_sesami.scan.errors import ScanError
 from napari_sesami.scan.hash import content_hash
 from napari_sesami.scan.normalise import luminance, normalisation_of, real
 from napari_sesami.scan.units import LENGTHS
@@ -199,8 +200,11 @@ class Scan:
         where = (*(int(i) for i in lead), rows, columns)
         try:
             return np.asarray(self.data[where])
-        except BROKEN_FILE as error:
+        except (ScanError, Cancelled):
+            raise
+        except Exception as error:  # what codecs raise on bad bytes has no end
+            why = " ".join(str(error).split())[:200] or type(error).__name__
             raise ScanError(
                 f"Plane {index} of {self.path or self.name} cannot be read "
-                f"({error}); the file may have been moved, changed or cut short."
+                f"({why}); the file may have been moved, changed or cut short."
             ) from error

@@ -18,8 +18,16 @@ from napari_sesami.session.events import SessionEvents
 from napari_sesami.session.history import History
 from napari_sesami.session.labelled import BankLabels, ProjectLabels
 from napari_sesami.session.labels import Labels
+from napari_sesami.session.learner import StrokeLearner
+from napari_sesami.session.object_table import ObjectRow
 from napari_sesami.session.objects import Objects
-from napari_sesami.session.prompts import Prompts, Solved
+from napari_sesami.session.plane_labels import (
+    PlaneLabels,
+    ReadOptions,
+    StrokeFacts,
+    Why,
+)
+from napari_sesami.session.prompts import Prompts, Question, Solved
 from napari_sesami.session.queries import (
     Answer,
     Budget,
@@ -33,6 +41,7 @@ from napari_sesami.session.retrieval import Retrieval
 from napari_sesami.session.runs import SessionRuns
 from napari_sesami.session.segmentation import Segmentation
 from napari_sesami.session.session import Session
+from napari_sesami.session.shared_predictor import SharedPredictor
 from napari_sesami.session.strokes import Strokes
 from napari_sesami.session.superpixels import Superpixels, touched
 
@@ -50,26 +59,34 @@ __all__ = [
     "Filled",
     "History",
     "Labels",
+    "ObjectRow",
     "Objects",
     "Part",
+    "PlaneLabels",
     "ProjectLabels",
     "PromptChain",
     "PromptStep",
     "Prompts",
     "QuerySettings",
+    "Question",
     "Queue",
     "QueueJudge",
     "QueuedQuery",
     "Ranking",
+    "ReadOptions",
     "Retrieval",
     "Segmentation",
     "Session",
     "SessionError",
     "SessionEvents",
     "SessionRuns",
+    "SharedPredictor",
     "Solved",
+    "StrokeFacts",
+    "StrokeLearner",
     "Strokes",
     "Superpixels",
+    "Why",
     "chain_of",
     "clean_plane",
     "core",

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_sesami.common.errors import SesamiError
+from napari_sesami.common.inside import inside
+from napari_sesami.project import Remembered
 from napari_sesami.session.errors import SessionError
 
 if TYPE_CHECKING:
@@ -216,14 +219,33 @@ class Adapters:
         return path.name if inside else str(path)
 
     def _place(self, name: str) -> Path:
-        return self.folders()[0] / name  # a whole path stands for itself
+        """Where a remembered adapter is; a whole path stands for itself."""
+        if Path(name).is_absolute() and name.endswith(".safetensors"):
+            return Path(name)
+        return inside(self.folders()[0], name)
+
+    def _read_memory(self) -> dict[str, Any] | None:
+        """Read what the project remembers; what is damaged in it counts for nothing."""
+        assert self._document.project is not None
+        try:
+            read = self._document.project.read_json(
+                "adapters", MEMORY, dict[str, Remembered]
+            )
+            for told in (read or {}).values():
+                for name in (told["active"], *told["before"]):
+                    if name is not None:
+                        self._place(name)
+        except SesamiError as error:
+            self._document.events.trouble.emit(
+                f"Prompts are answered by the base model alone: {error}"
+            )
+            return {}
+        return read
 
     def _remembered(self) -> dict[str, Any]:
         """What is in use with this model, and what was before."""
         if self._memory is None or self._project is not self._document.project:
-            read = None
-            if self._document.project is not None:
-                read = self._document.project.read_json("adapters", MEMORY)
+            read = None if self._document.project is None else self._read_memory()
             # work that was only in memory moves into the project with all it uses
             self._memory = dict(read or self._memory or {})
             self._project = self._document.project

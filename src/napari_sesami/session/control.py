@@ -1,4 +1,4 @@
-"""What the queue saved against labels by lot, judged on slices that never teach."""
+"""What the queue saved against labels at random, judged on slices that never teach."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Stage(NamedTuple):
 
 
 class QueueJudge:
-    """Learns the answers again, as they came and by lot, and judges each stage.
+    """Learns the answers again, as they came and at random, and judges each stage.
 
     Parameters
     ----------
@@ -109,15 +109,15 @@ class QueueJudge:
         """Mean IoU on the control regions; None where nothing is learned yet."""
         from napari_sesami.retrieve import RetrieveError, Retriever
 
-        whole = self._retrieval.retriever(self.zoom, cancelled)
-        learner = Retriever(whole.store, self._retrieval.top_class)
+        whole = self._retrieval.learner.retriever(self.zoom, cancelled)
+        learner = Retriever(whole.store, self._retrieval.learner.top_class)
         learner.temper = whole.temper
         for plane, strokes in self._strokes(known).items():
-            self._retrieval.read_tokens(whole.store, plane, cancelled)
+            self._retrieval.learner.read_tokens(whole.store, plane, cancelled)
             learner.set_strokes(plane, strokes, stroke_owners(strokes, plane))
         truth, said = [], []
         for plane in sorted({a.entry.query.plane for a in self.control}):
-            self._retrieval.read_tokens(whole.store, plane, cancelled)
+            self._retrieval.learner.read_tokens(whole.store, plane, cancelled)
             try:
                 labels = learner.quick(plane)
             except RetrieveError:
@@ -134,7 +134,7 @@ class QueueJudge:
     def _strokes(self, known: Sequence[Answer]) -> dict[int, NDArray[np.uint8]]:
         """Strokes without those of answers that are not known yet."""
         shape = self._document.scan.plane_shape
-        out = {p: s.dense(shape)[0] for p, s in self._retrieval.painted()}
+        out = {p: s.dense(shape)[0] for p, s in self._retrieval.learner.painted()}
         names = {a.entry.id for a in known}
         for answer in self.chosen:
             query = answer.entry.query

@@ -24,6 +24,7 @@ from napari_sesami.session import checks, edits
 from napari_sesami.session.errors import SessionError
 from napari_sesami.session.events import SessionEvents
 from napari_sesami.session.history import History
+from napari_sesami.session.labels import Labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,8 +50,17 @@ class Document:
 
     Attributes
     ----------
+    scan
+        The scan, with the pixel size that the user gave it.
+    home
+        The open project that all is written into, or None; also one that nobody asked
+        for and that is only there for recovery after a crash.
+    for_recovery
+        Whether `home` is only there for recovery; `project` is then None.
     work
         Labels, strokes, objects and answers, as they are now.
+    labels
+        The class of every pixel, plane by plane.
     history
         Undo and redo.
     events
@@ -62,9 +72,11 @@ class Document:
     def __init__(self, scan: Scan, project: Project | str | Path | None) -> None:
         self.events = SessionEvents()
         self.scan = scan
-        self.project: Project | None = None
+        self.home: Project | None = None
+        self.for_recovery = False
         self.recovered = 0
         self.history = History(self.check_writable, self._note)
+        self.labels = Labels(self)
         self._quiet = False  # while a change comes from us, not from the table
         self.owns_project = not isinstance(project, Project)
         if project is None:
@@ -103,12 +115,25 @@ class Document:
         number, corner, array = self.piece(values, plane, at, what)
         return number, corner, checks.class_ids(array, self.classes, what)
 
+    def set_pixel_size(self, size: Any, unit: Any) -> None:
+        """Give the pixel size by hand, as in `Scan.with_pixel_size`; undoable."""
+        sized = self.scan.with_pixel_size(size, unit)
+        before = (tuple(self.scan.pixel_size), tuple(self.scan.units))
+        after = (tuple(sized.pixel_size), tuple(sized.units))
+        if before != after:
+            self.do("pixel size", [SizeChange(before, after)])
+
     @property
     def classes(self) -> ClassTable:
         """The class table: ``add``, ``rename``, ``recolor``, ``remove``, undoable."""
         return self.work.classes
 
     # --- on disk
+
+    @property
+    def project(self) -> Project | None:
+        """The project that the user keeps this in, or None."""
+        return None if self.for_recovery else self.home
 
     @property
     def dirty(self) -> bool:
@@ -127,6 +152,7 @@ class Document:
             folder = Path(path).expanduser().resolve()
             if self.project is None or folder != self.project.path:
                 self._move(folder)
+                self.for_recovery = False
         if self.project is None:
             raise SessionError(
                 "This session has no project folder yet; give save one, for example "
@@ -135,19 +161,31 @@ class Document:
         self.check_writable()
         self.project.save()
 
+    def keep_for_recovery(self, folder: Path) -> None:
+        """Write everything, from now on, where it can be found after a crash.
+
+        The session still has no project: `save` wants a folder as before, and whatever
+        asks for the project gets None.
+        """
+        if self.home is None:
+            self._move(folder)
+            self.for_recovery = True
+        if self.home is not None:
+            self.home.save()
+
     def tick(self) -> None:
         """Secure the journal and save if it is time; see `Project.tick`."""
-        if self.project is not None:
-            self.project.tick()
+        if self.home is not None:
+            self.home.tick()
 
     def close(self) -> None:
         """Let go of the project. Unsaved steps come back at the next opening."""
-        if self.project is None:
+        if self.home is None:
             return
         self.work.retire("This session is closed; open the project again.")
-        self.project.release(self.work)
-        if self.owns_project and not self.project.in_use:
-            self.project.close()
+        self.home.release(self.work)
+        if self.owns_project and not self.home.in_use:
+            self.home.close()
 
     # --- editing
 
@@ -230,13 +268,14 @@ class Document:
 
     def _set_size(self, size: Sizes) -> None:
         self.scan = self.scan.with_pixel_size(*size)
-        if self.project is not None:
-            self.project.set_pixel_size(self.entry.key, size)
+        if self.home is not None:
+            self.home.set_pixel_size(self.entry.key, size)
         self.events.scan.emit(self.scan)
 
     def _take(self, work: ScanLabels) -> None:
         self.work = work
-        work.classes.changed.connect(self._on_class)
+        # before the project hears of it: a step is journaled before the index has it
+        work.classes.changed.connect(self._on_class, priority=1)
 
     def _open(self, project: Project) -> None:
         """Take up the work on this scan where the project has it."""
@@ -271,7 +310,7 @@ class Document:
             self._forget(missing - unknown)
 
     def _settle(self, project: Project, entry: ScanEntry) -> None:
-        self.project, self.entry = project, entry
+        self.home, self.entry = project, entry
         project.trouble.connect(self._on_trouble)
         project.saved.connect(self._on_saved)
 
@@ -285,7 +324,7 @@ class Document:
 
     def _move(self, folder: Path) -> None:
         """Go on in a new project, which gets all that the old one has saved."""
-        old = self.project
+        old = self.home
         if old is None:
             new = Project.create(folder)
             new.take_classes(self.classes)

@@ -6,14 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import ndimage as ndi
 
-from napari_sesami.common.box import box_of
+from napari_sesami.common.box import around, box_of
 from napari_sesami.project import Change, ObjectChange, PixelChange
 from napari_sesami.session.committed import CommittedObject, Part
 from napari_sesami.session.errors import SessionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from napari_sesami.project import ScanLabels
 
 OVERLAPS = ("overwrite", "keep", "free")
+LEAST_LEFT = 0.3
+"""Share of a part's pixels below which a commit over it leaves nothing of it: what
+remains is a rim, and a rim counted as an object would falsify counts and training."""
 
 
 def paint_strokes(
@@ -104,7 +108,9 @@ def commit(
     bbox = (y0 + box[0], x0 + box[1], y1 + box[0], x1 + box[1])
     after = target.with_part(plane, replace(part, bbox=bbox))
     changes = _diff("labels", plane, box[:2], labels, new_labels)
-    changes += _objects_lost(work, plane, box, objects, new_objects, but=target.id)
+    changes += _objects_lost(
+        work, plane, box, objects, new_objects, target.id, new_labels
+    )
     changes += _recolor(work, target, plane)
     state = work.objects.get(target.id)
     return [*changes, ObjectChange(target.id, state, after.to_dict())]
@@ -122,6 +128,80 @@ def remove_object(work: ScanLabels, target: CommittedObject) -> list[Change]:
         changes += _diff("objects", plane, corner, objects, np.where(own, 0, objects))
     state = work.objects[target.id]
     return [*changes, ObjectChange(target.id, state, None)]
+
+
+def give_class(
+    work: ScanLabels, targets: Iterable[CommittedObject], class_id: int
+) -> list[Change]:
+    """Give objects another class, with all their pixels."""
+    changes: list[Change] = []
+    for target in targets:
+        after = replace(target, class_id=class_id)
+        changes += _recolor(work, after, -1)
+        state = work.objects[target.id]
+        changes.append(ObjectChange(target.id, state, after.to_dict()))
+    return changes
+
+
+def merge(work: ScanLabels, targets: Sequence[CommittedObject]) -> list[Change]:
+    """Make several objects one: the first, with its class."""
+    first, *others = targets
+    changes: list[Change] = []
+    merged = first
+    for plane in sorted({p for o in targets for p in o.parts}):
+        parts = [(o, o.parts[plane]) for o in targets if plane in o.parts]
+        box = around([part.bbox for _, part in parts])
+        objects = _objects(work, plane, box)
+        own = np.isin(objects, [o.id for o, _ in parts])
+        labels = _crop(work, "labels", plane, box)
+        corner = box[:2]
+        new = np.where(own, first.class_id, labels)
+        changes += _diff("labels", plane, corner, labels, new)
+        new = np.where(own, first.id, objects)
+        changes += _diff("objects", plane, corner, objects, new)
+        scores = [part.score for _, part in parts if part.score is not None]
+        # no one prompt made it: a replay takes its pixels as they are
+        made = Part(box, min(scores, default=None), "overwrite", None)
+        merged = merged.with_part(plane, made if len(parts) > 1 else parts[0][1])
+    gone = [ObjectChange(o.id, work.objects[o.id], None) for o in others]
+    state = work.objects[first.id]
+    return [*changes, *gone, ObjectChange(first.id, state, merged.to_dict())]
+
+
+def split(
+    work: ScanLabels, target: CommittedObject, plane: int, first_id: int, order: int
+) -> list[Change]:
+    """Make the pieces of a part that do not touch objects of their own.
+
+    The largest piece keeps the id.
+    """
+    part = target.parts[plane]
+    objects = _objects(work, plane, part.bbox)
+    pieces, count = ndi.label(objects == target.id, np.ones((3, 3)))
+    sizes = np.bincount(pieces.ravel())[1:]
+    new = objects.copy()
+    made: list[Change] = []
+    kept = target
+    ranked = np.argsort(-sizes, kind="stable") + 1
+    for number, piece in enumerate(ranked):
+        where = pieces == piece
+        y0, x0, y1, x1 = box_of(where) or (0, 0, 0, 0)
+        y, x = part.bbox[:2]
+        own = Part((y0 + y, x0 + x, y1 + y, x1 + x), part.score, "overwrite", None)
+        if number == 0:
+            kept = target.with_part(plane, own if count > 1 else part)
+            continue
+        id_ = first_id + number - 1
+        new[where] = id_
+        other = CommittedObject(
+            id_, target.class_id, target.instance, order + number, {plane: own}
+        )
+        made.append(ObjectChange(id_, None, other.to_dict()))
+    if not made:
+        return []
+    state = work.objects[target.id]
+    changes = _diff("objects", plane, part.bbox[:2], objects, new)
+    return [*changes, ObjectChange(target.id, state, kept.to_dict()), *made]
 
 
 def clear_classes(work: ScanLabels, ids: Iterable[int]) -> list[Change]:
@@ -187,15 +267,33 @@ def _objects_lost(
     before: NDArray[Any],
     after: NDArray[Any],
     but: int = 0,
+    labels: NDArray[Any] | None = None,
 ) -> list[Change]:
-    """Change the object ids, and shrink or drop those that lost pixels."""
+    """Change the object ids, and shrink or drop those that lost pixels.
+
+    With the labels that the box gets, what is left of an object goes, too, where it is
+    but a rim.
+    """
     changes = _diff("objects", plane, box[:2], before, after)
     robbed = np.unique(before[before != after])
     for id_ in (int(i) for i in robbed if i not in (0, but)):
         old = CommittedObject.from_dict(id_, work.objects[id_])
         part = old.parts[plane]
         region = _objects(work, plane, part.bbox).copy()
+        had = np.count_nonzero(region == id_)
         _paste(region, part.bbox, after, box)
+        rim = region == id_
+        few = 0 < np.count_nonzero(rim) < LEAST_LEFT * had
+        if few and labels is not None and old.instance:
+            corner = part.bbox[:2]
+            kept = _crop(work, "labels", plane, part.bbox).copy()
+            _paste(kept, part.bbox, labels, box)
+            changes += _diff("labels", plane, corner, kept, np.where(rim, 0, kept))
+            changes += _diff("objects", plane, corner, region, np.where(rim, 0, region))
+            # two objects that share a box are looked at one after the other
+            _paste(after, box, np.where(rim, 0, region), part.bbox)
+            _paste(labels, box, np.where(rim, 0, kept), part.bbox)
+            region[rim] = 0
         left = box_of(region == id_)
         if left is not None:
             y, x = part.bbox[:2]

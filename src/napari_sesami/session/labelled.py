@@ -93,7 +93,7 @@ class BankLabels:
 
         session = Session(name)
         session.retrieval.encoder = load_token_encoder(self.model)
-        session.teach(self.bank)
+        session.retrieval.teach(self.bank)
         found = session.segment(planes=range(session.scan.n_planes))
         scan = session.scan
         labels = found.labels.reshape(*scan.leading_shape, *scan.plane_shape)

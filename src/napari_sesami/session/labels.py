@@ -7,40 +7,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sesami.session import edits
+from napari_sesami.session.drawn_layer import DrawnLayer
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
     from napari_sesami.common.box import BBox
     from napari_sesami.session.checks import Plane
-    from napari_sesami.session.document import Document
 
 
-class Labels:
-    """Class ids of a scan, plane by plane.
+class Labels(DrawnLayer):
+    """Class ids of a scan, plane by plane."""
 
-    Parameters
-    ----------
-    document
-        Where they are kept.
-    """
-
-    def __init__(self, document: Document) -> None:
-        self._document = document
-
-    @property
-    def array(self) -> Any:
-        """Class ids as they are now, with the scan's shape; a lazy view if large."""
-        return self._document.work.layers["labels"].array
-
-    @property
-    def planes(self) -> list[int]:
-        """The planes in which there may be labels."""
-        return self._document.work.layers["labels"].planes
-
-    def plane(self, plane: Plane = None) -> NDArray[np.uint8]:
-        """Labels of one plane (y, x); a read-only view, good until the next edit."""
-        return self._document.read("labels", plane)
+    _layer = "labels"
 
     def write(
         self,

@@ -4,37 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex
+
+import numpy as np
 
 from napari_sesami.common.packing import pack
 from napari_sesami.prompt import Mask
 from napari_sesami.session import checks, edits
 from napari_sesami.session.committed import CommittedObject, Part
 from napari_sesami.session.draft import Draft, Filled, PromptChain, PromptStep, chain_of
+from napari_sesami.session.drawn_layer import DrawnLayer
 from napari_sesami.session.errors import SessionError
+from napari_sesami.session.object_table import ObjectRow, object_rows, write_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import numpy as np
-    from numpy.typing import NDArray
+    from collections.abc import Iterable, Iterator
 
     from napari_sesami.project import ClassEntry
     from napari_sesami.session.checks import Plane
-    from napari_sesami.session.document import Document
 
 
-class Objects(Mapping[int, CommittedObject]):
-    """The committed objects of a scan by id, and what can be done with them.
+class Objects(DrawnLayer, Mapping[int, CommittedObject]):
+    """The committed objects of a scan by id, and what can be done with them."""
 
-    Parameters
-    ----------
-    document
-        Where they are kept.
-    """
-
-    def __init__(self, document: Document) -> None:
-        self._document = document
+    _layer = "objects"
 
     def __getitem__(self, key: int) -> CommittedObject:
         return CommittedObject.from_dict(key, self._document.work.objects[key])
@@ -49,17 +43,8 @@ class Objects(Mapping[int, CommittedObject]):
 
     @property
     def ids(self) -> Any:
-        """Ids of objects per pixel, with the scan's shape; a lazy view if large."""
-        return self._document.work.layers["objects"].array
-
-    @property
-    def planes(self) -> list[int]:
-        """The planes in which there may be objects."""
-        return self._document.work.layers["objects"].planes
-
-    def plane(self, plane: Plane = None) -> NDArray[np.uint32]:
-        """Ids of one plane (y, x); a read-only view, good until the next edit."""
-        return self._document.read("objects", plane)
+        """Ids of objects per pixel; the same as `array`."""
+        return self.array
 
     def at(self, y: float, x: float, plane: Plane = None) -> CommittedObject | None:
         """Give the object under a point in data pixels, or None."""
@@ -113,6 +98,21 @@ class Objects(Mapping[int, CommittedObject]):
             node = PromptChain(PromptStep("mask", mask))
             node.answer = mask
         return node
+
+    def holds(self, mask: Mask) -> bool:
+        """Whether a mask means a thing that is committed already.
+
+        That is, most of it lies in one thing that is not much larger.
+        """
+        y0, x0, y1, x1 = mask.bbox
+        under = self.plane(mask.plane)[y0:y1, x0:x1][mask.mask]
+        ids, counts = np.unique(under, return_counts=True)
+        for id_, count in zip(ids.tolist(), counts.tolist(), strict=True):
+            if id_ and self[id_].instance and 2 * count > under.size:
+                area = np.count_nonzero(self.mask(id_, mask.plane).mask)
+                if 4 * count > area:
+                    return True
+        return False
 
     # --- editing
 
@@ -173,6 +173,55 @@ class Objects(Mapping[int, CommittedObject]):
         document = self._document
         document.do("remove object", edits.remove_object(document.work, target))
 
+    def set_class(self, ids: Iterable[int], class_: str | SupportsIndex) -> None:
+        """Give objects another class, with all their pixels, as one step."""
+        document = self._document
+        entry = document.classes[class_]
+        targets = [self._known(int(id_)) for id_ in ids]
+        targets = [target for target in targets if target.class_id != entry.id]
+        changes = edits.give_class(document.work, targets, entry.id)
+        document.do(f"make {len(targets)} {entry.name}", changes)
+
+    def merge(self, ids: Iterable[int]) -> CommittedObject:
+        """Make several objects one; the first gives id and class."""
+        targets = [self._known(int(id_)) for id_ in dict.fromkeys(ids)]
+        if len(targets) < 2:
+            raise SessionError("Choose two or more objects to merge.")
+        changes = edits.merge(self._document.work, targets)
+        self._document.do(f"merge {len(targets)} objects", changes)
+        return self[targets[0].id]
+
+    def split(self, object_id: int, plane: Plane = None) -> list[int]:
+        """Make the pieces of an object that do not touch objects of their own.
+
+        Returns
+        -------
+        list
+            Their ids, the largest first, which keeps the old one.
+        """
+        target = self._known(object_id)
+        number = target.plane if plane is None else self._document.plane_number(plane)
+        if number not in target.parts:
+            raise SessionError(f"Object {object_id} has no part in plane {number}.")
+        work = self._document.work
+        order = 1 + max(o.order for o in self.values())
+        first = work.last_object + 1
+        changes = edits.split(work, target, number, first, order)
+        if not changes:
+            raise SessionError(
+                f"Object {object_id} is in one piece; erase what joins its parts first."
+            )
+        self._document.do(f"split object {object_id}", changes)
+        return [object_id, *range(first, first + len(changes) - 2)]
+
+    def table(self) -> list[ObjectRow]:
+        """List all objects with their size, place and score."""
+        return object_rows(self._document, self.values())
+
+    def save_csv(self, path: str | Path) -> Path:
+        """Write `table` as a CSV file, with units in its header."""
+        return write_rows(self.table(), Path(path))
+
     # --- inside
 
     def _known(self, object_id: int) -> CommittedObject:
@@ -187,7 +236,7 @@ class Objects(Mapping[int, CommittedObject]):
         self, object_id: int | None, entry: ClassEntry, instance: bool
     ) -> CommittedObject:
         """Give the object to commit to: a new one, or one that exists."""
-        order = 1 + max((o.order for o in self.values()), default=0)
+        order = 1 + self._document.work.last_order
         if object_id is None:
             id_ = self._document.work.last_object + 1
             return CommittedObject(id_, entry.id, instance, order)

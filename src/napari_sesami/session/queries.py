@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from napari_sesami.common.checked import inflated
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -155,9 +157,9 @@ class QueuedQuery:
             kind=data["kind"],
         )
         if data["segment"] is not None:
-            bits = zlib.decompress(base64.b85decode(data["segment"]))
-            flat = np.unpackbits(np.frombuffer(bits, np.uint8))
             size = (y1 - y0) * (x1 - x0)
+            bits = inflated(base64.b85decode(data["segment"]), -(-size // 8))
+            flat = np.unpackbits(np.frombuffer(bits, np.uint8))
             segment = flat[:size].reshape(y1 - y0, x1 - x0).astype(bool)
             query = replace(query, segment=segment)
         more = data["measure"], bool(data["control"]), int(data.get("rare", 0))

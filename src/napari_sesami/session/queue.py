@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from napari_sesami.session.objects import Objects
     from napari_sesami.session.prompts import Prompts
     from napari_sesami.session.queries import How
-    from napari_sesami.session.ranking import Heat, Score, Source
+    from napari_sesami.session.ranking import Heat, Source
     from napari_sesami.session.retrieval import Retrieval
     from napari_sesami.session.strokes import Strokes
     from napari_sesami.suggest import Kind, Query
 
 KINDS = ("superpixel", "patch", "slice", "mask")
-EVERY = 5  # queries, of which one is drawn by lot
+EVERY = 5  # queries, of which one is drawn at random
 FEW = 5  # planes, of which none can be spared to judge
 
 
@@ -258,7 +258,7 @@ class Queue:
 
     @property
     def controls_wanted(self) -> int:
-        """How many queries by lot a list holds."""
+        """How many queries drawn at random a list holds."""
         return self.settings.n // EVERY if self.control_planes else 0
 
     def take_over(self, ranking: Ranking, keep: int | None = None) -> list[QueuedQuery]:
@@ -402,7 +402,7 @@ class Queue:
     def score_maps(
         self,
         plane: int = 0,
-        scores: Sequence[Score] = ("combined",),
+        scores: Sequence[str] = ("combined",),
         *,
         zoom: float | None = None,
         cancelled: IsCancelled = not_cancelled,
@@ -496,7 +496,7 @@ class Queue:
         old: Iterable[QueuedQuery],
         drawn: Sequence[Query],
     ) -> list[QueuedQuery]:
-        """Mix queries by lot in, every fifth; those that wait are not drawn anew."""
+        """Mix random queries in, every fifth; those that wait are not drawn anew."""
         wanted = self.controls_wanted
         planes = set(self.control_planes)
         waiting = [e for e in old if e.control and e.query.plane in planes][:wanted]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
+
+from napari_sesami.common.checked import checked
 from napari_sesami.session.errors import SessionError
 from napari_sesami.session.queries import Budget, QuerySettings, QueuedQuery
 
@@ -19,6 +23,25 @@ class KeptQueue:
     budget: Budget
     next_id: int
     open: list[QueuedQuery]
+
+
+class _WishRow(TypedDict):
+    """What is asked for."""
+
+    kind: str
+    strategy: str
+    stratified: bool
+    n: int
+    planes: list[int] | None
+    zoom: float | None
+    seed: int
+
+
+class _BudgetRow(TypedDict):
+    """How much the user is ready to give."""
+
+    clicks: int
+    seconds: int
 
 
 def packed(queue: KeptQueue, scan: str) -> dict[str, Any]:
@@ -43,15 +66,17 @@ def unpacked(values: dict[str, Any], scan: str) -> KeptQueue | None:
             )
         if values["scan"] != scan:
             return None
-        planes = values["wish"]["planes"]
-        planes = None if planes is None else tuple(int(p) for p in planes)
+        wish = checked(_WishRow, json.dumps(values["wish"]), "its wish")
+        planes = None if wish["planes"] is None else tuple(wish["planes"])
         return KeptQueue(
-            QuerySettings(**{**values["wish"], "planes": planes}),
-            Budget(**values["budget"]),
+            QuerySettings(**{**wish, "planes": planes}),
+            Budget(**checked(_BudgetRow, json.dumps(values["budget"]), "its budget")),
             int(values["next"]),
             [QueuedQuery.from_dict(item) for item in values["open"]],
         )
-    except (KeyError, TypeError) as error:
+    except SessionError:
+        raise
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise SessionError(
             f"The kept queue is damaged ({error}); rank anew, answers are not lost."
         ) from error

@@ -67,7 +67,7 @@ class Ranking:
     here
         A plane that is looked at in any case, first: the one on screen.
     control
-        Planes that judge: they are asked about by lot, never by the strategy.
+        Planes that judge: they are asked about at random, never by the strategy.
     round_
         How many rounds came before; noise falls with it.
     """
@@ -115,12 +115,12 @@ class Ranking:
 
         votes, novelty = self.maps(plane, cancelled)
         tokens = None
-        read = self._retrieval.current if self._source is None else None
+        read = self._retrieval.learner.current if self._source is None else None
         if read is not None and self.settings.strategy == "rare":
             tokens = read.store.plane(plane)  # those that have just voted
         elif self.settings.strategy == "coreset":
-            store = self._retrieval.token_store(self._zoom)
-            self._retrieval.read_tokens(store, plane, cancelled)
+            store = self._retrieval.learner.token_store(self._zoom)
+            self._retrieval.learner.read_tokens(store, plane, cancelled)
             tokens = store.plane(plane)
         maps = room.PlaneMaps(
             plane,
@@ -135,7 +135,7 @@ class Ranking:
     def finish(self, controls: int = 0) -> list[Query]:
         """Find the best queries of all planes scored so far, none on another.
 
-        They are in `queries`; `control_queries` has some drawn by lot.
+        They are in `queries`; `control_queries` has some drawn at random.
         """
         tables = self._tables.items()
         self.queries = self._best(
@@ -157,7 +157,7 @@ class Ranking:
         from napari_sesami import suggest as room
 
         n, seed = self.settings.n, [self.settings.seed, self._round]
-        labelled = self._retrieval.painted_pixels(table.n_classes)
+        labelled = self._retrieval.learner.painted_pixels(table.n_classes)
         state = room.State(
             labelled=labelled,
             tokens=self._bank() if self.settings.strategy == "coreset" else None,
@@ -188,8 +188,8 @@ class Ranking:
         if self._source is not None:
             votes, novelty = self._source(plane)
         else:
-            retriever = self._retrieval.retriever(self.settings.zoom, cancelled)
-            self._retrieval.read_tokens(retriever.store, plane, cancelled)
+            retriever = self._retrieval.learner.retriever(self.settings.zoom, cancelled)
+            self._retrieval.learner.read_tokens(retriever.store, plane, cancelled)
             found = retriever.segment(plane, refine=False)
             votes, novelty = found.votes, np.minimum(found.novelty, 1)
         votes = np.asarray(votes, np.float32)
@@ -204,7 +204,7 @@ class Ranking:
         return votes, novelty
 
     def scores(
-        self, plane: int, names: Sequence[Score], cancelled: IsCancelled = not_cancelled
+        self, plane: int, names: Sequence[str], cancelled: IsCancelled = not_cancelled
     ) -> Heat:
         """Maps of single scores (y, x) in [0, 1]; high means "ask here"."""
         from napari_sesami import suggest as room
@@ -228,7 +228,7 @@ class Ranking:
                 votes,
                 novelty,
                 predicted=self._pool.shares(classes),
-                labelled=self._retrieval.painted_pixels(classes),
+                labelled=self._retrieval.learner.painted_pixels(classes),
             )
             out["combined"], out["rareness"] = mixed.total, mixed.rareness
             out["novelty"] = mixed.novelty
@@ -239,14 +239,15 @@ class Ranking:
     @property
     def _zoom(self) -> float:
         zoom = self.settings.zoom
-        return self._retrieval.best_zoom() if zoom is None else zoom
+        return self._retrieval.learner.best_zoom() if zoom is None else zoom
 
     def _one_class(self, classes: int) -> bool:
         if classes < 2 or self._source is not None:
             return classes < 2
-        taught = self._retrieval.taught
+        taught = self._retrieval.learner.taught
         return (
-            not taught and int((self._retrieval.painted_pixels(classes) > 0).sum()) < 2
+            not taught
+            and int((self._retrieval.learner.painted_pixels(classes) > 0).sum()) < 2
         )
 
     def _planes(self, here: int | None) -> list[int]:
@@ -295,7 +296,7 @@ class Ranking:
             return painted | (work.layers["labels"].read(plane) > 0)
 
     def _bank(self) -> NDArray[np.float32] | None:
-        return self._retrieval.painted_tokens(self.settings.zoom, BANK)
+        return self._retrieval.learner.painted_tokens(self.settings.zoom, BANK)
 
     def _regions(
         self, plane: int, cancelled: IsCancelled = not_cancelled

@@ -196,7 +196,7 @@ class SessionRuns:
         options = run.config.recipe_options
         rival = self._adapters.active
         found = Verdict.read(run.folder)
-        same = self.uses(run) or str(rival or "") == options.rival
+        same = self.uses(run) or str(rival or "") == getattr(options, "rival", None)
         if found is not None and same:
             return found
         return _judge(run, adapter, None if self.uses(run) else rival)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sesami.session import checks, edits
+from napari_sesami.session.drawn_layer import DrawnLayer
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from napari_sesami.session.document import Document
 
 
-class Strokes(np.lib.mixins.NDArrayOperatorsMixin):
+class Strokes(DrawnLayer, np.lib.mixins.NDArrayOperatorsMixin):
     """Strokes of a scan: read like an array of class ids, edited by its methods.
 
     Parameters
@@ -25,25 +26,13 @@ class Strokes(np.lib.mixins.NDArrayOperatorsMixin):
         Where they are kept.
     """
 
+    _layer = "strokes"
+
     def __init__(self, document: Document) -> None:
-        self._document = document
+        super().__init__(document)
         self._overlap: bool | None = None
 
     # --- looking
-
-    @property
-    def array(self) -> Any:
-        """Class ids as they are now, with the scan's shape; a lazy view if large."""
-        return self._document.work.layers["strokes"].array
-
-    @property
-    def planes(self) -> list[int]:
-        """The planes in which there may be strokes."""
-        return self._document.work.layers["strokes"].planes
-
-    def plane(self, plane: Plane = None) -> NDArray[np.uint8]:
-        """Strokes of one plane (y, x); a read-only view, good until the next edit."""
-        return self._document.read("strokes", plane)
 
     def at_pixel(self, y: float, x: float, plane: Plane = None) -> int:
         """Give the class that is painted at a point in data pixels; 0 for none."""

@@ -1,6 +1,6 @@
-"""Honest control: what the chosen labels saved against labels by lot, and when to stop.
+"""Honest control: what choosing saved against labels at random, and when to stop.
 
-A few slices are drawn by lot and labelled with the rest. They judge the model after
+A few slices are drawn at random and labelled with the rest. They judge the model after
 every answer, so they are never taken for training. The same labels, learned in random
 order, tell how good the model would have been without choosing.
 """
@@ -59,7 +59,7 @@ class Saved:
 
 
 def control_slices(n_planes: int, seed: int = 0, k: int | None = None) -> list[int]:
-    """Draw slices by lot that judge and never teach, stratified on nothing.
+    """Draw slices at random that judge and never teach, stratified on nothing.
 
     Parameters
     ----------

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 RareWeight = Literal["exp", "log", "sqrt", "none"]
 Uncertainty = Literal["entropy", "margin", "bvsb"]
-CAP = 8.0  # a class is never worth more than this times the commonest
+# class weight = min(w / min w, CAP), with w = p^−½, −log p or exp(−p) of the class's
+# share p: a class is never worth more than this times the commonest
+CAP = 8.0
 SLACK = 0.01  # by which probabilities may miss 0 and 1
 
 

@@ -250,8 +250,12 @@ def reason_scores(
 
 
 FOREGROUND = 0.2  # share of a region that must look like something to count
+# share of the n queries that is split over the classes: evenly in `clasp` (ClaSP PE's
+# stratified part), by class weight in `rare`: n · STRATIFIED · (w − 1) / Σ(w − 1)
 STRATIFIED = 0.66
 SEEN = 0.01  # entropy × probability from which a class is somewhere at all
+# share that goes to what is unlike all labels, less in each round r of R:
+# n · NOVEL · (1 − r / R)
 NOVEL = 0.65
 
 STRATEGIES: dict[str, Strategy] = {

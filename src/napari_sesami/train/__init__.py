@@ -11,7 +11,13 @@ if TYPE_CHECKING:
     from napari_sesami.train.engine.checkpoints import Checkpoints
     from napari_sesami.train.engine.recorder import Stop
     from napari_sesami.train.errors import TrainError
-    from napari_sesami.train.recipe import RECIPES, Recipe, recipe_class
+    from napari_sesami.train.foreign import ForeignRecipe, check_agreed
+    from napari_sesami.train.recipe import (
+        RECIPES,
+        Recipe,
+        loaded_recipe,
+        recipe_class,
+    )
     from napari_sesami.train.run.cluster import batch_script, submit
     from napari_sesami.train.run.folder import RunFolder
     from napari_sesami.train.run.launch import worker_command
@@ -39,7 +45,13 @@ if TYPE_CHECKING:
         targets,
     )
     from napari_sesami.train.sesami.holdout import assemble
-    from napari_sesami.train.sesami.losses import prompt_losses
+    from napari_sesami.train.sesami.losses import (
+        cell_iou,
+        corrective_click,
+        mask_loss,
+        prompt_losses,
+        quarter,
+    )
     from napari_sesami.train.sesami.pictures import (
         LabelledSet,
         Picture,
@@ -62,7 +74,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "engine.checkpoints": ["Checkpoints"],
         "engine.recorder": ["Stop"],
         "errors": ["TrainError"],
-        "recipe": ["RECIPES", "Recipe", "recipe_class"],
+        "foreign": ["ForeignRecipe", "check_agreed"],
+        "recipe": ["RECIPES", "Recipe", "loaded_recipe", "recipe_class"],
         "run.cluster": ["batch_script", "submit"],
         "run.folder": ["RunFolder"],
         "run.launch": ["worker_command"],
@@ -72,7 +85,13 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "sesami.clicks": ["THIN", "Score", "click_through", "deepest", "overlap"],
         "sesami.gate": ["Target", "Verdict", "examine", "judge", "targets"],
         "sesami.holdout": ["assemble"],
-        "sesami.losses": ["prompt_losses"],
+        "sesami.losses": [
+            "cell_iou",
+            "corrective_click",
+            "mask_loss",
+            "prompt_losses",
+            "quarter",
+        ],
         "sesami.pictures": [
             "LabelledSet",
             "Picture",

@@ -17,7 +17,8 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticSerializationError
 
 from napari_sesami.train.errors import TrainError
-from napari_sesami.train.recipe import recipe_class
+from napari_sesami.train.foreign import ForeignOptions, code_of
+from napari_sesami.train.recipe import loaded_recipe, recipe_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["RunConfig", "TrainError"]
 
 FILE = "run.toml"
+MOST_TEXT = 1 << 20
 _WORDS = {
     "bool": "true or false",
     "int": "a whole number",
@@ -137,20 +139,32 @@ class RunConfig:
             object.__setattr__(self, "recipe_options", options)
 
     @classmethod
-    def from_toml(cls, source: str | Path) -> RunConfig:
-        """Read a config from a file (a `Path`) or from text (a `str`)."""
+    def from_toml(cls, source: str | Path, *, run: bool = False) -> RunConfig:
+        """Read a config from a file (a `Path`) or from text (a `str`).
+
+        A recipe of somebody else is imported only to `run` it; until then its options
+        are kept as they stand in the file.
+        """
         name = source.name if isinstance(source, Path) else FILE
         try:
             text = source.read_text("utf-8") if isinstance(source, Path) else source
+            if len(text) > MOST_TEXT:
+                raise TrainError(f"{name} is too long for a {FILE}; it is not ours.")
             tables = tomllib.loads(text)
         except FileNotFoundError as error:
             raise TrainError(f"There is no file {source}.") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
+            if isinstance(error, TrainError):
+                raise
             raise TrainError(f"{name} is no valid TOML: {error}.") from error
-        run = tables.get("run")
-        if not isinstance(run, dict) or not isinstance(run.get("recipe"), str):
+        except OSError as error:
+            raise TrainError(f"{source} cannot be read ({error.strerror}).") from error
+        table = tables.get("run")
+        if not isinstance(table, dict) or not isinstance(table.get("recipe"), str):
             raise TrainError(f'{name} needs a table [run] with a key recipe = "…".')
-        recipe = recipe_class(run["recipe"])
+        recipe = (recipe_class if run else loaded_recipe)(table["recipe"])
+        if recipe is None:
+            return cls._foreign(tables, table, name)
         _known(tables, ["run", recipe.name], f"{name}: there is no table", "[{}]")
         own = tables.get(recipe.name, {})
         if not isinstance(own, dict):
@@ -160,11 +174,29 @@ class RunConfig:
         mine = [f.name for f in fields(cls) if f.name != "recipe_options"]
         theirs = [f.name for f in fields(recipe.Config)]
         where = f"{name}, [{recipe.name}]"
-        _known(run, mine, f"{name}, [run]: there is no key", "{}")
+        _known(table, mine, f"{name}, [run]: there is no key", "{}")
         _known(own, theirs, f"{where}: there is no key", "{}")
         options = _read_table(recipe.Config, own, where)
-        run = run | {"recipe_options": ""}  # None would ask for their defaults
-        config: RunConfig = _read_table(cls, run, f"{name}, [run]")
+        return cls._whole(table, options, name)
+
+    @classmethod
+    def _foreign(
+        cls, tables: dict[str, Any], table: dict[str, Any], name: str
+    ) -> RunConfig:
+        """Take a recipe of somebody else as the file has it; nothing is imported."""
+        code_of(table["recipe"])  # a sentence if it is not there
+        theirs = [key for key in tables if key != "run"]
+        if len(theirs) > 1 or not all(isinstance(tables[k], dict) for k in theirs):
+            raise TrainError(f"{name} has more than one table beside [run].")
+        mine = [f.name for f in fields(cls) if f.name != "recipe_options"]
+        _known(table, mine, f"{name}, [run]: there is no key", "{}")
+        own = theirs[0] if theirs else "options"
+        return cls._whole(table, ForeignOptions(own, tables.get(own, {})), name)
+
+    @classmethod
+    def _whole(cls, table: dict[str, Any], options: Any, name: str) -> RunConfig:
+        table = table | {"recipe_options": ""}  # None would ask for their defaults
+        config: RunConfig = _read_table(cls, table, f"{name}, [run]")
         object.__setattr__(config, "recipe_options", options)
         return config
 
@@ -172,8 +204,11 @@ class RunConfig:
         """Write the config as text that :meth:`from_toml` reads."""
         mine = {f.name: getattr(self, f.name) for f in fields(self)}
         options = mine.pop("recipe_options")
-        own = {f.name: getattr(options, f.name) for f in fields(options)}
-        tables = {"run": mine, recipe_class(self.recipe).name: own}
+        if isinstance(options, ForeignOptions):
+            tables = {"run": mine, options.table: options.values}
+        else:
+            own = {f.name: getattr(options, f.name) for f in fields(options)}
+            tables = {"run": mine, recipe_class(self.recipe).name: own}
         return tomli_w.dumps({name: _plain(table) for name, table in tables.items()})
 
 

@@ -9,8 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari_sesami.train.errors import TrainError
+from napari_sesami.train.foreign import imported, is_place
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
@@ -59,6 +61,16 @@ class Recipe(ABC):
     @abstractmethod
     def example(self, index: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """Make one example on the CPU; `rng` depends on seed, epoch and index alone."""
+
+    def examples_of_step(
+        self, places: Sequence[tuple[int, np.random.Generator]], step: int
+    ) -> list[dict[str, Tensor]]:
+        """Make those of one step that a process takes at a time.
+
+        A recipe whose steps are unlike (in the size of the views, say) makes fewer or
+        other ones; its loss stays a mean over what the places stand for.
+        """
+        return [self.example(index, rng) for index, rng in places]
 
     @abstractmethod
     def loss(
@@ -122,19 +134,44 @@ class Recipe(ABC):
 
 def recipe_class(name: str) -> type[Recipe]:
     """Find a recipe by its name in `RECIPES`, or as ``"module:Class"``."""
-    place = RECIPES.get(name, name)
+    place = _place(name)
     module, _, attribute = place.partition(":")
-    if not attribute:
-        near = get_close_matches(name, RECIPES, 1, 0.4)
-        hint = f"did you mean “{near[0]}”?" if near else f"take {_known()}."
-        raise TrainError(f"There is no recipe “{name}”; {hint}")
     try:
         found = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise TrainError(
-            f"The recipe “{name}” cannot be loaded ({error}); check the spelling, and "
-            "that its package is installed."
-        ) from error
+        raise _not_loaded(name, error) from error
+    return _checked(name, found)
+
+
+def loaded_recipe(name: str) -> type[Recipe] | None:
+    """Find a recipe as `recipe_class` does, but run nothing for it.
+
+    None stands for a recipe of somebody else whose module is not imported yet.
+    """
+    try:
+        found = imported(_place(name))
+    except (ImportError, AttributeError) as error:
+        raise _not_loaded(name, error) from error
+    return None if found is None else _checked(name, found)
+
+
+def _place(name: str) -> str:
+    place = RECIPES.get(name, name)
+    if not is_place(place):
+        near = get_close_matches(name, RECIPES, 1, 0.4)
+        hint = f"did you mean “{near[0]}”?" if near else f"take {_known()}."
+        raise TrainError(f"There is no recipe “{name}”; {hint}")
+    return place
+
+
+def _not_loaded(name: str, error: Exception) -> TrainError:
+    return TrainError(
+        f"The recipe “{name}” cannot be loaded ({error}); check the spelling, and "
+        "that its package is installed."
+    )
+
+
+def _checked(name: str, found: Any) -> type[Recipe]:
     if not (isinstance(found, type) and issubclass(found, Recipe)):
         raise TrainError(f"“{name}” is no recipe; take {_known()}.")
     return found

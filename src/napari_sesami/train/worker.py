@@ -43,10 +43,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     ap.add_argument("--detach", action="store_true", help="outlive who started it")
     ap.add_argument("--dry", action="store_true", help="try a few steps, keep nothing")
     ap.add_argument("--micro", type=int, help=argparse.SUPPRESS)
+    ap.add_argument("--code", type=Path, help="folder of a recipe of one's own")
     args = ap.parse_args(argv)
+    if args.code is not None:  # last: nothing there may stand for a library
+        sys.path.append(str(args.code))
     rank = int(os.environ.get("RANK", "0"))
     try:
-        folder = RunFolder.open(args.folder)
+        folder = RunFolder.open(args.folder, run=True)
         if args.dry:
             return _try(folder, args)
         if not rank:
@@ -144,7 +147,9 @@ def _again(folder: RunFolder, options: list[str]) -> int:
         return AGAIN
     os.environ[ATTEMPT] = str(attempt() + 1)
     given = [a for a in sys.argv[1:] if a in ("--detach", "--dry")]
-    command = [sys.executable, "-m", WORKER, str(folder.path)]
+    if "--code" in sys.argv:
+        given += ["--code", sys.argv[sys.argv.index("--code") + 1]]
+    command = [sys.executable, "-P", "-m", WORKER, str(folder.path)]
     command += [*given, *options]
     sys.stdout.flush()
     sys.stderr.flush()

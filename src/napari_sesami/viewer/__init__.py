@@ -12,10 +12,10 @@ import lazy_loader as lazy
 from napari_sesami.common.triton import keep_triton_out
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer.app.binding import LayerBinding, attach
+    from napari_sesami.viewer.app.binding import LayerBinding
     from napari_sesami.viewer.app.demo import run_demo
     from napari_sesami.viewer.app.jobs import JobQueue
-    from napari_sesami.viewer.app.workspace import Workspace, workspace_of
+    from napari_sesami.viewer.app.workspace import Workspace, attach, workspace_of
     from napari_sesami.viewer.layers.spatial import spatial_kwargs
 
 keep_triton_out()
@@ -23,10 +23,10 @@ keep_triton_out()
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
-        "app.binding": ["LayerBinding", "attach"],
+        "app.binding": ["LayerBinding"],
         "app.demo": ["run_demo"],
         "app.jobs": ["JobQueue"],
-        "app.workspace": ["Workspace", "workspace_of"],
+        "app.workspace": ["Workspace", "attach", "workspace_of"],
         "layers.spatial": ["spatial_kwargs"],
     },
 )

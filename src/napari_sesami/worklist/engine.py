@@ -122,8 +122,8 @@ class WorklistEngine:
         """Put a loaded session to work: its clock runs, its proposals come back."""
         self.worklist.enter(name, self.project.add_scan(session.scan).key)
         self.session, self.review = session, None
-        session.events.changed.connect(self._on_pixels)
-        session.events.history.connect(self._on_history)
+        session.document.events.changed.connect(self._on_pixels)
+        session.document.events.history.connect(self._on_history)
         path = self._path(name)
         self.notice = ""
         if path.exists():
@@ -140,8 +140,8 @@ class WorklistEngine:
         self._keep()
         self.review = None
         self.worklist.pause()
-        session.events.changed.disconnect(self._on_pixels)
-        session.events.history.disconnect(self._on_history)
+        session.document.events.changed.disconnect(self._on_pixels)
+        session.document.events.history.disconnect(self._on_history)
         if close:
             if not self.project.read_only:
                 session.save()
@@ -157,7 +157,8 @@ class WorklistEngine:
         """
         session, item = self._at_work(), self.item
         if not any(
-            session.label_planes.plane(p).any() for p in session.label_planes.planes
+            session.document.labels.plane(p).any()
+            for p in session.document.labels.planes
         ):
             raise SessionError(
                 f"Nothing is labelled in {item.name} yet; label it, or go to the next."

@@ -77,12 +77,12 @@ class Proposer:
             session.retrieval.encoder,
             sources,
             top,
-            store=session.retrieval.token_store(1.0),
+            store=session.retrieval.learner.token_store(1.0),
             progress=lambda f, text: told(0.4 * f, text),
             cancelled=cancelled,
         )
         told(0.4, "Reading this scan")
-        if not session.retrieval.tokens(number, 1.0, cancelled=cancelled):
+        if not session.retrieval.learner.tokens(number, 1.0, cancelled=cancelled):
             from napari_sesami.common.cancel import Cancelled
 
             raise Cancelled("Proposing was stopped.")
@@ -100,7 +100,7 @@ class Proposer:
             votes,
             top,
             only=only,
-            taken=np.asarray(session.label_planes.plane(number)) > 0,
+            taken=np.asarray(session.document.labels.plane(number)) > 0,
             progress=lambda done, of: told(0.6 + 0.4 * done / of, "Outlining objects"),
             cancelled=cancelled,
         )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 import numpy as np
 from psygnal import Signal
 
+from napari_sesami.common.checked import read_checked
 from napari_sesami.common.packing import pack, unpack
 from napari_sesami.prompt import Mask
 from napari_sesami.session import SessionError
@@ -77,7 +78,7 @@ class Review:
     _overlaps: dict[tuple[int, int], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.session.events.objects.connect(self._on_objects)
+        self.session.document.events.objects.connect(self._on_objects)
 
     def __len__(self) -> int:
         return len(self.proposed)
@@ -221,14 +222,14 @@ class Review:
     def read(cls, session: Session, path: Path) -> Review:
         """Go on with proposals where somebody stopped."""
         try:
-            data = json.loads(path.read_text())
+            data = read_checked(path, dict[str, Any])
             proposed = [_from_dict(p) for p in data["proposed"]]
             source = Source(**data["source"])
             beside = _judged(path)
-            judged = json.loads(beside.read_text()) if beside.exists() else {}
+            judged = read_checked(beside, dict[str, Any]) if beside.exists() else {}
             objects = {int(i): int(o) for i, o in judged.get("objects", {}).items()}
             rejected = {int(i) for i in judged.get("rejected", ())}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise SessionError(
                 f"The proposals in {path} cannot be read ({error}); propose again."
             ) from error
@@ -292,7 +293,7 @@ class Review:
         for plane in planes:
             here = [p for p in self.proposed if p.plane == plane]
             said = as_labels(here, self.session.scan.plane_shape)
-            final = self.session.label_planes.plane(plane)
+            final = self.session.document.labels.plane(plane)
             labelled = (said > 0) | (final > 0)
             either += int(np.count_nonzero(labelled))
             same += int(np.count_nonzero(labelled & (said == final)))

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
+from pydantic import ConfigDict
+from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
 
 from napari_sesami.common.disk import write_json
+from napari_sesami.common.inside import FileName, OutsideError, plain_name
 from napari_sesami.project import ProjectError, SaveError, places, read_json, sentence
 from napari_sesami.worklist.files import counted, scans_in
 from napari_sesami.worklist.times import Times, times_of, write_table
@@ -82,6 +85,39 @@ class WorkItem:
         if item.state not in STATES:
             item.state = "new"
         return item
+
+
+class _NamedRow(TypedDict):
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    name: FileName
+
+
+class _ItemRow(_NamedRow, total=False):
+    """One scan as the file has it."""
+
+    state: str
+    seconds: float
+    helped: bool
+    key: str | None
+    trouble: str
+    finished: float | None
+    record: dict[str, Any]
+    size: int
+    modified: int
+
+
+class _FolderRow(TypedDict):
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    folder: str
+    items: list[_ItemRow]
+
+
+class _ListRow(_FolderRow, total=False):
+    """The file ``worklist.json``."""
+
+    version: int
+    relative: str | None
+    current: str | None
 
 
 class WorkList:
@@ -225,8 +261,8 @@ class WorkList:
 
         item = self[name]
         try:
-            scan = open_scan(self.folder / item.name)
-        except (ScanError, OSError) as error:
+            scan = open_scan(self.folder / plain_name(item.name))
+        except (ScanError, OutsideError, OSError) as error:
             self.trouble(item.name, str(error))
             raise
         item.trouble = ""
@@ -355,9 +391,11 @@ class WorkList:
         if not self.lies_in(self.project):
             return None
         try:
-            data = read_json(self.path)
+            data = read_json(self.path, _ListRow)
         except ProjectError:
-            data = read_json(self.path.with_name(BEFORE))
+            if not self.path.with_name(BEFORE).exists():
+                raise
+            data = read_json(self.path.with_name(BEFORE), _ListRow)
         if int(data.get("version", 1)) > VERSION:
             raise ProjectError(
                 f"{self.path} was written by a newer napari-sesami; update to use it."

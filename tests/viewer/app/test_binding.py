@@ -64,7 +64,7 @@ def test_strokes_of_a_script_show_and_undo_takes_them_off(attached):
     assert np.count_nonzero(np.asarray(binding.strokes.data)) == 150
     session.undo()
     assert not np.asarray(binding.strokes.data).any()
-    session.redo()
+    session.history.redo()
     assert np.count_nonzero(np.asarray(binding.strokes.data)) == 150
 
 
@@ -79,7 +79,7 @@ def test_paint_of_the_layer_reaches_the_session(attached):
     where = (binding.plane,) * (binding.strokes.ndim - 2)
     binding.strokes.paint((*where, 20, 20), 1)
     binding.flush()
-    assert (session.strokes_plane(binding.plane) == 1).any()
+    assert (session.strokes.plane(binding.plane) == 1).any()
     assert binding.undo() == "paint"
     assert not np.asarray(binding.strokes.data).any()
 
@@ -98,12 +98,12 @@ def test_paint_follows_the_plane_on_screen(qapp):
     viewer.dims.set_current_step(0, 1)
     binding.strokes.paint((1, 20, 20), 1)
     viewer.dims.set_current_step(0, 2)  # hands the paint of plane 1 over
-    assert session.planes_with("strokes") == [1]
+    assert session.strokes.planes == [1]
     assert binding.plane == 2
     binding.strokes.paint((2, 20, 20), 2)
     binding.flush()
-    assert (session.strokes_plane(2) == 2).any()
-    assert not (session.strokes_plane(2) == 1).any()
+    assert (session.strokes.plane(2) == 2).any()
+    assert not (session.strokes.plane(2) == 1).any()
     binding.close()
 
 
@@ -153,7 +153,7 @@ def test_a_closed_link_hears_and_says_nothing(qapp):
     session.paint(square(1))
     assert not np.asarray(binding.strokes.data).any()
     binding.strokes.paint((5, 5), 2)
-    assert not (session.strokes_plane() == 2).any()
+    assert not (session.strokes.plane() == 2).any()
 
 
 def test_a_large_lazy_volume_costs_only_the_planes_that_were_painted(qapp):
@@ -174,8 +174,8 @@ def test_a_large_lazy_volume_costs_only_the_planes_that_were_painted(qapp):
     viewer.dims.set_current_step(0, 7)
     binding.strokes.paint((7, 1000, 1000), 1)
     binding.flush()
-    assert session.planes_with("strokes") == [7]
-    assert (session.strokes_plane(7) == 1).any()
+    assert session.strokes.planes == [7]
+    assert (session.strokes.plane(7) == 1).any()
     session.undo()
     assert not np.asarray(binding.strokes.data[7]).any()
     assert len({where[0] for where in reads}) < 40

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sesami.viewer.app.commands import show_dock
-from napari_sesami.viewer.app.workspace import workspace_of
-from napari_sesami.viewer.label.panel import SesamiDock
+from napari_sesami.viewer.app.workspace import show_panel, workspace_of
+from napari_sesami.viewer.label.panel import LabelPanel
+from napari_sesami.viewer.widgets.key_help import KeyCards
 
 pytestmark = pytest.mark.gui
 
@@ -19,9 +19,9 @@ def execute(name: str) -> None:
     get_app_model().commands.execute_command(f"napari-sesami.{name}").result()
 
 
-def panels(viewer) -> list[SesamiDock]:
+def panels(viewer) -> list[LabelPanel]:
     """Every such panel of the window, as a dock or as a page of the workbench."""
-    return viewer.window._qt_window.findChildren(SesamiDock)
+    return viewer.window._qt_window.findChildren(LabelPanel)
 
 
 def test_commands_open_one_panel_and_act_on_it(make_napari_viewer, qtbot):
@@ -43,8 +43,8 @@ def test_commands_open_one_panel_and_act_on_it(make_napari_viewer, qtbot):
     execute("toggle_labels")
     assert not workspace_of(viewer).binding.strokes.visible
     execute("show_keys")
-    assert panels(viewer)[0].keys.isExpanded()
-    assert show_dock(viewer) is panels(viewer)[0]
+    assert workspace_of(viewer).get(KeyCards).card.isVisible()
+    assert show_panel(viewer, "scan", own_dock=True) is panels(viewer)[0]
     assert len(panels(viewer)) == 1
 
 

@@ -33,11 +33,10 @@ def test_the_demonstration_is_ready_to_click(make_napari_viewer, qtbot):
     truth = load_sample("tem").labels
     y, x = 545, 547  # the middle of a nanosheet
     QTest.mouseClick(canvas(viewer), LEFT, NO_KEY, place(viewer, image, (y, x)))
-    qtbot.waitUntil(
-        lambda: workspace.get(PromptController).mask is not None, timeout=30_000
-    )
-    found = workspace.get(PromptController).mask.full
+    clicks = workspace.get(PromptController)
+    qtbot.waitUntil(lambda: clicks.mask is not None and not clicks.busy, timeout=30_000)
+    found = clicks.mask.full
     assert found[y, x]
     assert (truth[found] == truth[y, x]).mean() > 0.7
-    workspace.get(PromptController).commit()
+    clicks.commit()
     assert len(workspace.session.objects) == 1

@@ -12,16 +12,22 @@ import pytest
 import yaml
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QDockWidget
+from qtpy.QtWidgets import (
+    QApplication,
+    QDockWidget,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+)
 from tests.fakes.hands import LEFT, canvas, press, settle
 from tests.viewer.app.test_manifest import MANIFEST
 
-from napari_sesami.viewer.app.commands import show_dock
-from napari_sesami.viewer.app.dock import DeskDock
+from napari_sesami.viewer.app.actions import ACTIONS
 from napari_sesami.viewer.app.pages import PAGES, ROOM, page, page_of
-from napari_sesami.viewer.app.panels import panels_of, show_panel, show_workbench
-from napari_sesami.viewer.app.workspace import workspace_of
-from napari_sesami.viewer.prompt.commands import show_prompt_dock
+from napari_sesami.viewer.app.shortcuts import shortcuts
+from napari_sesami.viewer.app.workspace import show_panel, show_workbench, workspace_of
+from napari_sesami.viewer.widgets.key_help import KeyCards
+from napari_sesami.viewer.widgets.panel import Panel
 from napari_sesami.viewer.workbench.icons import FOLDER, icon
 
 gui = pytest.mark.gui
@@ -39,7 +45,7 @@ def open_by_menu(viewer, qtbot):
 
 
 def workbench_of(viewer):
-    return panels_of(workspace_of(viewer)).find("")
+    return workspace_of(viewer).panels.find("")
 
 
 def turn(workbench, name):
@@ -51,7 +57,7 @@ def all_panels(viewer, name):
     return [
         w
         for w in QApplication.allWidgets()
-        if isinstance(w, DeskDock)
+        if isinstance(w, Panel)
         and not w._cleaned
         and page_of(w) is page(name)
         and w.workspace is workspace_of(viewer)
@@ -118,7 +124,7 @@ def test_every_page_is_reached_by_mouse_and_fits(opened, qtbot):
     for each in PAGES:
         turn(workbench, each.name)
         settle(qtbot, 60)
-        panel = panels_of(workspace_of(viewer)).find(each.name)
+        panel = workspace_of(viewer).panels.find(each.name)
         assert panel.isVisible()
         assert page_of(panel) is each
         area = workbench._areas[each.name]
@@ -154,11 +160,11 @@ def test_names_of_pages_are_never_cut(opened, qtbot):
 @gui
 def test_pages_share_one_session(opened, qtbot):
     viewer, workbench = opened
-    scan = panels_of(workspace_of(viewer)).find("scan")
+    scan = workspace_of(viewer).panels.find("scan")
     QTest.keyClicks(scan.classes.name_edit, "oxide")
     QTest.keyClick(scan.classes.name_edit, Qt.Key.Key_Return)
     turn(workbench, "click")
-    click = panels_of(workspace_of(viewer)).find("click")
+    click = workspace_of(viewer).panels.find("click")
     assert click.workspace is scan.workspace
     box = click.commit.classes
     texts = [box.itemText(place) for place in range(box.count())]
@@ -170,7 +176,7 @@ def test_pages_share_one_session(opened, qtbot):
 def test_a_page_moves_to_a_dock_of_its_own_and_back_as_it_is(opened, qtbot):
     viewer, workbench = opened
     turn(workbench, "strokes")
-    panel = panels_of(workspace_of(viewer)).find("strokes")
+    panel = workspace_of(viewer).panels.find("strokes")
     panel.tabs.setCurrentIndex(2)
     geometry = viewer.window._qt_window.geometry()
     QTest.mouseClick(workbench.own_dock_button, LEFT)
@@ -204,11 +210,11 @@ def test_a_page_whose_dock_is_closed_is_a_page_again(opened, qtbot):
     turn(workbench, "models")
     QTest.mouseClick(workbench.own_dock_button, LEFT)
     settle(qtbot, 100)
-    panel = panels_of(workspace_of(viewer)).find("models")
+    panel = workspace_of(viewer).panels.find("models")
     panel.parent().title.close_button.click()
     qtbot.waitUntil(lambda: "models" in workbench._areas)
     assert panel._cleaned
-    again = panels_of(workspace_of(viewer)).find("models")
+    again = workspace_of(viewer).panels.find("models")
     assert again.isVisible()
     assert workbench.isAncestorOf(again)
     del panel
@@ -218,7 +224,7 @@ def test_a_page_whose_dock_is_closed_is_a_page_again(opened, qtbot):
 def test_a_dock_opened_by_the_menu_takes_the_page_over(opened, qtbot):
     viewer, workbench = opened
     turn(workbench, "click")
-    old = weakref.ref(panels_of(workspace_of(viewer)).find("click"))
+    old = weakref.ref(workspace_of(viewer).panels.find("click"))
     _, panel = viewer.window.add_plugin_dock_widget("napari-sesami", "Click prompts")
     settle(qtbot, 100)
     gc.collect()
@@ -226,23 +232,23 @@ def test_a_dock_opened_by_the_menu_takes_the_page_over(opened, qtbot):
     assert workbench.away.isVisible()
     assert all_panels(viewer, "click") == [panel]
     assert show_panel(viewer, "click") is panel
-    assert show_prompt_dock(viewer) is panel
+    assert show_panel(viewer, "click", own_dock=True) is panel
 
 
 @gui
 def test_a_panel_is_never_open_twice(window, qtbot):
-    scripted = show_dock(window)
+    scripted = show_panel(window, "scan", own_dock=True)
     settle(qtbot)
-    from napari_sesami.viewer.label.panel import SesamiDock
+    from napari_sesami.viewer.label.panel import LabelPanel
 
     # napari's menu gives the same panel another name than a script does
-    second = SesamiDock(window)
+    second = LabelPanel(window)
     window.window.add_dock_widget(second, name="Scan and classes (Sesami)")
     settle(qtbot, 100)
     assert scripted._cleaned
     del scripted
     assert list(window.window.dock_widgets) == ["Scan and classes (Sesami)"]
-    assert show_dock(window) is second
+    assert show_panel(window, "scan", own_dock=True) is second
 
 
 @gui
@@ -253,7 +259,9 @@ def test_commands_go_to_the_page_if_the_workbench_is_open(opened, qtbot):
     workspace_of(viewer).session.classes.add("oxide")
     get_app_model().commands.execute_command("napari-sesami.prompt_sign").result()
     assert workbench.page.name == "click"
-    assert show_dock(viewer) is panels_of(workspace_of(viewer)).find("scan")
+    assert show_panel(viewer, "scan", own_dock=True) is workspace_of(
+        viewer
+    ).panels.find("scan")
     assert workbench.page.name == "scan"
     assert list(viewer.window.dock_widgets) == ["Sesami (napari-sesami)"]
 
@@ -273,7 +281,7 @@ def test_a_command_opens_the_workbench_if_nothing_is_open(window, qtbot):
 def test_a_key_never_types_into_a_hidden_page(opened, qtbot):
     viewer, workbench = opened
     main = viewer.window._qt_window
-    scan = panels_of(workspace_of(viewer)).find("scan")
+    scan = workspace_of(viewer).panels.find("scan")
     turn(workbench, "scan")
     scan.classes.name_edit.setFocus()
     turn(workbench, "click")
@@ -288,8 +296,29 @@ def test_a_key_never_types_into_a_hidden_page(opened, qtbot):
     assert scan.classes.name_edit.isVisible()
     turn(workbench, "models")
     press(viewer, Qt.Key.Key_Q)
-    assert workbench.page.name == "scan"
-    assert scan.keys.isVisible()
+    card = workspace_of(viewer).get(KeyCards).card
+    assert card.isVisible()
+    assert workbench.page.name == "models"  # the page stays
+    press(viewer, Qt.Key.Key_Q)
+    assert workspace_of(viewer).get(KeyCards).card is None
+
+
+@gui
+def test_the_card_of_all_keys_fits_on_a_small_screen(opened, qtbot):
+    viewer, _ = opened
+    press(viewer, Qt.Key.Key_Q)
+    card = workspace_of(viewer).get(KeyCards).card
+    assert card.frameGeometry().width() <= 1280
+    assert card.frameGeometry().height() <= 760
+    shown = {label.text() for label in card.findChildren(QLabel)}
+    for each in ACTIONS:
+        if each.key:
+            assert shortcuts().shown(each.key) in shown, each.id
+    for label in card.findChildren(QLabel):
+        assert label.width() >= label.sizeHint().width(), label.text()
+        assert label.height() >= label.sizeHint().height(), label.text()
+    QTest.keyClick(card, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: workspace_of(viewer).get(KeyCards).card is None)
 
 
 @gui
@@ -314,9 +343,9 @@ def test_closed_and_opened_again_it_shows_the_same_page_and_leaves_nothing(
     turn(workbench, "list")
     QTest.mouseClick(workbench.own_dock_button, LEFT)
     settle(qtbot, 60)
-    apart = panels_of(workspace_of(viewer)).find("list")
+    apart = workspace_of(viewer).panels.find("list")
     workspace = workspace_of(viewer)
-    panels = [panels_of(workspace).find(name) for name in NAMES if name != "list"]
+    panels = [workspace.panels.find(name) for name in NAMES if name != "list"]
     gone = [weakref.ref(panel) for panel in (workbench, *panels)]
     del panels
     workbench.parent().title.close_button.click()
@@ -325,7 +354,7 @@ def test_closed_and_opened_again_it_shows_the_same_page_and_leaves_nothing(
     gc.collect()
     assert not [reference() for reference in gone if reference() is not None]
     assert not apart._cleaned  # its own dock is another place
-    assert panels_of(workspace).find("list") is apart
+    assert workspace.panels.find("list") is apart
     again = show_workbench(viewer)
     settle(qtbot, 60)
     assert again.page.name == "list"
@@ -359,7 +388,8 @@ def test_opening_it_loads_neither_torch_nor_other_pages():
 import sys, time
 import napari
 viewer = napari.Viewer()
-from napari_sesami.viewer.app.panels import show_workbench
+from napari_sesami.viewer.app.shortcuts import shortcuts
+from napari_sesami.viewer.app.workspace import show_workbench
 began = time.process_time()
 workbench = show_workbench(viewer)
 print("SECONDS", time.process_time() - began)
@@ -376,3 +406,44 @@ viewer.close()
     assert told["TORCH"] == "False"
     room = "napari_sesami.viewer."
     assert told["OTHERS"] == str([f"{room}label.panel", f"{room}workbench.panel"])
+
+
+@gui
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dock_of_its_own_fits_a_small_screen_and_cuts_nothing(window, qtbot, name):
+    """Its parts scroll up and down; none is wider than what is seen of them."""
+    panel = show_panel(window, name, own_dock=True)
+    settle(qtbot, 150)
+    assert panel.minimumSizeHint().height() <= 400
+    assert panel.height() <= 900
+    assert window.window._qt_window.height() <= 800
+    session = workspace_of(window).session
+    if session is not None:
+        session.classes.add("a class with a long name")
+    settle(qtbot, 60)
+    for area in panel.findChildren(QScrollArea):
+        page = area.widget()
+        if page is not None and page.isVisible():
+            assert page.minimumSizeHint().width() <= area.viewport().width()
+    for each in panel.findChildren(QPushButton):
+        if each.isVisible():
+            assert each.width() >= each.minimumSizeHint().width(), each.text()
+    for each in panel.findChildren(QLabel):
+        if each.isVisible() and type(each) is QLabel and not each.wordWrap():
+            assert each.width() >= each.sizeHint().width(), each.text()
+
+
+@gui
+def test_words_on_the_page_next_are_whole(opened, qtbot):
+    viewer, workbench = opened
+    workspace_of(viewer).session.classes.add("oxide")
+    turn(workbench, "next")
+    panel = workspace_of(viewer).panels.find("next")
+    settle(qtbot, 100)
+    change, bar = panel.ask.change, panel.options.bar
+    words = change.fontMetrics().horizontalAdvance(change.itemText(0))
+    assert change.width() >= words + 28  # with its arrow
+    longest = "99 of 100 clicks · 59:59 of 60 min"
+    assert bar.width() >= bar.fontMetrics().horizontalAdvance(longest)
+    for each in panel.maps.ticks.values():
+        assert each.width() >= each.sizeHint().width(), each.text()

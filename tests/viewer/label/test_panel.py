@@ -14,9 +14,10 @@ from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel, QLineEdit, QWidge
 from tests.fakes.hands import drag, press, settle
 
 from napari_sesami.viewer.app.workspace import workspace_of
+from napari_sesami.viewer.widgets.key_help import KeyCards
 
 if TYPE_CHECKING:
-    from napari_sesami.viewer.label.panel import SesamiDock
+    from napari_sesami.viewer.label.panel import LabelPanel
 
 pytestmark = pytest.mark.gui
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
@@ -43,7 +44,7 @@ def opened(window, qtbot):
     return window, begin(window, qtbot)
 
 
-def begin(viewer, qtbot) -> SesamiDock:
+def begin(viewer, qtbot) -> LabelPanel:
     dock = open_dock(viewer, qtbot)
     qtbot.mouseClick(dock.picker.use_button, Qt.MouseButton.LeftButton)
     for name in ("oxide", "void"):
@@ -53,7 +54,7 @@ def begin(viewer, qtbot) -> SesamiDock:
     return dock
 
 
-def open_dock(viewer, qtbot) -> SesamiDock:
+def open_dock(viewer, qtbot) -> LabelPanel:
     _, dock = viewer.window.add_plugin_dock_widget("napari-sesami", "Scan and classes")
     qtbot.waitUntil(lambda: dock._docked)
     return dock
@@ -65,7 +66,7 @@ def type_class(dock, name):
 
 
 def strokes(dock):
-    return dock.workspace.session.strokes_plane(dock.workspace.binding.plane)
+    return dock.workspace.session.strokes.plane(dock.workspace.binding.plane)
 
 
 def test_a_real_stroke_reaches_the_session_and_ctrl_z_takes_it_back(opened, qtbot):
@@ -79,7 +80,7 @@ def test_a_real_stroke_reaches_the_session_and_ctrl_z_takes_it_back(opened, qtbo
     assert xs.min() < 45
     assert xs.max() > 115
     assert abs(ys.mean() - 60) < 2
-    steps = dock.workspace.session.can_undo
+    steps = dock.workspace.session.history.can_undo
     assert steps
     press(viewer, Qt.Key.Key_Z, CONTROL)
     assert not strokes(dock).any()
@@ -163,7 +164,9 @@ def test_editing_the_labels_by_hand_reaches_the_session(opened, qtbot):
     binding.labels.mode, binding.labels.selected_label = "paint", 2
     binding.labels.brush_size = 9
     drag(viewer, binding.labels, [(60, 40), (60, 60)])
-    qtbot.waitUntil(lambda: bool((dock.workspace.session.labels_plane() == 2).any()))
+    qtbot.waitUntil(
+        lambda: bool((dock.workspace.session.document.labels.plane() == 2).any())
+    )
     press(viewer, Qt.Key.Key_Z, CONTROL)
     assert not np.asarray(binding.labels.data).any()
 
@@ -268,12 +271,14 @@ def test_n_puts_the_cursor_where_a_class_is_named(opened, qtbot):
     )
 
 
-def test_q_folds_the_list_of_keys_out_and_in(opened, qtbot):
+def test_q_shows_the_list_of_keys_and_puts_it_away(opened, qtbot):
     viewer, dock = opened
+    cards = dock.workspace.get(KeyCards)
     press(viewer, Qt.Key.Key_Q)
-    assert dock.keys.isExpanded()
+    assert cards.card.isVisible()
     press(viewer, Qt.Key.Key_Q)
-    assert not dock.keys.isExpanded()
+    assert cards.card is None
+    assert not dock.keys.isExpanded()  # the fold of this page is for the mouse
 
 
 def test_keys_without_a_scan_say_what_is_missing(make_napari_viewer, qtbot):
@@ -297,7 +302,9 @@ def test_closing_and_opening_the_panel_three_times_leaves_one_callback(window, q
         dock = open_dock(viewer, qtbot)
     assert dock.workspace.session.classes.names == ("oxide", "void")
     calls = []
-    dock.workspace.session.events.changed.connect(lambda *given: calls.append(given))
+    dock.workspace.session.document.events.changed.connect(
+        lambda *given: calls.append(given)
+    )
     press(viewer, Qt.Key.Key_1)
     drag(viewer, dock.workspace.binding.strokes, [(60, 40), (60, 120)])
     qtbot.waitUntil(lambda: bool(calls))

@@ -119,7 +119,7 @@ def test_prompts_and_commits_are_undone_with_the_same_key(opened, qtbot):
     click(viewer, image_of(dock), (28, 36))
     answered(qtbot, dock)
     press(viewer, Qt.Key.Key_U)
-    assert session.labels_plane()[28, 36] == 1
+    assert session.document.labels.plane()[28, 36] == 1
     assert not shown(dock).any()
     click(viewer, image_of(dock), (80, 96))
     answered(qtbot, dock)
@@ -127,31 +127,31 @@ def test_prompts_and_commits_are_undone_with_the_same_key(opened, qtbot):
     assert dock.controller.draft.planes == []
     assert not shown(dock).any()
     press(viewer, Qt.Key.Key_Z, CONTROL)  # the commit
-    assert not session.labels_plane().any()
+    assert not session.document.labels.plane().any()
     assert not np.asarray(dock.workspace.binding.labels.data).any()
     press(viewer, Qt.Key.Key_Z, CONTROL | SHIFT)
-    assert session.labels_plane()[28, 36] == 1
+    assert session.document.labels.plane()[28, 36] == 1
     press(viewer, Qt.Key.Key_Z, CONTROL | SHIFT)
     answered(qtbot, dock)
     assert dock.controller.mask.full[80, 96]
     np.testing.assert_array_equal(
-        dock.workspace.binding.labels.data, session.labels_plane()
+        dock.workspace.binding.labels.data, session.document.labels.plane()
     )
 
 
 def test_a_commit_changes_nothing_outside_the_box(opened, qtbot):
     viewer, dock = opened
     session = dock.workspace.session
-    session.write_labels(np.ones((96, 128), np.uint8))
+    session.document.labels.write(np.ones((96, 128), np.uint8))
     session.classes.add("layer")
     dock.controller.use(Tool.CLICK)
     press(viewer, Qt.Key.Key_2)
     click(viewer, image_of(dock), (28, 36))
     answered(qtbot, dock)
     y0, x0, y1, x1 = dock.controller.mask.bbox
-    before = session.labels_plane().copy()
+    before = session.document.labels.plane().copy()
     press(viewer, Qt.Key.Key_U)
-    after = session.labels_plane().copy()
+    after = session.document.labels.plane().copy()
     assert (after[28, 36], after[0, 0]) == (2, 1)
     after[y0:y1, x0:x1] = before[y0:y1, x0:x1]
     np.testing.assert_array_equal(after, before)
@@ -173,10 +173,10 @@ def test_a_committed_object_is_corrected_under_its_id(opened, qtbot):
     answered(qtbot, dock)
     press(viewer, Qt.Key.Key_U)
     assert list(session.objects) == [first]
-    assert session.object_at(28, 36).id == session.object_at(60, 100).id == first
+    assert session.objects.at(28, 36).id == session.objects.at(60, 100).id == first
     press(viewer, Qt.Key.Key_Z, CONTROL)
-    assert session.object_at(60, 100) is None
-    assert session.object_at(28, 36).id == first
+    assert session.objects.at(60, 100) is None
+    assert session.objects.at(28, 36).id == first
 
 
 def test_three_candidates_are_stepped_through(opened, qtbot):

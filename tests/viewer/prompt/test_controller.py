@@ -48,7 +48,7 @@ def test_a_click_becomes_a_mask_and_an_object(headless, prompts):
     assert heard
     prompts.commit()
     assert len(headless.session.objects) == 1
-    np.testing.assert_array_equal(headless.session.labels_plane(0) == 1, found)
+    np.testing.assert_array_equal(headless.session.document.labels.plane(0) == 1, found)
     assert prompts.draft.planes == []
 
 
@@ -58,9 +58,9 @@ def test_undo_walks_from_prompts_into_the_session(headless, prompts):
     headless.wait(lambda: prompts.mask is not None and not prompts.busy)
     prompts.commit()
     prompts.history.undo()
-    assert not headless.session.labels_plane(0).any()
+    assert not headless.session.document.labels.plane(0).any()
     prompts.history.redo()
-    assert headless.session.labels_plane(0).any()
+    assert headless.session.document.labels.plane(0).any()
 
 
 def test_verbs_raise_one_sentence(prompts):

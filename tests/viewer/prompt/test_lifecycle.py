@@ -16,7 +16,7 @@ from tests.fakes.hands import drag, settle
 from tests.fakes.prompting import answered, begin, click, scene, shown
 
 from napari_sesami.models import build_tiny_sam
-from napari_sesami.viewer.app.keys import Action
+from napari_sesami.viewer.app.commands import NAMES
 from napari_sesami.viewer.layers.mouse import Tool
 from napari_sesami.viewer.prompt.controller import PromptController
 
@@ -57,7 +57,7 @@ def test_twenty_rapid_clicks_give_one_answer_and_no_stale_one(gated, qtbot):
     model.gate.set()
     answered(qtbot, dock)
     settle(qtbot, 100)
-    assert [len(a.node.steps) for a in answers] == [20]
+    assert [len(a.chain.steps) for a in answers] == [20]
     assert model.encoded == 1
     assert dock.controller.mask.full[28, 36]
     dock.controller.engine.answered.disconnect(answers.append)
@@ -117,14 +117,14 @@ def test_an_image_replaced_while_embedding_must_be_taken_again(gated, qtbot):
     settle(qtbot, 50)
     assert dock.controller.tool is Tool.NONE
     assert dock.controller.draft.planes == []
-    workspace.act(Action.PROMPT_CLICK)
+    workspace.act("prompt_click")
     assert "take the image again" in workspace.message
     assert dock.controller.tool is Tool.NONE
     workspace.adopt(image)
     assert workspace.session is not old
     assert [entry.name for entry in workspace.session.classes] == ["void"]
-    workspace.session.model = GreyModel(128)
-    workspace.act(Action.PROMPT_CLICK)
+    workspace.session.prompts.model = GreyModel(128)
+    workspace.act("prompt_click")
     click(viewer, image, (28, 76))  # where the block is now
     answered(qtbot, dock)
     np.testing.assert_array_equal(workspace.session.scan.data, image.data)
@@ -138,7 +138,7 @@ def test_the_pixels_put_back_are_the_scan_again(gated, qtbot):
     before, session = image.data, dock.workspace.session
     image.data = np.zeros_like(before)
     image.data = before
-    dock.workspace.act(Action.PROMPT_CLICK)
+    dock.workspace.act("prompt_click")
     click(viewer, image, (28, 36))
     answered(qtbot, dock)
     assert dock.workspace.session is session
@@ -256,7 +256,7 @@ def test_an_object_across_tiles_is_one_object(make_napari_viewer, qtbot):
     dock.controller.commit()
     session = dock.workspace.session
     assert len(session.objects) == 1
-    assert (session.labels_plane()[62:66, 30:610] == 1).all()
+    assert (session.document.labels.plane()[62:66, 30:610] == 1).all()
 
 
 @pytest.mark.parametrize("kind", ["colour", "time", "lazy"])
@@ -277,7 +277,10 @@ def test_colour_time_and_lazy_layers_are_prompted_like_others(
     answered(qtbot, dock)
     dock.controller.commit()
     assert (
-        dock.workspace.session.labels_plane(dock.workspace.binding.plane)[28, 36] == 1
+        dock.workspace.session.document.labels.plane(dock.workspace.binding.plane)[
+            28, 36
+        ]
+        == 1
     )
 
 
@@ -285,10 +288,10 @@ def test_without_a_layer_the_panel_says_what_is_missing(make_napari_viewer, qtbo
     viewer = make_napari_viewer(show=True)
     _, dock = viewer.window.add_plugin_dock_widget("napari-sesami", "Click prompts")
     qtbot.waitUntil(lambda: dock._docked)
-    for action in Action:
-        if action.value.startswith("prompt_"):
-            dock.workspace.act(action)
-            assert "no scan to prompt yet" in dock.status.label.text(), action
+    for name in NAMES:
+        if name.startswith("prompt_"):
+            dock.workspace.act(name)
+            assert "no scan to prompt yet" in dock.status.label.text(), name
     assert "No scan yet" in dock.facts.text.text()
 
 

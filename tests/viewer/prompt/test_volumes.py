@@ -103,6 +103,38 @@ def test_cancel_keeps_the_slices_that_are_done(volume, qtbot):
     assert dock.controller.draft.planes == [2]
 
 
+def test_an_object_committed_while_it_is_followed_gets_its_other_slices(volume, qtbot):
+    viewer, dock = volume
+    click_block(viewer, dock, qtbot, 2)
+    work, session, done = dock.workspace.jobs, dock.workspace.session, []
+
+    def commit(topic, fraction, text):
+        if topic == "follow" and not done:
+            done.append(fraction)
+            press(viewer, Qt.Key.Key_U)
+
+    work.progressed.connect(commit)
+    press(viewer, Qt.Key.Key_F, SHIFT)
+    qtbot.waitUntil(lambda: bool(session.objects))
+    (target,) = session.objects
+    assert dock.controller.draft.planes == []  # ready for the next object
+    qtbot.waitUntil(lambda: sorted(session.objects[target].parts) == [0, 1, 2, 3, 4, 5])
+    idle(qtbot, dock)
+    assert done and "joined object" in dock.status.label.text()
+    press(viewer, Qt.Key.Key_Z, CONTROL)  # still one step
+    assert not session.objects
+
+
+def test_giving_an_object_up_stops_following_it_and_says_so(volume, qtbot):
+    viewer, dock = volume
+    click_block(viewer, dock, qtbot, 2)
+    dock.controller.slices.follow()
+    dock.controller.new_draft()
+    assert "Following was stopped" in dock.status.label.text()
+    idle(qtbot, dock)
+    assert dock.controller.draft.planes == []
+
+
 def test_slices_between_two_that_were_prompted_are_filled_in(volume, qtbot):
     viewer, dock = volume
     click_block(viewer, dock, qtbot, 2)
@@ -142,7 +174,7 @@ def test_everything_is_found_tuned_and_taken(make_napari_viewer, qtbot):
     viewer, dock = begin(make_napari_viewer, qtbot, scene())
     search, session = dock.controller.search, dock.workspace.session
     dock.many.spacing.setValue(16)
-    model = session.model
+    model = session.prompts.model
     press(viewer, Qt.Key.Key_E, SHIFT)
     qtbot.waitUntil(lambda: len(search.found) >= 2)
     idle(qtbot, dock)
@@ -194,7 +226,14 @@ def test_all_like_one_are_found_with_one_click(make_napari_viewer, qtbot):
     found = dock.controller.search.found
     assert len(found) >= 16  # of 18; two at the rim may go
     dock.controller.search.accept_all()
-    assert len(dock.workspace.session.objects) == len(found)
+    count = len(dock.workspace.session.objects)
+    assert count == len(found)
+    press(viewer, Qt.Key.Key_S, SHIFT)  # like the last one that was committed
+    qtbot.waitUntil(lambda: "committed already" in dock.status.label.text())
+    assert all(
+        not dock.workspace.session.objects.holds(mask)
+        for mask in dock.controller.search.found
+    )
 
 
 def test_a_cancelled_search_shows_what_it_has(make_napari_viewer, qtbot):

@@ -19,7 +19,7 @@ def headless(qapp):
     grey = (np.clip(image, 0, 1) * 1000).astype(np.uint16)
     made = Headless(grey, ("substrate", "oxide", "metal"))
     session = made.session
-    session.token_encoder = Texture()
+    session.retrieval.encoder = Texture()
     for i in range(3):
         stroke = np.zeros((120, 160), np.uint8)
         stroke[40 * i + 20, 20:60] = i + 1

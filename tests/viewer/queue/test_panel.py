@@ -14,9 +14,8 @@ from napari_sesami import Session
 from napari_sesami.scan import Scan
 from napari_sesami.session import core
 from napari_sesami.viewer import attach
-from napari_sesami.viewer.app.workspace import workspace_of
+from napari_sesami.viewer.app.workspace import show_panel, workspace_of
 from napari_sesami.viewer.layers.spatial import SPATIAL
-from napari_sesami.viewer.queue.commands import show_queue_dock
 
 pytestmark = pytest.mark.gui
 SHIFT, CONTROL = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier
@@ -43,7 +42,7 @@ def begin(make_napari_viewer, qtbot, planes=1, *, strokes=3, project=None):
     size = (2.0, 0.5, 0.5)[-data.ndim :]
     scan = Scan.from_array(data, pixel_size=size, units="nm")
     session = Session(scan, project)
-    session.token_encoder = Texture()
+    session.retrieval.encoder = Texture()
     for name in NAMES:
         if name not in session.classes:
             session.classes.add(name)
@@ -53,7 +52,7 @@ def begin(make_napari_viewer, qtbot, planes=1, *, strokes=3, project=None):
         session.paint(stroke, plane=0)
     session.queue.ask_for(n=10)
     binding = attach(viewer, session)
-    dock = show_queue_dock(viewer)
+    dock = show_panel(viewer, "next", own_dock=True)
     qtbot.waitUntil(lambda: dock._docked)
     dock.controller.ranker.zoom = 1.0
     if planes > 1:
@@ -92,7 +91,7 @@ def ranked_again(qtbot, dock) -> None:
 
 def region(session, query) -> np.ndarray:
     y0, x0, y1, x1 = query.bbox
-    return session.strokes_plane(query.plane)[y0:y1, x0:x1][core(query)]
+    return session.strokes.plane(query.plane)[y0:y1, x0:x1][core(query)]
 
 
 def said(dock) -> str:
@@ -296,9 +295,9 @@ def test_the_queue_survives_a_restart_of_napari(make_napari_viewer, qtbot, tmp_p
     again = make_napari_viewer(show=True)
     scan = Scan.from_array(grey(1)[0], pixel_size=(0.5, 0.5), units="nm")
     session = Session(scan, folder)
-    session.token_encoder = Texture()
+    session.retrieval.encoder = Texture()
     attach(again, session)
-    dock = show_queue_dock(again)
+    dock = show_panel(again, "next", own_dock=True)
     qtbot.waitUntil(lambda: dock._docked)
     assert dock.list.ids() == ids
     qtbot.waitUntil(lambda: "1 of 40 clicks" in dock.options.bar.format())
@@ -320,14 +319,14 @@ def test_what_is_missing_is_said_in_one_sentence(make_napari_viewer, qtbot):
     session.paint(stroke)
     qtbot.waitUntil(lambda: bool(dock.controller.entries), timeout=SOON)
     quiet(qtbot, dock)
-    session.write_labels(np.ones((120, 160), np.uint8))
+    session.document.labels.write(np.ones((120, 160), np.uint8))
     qtbot.mouseClick(dock.options.rank, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: "labelled already" in said(dock), timeout=SOON)
 
 
 def test_without_a_scan_every_button_says_so(make_napari_viewer, qtbot):
     viewer = make_napari_viewer(show=True)
-    dock = show_queue_dock(viewer)
+    dock = show_panel(viewer, "next", own_dock=True)
     qtbot.waitUntil(lambda: dock._docked)
     press(viewer, Qt.Key.Key_Q, SHIFT)
     assert "no scan to label yet" in said(dock)

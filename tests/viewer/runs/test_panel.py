@@ -338,7 +338,7 @@ def test_a_closed_panel_is_let_go_of_and_the_run_goes_on(
 @pytest.mark.slow
 def test_from_labels_to_an_adapter_that_answers(opened, qtbot):
     _, session, dock = opened
-    session.model = "sesami-nano"
+    session.prompts.model = "sesami-nano"
     label(session, 16)
     form, gate = dock.form, dock.gate
     qtbot.waitUntil(form.start_button.isEnabled, timeout=SOON)
@@ -354,9 +354,9 @@ def test_from_labels_to_an_adapter_that_answers(opened, qtbot):
     assert dock.pictures.list.count() > 0
     dock.tabs.setCurrentWidget(gate)
     press(qtbot, gate.use_button)
-    qtbot.waitUntil(lambda: session.adapter is not None, timeout=SOON)
+    qtbot.waitUntil(lambda: session.adapters.active is not None, timeout=SOON)
     proposal = session.prompt(points=[(16, 18)])
-    assert session.predictor.model.adapter.recipe == "sesami"
+    assert session.prompts.predictor.model.adapter.recipe == "sesami"
     assert proposal.mask.any()
 
 
@@ -381,14 +381,14 @@ def test_what_wins_is_used_and_taken_back_by_a_click(opened, qtbot):
     better = table.topLevelItem(1).foreground(3).color()
     assert better.green() > better.red()  # fewer clicks are better
     press(qtbot, use)
-    qtbot.waitUntil(lambda: session.adapter is not None, timeout=SOON)
+    qtbot.waitUntil(lambda: session.adapters.active is not None, timeout=SOON)
     qtbot.waitUntil(back.isEnabled, timeout=SOON)
     assert not use.isEnabled()
     assert dock.list.topLevelItem(0).text(0).endswith("✓")
     assert "learned" in dock.status.label.text()
-    assert session.uses(run)
+    assert session.runs.uses(run)
     press(qtbot, back)
-    qtbot.waitUntil(lambda: session.adapter is None, timeout=SOON)
+    qtbot.waitUntil(lambda: session.adapters.active is None, timeout=SOON)
     qtbot.waitUntil(use.isEnabled, timeout=SOON)
 
 
@@ -402,12 +402,12 @@ def test_what_does_not_win_is_used_only_by_somebody_who_insists(opened, qtbot):
     assert use.text() == "Use it anyway"
     assert "did not win" in use.toolTip()
     press(qtbot, use)
-    qtbot.waitUntil(lambda: session.adapter is not None, timeout=SOON)
+    qtbot.waitUntil(lambda: session.adapters.active is not None, timeout=SOON)
 
 
 def test_adapters_are_switched_in_the_prompt_panel_without_reloading(opened, qtbot):
     viewer, session, dock = opened
-    session.adopt(judged_run(session, wins=True))
+    session.runs.adopt(judged_run(session, wins=True))
     _, prompt = viewer.window.add_plugin_dock_widget("napari-sesami", "Click prompts")
     session.classes.add("pad")
     names = prompt.adapter.names
@@ -417,13 +417,13 @@ def test_adapters_are_switched_in_the_prompt_panel_without_reloading(opened, qtb
     click(viewer, dock.workspace.binding.image, (16, 18))
     qtbot.waitUntil(lambda: bool(prompt.controller.draft.planes), timeout=SOON)
     qtbot.waitUntil(lambda: not prompt.controller.busy, timeout=SOON)
-    model = session.predictor.model
+    model = session.prompts.predictor.model
     assert model.adapter is not None
     tuned = model.key
     names.setCurrentIndex(0)
     names.activated.emit(0)
-    qtbot.waitUntil(lambda: session.adapter is None, timeout=SOON)
-    assert session.predictor.model is model
+    qtbot.waitUntil(lambda: session.adapters.active is None, timeout=SOON)
+    assert session.prompts.predictor.model is model
     assert model.adapter is None
     assert model.key != tuned
     qtbot.waitUntil(lambda: "base model" in dock.workspace.message)
@@ -434,8 +434,8 @@ def test_the_model_leaves_the_graphics_card_to_a_run_and_comes_back(
 ):
     importable(monkeypatch)
     _, session, dock = begin(make_napari_viewer, qtbot, tmp_path)
-    model = session.model = Movable()
-    _ = session.predictor
+    model = session.prompts.model = Movable()
+    _ = session.prompts.predictor
     run = start(session, dock, qtbot, steps=40, nap=0.05, device="auto")
     qtbot.waitUntil(lambda: model.moves == ["cpu"], timeout=SOON)
     assert run.wait(120).state == "finished"

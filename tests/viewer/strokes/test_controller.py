@@ -20,7 +20,7 @@ def headless(qapp):
         size=(3 * THIRD, 160)
     )
     made = Headless((grey * 1000).astype(np.uint16), ("substrate", "oxide", "metal"))
-    made.session.token_encoder = Texture()
+    made.session.retrieval.encoder = Texture()
     yield made
     made.close()
 

@@ -15,8 +15,8 @@ from tests.fakes.texture import Texture
 from napari_sesami import Session
 from napari_sesami.scan import Scan
 from napari_sesami.viewer import attach
+from napari_sesami.viewer.app.workspace import show_panel
 from napari_sesami.viewer.layers.spatial import SPATIAL
-from napari_sesami.viewer.strokes.commands import show_strokes_dock
 
 pytestmark = pytest.mark.gui
 CONTROL = Qt.KeyboardModifier.ControlModifier
@@ -39,11 +39,11 @@ def begin(make_napari_viewer, qtbot, data):
     viewer.window.resize(1200, 800)
     size = (2.0, 0.5, 0.5)[-data.ndim :]
     session = Session(Scan.from_array(data, pixel_size=size, units="nm"))
-    session.token_encoder = Texture()
+    session.retrieval.encoder = Texture()
     for name in ("substrate", "oxide", "metal"):
         session.classes.add(name)
     binding = attach(viewer, session)
-    dock = show_strokes_dock(viewer)
+    dock = show_panel(viewer, "strokes", own_dock=True)
     qtbot.waitUntil(lambda: dock._docked)
     dock.controller.set_zoom(1.0)
     if data.ndim > 2:
@@ -99,7 +99,7 @@ def test_strokes_of_the_mouse_label_the_slice_and_undo_takes_it_back(opened, qtb
     qtbot.waitUntil(lambda: (result(dock) != before).any(), timeout=SOON)
     press(viewer, Qt.Key.Key_Z, CONTROL)
     qtbot.waitUntil(lambda: (result(dock) == before).all(), timeout=SOON)
-    assert session.can_redo
+    assert session.history.can_redo
 
 
 def test_erasing_the_last_stroke_empties_the_result(opened, qtbot):
@@ -107,7 +107,7 @@ def test_erasing_the_last_stroke_empties_the_result(opened, qtbot):
     paint(viewer, binding, 1, 20)
     qtbot.waitUntil(lambda: result_classes(dock) == {1}, timeout=SOON)
     qtbot.waitUntil(lambda: "One class only" in dock.status.label.text(), timeout=SOON)
-    session.erase(np.ones(session.scan.plane_shape, bool))
+    session.strokes.erase(np.ones(session.scan.plane_shape, bool))
     qtbot.waitUntil(lambda: result_classes(dock) == {0}, timeout=SOON)
     assert "Nothing is painted yet" in dock.status.label.text()
 
@@ -116,18 +116,18 @@ def test_accepting_fills_free_pixels_only_unless_told_otherwise(opened, qtbot):
     viewer, session, binding, dock = opened
     mine = np.zeros(session.scan.plane_shape, np.uint8)
     mine[:10] = 3
-    session.write_labels(mine)
+    session.document.labels.write(mine)
     paint_three(viewer, binding, qtbot, dock)
     qtbot.mouseClick(dock.accept_button, Qt.MouseButton.LeftButton)
-    labels = session.labels_plane()
+    labels = session.document.labels.plane()
     assert (labels[:10] == 3).all()
     assert (labels[10:] == result(dock)[10:]).all()
     dock.policy.setCurrentIndex(1)
     qtbot.mouseClick(dock.accept_button, Qt.MouseButton.LeftButton)
-    assert (session.labels_plane() == result(dock)).all()
+    assert (session.document.labels.plane() == result(dock)).all()
     session.undo()
     session.undo()
-    assert (session.labels_plane() == mine).all()
+    assert (session.document.labels.plane() == mine).all()
 
 
 def test_a_stroke_is_switched_off_and_judged_in_the_list(opened, qtbot):
@@ -138,7 +138,7 @@ def test_a_stroke_is_switched_off_and_judged_in_the_list(opened, qtbot):
     assert table.rowCount() == 3
     table.item(2, 0).setCheckState(Qt.CheckState.Unchecked)
     qtbot.waitUntil(lambda: result_classes(dock) == {1, 2}, timeout=SOON)
-    assert session.strokes_plane().max() == 3  # the paint itself stays
+    assert session.strokes.plane().max() == 3  # the paint itself stays
     table.item(2, 0).setCheckState(Qt.CheckState.Checked)
     qtbot.waitUntil(lambda: result_classes(dock) == {1, 2, 3}, timeout=SOON)
     paint(viewer, binding, 1, 5)
@@ -184,7 +184,7 @@ def test_why_names_the_stroke_and_un_teaching_it_is_undoable(opened, qtbot):
     where = binding.strokes.world_to_data(center)
     assert abs(where[0] - THIRD // 2) < 8
     row.forget.click()
-    assert set(np.unique(session.strokes_plane())) == {0, 2, 3}
+    assert set(np.unique(session.strokes.plane())) == {0, 2, 3}
     qtbot.waitUntil(lambda: result_classes(dock) == {2, 3}, timeout=SOON)
     session.undo()
     qtbot.waitUntil(lambda: result_classes(dock) == {1, 2, 3}, timeout=SOON)
@@ -238,9 +238,9 @@ def test_the_panel_fits_a_laptop_and_everything_has_a_tip(opened, qtbot):
 def test_a_published_way_is_chosen_in_the_panel(opened, qtbot, number):
     viewer, session, binding, dock = opened
     paint_three(viewer, binding, qtbot, dock)
-    way = dock.way.itemText(number)
-    dock.way.setCurrentIndex(number)
-    dock.way.activated.emit(number)
+    way = dock.method.itemText(number)
+    dock.method.setCurrentIndex(number)
+    dock.method.activated.emit(number)
     assert dock.controller.way == way != "ours"
     expected = session.segment(way=way, zoom=1.0).labels[0]
     qtbot.waitUntil(lambda: (result(dock) == expected).all(), timeout=SOON)
@@ -253,7 +253,7 @@ def test_classes_that_overlap_are_layers_of_their_own(opened, qtbot):
     viewer, session, binding, dock = opened
     paint_three(viewer, binding, qtbot, dock)
     qtbot.mouseClick(dock.overlap_tick, Qt.MouseButton.LeftButton)
-    assert session.overlap
+    assert session.strokes.overlap
     layers = dock.controller.layers
     qtbot.waitUntil(
         lambda: all(layers.class_layer(c) is not None for c in (1, 2, 3)), timeout=SOON
@@ -268,7 +268,7 @@ def test_classes_that_overlap_are_layers_of_their_own(opened, qtbot):
 
     def kept():
         return session.document.work.layers["below"].read(0)[
-            session.strokes_plane() == 1
+            session.strokes.plane() == 1
         ]
 
     qtbot.waitUntil(lambda: (kept() == 3).any(), timeout=SOON)
@@ -285,7 +285,7 @@ def test_classes_that_overlap_are_layers_of_their_own(opened, qtbot):
     qtbot.waitUntil(
         lambda: layers.class_layer(1) is None and layers.layer.visible, timeout=SOON
     )
-    assert not session.overlap
+    assert not session.strokes.overlap
 
 
 def test_cleaning_up_keeps_the_result_until_the_next_stroke(opened, qtbot):
@@ -313,5 +313,5 @@ def test_a_closed_panel_is_let_go_of_and_strokes_still_speak(make_napari_viewer,
     assert not viewer.mouse_move_callbacks
     paint(viewer, binding, 1, 20)
     qtbot.waitUntil(lambda: controller.last is not None, timeout=SOON)
-    again = show_strokes_dock(viewer)
+    again = show_panel(viewer, "strokes", own_dock=True)
     assert again.controller is controller

@@ -54,7 +54,7 @@ def test_the_whole_result_is_accepted_in_one_click_and_undone_in_one_step(
     paint_three(viewer, binding, qtbot, dock)
     mine = np.zeros(session.scan.plane_shape, np.uint8)
     mine[:10] = 3
-    session.write_labels(mine, plane=3)
+    session.document.labels.write(mine, plane=3)
     qtbot.mouseClick(dock.whole.button, Qt.MouseButton.LeftButton)
     written = dock.controller.layers.labels.written
     qtbot.waitUntil(lambda: written == set(range(4)), timeout=SOON)
@@ -63,16 +63,16 @@ def test_the_whole_result_is_accepted_in_one_click_and_undone_in_one_step(
         lambda: "4 of 4 slices are in" in dock.workspace.message, timeout=SOON
     )
     for plane in range(4):
-        free = session.labels_plane(plane)[10:]
+        free = session.document.labels.plane(plane)[10:]
         assert (free == result(dock, plane)[10:]).all()
-    assert (session.labels_plane(3)[:10] == 3).all()
+    assert (session.document.labels.plane(3)[:10] == 3).all()
     session.undo()
-    assert not any(session.labels_plane(plane).any() for plane in range(3))
-    assert (session.labels_plane(3) == mine).all()
+    assert not any(session.document.labels.plane(plane).any() for plane in range(3))
+    assert (session.document.labels.plane(3) == mine).all()
     dock.policy.setCurrentIndex(1)
     dock.policy.activated.emit(1)
     qtbot.mouseClick(dock.whole.accept_button, Qt.MouseButton.LeftButton)
-    done = lambda: (session.labels_plane(3) == result(dock, 3)).all()  # noqa: E731
+    done = lambda: (session.document.labels.plane(3) == result(dock, 3)).all()  # noqa: E731
     qtbot.waitUntil(done, timeout=SOON)
 
 
@@ -85,7 +85,9 @@ def test_without_a_result_there_is_nothing_to_accept(make_napari_viewer, qtbot):
 def test_two_banks_are_combined(make_napari_viewer, qtbot, tmp_path):
     viewer, session, binding, dock = begin(make_napari_viewer, qtbot, layers_of()[0])
     paint_three(viewer, binding, qtbot, dock)
-    banks = [session.export_bank(tmp_path / f"{n}.bank", zoom=1.0) for n in "ab"]
+    banks = [
+        session.retrieval.export_bank(tmp_path / f"{n}.bank", zoom=1.0) for n in "ab"
+    ]
     dock.banks.combine(banks, tmp_path / "both.bank")
     qtbot.waitUntil(lambda: "both.bank holds" in dock.workspace.message, timeout=SOON)
     assert (tmp_path / "both.bank").is_file()
@@ -105,7 +107,7 @@ def test_strokes_on_the_data_bar_are_said_to_teach_nothing(make_napari_viewer, q
     ignore = np.zeros(data.shape, bool)
     ignore[100:] = True
     barred = Session(replace(session.scan, ignore=ignore))
-    barred.token_encoder = Texture()
+    barred.retrieval.encoder = Texture()
     for name in ("substrate", "oxide", "metal"):
         barred.classes.add(name)
     binding = dock.workspace.take(barred)
@@ -153,7 +155,7 @@ def test_a_bank_travels_to_another_scan_and_a_wrong_one_is_refused(
     other = Session(
         Scan.from_array(layers_of()[0][::-1].copy(), pixel_size=0.5, units="nm")
     )
-    other.token_encoder = Texture()
+    other.retrieval.encoder = Texture()
     dock.workspace.take(other)
     dock.banks.load(path)
     qtbot.waitUntil(lambda: result_classes(dock) == {1, 2, 3}, timeout=SOON)
@@ -186,9 +188,9 @@ def test_repeats_of_a_committed_cell_get_its_labels(make_napari_viewer, qtbot):
     assert difference[44:50, 44:50].mean() > 5 * difference.mean()
     assert dock.controller.layers.map_layer("difference") is not None
     qtbot.mouseClick(dock.repeats.transfer_button, Qt.MouseButton.LeftButton)
-    assert (session.labels_plane() == 1 + 1).mean() > 0.7
+    assert (session.document.labels.plane() == 1 + 1).mean() > 0.7
     session.undo()
-    assert (session.labels_plane() == 2).sum() == mask.sum()
+    assert (session.document.labels.plane() == 2).sum() == mask.sum()
 
 
 def paint_three_on(viewer, binding, qtbot, dock, plane):
@@ -231,7 +233,7 @@ def test_the_tile_in_view_is_labelled_while_the_others_are_being_read(
             return super().encode(view, normalise)
 
     viewer, session, binding, dock = begin(make_napari_viewer, qtbot, layers_of()[0])
-    session.token_encoder = Waiting()
+    session.retrieval.encoder = Waiting()
     paint(viewer, binding, 2, THIRD + THIRD // 2)
     try:
         qtbot.waitUntil(
@@ -243,7 +245,7 @@ def test_the_tile_in_view_is_labelled_while_the_others_are_being_read(
         assert (result(dock) == 0).any()
         assert dock.controller.last is None
     finally:
-        session.token_encoder.go_on.set()
+        session.retrieval.encoder.go_on.set()
     qtbot.waitUntil(lambda: (result(dock) == 2).all(), timeout=SOON)
     qtbot.waitUntil(lambda: not dock.workspace.jobs.busy, timeout=SOON)
 
@@ -255,12 +257,12 @@ def test_another_image_under_the_same_labels_is_not_labelled(make_napari_viewer,
     paint_three(viewer, binding, qtbot, dock)
     before = result(dock).copy()
     binding.image.data = layers_of()[0][::-1].copy()
-    painted = int((session.strokes_plane() > 0).sum())
+    painted = int((session.strokes.plane() > 0).sum())
     dock.workspace.say("")
     paint(viewer, binding, 1, 2 * THIRD + 8)
     refused = lambda: "are not those that were taken" in dock.workspace.message  # noqa: E731
     qtbot.waitUntil(refused, timeout=SOON)
     assert (result(dock) == before).all()
-    assert int((session.strokes_plane() > 0).sum()) > painted  # the paint is not lost
+    assert int((session.strokes.plane() > 0).sum()) > painted  # the paint is not lost
     qtbot.mouseClick(dock.whole.button, Qt.MouseButton.LeftButton)
     assert not dock.controller.whole.running

@@ -11,7 +11,6 @@ from tests.fakes.hands import drag, press, settle
 
 from napari_sesami import Session
 from napari_sesami.scan import open_scan
-from napari_sesami.viewer.app.keys import Action
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,23 +43,23 @@ def test_a_labelling_is_saved_closed_and_reopened(panel, picture, tmp_path, qtbo
     qtbot.waitUntil(lambda: dock.workspace.session is not None, timeout=20_000)
     assert dock.facts.rows["x"].number.text() == ""  # plain TIFF: nobody knows
     assert "Type the pixel size" in dock.facts.note.text()
-    dock.workspace.act(Action.SAVE)
+    dock.workspace.act("save")
     assert "press Save as… first" in dock.status.label.text()
     dock.workspace.session.classes.add("oxide")
     press(viewer, Qt.Key.Key_1)
     drag(viewer, dock.workspace.binding.strokes, [(60, 40), (60, 120)])
-    qtbot.waitUntil(lambda: dock.workspace.session.can_undo)
+    qtbot.waitUntil(lambda: dock.workspace.session.history.can_undo)
     dock.workspace.saver.save_as(folder)
     qtbot.waitUntil(lambda: "Saved in lot.sesami" in dock.status.label.text())
     assert dock.project.label.text() == "lot.sesami"
     assert dock.project.state.text() == "All saved."
-    painted = dock.workspace.session.strokes_plane().copy()
+    painted = dock.workspace.session.strokes.plane().copy()
     assert painted.any()
     viewer.layers.clear()
     assert dock.workspace.session is None
     dock.project.open_project(folder)
     qtbot.waitUntil(lambda: dock.workspace.session is not None, timeout=20_000)
-    np.testing.assert_array_equal(dock.workspace.session.strokes_plane(), painted)
+    np.testing.assert_array_equal(dock.workspace.session.strokes.plane(), painted)
     np.testing.assert_array_equal(dock.workspace.binding.strokes.data, painted)
     assert dock.workspace.session.classes.names == ("oxide",)
     settle(qtbot)
@@ -79,7 +78,7 @@ def test_work_of_a_crash_is_offered_back(panel, picture, tmp_path, qtbot):
     assert "2 steps after the last save came back" in dock.project.state.text()
     assert dock.project.discard_button.isVisible()
     qtbot.mouseClick(dock.project.discard_button, Qt.MouseButton.LeftButton)
-    assert not dock.workspace.session.strokes_plane().any()
+    assert not dock.workspace.session.strokes.plane().any()
     assert not dock.project.discard_button.isVisible()
 
 
@@ -113,7 +112,7 @@ def test_a_sample_opens_ready_to_paint(panel, qtbot, key):
     drag(
         viewer, binding.strokes, [(y, width // 4), (y, width // 2), (y, 3 * width // 4)]
     )
-    qtbot.waitUntil(lambda: bool(binding.session.strokes_plane(binding.plane).any()))
+    qtbot.waitUntil(lambda: bool(binding.session.strokes.plane(binding.plane).any()))
     assert viewer.screenshot(canvas_only=True, flash=False).std() > 5
 
 

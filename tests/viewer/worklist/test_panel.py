@@ -14,8 +14,8 @@ from tests.fakes.grey_model import GreyModel
 from tests.fakes.hands import LEFT, canvas, drag, place, press, settle
 from tests.fakes.texture import Texture
 
+from napari_sesami.viewer.app.workspace import show_panel
 from napari_sesami.viewer.prompt.controller import PromptController
-from napari_sesami.viewer.worklist.commands import show_worklist_dock
 
 pytestmark = pytest.mark.gui
 SHIFT, CONTROL = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier
@@ -50,7 +50,7 @@ def begin(make_napari_viewer, qtbot, folder):
     """A window with the panel, the folder chosen, and quick models."""
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1200, 950)
-    dock = show_worklist_dock(viewer)
+    dock = show_panel(viewer, "list", own_dock=True)
     qtbot.waitUntil(lambda: dock._docked)
     dock.open_folder(folder)
     engine = dock.controller.engine
@@ -242,7 +242,7 @@ def test_the_rest_is_accepted_and_done_measures(proposed, qtbot):
     opened(qtbot, dock, 3)
     assert dock.controller.worklist[1].record["accepted"] == 3
     assert "100 % unchanged" in dock.times.rounds.text()
-    assert (dock.workspace.session.project.path / "scans").is_dir()
+    assert (dock.workspace.session.document.project.path / "scans").is_dir()
 
 
 def test_proposals_survive_leaving_and_coming_back(proposed, qtbot):
@@ -285,7 +285,7 @@ def test_the_list_comes_back_with_the_project(
 ):
     proposed.workspace.viewer.close()
     settle(qtbot)
-    again = show_worklist_dock(make_napari_viewer(show=True))
+    again = show_panel(make_napari_viewer(show=True), "list", own_dock=True)
     again.open_folder(folder.with_name("wafers.sesami"))
     states = [i.state for i in again.controller.worklist]
     assert states == ["accepted", "proposed", "new"]
@@ -307,14 +307,14 @@ def test_superpixels_are_labelled_by_click_and_drag(dock, qtbot):
     settle(qtbot, 50)
     assert np.asarray(layer.data).any()  # the one under the cursor is lit
     qtbot.mouseClick(canvas(viewer), LEFT, pos=place(viewer, layer, (24, 30)))
-    labels = session.labels_plane()
+    labels = session.document.labels.plane()
     assert labels[24, 30] == 1
     assert (labels[truth() == 0] == 1).mean() < 0.05  # it keeps to the edge
     press(viewer, Qt.Key.Key_2)
     drag(viewer, layer, [(72, 10), (72, 60), (72, 120)])
-    assert (session.labels_plane()[72, 12:118] == 2).mean() > 0.95
+    assert (session.document.labels.plane()[72, 12:118] == 2).mean() > 0.95
     press(viewer, Qt.Key.Key_Z, CONTROL)
-    assert not (session.labels_plane() == 2).any()
+    assert not (session.document.labels.plane() == 2).any()
     press(viewer, Qt.Key.Key_X, SHIFT)
     settle(qtbot, 50)
     assert not pieces.on
@@ -351,7 +351,7 @@ def test_moving_the_mouse_counts_as_work(dock, qtbot):
 
 def test_what_is_missing_is_said_in_a_sentence(make_napari_viewer, qtbot, tmp_path):
     viewer = make_napari_viewer(show=True)
-    dock = show_worklist_dock(viewer)
+    dock = show_panel(viewer, "list", own_dock=True)
     press(viewer, Qt.Key.Key_O, SHIFT)
     assert "choose a folder" in dock.status.label.text()
     (tmp_path / "empty").mkdir()
@@ -399,7 +399,7 @@ def test_retraining_hands_over_to_the_panel_runs(proposed, qtbot):
     qtbot.waitUntil(lambda: not dock.workspace.jobs.busy, timeout=SOON)
     names = list(dock.workspace.viewer.window.dock_widgets)
     assert any(name.startswith("Runs (") for name in names)
-    assert not dock.workspace.session.dirty
+    assert not dock.workspace.session.document.dirty
 
 
 def test_undo_brings_a_proposal_back_into_the_hand(proposed, qtbot):

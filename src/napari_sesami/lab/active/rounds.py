@@ -180,7 +180,7 @@ class _StudyRun:
         )
 
     def _start(self, want: float) -> None:
-        """Patches by lot, the same for every strategy of this seed."""
+        """Patches drawn at random, the same for every strategy of this seed."""
         from napari_sesami import suggest as room
 
         kind, size = self.plan.kind, self.plan.size

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sesami.common.disk import write_atomic
+from napari_sesami.lab.pretrain.recipe import LESSONS
 from napari_sesami.models import choose_device
 from napari_sesami.train import RunConfig, RunFolder, TrainError
 
@@ -72,7 +73,7 @@ def _config(given: dict[str, Any], old: RunConfig | None) -> RunConfig:
         device = "cpu" if auto == "mps" else "auto"  # half precision is young there
         drawers = max(1, (os.cpu_count() or 2) // 2)
         given = {"steps": 4000, "pairs": 4, "rate": 8e-4, "device": device,
-                 "drawers": drawers, **given}  # fmt: skip
+                 "drawers": drawers, "lessons": tuple(LESSONS), **given}  # fmt: skip
         old = RunConfig(RECIPE, precision="bf16", workers=1)
     shared = ("steps", "rate", "seed", "device")
     mine: dict[str, Any] = {k: given[k] for k in shared if k in given}
@@ -117,8 +118,29 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="that draw scenes meanwhile",
     )
+    lessons = "; ".join(f"{name}: {what}" for name, what in LESSONS.items())
+    add(
+        "--lessons",
+        type=_lessons,
+        metavar="NAMES",
+        help=f"with commas; “all” (of a new run), “none”, or “-NAME,…” for all but "
+        f"these ({lessons})",
+    )
+    add("--iou-weight", type=float, help="of the error of the score (default: 0.5)")
     add("--stop-at", type=int, help="a step to stop at; the run can be resumed")
     return ap
+
+
+def _lessons(wish: str) -> tuple[str, ...]:
+    """Names as they are typed: “all”, “none”, some with commas, or “-” those."""
+    if wish in ("all", "none"):
+        return tuple(LESSONS) if wish == "all" else ()
+    named = wish.lstrip("-").split(",")
+    if not wish.startswith("-"):
+        return tuple(named)
+    if unknown := set(named) - set(LESSONS):
+        raise argparse.ArgumentTypeError(f"there is no lesson “{min(unknown)}”")
+    return tuple(name for name in LESSONS if name not in named)
 
 
 def _weights(wish: str) -> str:

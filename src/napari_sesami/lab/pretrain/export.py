@@ -54,7 +54,9 @@ def average_net(run: Path) -> tuple[NanoNet, dict[str, Any]]:
 def run_facts(config: RunConfig, step: int) -> dict[str, Any]:
     """What the card tells of a run."""
     own = {k: getattr(config, k) for k in ("steps", "batch", "rate", "seed")}
-    return {**own, **asdict(config.recipe_options), "steps run": step}
+    options = asdict(config.recipe_options)
+    options["lessons"] = list(options["lessons"])  # as JSON gives them back
+    return {**own, **options, "steps run": step}
 
 
 def write_bundle(

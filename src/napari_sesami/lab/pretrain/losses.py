@@ -1,4 +1,4 @@
-"""What the bundled model learns from: first prompts, and votes from strokes."""
+"""What the tokens of the bundled model learn from: votes of strokes."""
 
 from __future__ import annotations
 
@@ -9,19 +9,6 @@ import torch.nn.functional as F
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-def first_prompts(
-    clicks: Tensor, boxes: Tensor, box_share: float, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Start some prompts with a box (corners 2 and 3), the others with a click."""
-    boxed = torch.rand(len(clicks), generator=generator).to(clicks.device) < box_share
-    points = torch.stack([clicks, boxes[:, :2] - 0.5, boxes[:, 2:] - 0.5], 1)
-    labels = torch.where(
-        boxed[:, None], torch.tensor([-1, 2, 3], device=clicks.device),
-        torch.tensor([1, -1, -1], device=clicks.device),
-    )  # fmt: skip
-    return points, labels, boxed
 
 
 def vote_loss(

@@ -20,20 +20,36 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from napari_sesami.lab.pretrain.batches import SisterCrops
+from napari_sesami.lab.pretrain.batches import SisterCrops, pairs_at, side_of_step
+from napari_sesami.lab.pretrain.chain import Truth, chain_losses
+from napari_sesami.lab.pretrain.curriculum import FILE, Curriculum, Shares
 from napari_sesami.lab.pretrain.export import run_facts, write_bundle
-from napari_sesami.lab.pretrain.losses import first_prompts, vote_loss
+from napari_sesami.lab.pretrain.losses import vote_loss
 from napari_sesami.lab.pretrain.shards import PER_SHARD, draw_in_background, write_shard
 from napari_sesami.models import Nano, NanoNet
-from napari_sesami.train import Recipe, Stop, TrainError, prompt_losses
+from napari_sesami.train import Recipe, Stop, TrainError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
     from torch import Tensor
 
     from napari_sesami.train import RunConfig
+
+
+LESSONS = {
+    "views": "some steps with views of 384 to 768 pixels, and large scenes from afar",
+    "thin": "three of ten objects are thin, where there are thin ones",
+    "prompts": "clicks near borders, strokes, boxes that cut or leave much room",
+    "named": "nested readings of a click each have a candidate of their own",
+    "pixels": "half of the loss of masks is taken at pixels instead of cells",
+    "honest": "scores are measured on the drawn masks, for all candidates",
+    "judge": "a head that scores masks by what was drawn",
+    "curriculum": "families that are answered badly are drawn more often",
+}
+"""What the recipe has learnt to teach; each can be left out, to see what it brings."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +81,9 @@ class FoundationConfig:
         Most crops that come from shards of the documented families.
     stop_at
         A step after which the run stops and can be resumed; 0: none.
+    lessons
+        Names of `LESSONS`; none of them gives the first recipe, and runs that do not
+        say go on with it.
     """
 
     weights: str = ""
@@ -82,6 +101,7 @@ class FoundationConfig:
     drawers: int = 1
     documented_share: float = 0.3
     stop_at: int = 0
+    lessons: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for key in ("minutes", "drawers", "stop_at"):
@@ -92,6 +112,11 @@ class FoundationConfig:
                 raise TrainError(f"“{key}” must be 1 or more.")
         if self.most_clicks < 2:
             raise TrainError("“most_clicks” must be 2 or more: one is corrective.")
+        unknown = set(self.lessons) - set(LESSONS)
+        if unknown:
+            raise TrainError(
+                f"There is no lesson “{min(unknown)}”; take {', '.join(LESSONS)}."
+            )
         for key in ("box_share", "documented_share", "ema"):
             if not 0 <= getattr(self, key) <= 1:
                 raise TrainError(f"“{key}” is a share, from 0 to 1.")
@@ -119,9 +144,15 @@ class Foundation(Recipe):
         super().__init__(config, folder)
         self.options: FoundationConfig = config.recipe_options
         self.scenes = folder / "scenes"
+        o = self.options
+        teaches = "curriculum" in o.lessons
+        ahead = 2 * config.workers + 2  # drawn before their step: two for each process
+        first = os.environ.get("RANK", "0") == "0"
+        self.curriculum = Curriculum(folder / FILE, ahead, first) if teaches else None
         self.crops = SisterCrops(
-            self.scenes, self.options.objects, self.options.documented_share
-        )
+            self.scenes, o.objects, o.documented_share, o.box_share, o.lessons,
+            Shares(folder / FILE) if teaches else None,
+        )  # fmt: skip
         self.seconds = 0.0
         self._steps, self._began = 0, None  # type: tuple[int, float | None]
 
@@ -136,14 +167,17 @@ class Foundation(Recipe):
         o = self.options
         self.scenes.mkdir(parents=True, exist_ok=True)
         write_shard(self.scenes, 0)
+        if self.curriculum is not None:
+            self.curriculum.write()
         if os.environ.get("RANK", "0") == "0":
             self._drawers = draw_in_background(self.scenes, o.shards, o.drawers)
         if o.weights:
             given = Nano.bundled if o.weights == "bundled" else Nano.from_file
             args = () if o.weights == "bundled" else (o.weights,)
             net = given(*args, device="cpu").net.train()
+            net = with_judge(net) if "judge" in o.lessons else net
         else:
-            net = NanoNet(o.dim)
+            net = NanoNet(o.dim, judge="judge" in o.lessons)
         self.module = Pretraining(net).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.net: NanoNet = self.module.net
         self.average = copy.deepcopy(self.net).requires_grad_(False)
@@ -157,6 +191,14 @@ class Foundation(Recipe):
     def example(self, index: int, rng: np.random.Generator) -> dict[str, Tensor]:
         """Two crops of any scene that is drawn already."""
         return self.crops.draw(rng)
+
+    def examples_of_step(
+        self, places: Sequence[tuple[int, np.random.Generator]], step: int
+    ) -> list[dict[str, Tensor]]:
+        """Crops of one side, so many that a step has about as many pixels as usual."""
+        side = self.crops.fitting(side_of_step(self.config.seed, step))
+        few = places[: pairs_at(side, len(places))]
+        return [self.crops.draw(rng, side, step) for _, rng in few]
 
     def collate(self, examples: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         """Put crops in one row; sisters stay neighbours."""
@@ -204,25 +246,36 @@ class Foundation(Recipe):
                 tokens, batch["classes"].long(), batch["stroke_tokens"],
                 batch["stroke_kinds"], tau.clamp(0.03, 0.3), generator,
             )  # fmt: skip
-            points, labels, boxed = first_prompts(
-                batch["clicks"].flatten(0, 1), batch["boxes"].flatten(0, 1),
-                o.box_share, generator,
-            )  # fmt: skip
             rounds = int(torch.randint(1, o.most_clicks, (1,), generator=generator))
-            prompts, log = prompt_losses(
-                answer, points, labels, boxed, batch["masks"].flatten(0, 1), generator,
+            flat = {k: v.flatten(0, 1) for k, v in batch.items() if k in ASKED}
+            used = (flat["labels"] >= 0).any(0)
+            prompts, log = chain_losses(
+                answer, flat["points"][:, used], flat["labels"][:, used],
+                flat["single"], self._truth(flat), generator,
                 rounds=rounds, iou_weight=o.iou_weight,
             )  # fmt: skip
+        if self.curriculum is not None:
+            each = len(log.first) // len(batch["family"])
+            families = batch["family"].repeat_interleave(each)
+            self.curriculum.add(families, 0.5 * (log.first + log.last))
         # the same keys at every step; a mean over nothing is NaN, which is not logged
-        last_click = log[f"click{rounds + 1}"]
-        told = {"click1": log["click1"], "box": log["box"], "corrected": last_click}
         return {
             "loss": prompts + o.vote_weight * vote,
             "vote": vote,
             "right": right,
             "tau": tau,
-            **{k: torch.tensor(v, device=vote.device) for k, v in told.items()},
+            "click1": log.click1,
+            "box": log.box,
+            "corrected": log.corrected,
+            "judged": log.judged,
         }
+
+    def _truth(self, flat: dict[str, Tensor]) -> Truth:
+        return Truth(
+            flat["masks"], flat.get("pixels"), flat.get("weights"),
+            flat["named"], flat["given"], flat["place"],
+            honest="honest" in self.options.lessons,
+        )  # fmt: skip
 
     def after_step(self, step: int) -> None:
         """Let the average weights follow, and count the time."""
@@ -232,6 +285,8 @@ class Foundation(Recipe):
             average: list[Tensor] = list(self.average.parameters())
             torch._foreach_lerp_(average, mine, 1 - keep)
         self._steps = step + 1
+        if self.curriculum is not None:
+            self.curriculum.after_step(step)
         if self._began is not None:
             self.seconds += time.perf_counter() - self._began
             self._began = None
@@ -251,23 +306,44 @@ class Foundation(Recipe):
 
     def state(self) -> dict[str, Any]:
         """The average weights, what net they fit, and the time."""
-        return {
+        kept = {
             "average": self.average.state_dict(),
             "net": self.net.config,
             "seconds": self.seconds,
             "steps": self._steps,
         }
+        if self.curriculum is not None:
+            kept["curriculum"] = self.curriculum.state()
+        return kept
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over what :meth:`state` gave."""
         self.average.load_state_dict(state["average"])
         self.seconds, self._steps = float(state["seconds"]), int(state["steps"])
+        if self.curriculum is not None:
+            self.curriculum.load_state(state["curriculum"])
 
     def finish(self, folder: Path) -> dict[str, Any]:
         """Write the average weights and their card, as they are bundled."""
         facts = run_facts(self.config, self._steps)
         path = write_bundle(self.average, facts, folder)
         return {"weights": path.name, "minutes": self.seconds / 60}
+
+
+ASKED = (
+    "points", "labels", "single", "masks", "pixels", "weights", "named", "given",
+    "place",
+)  # fmt: skip
+"""What a batch holds for each object of each crop."""
+
+
+def with_judge(net: NanoNet) -> NanoNet:
+    """Give a net the head that judges masks, which at first changes nothing."""
+    if net.config.get("judge"):
+        return net
+    made = NanoNet(**net.config, judge=True)
+    made.load_state_dict(net.state_dict(), strict=False)
+    return made
 
 
 def _keep_memory() -> None:

@@ -29,6 +29,8 @@ class _SampleRecipe:
     """How a sample is drawn; `draw` gives the main scene and its companions."""
 
     title: str
+    names: tuple[str, ...]
+    """of the scans, as layers show them"""
     call: str
     draw: Callable[[], list[tuple[Synthetic, tuple[float, ...]]]]
 
@@ -51,7 +53,7 @@ def make_samples(folder: str | Path) -> list[Path]:
             _write(paths[0], scene.image, scene)
             _write(paths[1], scene.labels, scene)
             written += paths
-            scenes.append(_entry(scene, origin, paths))
+            scenes.append(_entry(recipe.names[number], scene, origin, paths))
         samples.append(
             {"key": key, "title": recipe.title, "call": recipe.call, "scenes": scenes}
         )
@@ -65,21 +67,25 @@ def _recipes() -> dict[str, _SampleRecipe]:
     return {
         "tem": _SampleRecipe(
             "TEM cross-section of nanosheet transistors",
+            ("TEM nanosheets",),
             'tem("gaa", 2, (1024, 1024), view="across", contrast="haadf", marks=False)',
             _draw_tem,
         ),
         "sem_pair": _SampleRecipe(
             "SEM defect at low and high magnification",
+            ("SEM defect", "SEM defect, close"),
             'sem_pair("bridge", 4, pattern="lines", marks=False)',
             _draw_sem,
         ),
         "xrm": _SampleRecipe(
             "XRM volume of stacked memory",
+            ("XRM memory stack",),
             'hbm(1, (72, 224, 224), "stack", voxel_um=1.8)',
             _draw_xrm,
         ),
         "aoi": _SampleRecipe(
             "Colour image of wire bonds",
+            ("wire bonds",),
             "wire_bond(12, (768, 768), 2.0, saturation=0.95)",
             _draw_aoi,
         ),
@@ -125,10 +131,10 @@ def _draw_aoi() -> list[tuple[Synthetic, tuple[float, ...]]]:
 
 
 def _entry(
-    scene: Synthetic, origin: tuple[float, ...], paths: tuple[Path, Path]
+    name: str, scene: Synthetic, origin: tuple[float, ...], paths: tuple[Path, Path]
 ) -> dict[str, Any]:
     return {
-        "name": scene.name,
+        "name": name,
         "image": paths[0].name,
         "truth": paths[1].name,
         "modality": scene.modality,

@@ -16,6 +16,7 @@ from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransfor
 from torch import nn
 
 from napari_sesami.models.nano.encoder import ConvBlock, PixelNorm
+from napari_sesami.models.nano.judge import MaskJudge
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,9 +45,12 @@ class DensePrompt(nn.Module):
 
 
 class NanoMaskDecoder(MaskDecoder):
-    """SAM's mask decoder whose masks are drawn with the dense tokens in sight."""
+    """SAM's mask decoder whose masks are drawn with the dense tokens in sight.
 
-    def __init__(self, dim: int, token_dim: int) -> None:
+    With a `judge` the predicted overlap also depends on the masks that were drawn.
+    """
+
+    def __init__(self, dim: int, token_dim: int, judge: bool = False) -> None:
         super().__init__(
             transformer_dim=dim,
             transformer=TwoWayTransformer(2, dim, 8, 4 * dim),
@@ -66,6 +70,7 @@ class NanoMaskDecoder(MaskDecoder):
         self.skip4 = nn.Conv2d(32, c4, 1)
         self.fine4 = nn.Conv2d(token_dim, c4, 1)
         self.mix4 = ConvBlock(c4)
+        self.judge = MaskJudge(dim, c4) if judge else None
 
     def draw(
         self,
@@ -95,7 +100,10 @@ class NanoMaskDecoder(MaskDecoder):
             1,
         )
         masks = (hyper @ x.flatten(2)).unflatten(2, x.shape[2:])
-        return masks.float(), self.iou_prediction_head(out[:, 0]).float()
+        score = self.iou_prediction_head(out[:, 0]).float()
+        if self.judge is not None:
+            score = score + self.judge(masks, x, tokens, out[:, 1:5])
+        return masks.float(), score
 
 
 def _plus(each: Tensor, shared: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional as F
 
+from napari_sesami.common.checked import checked
 from napari_sesami.models.device import choose_device, choose_precision
 from napari_sesami.models.nano.encoder import sides
 from napari_sesami.models.nano.net import NanoNet
@@ -89,7 +90,13 @@ class Nano:
                 "These weights are not of the sesami-nano kind (their metadata do not "
                 "say so); take a file written by the recipe foundation."
             )
-        net = NanoNet(**json.loads(facts["nano"]))
+        try:
+            net = NanoNet(**checked(dict[str, Any], facts["nano"], "their metadata"))
+        except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+            raise ModelError(
+                f"The metadata of these weights describe no net ({error}); get the "
+                "file again."
+            ) from error
         try:
             net.load_state_dict({k: v.float() for k, v in state.items()})
         except RuntimeError as error:

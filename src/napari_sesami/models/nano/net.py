@@ -19,14 +19,26 @@ if TYPE_CHECKING:
 
 
 class NanoNet(nn.Module):
-    """Laid out like a SAM: `image_encoder`, `prompt_encoder`, `mask_decoder`."""
+    """Laid out like a SAM: `image_encoder`, `prompt_encoder`, `mask_decoder`.
 
-    def __init__(self, dim: int = 128, token_dim: int = 64, **encoder: Any) -> None:
+    `judge` adds a head that scores the masks by what was drawn.
+    """
+
+    def __init__(
+        self,
+        dim: int = 128,
+        token_dim: int = 64,
+        *,
+        judge: bool = False,
+        **encoder: Any,
+    ) -> None:
         super().__init__()
         self.config = {"dim": dim, "token_dim": token_dim, **encoder}
+        if judge:
+            self.config["judge"] = True
         self.image_encoder = NanoEncoder(out_chans=dim, token_dim=token_dim, **encoder)
         self.prompt_encoder = NanoPromptEncoder(dim, token_dim)
-        self.mask_decoder = NanoMaskDecoder(dim, token_dim)
+        self.mask_decoder = NanoMaskDecoder(dim, token_dim, judge)
 
     def forward(
         self,

@@ -11,6 +11,13 @@ import numpy as np
 from napari_sesami.scan.errors import BROKEN_FILE, ScanError
 from napari_sesami.scan.lazy import name_axes, unique_names
 from napari_sesami.scan.readers.base import ImageInfo, Reader
+from napari_sesami.scan.readers.h5_safe import (
+    check_dataset,
+    child,
+    numbers,
+    opened,
+    opened_first,
+)
 from napari_sesami.scan.scan import Scan
 from napari_sesami.scan.units import clean_axes, parse_unit
 
@@ -73,10 +80,17 @@ def _usable(path: Path) -> dict[str, _Image]:
     """Images by key, or a sentence why there is none."""
     import h5py
 
-    with h5py.File(path, "r") as file:
-        velox = "Data" in file and isinstance(file["Data"], h5py.Group)
+    with opened_first(path) as file:
+        data = child(file, "Data")
+        velox = isinstance(data, h5py.Group)
         images = _velox(file) if velox else _berkeley(file)
-        groups = ", ".join(file["Data"] if velox else file) or "nothing"
+        groups = ", ".join(data if velox else file) or "nothing"
+        prismatic = "4DSTEM_simulation" in file
+    if not images and prismatic:
+        raise ScanError(
+            f"{path.name} is a simulation written by Prismatic; its images lie in an "
+            "old layout that is not read: export them from Prismatic as MRC or TIFF."
+        )
     if not images:
         kind = "Velox" if velox else "EMD"
         raise ScanError(
@@ -89,17 +103,25 @@ def _usable(path: Path) -> dict[str, _Image]:
 
 def _velox(file: Any) -> list[_Image]:
     """Images of ``Data/Image``, those that are on display first."""
-    group = file["Data"].get("Image", {})
+    import h5py
+
+    group = child(file, "Data/Image") or {}
     labels = _labels(file)
     order = [uuid for uuid in labels if uuid in group]
     order += [uuid for uuid in group if uuid not in labels]
-    return [_velox_image(group[u], labels.get(u)) for u in order if "Data" in group[u]]
+    found = [(child(group, uuid), labels.get(uuid)) for uuid in order]
+    return [
+        _velox_image(image, label)
+        for image, label in found
+        if isinstance(child(image, "Data"), h5py.Dataset)
+    ]
 
 
 def _velox_image(group: Any, label: str | None) -> _Image:
     """Read one image's JSON; Velox keeps frames on the last axis."""
-    data = group["Data"]
-    meta = _json(group["Metadata"][:, 0].tobytes()) if "Metadata" in group else {}
+    data = check_dataset(child(group, "Data"))
+    told = child(group, "Metadata")
+    meta = {} if told is None else _json(check_dataset(told)[:, 0].tobytes())
     result, scan = meta.get("BinaryResult", {}), meta.get("Scan", {})
     size = result.get("PixelSize", {})
     y = (size.get("height"), result.get("PixelUnitY"))
@@ -137,8 +159,8 @@ def _facts(meta: dict[str, Any]) -> dict[str, Any]:
 
 def _labels(file: Any) -> dict[str, str]:
     """Names of the images as Velox shows them, in the order a, b, c."""
-    displays = file.get("Presentation/Displays/ImageDisplay", {})
-    shown = [_json(displays[name][0]) for name in displays]
+    displays = child(file, "Presentation/Displays/ImageDisplay") or {}
+    shown = [_json(check_dataset(child(displays, name))[0]) for name in displays]
     shown.sort(key=lambda d: str(d.get("display", {}).get("id", "")))
     return {
         str(d.get("dataPath", "")).rpartition("/")[2]: d["display"]["label"]
@@ -165,7 +187,7 @@ def _berkeley(file: Any) -> list[_Image]:
 
     def visit(name: str, item: Any) -> None:
         kind = item.attrs.get("emd_group_type")
-        data = item.get("data") if isinstance(item, h5py.Group) else None
+        data = child(item, "data") if isinstance(item, h5py.Group) else None
         if kind is None or not isinstance(data, h5py.Dataset):
             return
         if data.ndim >= 2 and data.dtype.kind in "buifcV":
@@ -176,8 +198,9 @@ def _berkeley(file: Any) -> list[_Image]:
 
 
 def _berkeley_image(name: str, group: Any, data: Any) -> _Image:
+    check_dataset(data)
     first = 0 if "dim0" in group else 1  # py4DSTEM counts from 0
-    dims = [_dim(group.get(f"dim{first + i}"), n) for i, n in enumerate(data.shape)]
+    dims = [_dim(child(group, f"dim{first + i}"), n) for i, n in enumerate(data.shape)]
     return _Image(
         name=name.rpartition("/")[2].strip("_") or "image",
         dataset=data.name,
@@ -202,7 +225,7 @@ def _dim(dim: Any, length: int) -> tuple[float | None, str | None, float]:
     if dim is None or getattr(dim, "ndim", 0) != 1 or dim.shape[0] < 2:
         return None, None, 0.0
     unit = parse_unit(dim.attrs.get("units"))
-    places = np.asarray(dim[()], dtype=np.float64)
+    places = numbers(dim)
     steps = np.diff(places)
     even = np.allclose(steps, steps[0], rtol=1e-3, atol=0.0)
     if unit is None or not even or len(places) not in (2, length):
@@ -218,10 +241,9 @@ def _plain(dtype: np.dtype[Any]) -> np.dtype[Any]:
 def _pixels(path: Path, image: _Image) -> tuple[Any, list[str]]:
     """Lazy pixels; blocks follow the file's chunks: no frame is decoded twice."""
     import dask.array as da
-    import h5py
 
-    with h5py.File(path, "r") as file:
-        chunks = file[image.dataset].chunks
+    with opened(path) as file:
+        chunks = child(file, image.dataset).chunks
     if image.frame_last:
         stored = image.shape if len(image.shape) == 3 else (1, *image.shape)
         frames = _frames(chunks[2] if chunks else 1, stored, image.dtype)
@@ -266,10 +288,8 @@ class _Dataset:
         return np.empty((0,) * self.ndim, self.dtype)
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
-        import h5py
-
-        with h5py.File(self.path, "r") as file:
-            data = file[self.name]
+        with opened(self.path) as file:
+            data = check_dataset(child(file, self.name))
             if self.frame_last:
                 part = data[(*key[1:], key[0])]
                 if isinstance(key[0], slice):  # dask also asks for single frames

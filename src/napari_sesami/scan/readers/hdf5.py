@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +9,20 @@ import numpy as np
 
 from napari_sesami.scan.check import guess_axes
 from napari_sesami.scan.chunks import merged_chunks
+from napari_sesami.scan.errors import ScanError
 from napari_sesami.scan.facts import Facts, build_scan
 from napari_sesami.scan.lazy import plane_chunks
 from napari_sesami.scan.readers.base import ImageInfo, Reader
+from napari_sesami.scan.readers.h5_dialects import said_by_group
+from napari_sesami.scan.readers.h5_safe import (
+    DEEPEST,
+    check_dataset,
+    child,
+    links_out,
+    numbers,
+    opened,
+    opened_first,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,23 +41,33 @@ def sniff(path: Path, head: bytes) -> bool:
 
 def list_images(path: Path) -> list[ImageInfo]:
     """List signals of NXdata first, then every other dataset that could be an image."""
-    with _opened(path) as file:
+    with opened_first(path) as file:
         signals = [name for group in _nxdata(file) for name in _signal(group)]
         others = [name for name in _datasets(file) if name not in signals]
         others.sort(key=lambda name: -file[name].size)
-        return [
+        found = [
             ImageInfo(name, name.lstrip("/"), file[name].shape, str(file[name].dtype))
             for name in dict.fromkeys([*signals, *others])
         ]
+        outside = [] if found else links_out(file)
+    if outside:
+        raise ScanError(
+            f"{path} only points to other files ({outside[0][:120]}), which are not "
+            "followed; open the file that holds the pixels itself."
+        )
+    return found
 
 
 def read(path: Path, key: str) -> Scan:
     """Open a dataset lazily, with the axes of its NXdata group if it has one."""
-    with _opened(path) as file:
-        dataset = file[key]
+    with opened(path) as file:
+        dataset = child(file, key)
+        if dataset is None:
+            raise ScanError(f"{path} has no dataset {key}.")
+        check_dataset(dataset)
         shape, dtype = dataset.shape, dataset.dtype
         stored = dataset.chunks
-        axes = guess_axes(shape)
+        axes = _axes(dataset)
         facts = _facts(dataset, axes)
     pixels = H5Pixels(path, key, shape, dtype)
     y, x = axes.index("y"), axes.index("x")
@@ -78,8 +98,11 @@ class H5Pixels:
 
     def __getitem__(self, where: Any) -> NDArray[Any]:
         """Read a part of the pixels."""
-        with _opened(self.path) as file:
-            return np.asarray(file[self.key][where])
+        with opened(self.path) as file:
+            dataset = child(file, self.key)
+            if dataset is None or dataset.shape != self.shape:
+                raise ScanError(f"{self.path} has changed; open it again.")
+            return np.asarray(check_dataset(dataset)[where])
 
 
 def _dask(pixels: H5Pixels, chunks: tuple[int, ...]) -> Any:
@@ -87,15 +110,6 @@ def _dask(pixels: H5Pixels, chunks: tuple[int, ...]) -> Any:
 
     meta = np.empty((0,) * pixels.ndim, pixels.dtype)  # else dask would read a bit
     return da.from_array(pixels, chunks=chunks, name=False, asarray=True, meta=meta)
-
-
-def _opened(path: Path) -> Any:
-    """Open for reading, also on shares without locks and with any known filter."""
-    import h5py
-
-    with contextlib.suppress(ImportError):
-        import hdf5plugin  # noqa: F401  registers compressors that cameras use
-    return h5py.File(path, "r", locking=False)
 
 
 def _datasets(file: Any) -> list[str]:
@@ -137,8 +151,12 @@ def _nxdata(file: Any) -> list[Any]:
 
     file.visititems(visit)
     default: Any = file
-    while (name := _text(default.attrs.get("default"))) and name in default:
-        default = default[name]
+    for _ in range(DEEPEST):
+        name = _text(default.attrs.get("default"))
+        found = child(default, name) if name else None
+        if not isinstance(found, h5py.Group):
+            break
+        default = found
     return sorted(groups, key=lambda group: group.name != default.name)
 
 
@@ -146,19 +164,44 @@ def _signal(group: Any) -> list[str]:
     """Name of the dataset that an NXdata group is about."""
     name = _text(group.attrs.get("signal"))
     if name is None:
-        marked = [k for k in group if "signal" in getattr(group.get(k), "attrs", {})]
+        marked = [k for k in group if "signal" in _attrs(group, k)]
         name = marked[0] if marked else "data"
-    found = group.get(name)
+    try:
+        found = child(group, name)
+    except ScanError:
+        return []
     if found is None or not hasattr(found, "dtype") or not _is_image(found):
         return []
     return [found.name if found.name.startswith(group.name) else f"{group.name}/{name}"]
 
 
+def _attrs(group: Any, name: str) -> Any:
+    """Attributes of a member that lies in the file itself; none of others."""
+    try:
+        return getattr(child(group, name), "attrs", {})
+    except ScanError:
+        return {}
+
+
+def _axes(dataset: Any) -> tuple[str, ...]:
+    """Name the axes; a short last one is colour unless its group says otherwise."""
+    axes = guess_axes(dataset.shape)
+    if axes[-1] == "c" and said_by_group(dataset) is not None:
+        return guess_axes((*dataset.shape[:-1], 99))
+    return axes
+
+
 def _facts(dataset: Any, axes: tuple[str, ...]) -> Facts:
-    """Pixel sizes from NXdata's axes, or from the one convention of plain HDF5."""
+    """Pixel sizes from what describes the axes, or from the one habit of plain HDF5."""
     group = dataset.parent
     if _text(group.attrs.get("NX_class")) == "NXdata":
         return _nexus_facts(group, dataset, axes)
+    said_ = said_by_group(dataset)
+    if said_ is not None and len(said_.sizes) == len(axes):
+        facts = Facts(metadata={"vendor": said_.vendor})
+        pairs = zip(axes, said_.sizes, strict=True)
+        facts.sizes = {axis: size for axis, size in pairs if size is not None}
+        return facts
     sizes = np.atleast_1d(dataset.attrs.get("element_size_um", ()))  # Fiji, ilastik
     facts = Facts(metadata={"vendor": "HDF5"})
     if len(sizes) == 3 and axes[-1] == "x":
@@ -175,10 +218,10 @@ def _nexus_facts(group: Any, dataset: Any, axes: tuple[str, ...]) -> Facts:
         said = (_text(said) or "").replace(",", ":").strip("[]").split(":")
     names = [_text(name) for name in np.atleast_1d(said)]
     for axis, name in zip(axes, names, strict=False):
-        if name in (None, ".", "") or name not in group:
+        scale = child(group, name) if name not in (None, ".", "") else None
+        if scale is None or not hasattr(scale, "shape"):
             continue
-        scale = group[name]
-        step, start = _even_step(np.asarray(scale[()], dtype=np.float64).ravel())
+        step, start = _even_step(numbers(scale))
         unit = _text(scale.attrs.get("units"))
         if step is None:
             facts.notes.append(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sesami.scan.facts import Facts, build_scan
+from napari_sesami.scan.promise import check_promise
 from napari_sesami.scan.readers.base import ImageInfo, Reader
 from napari_sesami.scan.sidecar import read_sidecar
 
@@ -55,6 +56,12 @@ def read(path: Path, key: str) -> Scan:
 def read_pixels(path: Path) -> NDArray[Any]:
     """Read grey as (y, x), all else as (y, x, 3), in the depth of the file."""
     with _opened(path) as image:
+        width, height = image.size
+        bands = len(image.getbands())
+        if image.format == "BMP" and image.tile and image.tile[0][0] == "raw":
+            # not compressed: a bit at least for each pixel
+            check_promise(path, width * height // 8, packed=False)
+        check_promise(path, width * height * bands)
         if _is_deep_colour(path, image):
             import imagecodecs
 

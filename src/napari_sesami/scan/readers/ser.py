@@ -18,7 +18,7 @@ from napari_sesami.scan.errors import ScanError
 from napari_sesami.scan.lazy import plane_array
 from napari_sesami.scan.readers.base import ImageInfo, Reader
 from napari_sesami.scan.scan import Scan
-from napari_sesami.scan.units import clean_axes
+from napari_sesami.scan.units import LENGTHS, clean_axes, parse_unit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -203,8 +203,11 @@ def _series_axes(
     axis = series.axes[0] if series.axes else None
     if lead == 0 or axis is None:
         return [], []
-    timed = axis.unit in ("s", "ms") or axis.name.lower() == "time"
-    return ["t"], [(axis.step, axis.unit or "s") if timed else (None, None)]
+    if axis.unit in ("s", "ms") or axis.name.lower() == "time":
+        return ["t"], [(axis.step, axis.unit or "s")]
+    # places along a line: the step from one image to the next
+    along = parse_unit(axis.unit) in LENGTHS and axis.step != 0
+    return ["t"], [(abs(axis.step), axis.unit) if along else (None, None)]
 
 
 def _diffraction(mode: str) -> bool:
@@ -265,9 +268,14 @@ def _parse(path: Path, file: Any) -> _SerSeries:
     if kind != IMAGES or valid < 1 or not 0 <= n_dims < 8:
         raise ScanError(f"{path.name} holds no image: the series was never recorded.")
     axes = tuple(_axis(file) for _ in range(n_dims))
+    size = path.stat().st_size
+    if valid * struct.calcsize(f"<{place}") > size or not 0 <= table <= size:
+        raise ScanError(
+            f"{path.name} is cut off: it promises {valid} images, more than a file of "
+            f"{size} bytes can list; copy it again from the microscope."
+        )
     file.seek(table)
     offsets = _unpack(file, f"<{valid}{place}")
-    size = path.stat().st_size
     return _SerSeries(path, axes, tuple(_element(path, file, o, size) for o in offsets))
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import re
 import struct
 from typing import TYPE_CHECKING, Any
 
+from napari_sesami.common.inside import OutsideError, plain_name
 from napari_sesami.scan.errors import ScanError
 from napari_sesami.scan.facts import build_scan
+from napari_sesami.scan.promise import check_promise
 from napari_sesami.scan.readers.base import ImageInfo, Reader
 from napari_sesami.scan.readers.tiff_pixels import lazy_series
 from napari_sesami.scan.readers.tiff_vendors import facts_of_tiff
@@ -31,6 +35,7 @@ def list_images(path: Path) -> list[ImageInfo]:
 
     with tifffile.TiffFile(path) as tif:
         _check_chain(path, tif)
+        _check_companions(path, tif)
         return [
             ImageInfo(str(i), _name(path, tif, i), _named(s)[1], str(s.dtype))
             for i, s in enumerate(tif.series)
@@ -52,6 +57,7 @@ def read(path: Path, key: str) -> Scan:
         data = [lazy_series(tif, path, number, k, squeeze) for k in range(levels)]
         axes = series.get_axes(squeeze)
         name = _name(path, tif, number)
+        check_promise(path, math.prod(series.shape) * series.dtype.itemsize)
     facts = facts.or_else(read_sidecar(path, shape))
     arranged = [_arrange(pixels, axes) for pixels in data]
     (finest, names), coarser = arranged[0], tuple(pixels for pixels, _ in arranged[1:])
@@ -124,6 +130,20 @@ def _name(path: Path, tif: Any, number: int) -> str:
         return stem
     own = tif.series[number].name
     return f"{stem} {own or number}"
+
+
+def _check_companions(path: Path, tif: Any) -> None:
+    """Refuse an OME-TIFF that says that its pixels lie outside of its folder."""
+    if not tif.is_ome:
+        return
+    for name in re.findall(r'FileName="([^"]*)"', tif.ome_metadata or "")[:10_000]:
+        try:
+            plain_name(name)
+        except OutsideError as error:
+            raise ScanError(
+                f"{path} says that some of its pixels lie in {name[:120]!r}, outside "
+                "of its own folder, which is not followed; put the files together."
+            ) from error
 
 
 def _check_chain(path: Path, tif: Any) -> None:

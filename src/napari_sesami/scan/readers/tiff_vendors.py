@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from napari_sesami.scan.facts import Facts
+from napari_sesami.scan.readers.jeol import jeol
 from napari_sesami.scan.units import parse_unit
 
 if TYPE_CHECKING:
@@ -48,12 +49,18 @@ def facts_of_tiff(tif: Any, series: Any, number: int) -> Facts:
         return gatan({code: page.tags.valueof(code) for code in range(65003, 65013)})
     if 33560 in page.tags:
         return sis(page.tags.valueof(33560))
+    if str(page.tags.valueof(271) or "").startswith("JEOL"):
+        return jeol(page)
     return Facts()
 
 
 def ome(xml: str, number: int) -> Facts:
     """OME-XML: PhysicalSize and unit per axis (µm if the unit is left out)."""
-    images = _elements(ElementTree.fromstring(xml), "Image")
+    root = parsed_xml(xml or "")
+    if root is None:
+        note = "The OME-XML of this file is damaged; what it says of sizes is unknown."
+        return Facts(metadata={"vendor": "OME"}, notes=[note])
+    images = _elements(root, "Image")
     image = images[min(number, len(images) - 1)] if images else None
     pixels = _elements(image, "Pixels") if image is not None else []
     if image is None or not pixels:
@@ -126,8 +133,10 @@ def _fei_ini(said: dict[str, dict[str, str]], width: int, height: int) -> Facts:
 
 def _fei_xml(text: str) -> Facts:
     """PixelSize with X and Y, as elements or as a "memento" of keys and values."""
-    root = ElementTree.fromstring(text[: text.rindex(">") + 1])
+    root = parsed_xml(text[: text.rindex(">") + 1])
     facts = Facts(metadata={"fei_xml": True})
+    if root is None:
+        return facts
     for element in root.iter():
         if _local(element) in ("PixelSize", "PixelsSize"):
             x, y = (_child(element, axis) for axis in "XY")
@@ -226,6 +235,14 @@ def _number(text: Any) -> float:
     except (TypeError, ValueError):
         return 0.0
     return value if math.isfinite(value) else 0.0
+
+
+def parsed_xml(text: str) -> ElementTree.Element | None:
+    """Parse XML; what is damaged, or a bomb that expat stops, says nothing."""
+    try:
+        return ElementTree.fromstring(text)
+    except (ElementTree.ParseError, ValueError):
+        return None
 
 
 def _local(element: ElementTree.Element) -> str:

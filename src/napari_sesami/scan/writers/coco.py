@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from napari_sesami.common.box import box_of, slices
+from napari_sesami.common.checked import DamagedFile, read_checked
 from napari_sesami.scan.atomic import whole
 from napari_sesami.scan.errors import ScanError
 
@@ -305,10 +306,10 @@ def _categories(classes: Sequence[ClassLike], found: Sequence[int]) -> list[Any]
 def _json(file: Path, kind: type[Any]) -> Any:
     """Read a JSON file, or say what is wrong with it."""
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = read_checked(file, Any)
     except OSError as error:
         raise ScanError(f"{file} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
+    except DamagedFile as error:
         raise ScanError(f"{file} is no JSON file, or cut off ({error}).") from error
     if not isinstance(document, kind):
         raise ScanError(f"{file} is JSON, but not what was expected.")

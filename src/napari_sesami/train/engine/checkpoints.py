@@ -10,6 +10,9 @@ import shutil
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
+
+from napari_sesami.common.checked import read_checked
 from napari_sesami.common.disk import (
     FORBIDDEN,
     FULL,
@@ -17,6 +20,8 @@ from napari_sesami.common.disk import (
     write_all,
     write_atomic,
 )
+from napari_sesami.common.errors import SesamiError
+from napari_sesami.common.inside import FileName, inside
 from napari_sesami.train.errors import TrainError
 
 if TYPE_CHECKING:
@@ -28,6 +33,19 @@ _NAME = re.compile(r"step-(\d{6,})")
 _SEAL = "complete.json"
 
 Parts = dict[str, bytes]
+
+
+class _Sealed(TypedDict):
+    """The list of a checkpoint's files."""
+
+    files: dict[FileName, dict[str, Any]]
+
+
+class _BestRow(TypedDict):
+    """Which checkpoint is the best, and how good."""
+
+    step: int
+    score: float
 
 
 class Damaged(TrainError):
@@ -76,10 +94,10 @@ class Checkpoints:
         """Read one and check it."""
         path = self._path(step)
         try:
-            seal = json.loads((path / _SEAL).read_bytes())
-            parts = {name: (path / name).read_bytes() for name in seal["files"]}
+            seal = read_checked(inside(path, _SEAL), _Sealed, most=1 << 24)
+            parts = {name: inside(path, name).read_bytes() for name in seal["files"]}
             whole = all(_hash(parts[name]) == seal["files"][name] for name in parts)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, SesamiError):
             whole = False
         if not whole:
             raise Damaged(f"The checkpoint of step {step} is damaged.")
@@ -102,9 +120,9 @@ class Checkpoints:
     def best(self) -> tuple[int, float] | None:
         """Step and score of the best one, if there was a score."""
         try:
-            best = json.loads((self.folder / "best.json").read_bytes())
-            return int(best["step"]), float(best["score"])
-        except (OSError, ValueError, KeyError, TypeError):
+            best = read_checked(inside(self.folder, "best.json"), _BestRow)
+            return best["step"], best["score"]
+        except (OSError, SesamiError):
             return None
 
     def mark_best(self, step: int, score: float) -> None:

@@ -10,6 +10,7 @@ import os
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
+from napari_sesami.common.checked import DamagedFile, read_checked
 from napari_sesami.common.disk import write_atomic
 
 if TYPE_CHECKING:
@@ -49,9 +50,9 @@ class Fallback:
     def read(cls, path: Path) -> Fallback:
         """Read how far a run has stepped down; not at all if it never did."""
         try:
-            found = json.loads(path.read_bytes())
-            return cls(**{key: found[key] for key in asdict(cls()) if key in found})
-        except (OSError, ValueError, TypeError):
+            found: Fallback = read_checked(path, cls, most=1 << 16)
+            return found
+        except (OSError, DamagedFile):
             return cls()
 
     def write(self, path: Path) -> None:

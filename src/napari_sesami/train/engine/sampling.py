@@ -69,12 +69,13 @@ class RecipeDataset(Dataset[dict[str, "Tensor"]]):
 
     def __getitem__(self, positions: Positions) -> dict[str, Tensor]:
         """Make the examples at these positions and put them together."""
-        return self.recipe.collate([self._one(p) for p in positions])
+        places = [self._place(p) for p in positions]
+        step = positions[0] // self.recipe.config.batch
+        return self.recipe.collate(self.recipe.examples_of_step(places, step))
 
-    def _one(self, position: int) -> dict[str, Tensor]:
+    def _place(self, position: int) -> tuple[int, np.random.Generator]:
         epoch, index = locate(self.seed, self.recipe.n_examples, position)
-        rng = np.random.default_rng([_EXAMPLE, self.seed, epoch, index])
-        return self.recipe.example(index, rng)
+        return index, np.random.default_rng([_EXAMPLE, self.seed, epoch, index])
 
 
 def batches(

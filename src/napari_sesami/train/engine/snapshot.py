@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load, save
 
+from napari_sesami.common.checked import checked
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -51,7 +53,7 @@ def restore(
     if scaler := getattr(optimiser, "scaler", None):
         scaler.load_state_dict(state["scaler"])
     recipe.load_state(state["recipe"])
-    facts: dict[str, Any] = json.loads(parts["facts.json"])
+    facts: dict[str, Any] = checked(dict[str, Any], parts["facts.json"], "facts.json")
     return facts
 
 

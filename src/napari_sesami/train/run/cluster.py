@@ -13,9 +13,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_sesami.train.config import FILE
 from napari_sesami.train.errors import TrainError
+from napari_sesami.train.foreign import check_agreed, code_folder
 from napari_sesami.train.run.folder import RunFolder
-from napari_sesami.train.run.launch import worker_command
+from napari_sesami.train.run.launch import environment, worker_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,8 +40,11 @@ class ClusterJob:
 
     def __call__(self) -> str:
         """Work on the run to its end; return the sentence that it ended with."""
-        command = worker_command(self.folder, self.processes, detach=True)
-        self._worker = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        own = code_folder(RunFolder.open(self.folder).config.recipe)
+        command = worker_command(self.folder, self.processes, detach=True, code=own)
+        self._worker = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, env=environment()
+        )
         code = self._worker.wait()
         status = RunFolder.open(self.folder).status()
         sentence = str(status.get("sentence", ""))
@@ -85,6 +90,7 @@ def submit(
             f"{Path(sys.executable).name} -m pip install 'napari-sesami[cluster]'."
         ) from error
     home = RunFolder.open(folder)
+    check_agreed(home.config)
     if home.owner() is not None:
         raise TrainError(f"{home.path} is at work already; stop it first.")
     executor = submitit.AutoExecutor(home.path / "cluster", cluster=cluster)
@@ -103,7 +109,10 @@ def batch_script(
     folder: Path, *, gpus: int = 1, hours: float = 4, cpus: int = 4
 ) -> str:
     """Write the text for `sbatch`, for clusters that are used without submitit."""
-    command = shlex.join(worker_command(folder, gpus, detach=True))
+    code = None
+    if (folder / FILE).is_file():
+        code = code_folder(RunFolder.open(folder).config.recipe)
+    command = shlex.join(worker_command(folder, gpus, detach=True, code=code))
     minutes = max(1, round(60 * hours))
     lines = [
         "#!/bin/bash",
@@ -114,6 +123,7 @@ def batch_script(
         "#SBATCH --signal=TERM@120",
         "#SBATCH --requeue",
         f"#SBATCH --output={folder / 'cluster-%j.log'}",
+        "export PYTHONSAFEPATH=1  # no modules from the current folder",
         f"srun {command}",
     ]
     return "\n".join(lines) + "\n"

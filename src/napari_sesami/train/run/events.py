@@ -6,14 +6,38 @@ import json
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any
 
+from pydantic import ConfigDict, Field
+from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
+
+from napari_sesami.common.checked import DamagedFile, checked
 from napari_sesami.common.disk import write_all
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 Event = dict[str, Any]
+Step = Annotated[int, Field(ge=0)]
+
+
+class _Named(TypedDict):
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    event: str
+
+
+class _EventRow(_Named, total=False):
+    """What is read of an event; other keys may hold anything."""
+
+    t: float
+    step: Step
+    back_to: Step
+    path: str
+    sentence: str
+    metrics: dict[str, Any]
+
+
 _MOST_WAITING = 10_000
 
 
@@ -86,10 +110,7 @@ def read_events(path: Path, offset: int = 0) -> tuple[list[Event], int]:
     whole = data.rfind(b"\n") + 1
     events = []
     for line in data[:whole].splitlines():
-        try:
-            event = json.loads(line)
-        except ValueError:  # half a line of a process that was killed
-            continue
-        if isinstance(event, dict) and "event" in event:
-            events.append(event)
+        # half a line of a process that was killed, or of a stranger
+        with suppress(DamagedFile):
+            events.append(checked(_EventRow, line, str(path)))
     return events, offset + whole

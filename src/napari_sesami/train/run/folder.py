@@ -8,16 +8,26 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ConfigDict
+from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
+
 from napari_sesami.common import process
+from napari_sesami.common.checked import DamagedFile, read_checked
 from napari_sesami.common.disk import write_all, write_atomic
+from napari_sesami.common.inside import no_links
 from napari_sesami.train.config import FILE, RunConfig
 from napari_sesami.train.errors import TrainError
 from napari_sesami.train.run.events import plain
+from napari_sesami.train.run.state import State
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 VERSION = 1
+_NAMES = (
+    "data", "events.jsonl", "status.json", "ladder.json", "checkpoints", "pictures",
+    "adapter", "worker.log", "commands", "trouble", "lock", "version", FILE,
+)  # fmt: skip
 _SILENT = 60.0
 """Seconds after which a worker on another machine counts as dead."""
 
@@ -57,16 +67,17 @@ class RunFolder:
         return cls(path, config)
 
     @classmethod
-    def open(cls, path: Path) -> RunFolder:
-        """Open the folder of a run."""
+    def open(cls, path: Path, *, run: bool = False) -> RunFolder:
+        """Open the folder of a run; only to `run` it is a foreign recipe imported."""
         path = path.expanduser().resolve()
         if not (path / FILE).is_file():
             raise TrainError(
                 f"{path} is no run folder, since it has no {FILE}; choose the folder "
                 "of a run."
             )
+        no_links(path, *_NAMES)
         _check_version(path)
-        return cls(path, RunConfig.from_toml(path / FILE))
+        return cls(path, RunConfig.from_toml(path / FILE, run=run))
 
     def exists(self) -> bool:
         """Whether nobody has deleted it."""
@@ -163,8 +174,8 @@ class RunFolder:
 
 def _check_version(path: Path) -> None:
     try:
-        text = (path / "version").read_text().strip()
-    except OSError:
+        text = (path / "version").read_bytes()[:20].decode("ascii").strip()
+    except (OSError, ValueError):
         text = ""
     number = int(text) if text.isdecimal() else 0
     if number > VERSION:
@@ -174,9 +185,20 @@ def _check_version(path: Path) -> None:
         )
 
 
+class _StatusRow(TypedDict, total=False):
+    """What status.json and the lock may hold; of other keys nothing is asked."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    state: State
+    sentence: str
+    step: int
+    by: dict[str, Any] | None
+    pid: int
+    host: str
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        return dict(read_checked(path, _StatusRow, most=1 << 24))
+    except (OSError, DamagedFile):
         return {}
-    return value if isinstance(value, dict) else {}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sesami.common.process import cores
+from napari_sesami.train.foreign import code_folder
 
 if TYPE_CHECKING:
     from napari_sesami.train.run.folder import RunFolder
@@ -20,24 +21,42 @@ _RESTARTS = 8  # more halvings than any batch survives
 
 
 def worker_command(
-    folder: Path, processes: int = 1, *, detach: bool = False
+    folder: Path,
+    processes: int = 1,
+    *,
+    detach: bool = False,
+    code: Path | None = None,
 ) -> list[str]:
-    """Tell the command that works on a run, with torchrun if it takes several."""
+    """Tell the command that works on a run, with torchrun if it takes several.
+
+    Modules are never taken from the current folder; `code` is the folder of a recipe of
+    one's own, and comes last on Python's path.
+    """
     python = Path(sys.executable)
     if python.name.lower() == "pythonw.exe":  # it has no standard output
         python = python.with_name("python.exe")
-    command = [str(python), "-m", WORKER, str(folder)]
+    command = [str(python), "-P", "-m", WORKER, str(folder)]
     if processes > 1:
         torchrun = ["torch.distributed.run", "--standalone"]
         torchrun += [f"--nproc-per-node={processes}", f"--max-restarts={_RESTARTS}"]
-        command[2:2] = [*torchrun, "-m"]
+        command[3:3] = [*torchrun, "-m"]
+    if code is not None:
+        command += ["--code", str(code)]
     return [*command, "--detach"] if detach else command
 
 
 def environment() -> dict[str, str]:
-    """Tell a worker's environment: one core is left to windows."""
+    """Tell a worker's environment: one core is left to windows, and a safe path.
+
+    What torchrun starts gets no option of Python's, hence the variable.
+    """
     threads = str(max(1, cores() - 1))
-    return {"OMP_NUM_THREADS": threads, **os.environ, "PYTHONUNBUFFERED": "1"}
+    told = {"OMP_NUM_THREADS": threads, **os.environ, "PYTHONUNBUFFERED": "1"}
+    told["PYTHONSAFEPATH"] = "1"
+    paths = told.get("PYTHONPATH", "").split(os.pathsep)
+    # an empty or relative entry would mean the current folder
+    told["PYTHONPATH"] = os.pathsep.join(p for p in paths if os.path.isabs(p))
+    return told
 
 
 def launch(folder: RunFolder, *, detach: bool = False) -> subprocess.Popen[bytes]:
@@ -52,7 +71,12 @@ def launch(folder: RunFolder, *, detach: bool = False) -> subprocess.Popen[bytes
     processes = folder.config.processes
     with folder.log.open("ab") as log:
         return subprocess.Popen(
-            worker_command(folder.path, processes, detach=detach),
+            worker_command(
+                folder.path,
+                processes,
+                detach=detach,
+                code=code_folder(folder.config.recipe),
+            ),
             stdin=subprocess.DEVNULL if detach else subprocess.PIPE,
             stdout=log,
             stderr=log,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from psygnal import EmitLoopError, Signal
 
+from napari_sesami.common.inside import OutsideError, inside
 from napari_sesami.train.errors import TrainError
+from napari_sesami.train.foreign import check_agreed
 from napari_sesami.train.run.folder import RunFolder
 from napari_sesami.train.run.launch import launch
 from napari_sesami.train.run.monitor import RunMonitor
@@ -16,7 +20,6 @@ from napari_sesami.train.run.state import RunState, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from napari_sesami.train.run.events import Event
 
@@ -109,7 +112,12 @@ class Run:
     def pictures(self) -> list[Path]:
         """Pictures of what it predicts, the oldest first."""
         with self.monitor.lock:
-            return [self.folder / path for path in self._state.pictures]
+            told = list(self._state.pictures)
+        found = []
+        for path in told:
+            with suppress(OutsideError):
+                found.append(inside(self.folder, *Path(path).parts))
+        return found
 
     @property
     def logged(self) -> list[str]:
@@ -157,16 +165,24 @@ class Run:
 
     cancel = stop
 
-    def resume(self) -> None:
-        """Go on with a run that was stopped, failed or crashed, where it stood."""
+    def resume(self, *, trust: bool = False) -> None:
+        """Go on with a run that was stopped, failed or crashed, where it stood.
+
+        Raises
+        ------
+        ForeignRecipe
+            It needs code of somebody else; `trust` agrees to run that.
+        """
         if self.alive:
             raise TrainError(
                 f"{self.name} is still running; there is nothing to resume."
             )
         if self._state.state == "finished":
             raise TrainError(f"{self.name} is finished; start a new run to train more.")
+        check_agreed(self.config, trust=trust)
         self.starter()
 
-    def detach(self) -> None:
-        """Start a worker that outlives us."""
+    def detach(self, *, trust: bool = False) -> None:
+        """Start a worker that outlives us; `trust` as in `resume`."""
+        check_agreed(self.config, trust=trust)
         launch(self._home, detach=True).returncode = 0  # it is not ours to wait for

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import tempfile
@@ -14,9 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sesami.common.cancel import Cancelled, check_cancelled
+from napari_sesami.common.checked import checked
+from napari_sesami.common.errors import SesamiError
+from napari_sesami.common.inside import inside, plain_name
 from napari_sesami.models import choose_device
 from napari_sesami.train.config import FILE, RunConfig
 from napari_sesami.train.errors import TrainError
+from napari_sesami.train.foreign import ForeignOptions, check_agreed, code_folder
 from napari_sesami.train.recipe import recipe_class
 from napari_sesami.train.run.folder import RunFolder
 from napari_sesami.train.run.launch import environment, worker_command
@@ -58,6 +61,7 @@ def start_run(
     wait_for
         A run that goes first.
     """
+    check_agreed(config)
     run = make_run(config, folder, data)
     if wait_for is None or wait_for.status.over:
         run.monitor.launch()
@@ -119,8 +123,8 @@ class Runs:
             for folder in found:
                 if folder not in self._runs:
                     try:
-                        self._adopt(Run(folder))
-                    except TrainError as error:
+                        self._adopt(Run(inside(self.root, folder.name)))
+                    except (SesamiError, OSError) as error:
                         self.unreadable[folder] = str(error)
                 elif self._runs[folder].status.over and self._runs[folder].alive:
                     self._runs[folder].monitor.watch()  # somebody else resumed it
@@ -133,6 +137,7 @@ class Runs:
 
     def start(self, config: RunConfig, data: Data | None = None) -> Run:
         """Start a run, or queue it behind those on the same device."""
+        check_agreed(config)
         run = make_run(config, self.new_folder(config), data)
         with self._lock:
             self._adopt(run)
@@ -154,7 +159,10 @@ class Runs:
 
     def new_folder(self, config: RunConfig) -> Path:
         """Name a folder for a new run."""
-        stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{recipe_class(config.recipe).name}"
+        options = config.recipe_options
+        foreign = isinstance(options, ForeignOptions)
+        name = options.table if foreign else recipe_class(config.recipe).name
+        stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{plain_name(name)}"
         names = [stem, *(f"{stem}-{i}" for i in range(2, 1000))]
         return next(self.root / n for n in names if not (self.root / n).exists())
 
@@ -203,11 +211,13 @@ def estimate(config: RunConfig, data: Data | None = None) -> Estimate:
 
     It takes seconds; within `cancellable` it can be stopped.
     """
+    check_agreed(config)
     with tempfile.TemporaryDirectory(prefix="sesami-trial-") as folder:
         home = RunFolder.create(Path(folder) / "run", config)
         if data is not None:
             data(home.data)
-        command = [*worker_command(home.path, detach=True), "--dry"]
+        code = code_folder(config.recipe)
+        command = [*worker_command(home.path, detach=True, code=code), "--dry"]
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -217,7 +227,7 @@ def estimate(config: RunConfig, data: Data | None = None) -> Estimate:
         )
         out, err = _communicate(process)
     for line in reversed(out.splitlines()):
-        answer = json.loads(line)
+        answer = checked(dict[str, Any], line, "the answer of the trial", TrainError)
         if "refused" in answer:
             raise TrainError(answer["refused"])
         minutes = config.steps * answer["seconds_per_step"] / 60

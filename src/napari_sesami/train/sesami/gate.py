@@ -6,14 +6,16 @@ and with the new adapter, through the same `Predictor` that the viewer uses.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.common.checked import read_checked
 from napari_sesami.common.disk import write_json
+from napari_sesami.common.errors import SesamiError
+from napari_sesami.common.inside import inside
 from napari_sesami.models import use_adapter
 from napari_sesami.prompt import EmbeddingStore, Predictor
 from napari_sesami.train.errors import TrainError
@@ -84,8 +86,9 @@ class Verdict:
         if not path.is_file():
             return None
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (TypeError, ValueError) as error:
+            found: Verdict = read_checked(inside(folder, FILE), cls, most=1 << 26)
+            return found
+        except (OSError, SesamiError) as error:
             raise TrainError(
                 f"{path} is damaged ({error}); delete it to judge the run anew."
             ) from error

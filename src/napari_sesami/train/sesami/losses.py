@@ -40,7 +40,7 @@ def mask_loss(logits: Tensor, truth: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def iou(logits: Tensor, truth: Tensor) -> Tensor:
+def cell_iou(logits: Tensor, truth: Tensor) -> Tensor:
     """IoU (P, M) on the grid of cells."""
     a, b = logits > 0, hard(truth)[:, None]
     return (a & b).sum((2, 3)) / (a | b).sum((2, 3)).clamp(min=1)
@@ -117,7 +117,7 @@ def prompt_losses(
     """
     truth = quarter(masks)
     logits, score = answer(points, labels, last)
-    each, real = mask_loss(logits, truth), iou(logits, truth)
+    each, real = mask_loss(logits, truth), cell_iou(logits, truth)
     several = each[:, 1:]
     clicked = several.amin(1) + 0.05 * several.mean(1) + 0.3 * each[:, 0]
     loss = torch.where(single, each[:, 0], clicked).mean()
@@ -138,7 +138,7 @@ def prompt_losses(
         with torch.set_grad_enabled(i == rounds - 1):
             logits, score = answer(points, labels, last)
         last = logits[:, :1].detach()
-    real = iou(logits, truth)
+    real = cell_iou(logits, truth)
     loss = loss + mask_loss(logits[:, :1], truth).mean()
     loss = loss + iou_weight * (score[:, :1] - real[:, :1]).square().mean()
     return loss, log | {f"click{rounds + 1}": real[~single, 0].mean().item()}

@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import ConfigDict
 from scipy import ndimage as ndi
 from skimage.measure import label
+from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
 
 from napari_sesami.common.box import box_of, grown, slices
+from napari_sesami.common.checked import read_arrays, read_checked
+from napari_sesami.common.errors import SesamiError
+from napari_sesami.common.inside import FileName, inside
 from napari_sesami.scan import Normalisation, Scan
 from napari_sesami.train.errors import TrainError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 INDEX = "set.json"
@@ -218,14 +221,14 @@ def read_set(folder: Path) -> LabelledSet:
     """Read the set of a run."""
     path = Path(folder) / INDEX
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
+        index = read_checked(inside(path.parent, INDEX), _SetRow)
         pictures = [_read(path.parent, row) for row in index["pictures"]]
-        classes = {int(k): str(v) for k, v in index["classes"].items()}
+        classes = index["classes"]
     except FileNotFoundError as error:
         raise TrainError(
             f"{folder} holds no labelled pictures; start the run from a session."
         ) from error
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, SesamiError) as error:
         raise TrainError(
             f"The labelled pictures in {folder} are damaged ({error}); start the run "
             "again from its session."
@@ -233,10 +236,40 @@ def read_set(folder: Path) -> LabelledSet:
     return LabelledSet(tuple(pictures), classes, tuple(index.get("notes", ())))
 
 
+class _PictureRow(TypedDict):
+    """A picture of the set; what else is told of it may be left out."""
+
+    file: FileName
+
+
+class _PictureFacts(TypedDict, total=False):
+    scan: str
+    plane: int
+    pixel_size: float | None
+    unit: str | None
+    normalisation: dict[str, float]
+    held_out: bool
+
+
+class _WholePictureRow(_PictureRow, _PictureFacts):
+    """One picture."""
+
+
+class _SetRow(TypedDict):
+    """The file ``set.json``."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    classes: dict[int, str]
+    pictures: list[_WholePictureRow]
+
+
 def _read(folder: Path, row: dict[str, Any]) -> Picture:
-    told: Sequence[str] = [k for k in row if k != "file"]
-    with np.load(folder / row["file"], allow_pickle=False) as arrays:
-        return Picture(
-            arrays["grey"], arrays["classes"], arrays["regions"],
-            **{k: row[k] for k in told},
-        )  # fmt: skip
+    told = {key: value for key, value in row.items() if key != "file"}
+    names = {"grey": "u", "classes": "u", "regions": "iu"}
+    wanted: dict[str, tuple[tuple[int, ...] | None, str]] = {
+        name: (None, kinds) for name, kinds in names.items()
+    }
+    found = read_arrays(inside(folder, row["file"]), wanted, most=8 * LARGEST)
+    if len({array.shape for array in found.values()}) > 1 or found["grey"].ndim != 2:
+        raise TrainError(f"the arrays of {row['file']} do not fit each other")
+    return Picture(found["grey"], found["classes"], found["regions"], **told)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
 from napari_sesami.common.errors import SesamiError
+from napari_sesami.viewer.app import recovery
 from napari_sesami.viewer.app.errors import sentence
+from napari_sesami.viewer.app.jobs import Priority
 from napari_sesami.viewer.app.settings import read_settings
 
 if TYPE_CHECKING:
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 
     from napari_sesami.project import Project, ScanMoved
     from napari_sesami.session import Session
-    from napari_sesami.viewer.app.jobs import Job
-    from napari_sesami.viewer.app.workspace import Workspace
+    from napari_sesami.viewer.app.jobs import Job, JobQueue
 
 
 class ProjectSaver:
@@ -36,18 +36,26 @@ class ProjectSaver:
     scan_moved = Signal(object, object)
     """a scan is not where it was: the `Project` and the `ScanMoved`"""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = weakref.ref(workspace)
-        self._jobs = workspace.jobs
+    said = Signal(str)
+    """one plain sentence for the status lines"""
+    saving = Signal()
+    """something is about to be saved: hand over what is painted"""
+    opened = Signal(object)
+    """a session was opened from a project"""
+
+    def __init__(self, jobs: JobQueue) -> None:
+        self._jobs = jobs
         self.session: Session | None = None
         self.recovered = 0
+        self._hopeless = False  # the user's own folder takes nothing
+        self._keeping: Session | None = None  # the one that gets its folder now
 
     @property
     def folder(self) -> Path | None:
         """The project's folder, if it has one."""
-        if self.session is None or self.session.project is None:
+        if self.session is None or self.session.document.project is None:
             return None
-        return self.session.project.path
+        return self.session.document.project.path
 
     @property
     def state(self) -> str:
@@ -57,9 +65,11 @@ class ProjectSaver:
         if self.recovered:
             steps = "step" if self.recovered == 1 else "steps"
             return f"{self.recovered} {steps} after the last save came back. Keep them?"
-        project = self.session.project
+        project = self.session.document.project
         if project is None:
-            return "Kept in memory only: press Save as…"
+            kept = self.session.document.home is not None
+            done = "A crash loses nothing. " if kept else ""
+            return f"In no project yet. {done}Save as… makes one."
         if project.read_only:
             return "Open read-only: save into another folder."
         return (
@@ -69,15 +79,15 @@ class ProjectSaver:
     def follow(self, session: Session | None) -> None:
         """Look after another session."""
         if self.session is not None:
-            self.session.events.saved.disconnect(self._on_saved)
-            self.session.events.trouble.disconnect(self._on_trouble)
-            self.session.events.history.disconnect(self._on_history)
+            self.session.document.events.saved.disconnect(self._on_saved)
+            self.session.document.events.trouble.disconnect(self._on_trouble)
+            self.session.document.events.history.disconnect(self._on_history)
         self.session = session
-        self.recovered = session.recovered if session is not None else 0
+        self.recovered = session.document.recovered if session is not None else 0
         if session is not None:
-            session.events.saved.connect(self._on_saved)
-            session.events.trouble.connect(self._on_trouble)
-            session.events.history.connect(self._on_history)
+            session.document.events.saved.connect(self._on_saved)
+            session.document.events.trouble.connect(self._on_trouble)
+            session.document.events.history.connect(self._on_history)
             self._start_autosave()
         self.changed.emit()
 
@@ -87,18 +97,20 @@ class ProjectSaver:
 
     def save_as(self, folder: Path | None) -> None:
         """Save into a new folder, or with None into the one there is."""
-        workspace, session = self._workspace(), self.session
-        if workspace is None or session is None:
+        session = self.session
+        if session is None:
             return
-        if workspace.binding is not None:
-            workspace.binding.flush()
+        self.saving.emit()
         self.recovered = 0
 
         def run(job: Job) -> Session:
+            home = session.document.home
             session.save(folder)
+            if home is not None and home is not session.document.home:
+                recovery.discard(home.path)  # all of it is in the new folder
             return session
 
-        workspace.say("Saving …")
+        self.said.emit("Saving …")
         self._jobs.submit("save", run, self._done)
 
     def discard_recovered(self) -> None:
@@ -107,7 +119,7 @@ class ProjectSaver:
             steps, self.recovered = self.recovered, 0
             for _ in range(steps):
                 self.session.undo()
-            self._say("Back to what was saved before; redo brings the steps back.")
+            self.said.emit("Back to what was saved before; redo brings the steps back.")
         self.changed.emit()
 
     def open(
@@ -125,55 +137,93 @@ class ProjectSaver:
             except ScanMoved as moved:
                 return moved
 
-        self._say(f"Opening {project.path.name} …")
+        self.said.emit(f"Opening {project.path.name} …")
         self._jobs.submit("open", run, self._opened)
         self._project = project
 
     def close(self, session: Session) -> None:
         """Save a session for the last time and let go of its folder."""
-        project = session.project
-        if project is not None and not project.read_only:
+        home, lost = session.document.home, session.document.for_recovery
+        if home is not None and not home.read_only:
             try:
-                session.save()
-            except (
-                SesamiError,
-                OSError,
-            ) as error:  # it is in the journal, at the least
-                self._say(sentence(error))
-            project.stop_autosave()
+                home.save()
+            except (SesamiError, OSError) as error:  # it is in the journal, at least
+                self.said.emit(sentence(error))
+            home.stop_autosave()
         session.close()
+        if lost and home is not None:
+            recovery.give_up(home.path)
+            self.changed.emit()
+
+    def discard_lost(self, project: Path) -> None:
+        """Delete what an earlier window, or a closed scan, left unsaved."""
+        recovery.discard(project)
+        self.changed.emit()
+
+    def open_lost(self, project: Path) -> None:
+        """Open what was left unsaved; it is still in no project of the user's."""
+        from napari_sesami.project import Project
+
+        self.open(Project.open(project))
 
     def _opened(self, found: Session | ScanMoved) -> None:
-        workspace = self._workspace()
         if isinstance(found, Exception):
-            self._say(sentence(found))
+            self.said.emit(sentence(found))
             self.scan_moved.emit(self._project, found)
-        elif workspace is not None:
-            workspace.take(found)
+        else:
+            home = found.document.home
+            if home is not None and recovery.is_recovery(home.path):
+                found.document.for_recovery = True
+                recovery.claim(home.path)
+            self.opened.emit(found)
 
     def _start_autosave(self) -> None:
-        project = self.session.project if self.session is not None else None
+        project = self.session.document.home if self.session is not None else None
         if project is not None and not project.read_only:
-            every = read_settings().autosave_seconds
-            project.autosave_every = float(every) if every else None
-            project.start_autosave()
+            self._autosave(project)
+
+    def _autosave(self, project: Project) -> None:
+        every = read_settings().autosave_seconds
+        project.autosave_every = float(every) if every else None
+        project.start_autosave()
 
     def _done(self, session: Session) -> None:
         self._start_autosave()
-        if session.project is not None:
-            self._say(f"Saved in {session.project.path.name}.")
+        if session.document.project is not None:
+            self.said.emit(f"Saved in {session.document.project.path.name}.")
         self.changed.emit()
 
     def _on_history(self) -> None:
         self.changed.emit()
+        session = self.session
+        if session is None or session.document.home is not None or self._hopeless:
+            return
+        if not session.history.can_undo or self._keeping is session:
+            return
+        self._keeping = session
+
+        def run(job: Job) -> Session:
+            if session.document.home is None:
+                session.document.keep_for_recovery(recovery.new_folder(session))
+            return session
+
+        self._jobs.submit(
+            "recovery", run, self._kept, self._not_kept, priority=Priority.BACKGROUND
+        )
+
+    def _kept(self, session: Session) -> None:
+        self._keeping = None
+        if session.document.home is not None:
+            self._autosave(session.document.home)
+        self.changed.emit()
+
+    def _not_kept(self, text: str) -> None:
+        """Say once that a crash would lose work: the disk is full, or read-only."""
+        self._keeping, self._hopeless = None, True
+        self.said.emit(f"Unsaved work can't be kept for recovery: {text}")
 
     def _on_saved(self) -> None:
         self._jobs.post(self.changed.emit)  # may come from the autosave thread
 
     def _on_trouble(self, text: str) -> None:
-        self._jobs.post(self._say, text)
-
-    def _say(self, text: str) -> None:
-        workspace = self._workspace()
-        if workspace is not None:
-            workspace.say(text)
+        self._jobs.post(self.said.emit, text)

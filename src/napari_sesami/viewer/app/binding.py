@@ -12,11 +12,13 @@ import numpy as np
 from psygnal import Signal
 
 from napari_sesami.common.errors import SesamiError
+from napari_sesami.viewer.app.actions import action
 from napari_sesami.viewer.app.errors import ViewerError, sentence
 from napari_sesami.viewer.app.jobs import Debounced
-from napari_sesami.viewer.app.keys import KEYS, Action, bind
 from napari_sesami.viewer.app.mirror import LayerMirror
 from napari_sesami.viewer.app.plane_arrays import layer_array
+from napari_sesami.viewer.app.shortcuts import BoundKeys
+from napari_sesami.viewer.layers.camera import fit, show_plane
 from napari_sesami.viewer.layers.session_layers import (
     LABELS,
     STROKES,
@@ -31,6 +33,7 @@ from napari_sesami.viewer.layers.spatial import (
     KEPT_SCAN,
     copy_spatial,
     scan_kwargs,
+    share_unit,
 )
 
 if TYPE_CHECKING:
@@ -40,34 +43,11 @@ if TYPE_CHECKING:
 
     from napari_sesami.scan import Scan
     from napari_sesami.session import Session
-    from napari_sesami.viewer.app.keys import Dispatch
     from napari_sesami.viewer.app.mirror import Box
+    from napari_sesami.viewer.app.shortcuts import Press
 
 _DIMS = ("current_step", "order", "ndisplay")
 DEBOUNCE = 30  # ms; events of napari come in bursts
-
-
-def attach(viewer: ViewerModel, session: Session) -> LayerBinding:
-    """Show a session in napari: image, strokes and labels, kept equal both ways.
-
-    Parameters
-    ----------
-    viewer
-        A napari viewer, or a `ViewerModel` without a window.
-    session
-        What a script or the command line would drive.
-
-    Returns
-    -------
-    Link
-        `Link.close` takes everything apart again and leaves the layers.
-    """
-    real = getattr(viewer, "__wrapped__", viewer)
-    if not hasattr(real, "window"):
-        return LayerBinding(real, session)
-    from napari_sesami.viewer.app.workspace import workspace_of
-
-    return workspace_of(real).take(session)
 
 
 class LayerBinding:
@@ -93,30 +73,32 @@ class LayerBinding:
         viewer: ViewerModel,
         session: Session,
         image: Image | None = None,
-        dispatch: Dispatch | None = None,
+        press: Press | None = None,
     ) -> None:
         self.session = session
         self._viewer = weakref.ref(viewer)
         self._hidden: frozenset[int] = frozenset()
+        self._shown: dict[str, bool] | None = None  # what was, before it went behind
         self._later = Debounced(self.flush, DEBOUNCE)
         if image is not None:
             check_shape(image, session.scan)
         self.image = add_image(viewer, session.scan) if image is None else image
+        share_unit(viewer.layers)  # before others copy where the image lies
         self._pixels = self.image.data
-        read = session.labels_plane
+        read = session.document.labels.plane
         self.labels = add_labels(
             viewer, self.image, layer_array(session.labels, read), LABELS, 0.4
         )
         self._label_mirror = LayerMirror(self.labels, read, self._labels_edited)
-        read = session.strokes_plane
+        read = session.strokes.plane
         self.strokes = add_labels(
             viewer, self.image, layer_array(session.strokes.array, read), STROKES, 0.8
         )
         self._stroke_mirror = LayerMirror(self.strokes, read, self._strokes_edited)
         self._mirrors = {LABELS: self._label_mirror, STROKES: self._stroke_mirror}
         self.strokes.brush_size = brush_for(session.scan.plane_shape)
-        keys = dispatch or _own_dispatch(self)
-        self._unbind = [bind(mirror.layer, keys, KEYS) for mirror in self._both]
+        press = press or _own_press(self)
+        self._keys = [BoundKeys(m.layer, press, layer=True) for m in self._both]
         self._on_classes()
         self._connect()
         self._on_dims()
@@ -158,6 +140,55 @@ class LayerBinding:
         if self.stale:
             raise ViewerError(self._replaced())
 
+    @property
+    def behind(self) -> bool:
+        """Whether another scan is at work; nothing of this one is shown or edited."""
+        return self._shown is not None
+
+    def put_behind(self) -> None:
+        """Hide and lock the layers: another scan is at work."""
+        if self._shown is not None:
+            return
+        self.flush()
+        self._shown = {layer.name: layer.visible for layer in self.layers}
+        for layer in self.layers:
+            layer.visible = False
+        self.strokes.mode = "pan_zoom"
+        self._on_dims()
+
+    def bring_back(self) -> None:
+        """Show the layers as they were before they went behind, ready to be edited."""
+        shown, self._shown = self._shown, None
+        if shown is not None:
+            for layer in self.layers:
+                layer.visible = shown.get(layer.name, True)
+            self.image.visible = True
+            self._on_dims()
+
+    def look(self) -> None:
+        """Fit the scan into the canvas; show a slice that has something to see.
+
+        That is the first one with work on it, or the middle of a volume: the first and
+        the last slices of a tomogram hold little but noise.
+        """
+        viewer, scan = self._viewer(), self.session.scan
+        if viewer is None:
+            return
+        if scan.leading_shape:
+            layers = self.session.document.work.layers
+            worked = sorted(
+                plane for kind in (STROKES, LABELS) for plane in layers[kind].planes
+            )
+            middle = [n // 2 if a == "z" else 0 for a, n in self._leading()]
+            start = int(np.ravel_multi_index(tuple(middle), scan.leading_shape))
+            show_plane(viewer, self.image, worked[0] if worked else start)
+        if viewer.dims.ndisplay == 2:
+            fit(viewer, self.image)
+
+    def _leading(self) -> list[tuple[str, int]]:
+        scan = self.session.scan
+        return list(zip(scan.axes, scan.leading_shape, strict=False))
+
     def select(self) -> None:
         """Make the strokes layer the active one."""
         viewer = self._viewer()
@@ -198,7 +229,7 @@ class LayerBinding:
     def redo(self) -> str | None:
         """Do the step taken back last again; its name, or None."""
         self.flush()
-        return self.session.redo()
+        return self.session.history.redo()
 
     def flush(self) -> None:
         """Hand over to the session what was painted since the last time."""
@@ -209,9 +240,9 @@ class LayerBinding:
         """Let go of layers, viewer and session; the layers stay where they are."""
         self.flush()
         self._later.stop()
-        for unbind in self._unbind:
-            unbind()
-        events = self.session.events
+        for keys in self._keys:
+            keys.close()
+        events = self.session.document.events
         events.changed.disconnect(self._on_changed)
         events.classes.disconnect(self._on_classes)
         events.history.disconnect(self._on_history)
@@ -234,7 +265,7 @@ class LayerBinding:
         return [(m.layer, e) for m in self._both for e in ("paint", "set_data")]
 
     def _connect(self) -> None:
-        events = self.session.events
+        events = self.session.document.events
         events.changed.connect(self._on_changed)
         events.classes.connect(self._on_classes)
         events.history.connect(self._on_history)
@@ -283,9 +314,9 @@ class LayerBinding:
             == (viewer.dims.ndim - 2, viewer.dims.ndim - 1)
         )
         for mirror in self._both:
-            mirror.layer.editable = flat
+            mirror.layer.editable = flat and not self.behind
         leading = self.session.scan.leading_shape
-        if not flat or not leading:
+        if not flat or not leading or self.behind:
             return
         here = self.strokes.world_to_data(viewer.dims.point[-ndim:])[: len(leading)]
         index = np.clip(np.round(here).astype(int), 0, np.array(leading) - 1)
@@ -294,11 +325,11 @@ class LayerBinding:
 
     def _strokes_edited(self, plane: int, box: Box, pixels: NDArray[Any]) -> None:
         corner = (box[0].start, box[1].start)
-        erased = (pixels == 0) & (self.session.strokes_plane(plane)[box] > 0)
+        erased = (pixels == 0) & (self.session.strokes.plane(plane)[box] > 0)
         try:
-            with self.session.group("paint"):
+            with self.session.history.group("paint"):
                 if erased.any():
-                    self.session.erase(erased, plane, at=corner)
+                    self.session.strokes.erase(erased, plane, at=corner)
                 if pixels.any():
                     self.session.paint(pixels, plane, at=corner)
         except (SesamiError, OSError) as error:
@@ -306,7 +337,9 @@ class LayerBinding:
 
     def _labels_edited(self, plane: int, box: Box, pixels: NDArray[Any]) -> None:
         try:
-            self.session.write_labels(pixels, plane, at=(box[0].start, box[1].start))
+            self.session.document.labels.write(
+                pixels, plane, at=(box[0].start, box[1].start)
+            )
         except (SesamiError, OSError) as error:
             self.refused.emit(sentence(error))
 
@@ -332,27 +365,30 @@ class LayerBinding:
         """Give all layers the pixel size that the user entered."""
         for name, value in scan_kwargs(scan).items():
             setattr(self.image, name, value)
+        viewer = self._viewer()
+        if viewer is not None:
+            share_unit(viewer.layers)
         self.image.metadata[KEPT_SCAN] = scan
         for mirror in self._both:
             copy_spatial(self.image, mirror.layer)
         self.changed.emit()
 
 
-def _own_dispatch(binding: LayerBinding) -> Dispatch:
-    """Undo and redo for layers without a workspace, e.g. in a `ViewerModel`."""
+def _own_press(binding: LayerBinding) -> Press:
+    """Undo, redo and pick a class without a workspace, e.g. in a `ViewerModel`."""
     reference = weakref.ref(binding)
 
-    def dispatch(action: Action, argument: int) -> None:
+    def press(key: str, number: int | None) -> None:
         found = reference()
         if found is None:
             return
-        if action is Action.UNDO:
+        if key == action("undo").key:
             found.undo()
-        elif action is Action.REDO:
+        elif key == action("redo").key:
             found.redo()
-        elif action is Action.PICK_CLASS:
-            ids = [0, *found.session.classes.ids]
-            if argument < len(ids):
-                found.pick(ids[argument])
+        elif key == action("erase").key:
+            found.pick(0)
+        elif number is not None and number <= len(found.session.classes):
+            found.pick(found.session.classes.ids[number - 1])
 
-    return dispatch
+    return press

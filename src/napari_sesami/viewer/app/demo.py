@@ -19,11 +19,11 @@ def run_demo(key: str) -> None:
 
 def open_demo(viewer: Viewer, key: str) -> None:
     """Put the workbench and a sample into a viewer and take up the click tool."""
+    from functools import partial
+
     from qtpy.QtCore import QTimer
 
-    from napari_sesami.viewer.app.panels import show_panel
     from napari_sesami.viewer.app.workspace import workspace_of
-    from napari_sesami.viewer.prompt.commands import click
 
     workspace = workspace_of(viewer)
 
@@ -32,9 +32,9 @@ def open_demo(viewer: Viewer, key: str) -> None:
         if workspace.session is not None:
             workspace.session_changed.disconnect(start)
             # after the layers that the sample still adds: each takes the selection
-            QTimer.singleShot(0, lambda: click(viewer))
+            QTimer.singleShot(0, partial(workspace.act, "prompt_click"))
 
-    show_panel(viewer, "click")
+    workspace.panels.show("click")
     workspace.session_changed.connect(start)
     viewer.open_sample("napari-sesami", key)
     viewer.reset_view()

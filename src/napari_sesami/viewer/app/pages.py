@@ -21,26 +21,31 @@ class Page:
         The word below its icon.
     line
         What it is for, in the head of the page; fits 270 pixels.
-    keys
-        Keys that belong to it, for its tip; "" for none.
     dock
         How the manifest calls the panel when it is a dock of its own.
     panel
         Where the panel's class is, below `napari_sesami.viewer`: "module:class".
+    follower
+        A function "module:function" that is called with the workspace when another
+        session is shown, for what must not wait until the page is opened.
     """
 
     name: str
     title: str
     line: str
-    keys: str
     dock: str
     panel: str
+    follower: str = ""
 
     def load(self) -> type[Any]:
         """Import the panel's class; what it needs is not imported before."""
-        module, name = self.panel.split(":")
-        found: type[Any] = getattr(import_module(ROOM + module), name)
+        found: type[Any] = _load(self.panel)
         return found
+
+    def tell_follower(self, workspace: Any) -> None:
+        """Tell the feature that another session is shown, if it wants to know."""
+        if self.follower:
+            _load(self.follower)(workspace)
 
 
 PAGES: tuple[Page, ...] = (
@@ -48,57 +53,58 @@ PAGES: tuple[Page, ...] = (
         "scan",
         "Scan",
         "Open a scan, name classes, paint",
-        "W paints, N names a class",
         "Scan and classes",
-        "label.panel:SesamiDock",
+        "label.panel:LabelPanel",
     ),
     Page(
         "click",
         "Click",
         "Clicks and boxes become masks",
-        "G clicks, Shift+G boxes, U commits",
         "Click prompts",
-        "prompt.panel:PromptDock",
+        "prompt.panel:PromptPanel",
     ),
     Page(
         "strokes",
         "Strokes",
         "A few strokes label a whole slice",
-        "Shift+W asks why",
         "Strokes to labels",
-        "strokes.panel:StrokesDock",
+        "strokes.panel:StrokesPanel",
     ),
     Page(
         "next",
         "Next",
         "What to label next",
-        "Shift+Q goes to the next place",
         "What to label next",
-        "queue.panel:QueueDock",
+        "queue.panel:QueuePanel",
+    ),
+    Page(
+        "objects",
+        "Objects",
+        "What was committed, as a table",
+        "Committed objects",
+        "objects.panel:ObjectsPanel",
     ),
     Page(
         "train",
         "Train",
         "Train on what was labelled",
-        "",
         "Runs",
-        "runs.panel:RunsDock",
+        "runs.panel:RunsPanel",
+        follower="runs.controller:follow_runs",
     ),
     Page(
         "list",
         "List",
         "Work through a folder of scans",
-        "Page Down opens the next scan",
         "Work list",
-        "worklist.panel:WorkListDock",
+        "worklist.panel:WorklistPanel",
     ),
     Page(
         "models",
         "Models",
         "Which model answers clicks",
-        "",
         "Models",
-        "models.panel:ModelsDock",
+        "models.panel:ModelsPanel",
     ),
 )
 
@@ -113,3 +119,8 @@ def page_of(panel: Any) -> Page | None:
     kind = type(panel)
     where = f"{kind.__module__}:{kind.__qualname__}"
     return next((each for each in PAGES if ROOM + each.panel == where), None)
+
+
+def _load(place: str) -> Any:
+    module, name = place.split(":")
+    return getattr(import_module(ROOM + module), name)

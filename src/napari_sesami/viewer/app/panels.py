@@ -7,32 +7,32 @@ the tool of the other. So the newest place has the panel, and the older one give
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from psygnal import Signal
-from qtpy.QtWidgets import QDockWidget, QWidget
 
 from napari_sesami.viewer.app.pages import PAGES, page, page_of
-from napari_sesami.viewer.app.workspace import workspace_of
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
-
-    from napari_sesami.viewer.app.dock import DeskDock
-    from napari_sesami.viewer.app.workspace import Workspace
+    from qtpy.QtWidgets import QDockWidget
 
 PLUGIN = "napari-sesami"
 WORKBENCH = "Sesami"
 """How the manifest calls the workbench."""
 
-_panels: weakref.WeakKeyDictionary[Workspace, OpenPanels] = weakref.WeakKeyDictionary()
 
+class OpenPanel(Protocol):
+    """What the list of open panels asks of one."""
 
-def panels_of(workspace: Workspace) -> OpenPanels:
-    """Give the list of open panels of a workspace; the first call sets it up."""
-    if workspace not in _panels:
-        _panels[workspace] = OpenPanels()
-    return _panels[workspace]
+    def clean_up(self) -> None:
+        """Let go of everything that would keep the panel alive."""
+
+    def parentWidget(self) -> Any:
+        """The widget around it."""
+
+    def deleteLater(self) -> None:
+        """Go with the next events of Qt."""
 
 
 class OpenPanels:
@@ -49,16 +49,17 @@ class OpenPanels:
     taken = Signal(str, object)
     """a panel moves elsewhere: name of its page, the panel that gives way"""
 
-    def __init__(self) -> None:
-        self._open: dict[str, weakref.ref[DeskDock]] = {}
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = weakref.ref(viewer)
+        self._open: dict[str, weakref.ref[Any]] = {}
         self.turned_to = PAGES[0].name
 
-    def find(self, name: str) -> DeskDock | None:
-        """Give the open panel of a page; "" is the workbench."""
+    def find(self, name: str) -> Any:
+        """Give the open panel of a page, or None; "" is the workbench."""
         reference = self._open.get(name)
         return None if reference is None else reference()
 
-    def add(self, panel: DeskDock) -> None:
+    def add(self, panel: OpenPanel) -> None:
         """Note a new panel; an open one of the same page is closed."""
         name = _name(panel)
         old = self.find(name)
@@ -68,54 +69,50 @@ class OpenPanels:
         self.taken.emit(name, old)
         dock = dock_around(old)
         old.clean_up()
-        if dock is not None and old.parent() is dock:
-            panel.workspace.viewer.window.remove_dock_widget(dock)
+        viewer = self._viewer()
+        if dock is not None and old.parentWidget() is dock and viewer is not None:
+            viewer.window.remove_dock_widget(dock)
         old.deleteLater()
 
-    def remove(self, panel: DeskDock) -> None:
+    def remove(self, panel: OpenPanel) -> None:
         """Note that a panel was closed."""
         name = _name(panel)
         if self.find(name) is panel:
             del self._open[name]
             self.closed.emit(name)
 
+    def show(self, name: str, own_dock: bool = False) -> Any:
+        """Bring the panel of a page forward wherever it is, and give it.
 
-def show_panel(viewer: Viewer, name: str, own_dock: bool = False) -> Any:
-    """Bring a panel forward wherever it is, and give it.
+        Parameters
+        ----------
+        name
+            Of the page.
+        own_dock
+            If neither the panel nor the workbench is open: open the panel as a dock of
+            its own instead of the workbench.
+        """
+        workbench, panel = self.find(""), self.find(name)
+        if panel is None and workbench is None and own_dock:
+            return self._open_dock(page(name).dock, tabify=True)
+        if panel is None or (workbench is not None and workbench.isAncestorOf(panel)):
+            return self.show_workbench().turn_to(name)
+        bring_forward(panel)
+        return panel
 
-    Parameters
-    ----------
-    viewer
-        The napari viewer.
-    name
-        Of the page.
-    own_dock
-        If neither the panel nor the workbench is open: open the panel as a dock of its
-        own instead of the workbench.
-    """
-    panels = panels_of(workspace_of(viewer))
-    workbench, panel = panels.find(""), panels.find(name)
-    if panel is None and workbench is None and own_dock:
-        title = page(name).dock
-        return viewer.window.add_plugin_dock_widget(PLUGIN, title, tabify=True)[1]
-    if panel is None or (workbench is not None and workbench.isAncestorOf(panel)):
-        workbench = workbench or show_workbench(viewer)
+    def show_workbench(self) -> Any:
+        """Open the workbench, or bring it forward."""
+        workbench = self.find("") or self._open_dock(WORKBENCH)
         bring_forward(workbench)
-        return workbench.turn_to(name)
-    bring_forward(panel)
-    return panel
+        return workbench
+
+    def _open_dock(self, title: str, tabify: bool = False) -> Any:
+        viewer = self._viewer()
+        assert viewer is not None  # whoever asks is in its window
+        return viewer.window.add_plugin_dock_widget(PLUGIN, title, tabify=tabify)[1]
 
 
-def show_workbench(viewer: Viewer) -> Any:
-    """Open the workbench, or bring it forward."""
-    workbench = panels_of(workspace_of(viewer)).find("")
-    if workbench is None:
-        _, workbench = viewer.window.add_plugin_dock_widget(PLUGIN, WORKBENCH)
-    bring_forward(workbench)
-    return workbench
-
-
-def bring_forward(panel: QWidget) -> None:
+def bring_forward(panel: OpenPanel) -> None:
     """Show the dock around a panel, and raise it among its tabs."""
     dock = dock_around(panel)
     if dock is not None:
@@ -123,14 +120,16 @@ def bring_forward(panel: QWidget) -> None:
         dock.raise_()
 
 
-def dock_around(panel: QWidget) -> QDockWidget | None:
+def dock_around(panel: OpenPanel) -> QDockWidget | None:
     """Find the dock that a panel lies in, directly or not."""
+    from qtpy.QtWidgets import QDockWidget
+
     around = panel.parentWidget()
     while around is not None and not isinstance(around, QDockWidget):
         around = around.parentWidget()
     return around
 
 
-def _name(panel: DeskDock) -> str:
+def _name(panel: OpenPanel) -> str:
     found = page_of(panel)
     return "" if found is None else found.name

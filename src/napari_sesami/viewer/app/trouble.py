@@ -6,29 +6,24 @@ import logging
 import platform
 import traceback
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
 
 from napari_sesami.viewer.app.errors import is_expected, sentence
-
-if TYPE_CHECKING:
-    from napari_sesami.viewer.app.workspace import Workspace
 
 _log = logging.getLogger(__name__)
 PACKAGES = ("napari-sesami", "napari", "torch", "numpy", "psygnal")
 
 
-def show_error(workspace: Workspace, error: BaseException) -> None:
-    """Say what is expected in the status lines; log all else and offer a report.
+def report_bug(error: BaseException, recent: tuple[str, ...]) -> None:
+    """Log what is no advice, and offer a report of it.
 
     Nothing is sent anywhere: the report goes to the clipboard, and the user decides.
     """
-    workspace.say(sentence(error))
     if not is_expected(error):
         _log.error("a mistake of ours", exc_info=error)
-        offer_report(workspace, error)
+        offer_report(error, recent)
 
 
-def offer_report(workspace: Workspace, error: BaseException) -> None:
+def offer_report(error: BaseException, recent: tuple[str, ...]) -> None:
     """Show a bug as a notification of napari with a button that copies the report."""
     from napari.utils.notifications import (
         Notification,
@@ -36,7 +31,7 @@ def offer_report(workspace: Workspace, error: BaseException) -> None:
         notification_manager,
     )
 
-    text = report(error, workspace.recent)
+    text = report(error, recent)
     notification_manager.dispatch(
         Notification(
             f"This is a mistake in napari-sesami, not yours: {sentence(error)} Your "

@@ -8,27 +8,36 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from psygnal import Signal
 from qtpy.QtCore import QCoreApplication
 
 from napari_sesami.common.errors import SesamiError
+from napari_sesami.viewer.app.actions import PANEL, ROOM, Action, meanings
 from napari_sesami.viewer.app.autosave import ProjectSaver
 from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.errors import ViewerError, sentence
-from napari_sesami.viewer.app.features import tell_followers
 from napari_sesami.viewer.app.jobs import Debounced, JobQueue
-from napari_sesami.viewer.app.keys import Action, bind, viewer_keys
 from napari_sesami.viewer.app.opening import Opening
+from napari_sesami.viewer.app.pages import PAGES
+from napari_sesami.viewer.app.panels import OpenPanels
 from napari_sesami.viewer.app.settings import apply_cache_folder, read_settings
-from napari_sesami.viewer.app.trouble import offer_report, show_error
-from napari_sesami.viewer.layers.spatial import KEPT_CLASSES, KEPT_SCAN, scan_of_layer
+from napari_sesami.viewer.app.shortcuts import BoundKeys
+from napari_sesami.viewer.app.trouble import offer_report, report_bug
+from napari_sesami.viewer.layers.spatial import (
+    KEPT_CLASSES,
+    KEPT_SCAN,
+    scan_of_layer,
+    share_unit,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari.layers import Image
+    from napari.components import ViewerModel
+    from napari.layers import Image, Layer
     from napari.viewer import Viewer
     from qtpy.QtWidgets import QWidget
 
@@ -55,6 +64,39 @@ def workspace_of(viewer: Viewer) -> Workspace:
         _workspaces[real] = Workspace(real)
         _watch_quit()
     return _workspaces[real]
+
+
+def show_panel(viewer: Viewer, name: str, own_dock: bool = False) -> Any:
+    """Bring the panel of a page of a viewer forward, and give it."""
+    return workspace_of(viewer).panels.show(name, own_dock)
+
+
+def show_workbench(viewer: Viewer) -> Any:
+    """Open the workbench of a viewer, or bring it forward."""
+    return workspace_of(viewer).panels.show_workbench()
+
+
+def attach(viewer: ViewerModel, session: Session) -> LayerBinding:
+    """Show a session in napari: image, strokes and labels, kept equal both ways.
+
+    Parameters
+    ----------
+    viewer
+        A napari viewer, or a `ViewerModel` without a window.
+    session
+        What a script or the command line would drive.
+
+    Returns
+    -------
+    LayerBinding
+        Its `close` takes everything apart again and leaves the layers.
+    """
+    from napari_sesami.viewer.app.binding import LayerBinding
+
+    real = getattr(viewer, "__wrapped__", viewer)
+    if not hasattr(real, "window"):
+        return LayerBinding(real, session)
+    return workspace_of(real).take(session)
 
 
 def _watch_quit() -> None:
@@ -89,6 +131,8 @@ class Workspace:
         Keeps the session on disk.
     jobs
         Where everything slow is done.
+    panels
+        The panels that are open.
     message
         What was said last.
     """
@@ -101,12 +145,6 @@ class Workspace:
     """one plain sentence for the status lines"""
     many_images = Signal(object, object)
     """a file holds several images: path, list of ImageInfo"""
-    name_wanted = Signal()
-    """somebody wants to name a new class"""
-    why_wanted = Signal()
-    """somebody wants to know why the pixel under the cursor got its class"""
-    keys_wanted = Signal()
-    """somebody wants to see the list of keys"""
 
     def __init__(self, viewer: Viewer, caller: Caller | None = None) -> None:
         self._viewer = weakref.ref(viewer)
@@ -116,15 +154,21 @@ class Workspace:
         self.jobs.broke.connect(self._on_broke)
         self.message = WELCOME
         self._closed = False
-        self.saver = ProjectSaver(self)
+        self.panels = OpenPanels(viewer)
+        self.saver = ProjectSaver(self.jobs)
+        self.saver.said.connect(self.say)
+        self.saver.opened.connect(self._on_reopened)
+        self.saver.saving.connect(self._flush)
         self.binding: LayerBinding | None = None
         self._bindings: list[LayerBinding] = []
         self._controllers: dict[type[Controller], Controller] = {}
         self._recent: deque[str] = deque(maxlen=RECENT)
-        self._dispatch = _weak_dispatch(self)
-        self._settle = Debounced(self._select, 0)
-        self._unbind = bind(viewer, self._dispatch, viewer_keys())
-        viewer.layers.events.inserted.connect(self._on_inserted)
+        self._press = _weak_press(self)
+        self._arriving = False  # while layers of one file or sample come in
+        self._settle = Debounced(self._arrived, 0)
+        share_unit(viewer.layers)
+        self._keys = BoundKeys(viewer, self._press, layer=False)
+        viewer.layers.events.inserted.connect(self._on_inserted, position="last")
         viewer.layers.events.removed.connect(self._on_removed)
 
     @property
@@ -140,10 +184,9 @@ class Workspace:
         """The session at work."""
         return None if self.binding is None else self.binding.session
 
-    @property
-    def dispatch(self) -> Any:
-        """What keys of our layers call; holds the workspace weakly."""
-        return self._dispatch
+    def bind_keys(self, layer: Layer) -> BoundKeys:
+        """Bind our keys on a layer of ours, for as long as what is returned is kept."""
+        return BoundKeys(layer, self._press, layer=True)
 
     def say(self, text: str) -> None:
         """Show one plain sentence in every status line."""
@@ -168,7 +211,9 @@ class Workspace:
             (binding for binding in self._bindings if binding.image is image), None
         )
         if known is not None and not known.stale:
-            self._put(known)
+            if known is not self.binding:
+                self._put(known)
+                known.look()
             return
         try:
             if known is not None:
@@ -183,6 +228,8 @@ class Workspace:
         for entry in image.metadata.get(KEPT_CLASSES, ()):
             if entry.name not in binding.session.classes:
                 binding.session.classes.add(entry.name, entry.color)
+        binding.session.history.clear()  # the user has done nothing yet
+        binding.changed.emit()
 
     def take(
         self,
@@ -192,6 +239,10 @@ class Workspace:
     ) -> LayerBinding:
         """Make a session the active one and put its layers into the viewer.
 
+        The scan that was at work goes behind: hidden and locked, with its session open,
+        so that nothing is lost; see `Workspace.behind`. Where nothing was done on it,
+        its session ends and only its image stays, hidden.
+
         With `closes` the session of that binding is saved and closed, and its layers
         leave the viewer: the scan is exchanged for another.
         """
@@ -200,7 +251,7 @@ class Workspace:
         viewer = self.viewer
         # the image that the binding adds is no new scan
         with viewer.layers.events.inserted.blocker(self._on_inserted):
-            binding = LayerBinding(viewer, session, image, dispatch=self._dispatch)
+            binding = LayerBinding(viewer, session, image, press=self._press)
         binding.refused.connect(self.say)
         binding.image_replaced.connect(self._on_replaced)
         self._bindings.append(binding)
@@ -210,7 +261,21 @@ class Workspace:
                 if layer in viewer.layers:
                     viewer.layers.remove(layer)
         self._put(binding)
+        binding.look()
         return binding
+
+    @property
+    def behind(self) -> tuple[LayerBinding, ...]:
+        """Scans that are open and not at work, the latest last."""
+        return tuple(b for b in self._bindings if b is not self.binding)
+
+    def dismiss(self, binding: LayerBinding) -> None:
+        """Save and close a scan, and take its layers out of the viewer."""
+        if binding in self._bindings:
+            self._let_go(binding)
+        for layer in binding.layers:
+            if layer in self.viewer.layers:
+                self.viewer.layers.remove(layer)
 
     def get(self, kind: type[AnyController]) -> AnyController:
         """Give the viewer's controller of a feature; the first call makes it."""
@@ -224,21 +289,45 @@ class Workspace:
 
     def show_error(self, error: BaseException) -> None:
         """Say what is expected in one sentence; log a bug and offer its report."""
-        show_error(self, error)
+        self.say(sentence(error))
+        report_bug(error, self.recent)
 
     @property
     def recent(self) -> tuple[str, ...]:
         """What was said last, for the report of a bug."""
         return tuple(self._recent)
 
-    def act(self, action: Action, argument: int = 0) -> None:
-        """Do what a key, a button or a command asks for."""
-        from napari_sesami.viewer.app.actions import act
+    def act(self, name: str) -> None:
+        """Do what a button or a command of that name asks for."""
+        self._do(meanings(name=name))
 
+    def press(self, key: str, number: int | None = None) -> None:
+        """Do what a key of the table of actions means now."""
+        self._do(meanings(key=key), number, by_key=True)
+
+    def _do(
+        self, found: list[Action], number: int | None = None, by_key: bool = False
+    ) -> None:
+        """Call the verb of the first action whose condition holds, else the last."""
+        action = next((each for each in found if self._holds(each)), found[-1])
         try:
-            act(self, action, argument)
+            panel = None
+            if action.target == PANEL or (by_key and action.opens_page):
+                panel = self.panels.show(action.page)
+            action.call(
+                panel if action.target == PANEL else self.get(action.load()), number
+            )
         except Exception as error:  # a key has nobody else to tell
             self.show_error(error)
+
+    def _holds(self, action: Action) -> bool:
+        """Whether the condition of an action is true; its controller is not made."""
+        if not action.when:
+            return True
+        for kind, controller in self._controllers.items():
+            if f"{kind.__module__}:{kind.__qualname__}" == ROOM + action.target:
+                return bool(attrgetter(action.when)(controller))
+        return False
 
     def bind_window(self, window: QWidget) -> None:
         """End the work when the napari window goes."""
@@ -257,21 +346,37 @@ class Workspace:
             self._let_go(binding)
         viewer = self._viewer()
         if viewer is not None:
-            self._unbind()
+            self._keys.close()
             viewer.layers.events.inserted.disconnect(self._on_inserted)
             viewer.layers.events.removed.disconnect(self._on_removed)
             _workspaces.pop(viewer, None)
 
     def _put(self, binding: LayerBinding | None) -> None:
-        self.binding = binding
+        before, self.binding = self.binding, binding
+        if before in self._bindings and before is not binding:
+            self._put_behind(before)
         self.saver.follow(self.session)
         if binding is not None:
+            binding.bring_back()
             binding.select()
             self.say(f"{binding.session.scan.name} is ready: pick a class and paint.")
         else:
             self.say(WELCOME)
         self.session_changed.emit()
-        tell_followers(self)
+        for page in PAGES:
+            page.tell_follower(self)
+
+    def _put_behind(self, binding: LayerBinding) -> None:
+        """Make room for another scan."""
+        binding.put_behind()
+        session = binding.session
+        if session.document.project is None and not (
+            session.history.can_undo or session.history.can_redo
+        ):
+            self._close_binding(binding)
+            for layer in (binding.labels, binding.strokes):
+                if layer in self.viewer.layers:
+                    self.viewer.layers.remove(layer)
 
     def _let_go(self, binding: LayerBinding) -> None:
         """Save and close a session; another one that is open becomes active."""
@@ -307,21 +412,37 @@ class Workspace:
         except (SesamiError, OSError) as error:
             self.say(sentence(error))
 
+    def _on_reopened(self, session: Session) -> None:
+        """Show a session that the saver opened."""
+        self.take(session)
+
+    def _flush(self) -> None:
+        """Hand over what was painted before it is saved."""
+        if self.binding is not None:
+            self.binding.flush()
+
     def _on_failed(self, topic: str, text: str) -> None:
         self.say(text)
 
     def _on_broke(self, topic: str, error: Exception) -> None:
         """Offer the report of a bug; the queue has logged it."""
-        offer_report(self, error)
+        offer_report(error, self.recent)
 
     def _on_inserted(self, event: Any) -> None:
-        """Take the first scan of our own readers and samples without being asked."""
+        """Take what our own readers and samples open, the first scan of each."""
         layer = event.value
-        if self.binding is None and KEPT_SCAN in layer.metadata:
-            self.adopt(layer)
-            self._settle.soon()  # napari selects what is added after it
+        share_unit(self.viewer.layers)
+        if KEPT_SCAN not in layer.metadata or not layer.visible:
+            return
+        if self._arriving:
+            layer.visible = False  # one canvas, one scan
+            return
+        self._arriving = True
+        self.adopt(layer)
+        self._settle.soon()  # napari selects what is added after it
 
-    def _select(self) -> None:
+    def _arrived(self) -> None:
+        self._arriving = False
         pointing = any(controller.pointing for controller in self._controllers.values())
         if self.binding is not None and not pointing:
             self.binding.select()
@@ -332,13 +453,13 @@ class Workspace:
                 self._let_go(binding)
 
 
-def _weak_dispatch(workspace: Workspace) -> Any:
+def _weak_press(workspace: Workspace) -> Any:
     """Make a function for napari's keymaps that does not keep the workspace alive."""
     reference = weakref.ref(workspace)
 
-    def dispatch(action: Action, argument: int) -> None:
+    def press(key: str, number: int | None) -> None:
         found = reference()
         if found is not None:
-            found.act(action, argument)
+            found.press(key, number)
 
-    return dispatch
+    return press

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QInputDialog, QWidget
 
-from napari_sesami.viewer.app.keys import Action
+from napari_sesami.viewer.label.controller import LabelController
+from napari_sesami.viewer.widgets.action_button import ActionButton
 from napari_sesami.viewer.widgets.class_table import ClassTableView
-from napari_sesami.viewer.widgets.factory import WIDTH, box, button, row
+from napari_sesami.viewer.widgets.factory import box, row
 from napari_sesami.viewer.widgets.key_help import HelpCard
+from napari_sesami.viewer.widgets.open_scans import OpenScans
 from napari_sesami.viewer.widgets.panel import Panel
 from napari_sesami.viewer.widgets.project_row import ProjectRow
 from napari_sesami.viewer.widgets.scan_facts import ScanFacts
 from napari_sesami.viewer.widgets.scan_picker import ScanPicker
-from napari_sesami.viewer.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 
-class SesamiDock(Panel):
+class LabelPanel(Panel):
     """Open a scan, correct its pixel size, name classes, paint them, keep them.
 
     Parameters
@@ -31,44 +32,41 @@ class SesamiDock(Panel):
 
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, parent)
+        self.controller = self.workspace.get(LabelController)
         self.picker = ScanPicker(self.workspace)
+        self.open_scans = OpenScans(self.workspace)
         self.facts = ScanFacts()
         self.classes = ClassTableView()
-        self.paint_button = button("Paint", "Brush on; again: move the view (key W)")
+        self.paint_button = ActionButton(self.workspace, "paint")
         self.paint_button.setCheckable(True)
-        self.undo_button = button("Undo", "Take back the last step (Ctrl+Z)")
-        self.redo_button = button("Redo", "Do it again (Ctrl+Shift+Z)")
+        self.undo_button = ActionButton(self.workspace, "undo")
+        self.redo_button = ActionButton(self.workspace, "redo")
         self.project = ProjectRow(self.workspace)
-        self.keys = HelpCard()
-        self.status = StatusLine(self.workspace)
+        self.keys = HelpCard("Keys", "scan")
         self._buttons = (self.paint_button, self.undo_button, self.redo_button)
-        layout = QVBoxLayout(self)
-        layout.addWidget(box("Scan", self.picker, self.facts))
         history = row(*((each, 1) for each in self._buttons))
-        layout.addWidget(box("Classes", self.classes, history), 1)
-        layout.addWidget(box("Project", self.project))
-        layout.addWidget(self.keys)
-        layout.addWidget(self.status)
-        self.setMinimumWidth(WIDTH)
-        # else napari puts a spring below, which takes the room from the class table
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        classes = box("Classes", self.classes, history)
+        self.lay_out(
+            box("Scan", self.picker, self.facts, self.open_scans),
+            classes,
+            box("Project", self.project),
+            self.keys,
+            stretch=classes,
+        )
         self._connect()
         self._on_session()
 
     def _connect(self) -> None:
         workspace = self.workspace
         self.watch(workspace.session_changed, self._on_session)
-        self.watch(workspace.name_wanted, self.classes.ask_for_name)
-        self.watch(workspace.keys_wanted, self.keys.toggle)
+        self.watch(self.controller.name_wanted, self.classes.ask_for_name)
         self.at_close(lambda: self.classes.set_classes(None))
         self.facts.size_edited.connect(self._on_size)
         self.facts.refused.connect(self._on_size_refused)
         self.classes.refused.connect(workspace.say)
         self.classes.picked.connect(self._on_picked)
         self.classes.hidden_changed.connect(self._on_hidden)
-        self.paint_button.clicked.connect(self._on_paint)
-        self.on(self.undo_button.clicked, workspace.act, Action.UNDO)
-        self.on(self.redo_button.clicked, workspace.act, Action.REDO)
+        self.on(self.paint_button.clicked, self.refresh)
 
     def _on_session(self) -> None:
         """Show what is shown now."""
@@ -89,14 +87,14 @@ class SesamiDock(Panel):
             return
         self.paint_button.setChecked(binding.painting)
         self.classes.select(binding.current_class)
-        self.undo_button.setEnabled(binding.session.can_undo)
-        self.redo_button.setEnabled(binding.session.can_redo)
+        self.undo_button.setEnabled(binding.session.history.can_undo)
+        self.redo_button.setEnabled(binding.session.history.can_redo)
         self.facts.show_scan(binding.session.scan)
 
     def _on_size(self, sizes: object, units: object) -> None:
         session = self.workspace.session
         if session is not None:
-            self.run(session.set_pixel_size, sizes, units)
+            self.run(session.document.set_pixel_size, sizes, units)
             self.facts.show_scan(session.scan)
 
     def _on_size_refused(self, text: str) -> None:
@@ -112,6 +110,14 @@ class SesamiDock(Panel):
         if self.workspace.binding is not None:
             self.workspace.binding.hide_classes(hidden)
 
-    def _on_paint(self) -> None:
-        self.workspace.act(Action.PAINT)
-        self.refresh()
+    def ask_class(self) -> None:
+        """Ask by name for the class to paint."""
+        session = self.controller.binding.session
+        names = list(session.classes.names)
+        if not names:
+            self.controller.pick(1)  # says what is missing
+        name, agreed = QInputDialog.getItem(
+            self, "Pick a class", "Class to paint", names, 0, False
+        )
+        if agreed:
+            self.controller.pick(names.index(name) + 1)

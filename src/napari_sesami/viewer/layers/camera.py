@@ -56,6 +56,15 @@ def frame(viewer: Any, layer: Layer, plane: int, box: tuple[int, ...]) -> None:
         camera.zoom = whole * canvas / max(size, 1e-12)
 
 
+def fit(viewer: Any, layer: Layer) -> None:
+    """Show the whole of a layer, whatever else the viewer holds."""
+    low, high = np.asarray(layer.extent.world)[:, -2:]
+    camera = viewer.scene.camera
+    camera.center = tuple(float(w) for w in (low + high) / 2)
+    size = np.maximum(high - low, 1e-12)
+    camera.zoom = 0.95 * float((np.array(viewer.canvas.size) / size).min())
+
+
 def middle(viewer: Any, layer: Layer) -> tuple[float, float]:
     """The place (y, x) in the middle of the canvas."""
     point = [*viewer.dims.point]

@@ -29,6 +29,8 @@ def image_options(scan: Scan, **metadata: Any) -> tuple[Any, dict[str, Any]]:
         "name": scan.name,
         "rgb": scan.is_rgb,
         "multiscale": bool(scan.levels),
+        # napari's cache of dask breaks (KeyError) while another thread computes, too
+        "cache": False,
         "metadata": {KEPT_SCAN: scan, **metadata},
         **scan_kwargs(scan),
     }

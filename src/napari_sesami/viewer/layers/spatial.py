@@ -75,6 +75,43 @@ def scan_kwargs(scan: Scan) -> dict[str, Any]:
     }
 
 
+def share_unit(layers: Sequence[Layer]) -> None:
+    """Write the lengths of all layers in the unit of the first one that has any.
+
+    They stay where they are. napari 0.9 shows layers of several units in the smallest
+    of them, but a place under the cursor is then wrong in the others.
+    """
+    common = None
+    for layer in layers:
+        lengths = [u.is_compatible_with("meter") for u in layer.units]
+        if not any(lengths):
+            continue
+        common = common or layer.units[lengths.index(True)]
+        factors = np.array(
+            [
+                float((1 * unit).to(common).magnitude) if length else 1.0
+                for unit, length in zip(layer.units, lengths, strict=True)
+            ]
+        )
+        if all(u == common for u, ok in zip(layer.units, lengths, strict=True) if ok):
+            continue
+        turned = layer.affine.affine_matrix.copy()
+        turned[:-1, :-1] *= factors[:, None] / factors[None]
+        turned[:-1, -1] *= factors
+        # in one step: sliders would follow what the layer is between two of these
+        with layer.events.blocker_all():
+            scale, translate = np.asarray(layer.scale), np.asarray(layer.translate)
+            layer.units = [
+                common if length else unit
+                for unit, length in zip(layer.units, lengths, strict=True)
+            ]
+            layer.scale = scale * factors
+            layer.translate = translate * factors
+            layer.affine = turned
+        layer.events.units()
+        layer.events.scale()
+
+
 def _place(scan: Scan, axis: int, common: str | None) -> tuple[float, float, str]:
     """Scale, position of the first pixel, and unit of one axis, for napari."""
     size, unit = scan.pixel_size[axis], scan.units[axis]

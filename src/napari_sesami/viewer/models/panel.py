@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,15 +15,14 @@ from qtpy.QtWidgets import (
     QPlainTextEdit,
     QTreeWidget,
     QTreeWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
 from napari_sesami.models import catalog
 from napari_sesami.viewer.app.settings import read_settings, remember_model
-from napari_sesami.viewer.widgets.factory import WIDTH, button, named, tree
+from napari_sesami.viewer.widgets.factory import button, named, tree
 from napari_sesami.viewer.widgets.panel import Panel
-from napari_sesami.viewer.widgets.status_line import StatusLine
+from napari_sesami.viewer.widgets.plain import plain_tip
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -33,7 +33,7 @@ TOPIC = "models"
 FILES = "Weights (*.safetensors *.pth *.pt);;All files (*)"
 
 
-class ModelsDock(Panel):
+class ModelsPanel(Panel):
     """The catalog of weights as a list with its card below.
 
     Parameters
@@ -57,7 +57,6 @@ class ModelsDock(Panel):
         self.import_button = button("Import…", "Install weights from a file")
         self.fetch_button = button("Download…", "Fetch these weights over the network")
         self.remove_button = button("Remove", "Delete this model from this computer")
-        self.status = StatusLine(self.workspace)
         self._compose()
         self._connect()
         self.refresh()
@@ -112,12 +111,7 @@ class ModelsDock(Panel):
         buttons.addWidget(self.import_button, 0, 1)
         buttons.addWidget(self.fetch_button, 1, 0)
         buttons.addWidget(self.remove_button, 1, 1)
-        layout = QVBoxLayout(self)
-        layout.addWidget(self.list, 2)
-        layout.addWidget(self.card, 3)
-        layout.addLayout(buttons)
-        layout.addWidget(self.status)
-        self.setMinimumWidth(WIDTH)
+        self.lay_out(self.list, self.card, buttons, stretch=self.card)
 
     def _connect(self) -> None:
         self.list.currentItemChanged.connect(self._on_selected)
@@ -129,7 +123,7 @@ class ModelsDock(Panel):
     def _add(self, name: str, size: str, state: str, wanted: str | None) -> None:
         item = QTreeWidgetItem([name, size, state])
         item.setTextAlignment(1, int(Qt.AlignmentFlag.AlignRight.value))
-        item.setToolTip(0, name)
+        item.setToolTip(0, plain_tip(name))
         self.list.addTopLevelItem(item)
         if name == wanted:
             self.list.setCurrentItem(item)
@@ -137,7 +131,8 @@ class ModelsDock(Panel):
     def _on_selected(self, *_: object) -> None:
         name = self.selected
         entry = next((e for e in catalog.entries() if e.name == name), None)
-        self.card.setPlainText(catalog.info(name) if name else "")
+        said = catalog.info(name) if name else ""
+        self.card.setPlainText(re.sub(r": +", ": ", said))  # no columns in this font
         prompts = entry is not None and entry.kind == "prompt"
         self.use_button.setEnabled(prompts)
         self.fetch_button.setEnabled(name is not None and entry is None)
@@ -150,7 +145,7 @@ class ModelsDock(Panel):
         remember_model(name)
         session = self.workspace.session
         if session is not None:
-            session.model = name
+            session.prompts.model = name
         self.workspace.say(f"Clicks are answered by {name} from now on.")
         self.refresh()
 
@@ -179,7 +174,7 @@ class ModelsDock(Panel):
         self.refresh()
 
     def _agreed(self, title: str, text: str) -> bool:
-        answer = QMessageBox.question(self, title, text)
+        answer = QMessageBox.question(self, title, plain_tip(text))
         return bool(answer == QMessageBox.StandardButton.Yes)
 
     def _on_installed(self, name: str) -> None:

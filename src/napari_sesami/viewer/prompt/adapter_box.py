@@ -11,7 +11,7 @@ from superqt.utils import signals_blocked
 from napari_sesami.viewer.runs.controller import RunsController
 from napari_sesami.viewer.runs.words import said_adapter
 from napari_sesami.viewer.widgets.factory import add_entry, combo, row
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.session import Adapter
@@ -43,7 +43,7 @@ class AdapterRow(PanelPart, QWidget):
         """Show the adapters there are, and the one in use."""
         self._verdicts.look()
         session, known = self.workspace.session, self._verdicts.adapters
-        used = "" if session is None else str(session.adapter or "")
+        used = "" if session is None else str(session.adapters.active or "")
         with signals_blocked(self.names):
             self.names.clear()
             self.names.addItem(BASE, "")

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QFormLayout, QWidget
 from superqt.utils import signals_blocked
 
-from napari_sesami.viewer.app.keys import Action
+from napari_sesami.viewer.widgets.action_button import ActionButton
 from napari_sesami.viewer.widgets.factory import (
-    button,
     choose,
     combo,
     fill_classes,
@@ -17,7 +16,7 @@ from napari_sesami.viewer.widgets.factory import (
     spin,
     tick,
 )
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.prompt.controller import PromptController
@@ -58,9 +57,7 @@ class CommitBox(PanelPart, QWidget):
             zero="off",
         )
         self.next = tick("Next object at once", "Off: the committed object stays")
-        self.commit = button(
-            "Commit", "Give the mask to its class (key U); Ctrl+Z takes it back"
-        )
+        self.commit = ActionButton(self.workspace, "prompt_commit")
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setVerticalSpacing(2)
@@ -74,7 +71,6 @@ class CommitBox(PanelPart, QWidget):
         self.instance.clicked.connect(self._on_instance)
         self.snap.valueChanged.connect(controller.resnap)
         self.next.clicked.connect(self._on_next)
-        self.on(self.commit.clicked, self.workspace.act, Action.PROMPT_COMMIT)
 
     def refresh(self) -> None:
         """Show options and classes, whoever changed them."""

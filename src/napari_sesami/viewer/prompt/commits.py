@@ -34,12 +34,16 @@ def commit_draft(
     masks: Mapping[int, Mask],
     entry: ClassEntry,
     options: PromptOptions,
+    key: int | None = None,
 ) -> Committed:
-    """Commit the mask of each plane under one id; raises if no plane takes it."""
+    """Commit the mask of each plane under one id; raises if no plane takes it.
+
+    Commits of one `key` are one step of undo, unless something came between.
+    """
     id_ = draft.object_id if draft.object_id in session.objects else None
     pixels, refused, trouble = 0, [], ViewerError("There is nothing to commit.")
     done = False
-    with session.group(f"commit {entry.name}"):
+    with session.history.group(f"commit {entry.name}", key):
         for plane, mask in masks.items():
             try:
                 id_ = session.commit(

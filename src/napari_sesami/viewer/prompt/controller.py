@@ -11,7 +11,6 @@ from napari_sesami.session import Draft, PromptStep, snapped
 from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.app.jobs import Debounced
-from napari_sesami.viewer.app.keys import KEYS, bind
 from napari_sesami.viewer.layers.mouse import DRAWN, Tool, ask_of, hear, outline
 from napari_sesami.viewer.layers.overlay import (
     HOVER,
@@ -35,9 +34,8 @@ if TYPE_CHECKING:
 
     from napari_sesami.project import ClassEntry
     from napari_sesami.prompt import Mask
-    from napari_sesami.session import PromptChain, Session
+    from napari_sesami.session import PromptChain, Session, Solved
     from napari_sesami.viewer.app.workspace import Workspace
-    from napari_sesami.viewer.prompt.engine import PromptAnswer
 
 
 # ms; drawing the window takes longer than most answers, so the mark of a click waits
@@ -130,8 +128,9 @@ class PromptController(Controller):
 
     # --- tools and pointing
 
-    def use(self, tool: Tool) -> None:
+    def use(self, tool: Tool | str) -> None:
         """Take a tool; the one in use is released, and napari has the mouse again."""
+        tool = Tool(tool)
         release = tool is Tool.NONE or tool is self.tool
         if release:
             self._set_tool(Tool.NONE)
@@ -144,6 +143,22 @@ class PromptController(Controller):
         self._screen().activate(pan=tool not in DRAWN)
         self._set_tool(tool)
         self.cursor.begin(self._screen().middle())
+
+    def flip_sign(self) -> None:
+        """Let prompts mean what is not the object, or what is."""
+        self.options.negative = not self.options.negative
+        where = "off" if self.options.negative else "on"
+        self.workspace.say(f"Prompts now mean what is {where} the object.")
+        self.changed.emit()
+
+    def pick_class(self, number: int) -> None:
+        """Commit to the n-th class of the table from now on."""
+        entries = list(self.binding.session.classes)
+        if not 1 <= number <= len(entries):
+            raise ViewerError(f"There is no class {number}; press N to name one.")
+        self.options.class_id = entries[number - 1].id
+        self.workspace.say(f"Masks go to {entries[number - 1].name}.")
+        self.changed.emit()
 
     def clicked(self, tool: Tool, at: tuple[float, float], off: bool) -> None:
         """Take a click at (y, x)."""
@@ -197,17 +212,20 @@ class PromptController(Controller):
             raise ViewerError(
                 "The mask is still being computed; commit it in a moment."
             )
-        entry, draft = self.chosen_class(), self.draft
+        entry, draft, session = self.chosen_class(), self.draft, self.binding.session
+        key = time.time_ns()
+        more = self.slices.hand_over(session, draft, key)
         planes = draft.changed_planes or draft.planes
         masks = {p: m for p in planes if (m := self.final(p)) and not m.empty}
         if not masks:
             raise ViewerError("There is no mask to commit; point at an object first.")
         self.binding.flush()
-        session, options = self.binding.session, self.options
-        done = commit_draft(session, draft, masks, entry, options)
-        self.last_object = done.id
+        options = self.options
+        done = commit_draft(session, draft, masks, entry, options, key)
+        self.last_object = draft.object_id = done.id
         self.new_draft()
         left = f" Slices {done.refused} belong to others." if done.refused else ""
+        left += " It is followed further; more slices will join." if more else ""
         self.workspace.say(
             f"Committed {entry.name}, object {done.id}: {done.pixels} pixels.{left}"
         )
@@ -256,11 +274,10 @@ class PromptController(Controller):
             preview = MaskOverlay(
                 self.workspace.viewer, binding.image, binding.strokes.data.shape
             )
-            keys = [key for key in KEYS if key.ours_only]
             layer = preview.layer
             undo = [
                 hear(layer, self, follow_press, follow_move),
-                bind(layer, self.workspace.dispatch, keys),
+                self.workspace.bind_keys(layer).close,
             ]
             self.screen = PromptLayers(self.workspace.viewer, preview, undo)
             self.screen.left.connect(self._on_left)
@@ -281,6 +298,7 @@ class PromptController(Controller):
 
     def new_draft(self, draft: Draft | None = None) -> None:
         """Go on with another object, or with an empty one."""
+        self.slices.leave()
         self.draft = draft or Draft()
         self.history.forget()
         self.shown.clear()
@@ -328,11 +346,11 @@ class PromptController(Controller):
 
     # --- answers and the viewer
 
-    def _on_answer(self, answer: PromptAnswer) -> None:
+    def _on_answer(self, answer: Solved) -> None:
         self._waiting.clear()
         self._patience.stop()
-        self.shown[answer.node] = answer.shown
-        if answer.node not in self.draft.heads.values():
+        self.shown[answer.chain] = answer.shown
+        if answer.chain not in self.draft.heads.values():
             return
         begin = time.perf_counter()
         self.draw()

@@ -9,7 +9,7 @@ from napari_sesami.viewer.layers.mouse import Tool
 
 if TYPE_CHECKING:
     from napari_sesami.prompt import Mask
-    from napari_sesami.viewer.prompt.controller import PromptController
+    from napari_sesami.viewer.prompt.at_work import ObjectAtWork
 
 REST = 150  # ms that the cursor rests before the view around it is encoded
 GLANCE = 25  # ms between two previews under the cursor
@@ -20,7 +20,7 @@ SLOW = 3  # as many slow previews in a row switch it off
 class Cursor:
     """Follows the cursor over the preview layer."""
 
-    def __init__(self, controller: PromptController) -> None:
+    def __init__(self, controller: ObjectAtWork) -> None:
         self._controller = controller
         self._at: tuple[float, float] | None = None
         self._slow = 0

@@ -8,13 +8,13 @@ from napari_sesami.viewer.app.errors import ViewerError
 
 if TYPE_CHECKING:
     from napari_sesami.session import CommittedObject, Draft
-    from napari_sesami.viewer.prompt.controller import PromptController
+    from napari_sesami.viewer.prompt.at_work import ObjectAtWork
 
 
 class PromptHistory:
     """Walks through what was pointed at, and on into the history of the session."""
 
-    def __init__(self, controller: PromptController) -> None:
+    def __init__(self, controller: ObjectAtWork) -> None:
         self._controller = controller
         self._cleared: Draft | None = None  # undo brings it back
         self._undone_steps = 0  # of the session, after the draft was empty
@@ -63,7 +63,7 @@ class PromptHistory:
     def correct(self, at: tuple[float, float]) -> None:
         """Make the committed object under a point current again."""
         controller = self._controller
-        found = controller.binding.session.object_at(*at, plane=controller.plane)
+        found = controller.binding.session.objects.at(*at, plane=controller.plane)
         if found is None:
             raise ViewerError("There is no committed object here; click on one.")
         self.take_up(found.id)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from napari_sesami.session import PromptStep
     from napari_sesami.viewer.layers.overlay import Drawn
-    from napari_sesami.viewer.prompt.controller import PromptController
+    from napari_sesami.viewer.prompt.at_work import ObjectAtWork
 
 _DIMS = ("current_step", "order", "ndisplay")
 
@@ -149,11 +149,9 @@ class PromptLayers:
         self.moved.emit()
 
 
-def follow_press(
-    prompter: PromptController, layer: Labels, event: Any
-) -> Iterator[None]:
+def follow_press(at_work: ObjectAtWork, layer: Labels, event: Any) -> Iterator[None]:
     """Follow one press until the release, then hand over what was meant."""
-    tool, start = prompter.tool, event.pos
+    tool, start = at_work.tool, event.pos
     if tool is Tool.NONE or event.button not in (1, 2):
         return
     off = reverses(event)
@@ -166,21 +164,21 @@ def follow_press(
         farthest = max(farthest, far(event, start))
         if drawing:
             line.append(position(layer, event))
-            prompter.sketch(tool, line)
+            at_work.sketch(tool, line)
         yield
     farthest = max(farthest, far(event, start))
     if farthest > MOVED and not drawing:
         return  # napari moved the view
     try:
         if farthest > MOVED:
-            prompter.drawn(tool, [*line, position(layer, event)], off)
+            at_work.drawn(tool, [*line, position(layer, event)], off)
         else:
-            prompter.clicked(tool, line[0], off)
+            at_work.clicked(tool, line[0], off)
     except (SesamiError, OSError) as error:
-        prompter.workspace.say(sentence(error))
+        at_work.workspace.say(sentence(error))
 
 
-def follow_move(prompter: PromptController, at: tuple[float, float]) -> None:
+def follow_move(at_work: ObjectAtWork, at: tuple[float, float]) -> None:
     """Let the cursor of a tool in use be followed."""
-    if prompter.tool is not Tool.NONE:
-        prompter.hover(at)
+    if at_work.tool is not Tool.NONE:
+        at_work.hover(at)

@@ -49,7 +49,7 @@ class ModelRow(QWidget):
     def refresh(self) -> None:
         """Show the session's model."""
         session = self._controller.workspace.session
-        model = None if session is None else session.model
+        model = None if session is None else session.prompts.model
         model = read_settings().model if model is None else model
         name = model if isinstance(model, str) else str(getattr(model, "name", model))
         if self.names.findData(name) < 0:
@@ -63,11 +63,11 @@ class ModelRow(QWidget):
         session = self._controller.workspace.session
         if session is None:
             return
-        current = session.model
+        current = session.prompts.model
         if name in (current, getattr(current, "name", None)):
             return
         self._controller.clear()
-        session.model = name
+        session.prompts.model = name
         self._controller.workspace.say(f"{name} answers from now on.")
         self.refresh()
 

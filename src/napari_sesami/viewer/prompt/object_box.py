@@ -6,11 +6,11 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtWidgets import QPushButton, QWidget
+from qtpy.QtWidgets import QWidget
 
-from napari_sesami.viewer.app.keys import Action
-from napari_sesami.viewer.widgets.factory import button, column, note, row
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.action_button import ActionButton
+from napari_sesami.viewer.widgets.factory import column, note, row
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.prompt import Mask
@@ -30,17 +30,12 @@ class ObjectFacts(PanelPart, QWidget):
         self.text = note(
             "", "Object at work", "The model's own guess of its quality, and the area"
         )
-        self.candidate = _button("Candidate 1/3", "Show the next reading (Shift+H)")
-        self.undo = _button("Undo", "Take back the last prompt or step (Ctrl+Z)")
-        self.redo = _button("Redo", "Do it again (Ctrl+Shift+Z)")
-        self.clear = _button("Clear", "Forget this object (Shift+U)")
+        self.candidate, self.undo, self.redo, self.clear = (
+            ActionButton(self.workspace, name, least=0)  # four share a row of 300 px
+            for name in ("prompt_candidate", "undo", "redo", "prompt_clear")
+        )
         buttons = row(self.candidate, self.undo, self.redo, self.clear)
         column(self, self.text, buttons).setSpacing(2)
-        act = self.workspace.act
-        self.on(self.candidate.clicked, act, Action.PROMPT_CANDIDATE)
-        self.on(self.undo.clicked, act, Action.UNDO)
-        self.on(self.redo.clicked, act, Action.REDO)
-        self.on(self.clear.clicked, act, Action.PROMPT_CLEAR)
 
     def refresh(self) -> None:
         """Show the object of the plane on screen."""
@@ -52,8 +47,12 @@ class ObjectFacts(PanelPart, QWidget):
         self.candidate.setEnabled(has)
         self.clear.setEnabled(bool(draft.planes))
         session = None if binding is None else binding.session
-        self.undo.setEnabled(draft.can_undo or bool(session and session.can_undo))
-        self.redo.setEnabled(draft.can_redo or bool(session and session.can_redo))
+        self.undo.setEnabled(
+            draft.can_undo or bool(session and session.history.can_undo)
+        )
+        self.redo.setEnabled(
+            draft.can_redo or bool(session and session.history.can_redo)
+        )
 
     def _describe(self) -> str:
         controller = self._controller
@@ -83,10 +82,3 @@ def area(mask: Mask, scan: Scan) -> str:
     value = count * height * width
     digits = max(0, 2 - math.floor(math.log10(value))) if 0 < value < 100 else 0
     return f"{value:.{digits}f} {units[0]}² ({count} px)"
-
-
-def _button(text: str, tip: str) -> QPushButton:
-    made = button(text, tip)
-    # four of them share a row of 300 pixels
-    made.setMinimumWidth(made.fontMetrics().horizontalAdvance(text) + 10)
-    return made

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QVBoxLayout, QWidget
-from superqt import QCollapsible
-
 from napari_sesami.viewer.layers.mouse import Tool
 from napari_sesami.viewer.prompt.adapter_box import AdapterRow
 from napari_sesami.viewer.prompt.commit_box import CommitBox
@@ -16,23 +13,16 @@ from napari_sesami.viewer.prompt.object_box import ObjectFacts
 from napari_sesami.viewer.prompt.search_box import ManyBox
 from napari_sesami.viewer.prompt.slices_box import VolumeBox
 from napari_sesami.viewer.prompt.tools import ToolRow
-from napari_sesami.viewer.widgets.factory import WIDTH, box, column, scrolled
-from napari_sesami.viewer.widgets.key_help import HelpCard
+from napari_sesami.viewer.widgets.factory import box, fold
+from napari_sesami.viewer.widgets.key_help import MOUSE, HelpCard
 from napari_sesami.viewer.widgets.panel import Panel
-from napari_sesami.viewer.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
-
-_MOUSE = (
-    ("Click", "On the object; the mask follows"),
-    ("Shift+click, right", "Off the object"),
-    ("Ctrl+click", "Correct a committed object"),
-    ("Drag", "Box, lasso, stroke; else moves the view"),
-)
+    from qtpy.QtWidgets import QWidget
 
 
-class PromptDock(Panel):
+class PromptPanel(Panel):
     """Clicks, boxes, lassos and strokes become masks, and masks become labels.
 
     Parameters
@@ -51,13 +41,10 @@ class PromptDock(Panel):
         self.commit = CommitBox(self.controller)
         self.volume = VolumeBox(self.controller)
         self.many = ManyBox(self.controller)
-        self.help = HelpCard("Mouse and keys", prompts=True, more=_MOUSE)
-        self.status = StatusLine(self.workspace)
-        self.slices_fold = _fold("Slices", self.volume, open_=True)
-        self.many_fold = _fold("Many at once", self.many, open_=False)
-        page = QWidget()
-        column(
-            page,
+        self.help = HelpCard("Mouse and keys", "click", MOUSE)
+        self.slices_fold = fold("Slices", self.volume, unfolded=True)
+        self.many_fold = fold("Many at once", self.many)
+        self.lay_out(
             box("Prompts", self.model, self.adapter, self.tools, self.facts),
             box("Commit", self.commit),
             self.slices_fold,
@@ -65,11 +52,6 @@ class PromptDock(Panel):
             self.help,
             None,
         )
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(scrolled(page), 1)
-        layout.addWidget(self.status)
-        self.setMinimumWidth(WIDTH)
         self.watch(self.workspace.session_changed, self._on_session)
         self.watch(self.controller.changed, self.refresh)
         self.take_image()
@@ -86,8 +68,8 @@ class PromptDock(Panel):
         session = self.workspace.session
         self.unwatch("session")
         if session is not None:
-            self.watch(session.events.classes, self.refresh, "session")
-            self.watch(session.events.history, self.refresh, "session")
+            self.watch(session.document.events.classes, self.refresh, "session")
+            self.watch(session.document.events.history, self.refresh, "session")
         self.refresh()
 
     def refresh(self) -> None:
@@ -104,11 +86,3 @@ class PromptDock(Panel):
             self.many,
         ):
             part.refresh()
-
-
-def _fold(title: str, part: QWidget, open_: bool) -> QCollapsible:
-    fold = QCollapsible(title)
-    fold.setAccessibleName(title)
-    fold.setContent(part)
-    fold.expand(animate=False) if open_ else fold.collapse(animate=False)
-    return fold

@@ -12,13 +12,12 @@ from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.layers.overlay import FOUND, MASK, of_mask
 
 if TYPE_CHECKING:
-    from napari_sesami.prompt import Filters, Mask, Predictor
+    from napari_sesami.prompt import Filters, Mask
     from napari_sesami.viewer.app.jobs import Job
-    from napari_sesami.viewer.prompt.controller import PromptController
+    from napari_sesami.viewer.prompt.at_work import ObjectAtWork
 
 EVERYTHING, ALIKE = "everything", "find all like this"
 SEARCH = "search"  # topic of the work
-BAND = 512  # rows searched at a time, so that a cancel keeps what is done
 LEAST = 0.3  # matches below are never kept; the slider chooses above
 
 
@@ -41,7 +40,7 @@ class Search:
 
     changed = Signal()
 
-    def __init__(self, controller: PromptController) -> None:
+    def __init__(self, controller: ObjectAtWork) -> None:
         from napari_sesami.prompt import Filters
 
         self._controller = controller
@@ -61,27 +60,17 @@ class Search:
         """Click on every place of a grid over the plane on screen."""
         controller = self._controller
         binding, spacing, plane = controller.binding, self.spacing, controller.plane
-        scan, masks = binding.session.scan, self._begin(EVERYTHING, plane)
-        h, w = scan.plane_shape
+        prompts, masks = binding.session.prompts, self._begin(EVERYTHING, plane)
 
-        def task(job: Job, predictor: Predictor) -> None:
-            from napari_sesami.prompt import find_everything
-
-            def progress(done: int, of: int) -> None:
-                job.report((top + min(BAND, h - top) * done / of) / h, "Everything")
-
-            for top in range(0, h, BAND):
-                box = (top, 0, min(h, top + BAND), w)
-                got = find_everything(
-                    predictor,
-                    scan,
+        def task(job: Job) -> None:
+            masks.extend(
+                prompts.everything(
                     plane,
                     spacing=spacing,
-                    box=box,
-                    progress=progress,
-                    cancel=lambda: job.cancelled,
+                    progress=lambda done, of: job.report(done / of, "Everything"),
+                    cancelled=lambda: job.cancelled,
                 )
-                masks.extend(got.masks)
+            )
 
         controller.workspace.say("Looking for everything …")
         self._job = controller.engine.run(
@@ -97,23 +86,16 @@ class Search:
         """Look for all objects like the one at work, or like the last committed."""
         controller = self._controller
         binding, plane, like = controller.binding, controller.plane, self._like()
-        scan, masks = binding.session.scan, self._begin(ALIKE, plane)
+        prompts, masks = binding.session.prompts, self._begin(ALIKE, plane)
         alike = self._alike
 
-        def task(job: Job, predictor: Predictor) -> None:
-            from napari_sesami.prompt import find_alike
-
-            def progress(done: int, of: int) -> None:
-                job.report(done / of, "Comparing")
-
-            for match in find_alike(
-                predictor,
-                scan,
+        def task(job: Job) -> None:
+            for match in prompts.alike(
                 like,
                 plane,
                 least=LEAST,
-                progress=progress,
-                cancel=lambda: job.cancelled,
+                progress=lambda done, of: job.report(done / of, "Comparing"),
+                cancelled=lambda: job.cancelled,
             ):
                 alike[id(match.mask)] = match.likeness
                 masks.append(match.mask)
@@ -142,7 +124,7 @@ class Search:
             raise ViewerError("Nothing was found to take; search first.")
         session = self._controller.binding.session
         entry, count = self._controller.chosen_class(), 0
-        with session.group(f"commit {len(self.found)} {entry.name}"):
+        with session.history.group(f"commit {len(self.found)} {entry.name}"):
             for mask in self.found:
                 count += self._commit(mask, entry.id)
         self._controller.workspace.say(
@@ -220,12 +202,19 @@ class Search:
         if not self._open:
             return
         self._open = False
+        objects = self._controller.binding.session.objects
+        new = [mask for mask in self._all if not objects.holds(mask)]
+        known, self._all = len(self._all) - len(new), new
         self._select()
         many = len(self.found)
+        left_out = f" {known} that are committed already are left out." * (known > 0)
         self._controller.workspace.say(
-            f"{many} found: take all, or one by one; the filters work at once."
-            if many
-            else "Nothing was found; lower the filters, or choose a finer grid."
+            (
+                f"{many} found: take all, or one by one; the filters work at once."
+                if many
+                else "Nothing new was found; lower the filters, or choose a finer grid."
+            )
+            + left_out
         )
 
     def _select(self) -> None:

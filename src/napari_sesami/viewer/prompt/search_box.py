@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QFormLayout, QGridLayout, QLabel, QWidget
 from superqt.utils import signals_blocked
 
-from napari_sesami.viewer.app.keys import Action
+from napari_sesami.viewer.widgets.action_button import ActionButton
 from napari_sesami.viewer.widgets.factory import (
     button,
     column,
@@ -17,7 +17,7 @@ from napari_sesami.viewer.widgets.factory import (
     share,
     spin,
 )
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.prompt.controller import PromptController
@@ -34,9 +34,9 @@ class ManyBox(PanelPart, QWidget):
         super().__init__(parent)
         self._controller, search = controller, controller.search
         self.workspace = controller.workspace
-        self.everything = _button("Everything", "Masks of everything here (Shift+E)")
-        self.alike = _button(
-            "Find all like this", "All that look like the object at work (Shift+S)"
+        self.everything, self.alike, self.accept_all = (
+            ActionButton(self.workspace, name, least=24)
+            for name in ("prompt_everything", "prompt_alike", "prompt_accept")
         )
         grid = "Grid: pixels between the clicks of Everything"
         self.spacing = spin(grid, 4, 512, suffix=" px")
@@ -49,7 +49,6 @@ class ManyBox(PanelPart, QWidget):
         self.next = _button("▶", "Look at the next one")
         self.accept = _button("Take", "Commit this one")
         self.skip = _button("Skip", "Put this one aside")
-        self.accept_all = _button("Take all", "Commit all of them (Shift+T)")
         self.drop = _button("Drop all", "Forget what was found")
         form, review = QFormLayout(), QGridLayout()
         form.setVerticalSpacing(2)
@@ -64,9 +63,6 @@ class ManyBox(PanelPart, QWidget):
         searches = row((self.everything, 1), (self.alike, 1))
         column(self, searches, form, self.count, review)
         self.watch(search.changed, self.refresh)
-        self.on(self.everything.clicked, self.workspace.act, Action.PROMPT_EVERYTHING)
-        self.on(self.alike.clicked, self.workspace.act, Action.PROMPT_ALIKE)
-        self.on(self.accept_all.clicked, self.workspace.act, Action.PROMPT_ACCEPT)
         self.on(self.accept.clicked, search.accept)
         self.on(self.skip.clicked, search.skip)
         self.on(self.previous.clicked, search.step, -1)

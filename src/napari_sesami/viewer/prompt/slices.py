@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
 from napari_sesami.session import Filled
 from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.layers.camera import show_plane
+from napari_sesami.viewer.prompt.commits import commit_draft
 
 if TYPE_CHECKING:
-    from napari_sesami.prompt import Mask, Predictor
-    from napari_sesami.session import Draft
+    from napari_sesami.prompt import Mask
+    from napari_sesami.session import Draft, Session
     from napari_sesami.viewer.app.jobs import Job
-    from napari_sesami.viewer.prompt.controller import PromptController
+    from napari_sesami.viewer.prompt.at_work import ObjectAtWork
 
 FOLLOW, BETWEEN = "follow", "between"
 _ENDS = {
@@ -31,21 +31,26 @@ _ENDS = {
 class SliceFollower:
     """Follows the object at work, and fills in between corrected slices.
 
+    What was done before a cancel stays. The object may be committed meanwhile: what is
+    there is committed at once, and the rest joins it as part of the same step.
+
     Parameters
     ----------
     controller
-        Whose object it is. What was done before a cancel stays.
+        Whose object it is.
     """
 
     changed = Signal()
     """slices were added, or others are on screen"""
 
-    def __init__(self, controller: PromptController) -> None:
+    def __init__(self, controller: ObjectAtWork) -> None:
         self._controller = controller
         self._found: dict[int, Filled] = {}
         self._draft: Draft | None = None
         self._ends: list[str] = []
         self._job: Job | None = None
+        self._given: set[int] = set()  # slices that were committed already
+        self._joins: tuple[Session, int] | None = None  # where, and key of the step
         controller.workspace.jobs.progressed.connect(self._on_progress)
 
     @property
@@ -70,17 +75,23 @@ class SliceFollower:
             raise ViewerError("This scan has one slice; there is nothing to follow.")
         goals = [self._goal(plane, d, first, last) for d in directions]
         goals = [goal for goal in goals if goal != plane]
-        scan, found, ends = controller.binding.session.scan, self._begin(), self._ends
+        session, found, ends = controller.binding.session, self._begin(), self._ends
         total = sum(abs(goal - plane) for goal in goals)
         head = controller.draft.heads.get(plane)
         count = 0 if head is None else head.depth
 
-        def task(job: Job, predictor: Predictor) -> None:
+        def task(job: Job) -> None:
             for goal in goals:
-                walk = _Walk(mask, goal, count, total)
-                ends.append(walk(job, predictor, scan, found))
+                for step in session.prompts.follow(mask, goal, lambda: job.cancelled):
+                    if step.ended:
+                        ends.append(step.ended)
+                        break
+                    last = step.plane + (1 if goal < plane else -1)
+                    made = count if last == plane else 0
+                    how = {"followed": last, "prompts": made}
+                    found[step.plane] = Filled(step.mask, step.confidence, how)
+                    job.report(len(found) / max(total, 1), f"Slice {step.plane}")
 
-        session = controller.binding.session
         controller.workspace.say("Following the object …")
         self._job = controller.engine.run(
             FOLLOW, session, task, self._on_done, self._on_failed, self._on_cancelled
@@ -100,7 +111,7 @@ class SliceFollower:
             )
         found = self._begin()
 
-        def task(job: Job, predictor: Predictor) -> None:
+        def task(job: Job) -> None:
             for n, (a, b) in enumerate(gaps):
                 first, last = masks[a], masks[b]
                 assert first is not None
@@ -112,6 +123,31 @@ class SliceFollower:
         session = controller.binding.session
         self._job = controller.engine.run(
             BETWEEN, session, task, self._on_done, self._on_failed, self._on_cancelled
+        )
+
+    def hand_over(self, session: Session, draft: Draft, key: int) -> bool:
+        """Give an object that is committed now what was found so far.
+
+        Returns whether more is to come: it will be committed under the id that the
+        draft then has, in the step of that key.
+        """
+        if self._draft is not draft:
+            return False
+        found = dict(self._found)
+        draft.fill(found)
+        self._given, self._joins = set(found), (session, key)
+        return True
+
+    def leave(self) -> None:
+        """Stop, and say so: the object at work was given up."""
+        if self._draft is None or self._joins is not None:
+            return
+        self._draft = None
+        self._controller.workspace.jobs.cancel(FOLLOW)
+        self._controller.workspace.jobs.cancel(BETWEEN)
+        self._controller.workspace.say(
+            f"Following was stopped with its object; {len(self._found)} slices are "
+            "not kept."
         )
 
     def jump(self, plane: int) -> None:
@@ -143,6 +179,7 @@ class SliceFollower:
 
     def _begin(self) -> dict[int, Filled]:
         self._found, self._ends = {}, []
+        self._given, self._joins = set(), None
         self._draft = self._controller.draft
         return self._found
 
@@ -167,6 +204,10 @@ class SliceFollower:
             return
         draft, found = self._draft, dict(self._found)
         self._draft = None
+        if self._joins is not None:
+            session, key = self._joins
+            self._join(session, key, draft, found)
+            return
         if draft is not self._controller.draft or not found:
             if not found and self._ends:
                 self._say(0)
@@ -176,40 +217,30 @@ class SliceFollower:
         self._controller.refresh()
         self.changed.emit()
 
+    def _join(
+        self, session: Session, key: int, draft: Draft, found: dict[int, Filled]
+    ) -> None:
+        """Commit what was found after the object was committed."""
+        controller = self._controller
+        rest = {p: f for p, f in found.items() if p not in self._given}
+        if not rest:
+            return
+        target = session.objects.get(draft.object_id or 0)
+        if target is None:
+            controller.workspace.say(
+                f"The object was taken back; {len(rest)} more slices are not kept."
+            )
+            return
+        draft.fill(rest)
+        masks = {p: m for p in rest if (m := draft.mask(p)) and not m.empty}
+        entry = session.classes[target.class_id]
+        commit_draft(session, draft, masks, entry, controller.options, key)
+        controller.workspace.say(f"{len(masks)} more slices joined object {target.id}.")
+
     def _say(self, count: int) -> None:
         why = "; ".join(dict.fromkeys(_ENDS[end] for end in self._ends if end))
         ended = f" It stopped where {why}." if why else ""
         self._controller.workspace.say(f"{count} slices added.{ended}")
-
-
-@dataclass
-class _Walk:
-    """The way from a mask to a plane; `prompts` says how many had made the mask."""
-
-    mask: Mask
-    goal: int
-    prompts: int
-    total: int
-
-    def __call__(
-        self, job: Job, predictor: Predictor, scan: Any, found: dict[int, Filled]
-    ) -> str:
-        """Go from slice to slice; gives why it ended early, or ""."""
-        from napari_sesami.prompt import propagate
-
-        start = self.mask.plane
-        direction = 1 if self.goal > start else -1
-        for step in propagate(
-            predictor, scan, self.mask, self.goal, cancel=lambda: job.cancelled
-        ):
-            if step.ended:
-                return step.ended
-            last = step.plane - direction
-            made = self.prompts if last == start else 0
-            how = {"followed": last, "prompts": made}
-            found[step.plane] = Filled(step.mask, step.confidence, how)
-            job.report(len(found) / max(self.total, 1), f"Slice {step.plane}")
-        return ""
 
 
 def _filled_in(first: Mask, last: Mask, made: list[int]) -> dict[int, Filled]:

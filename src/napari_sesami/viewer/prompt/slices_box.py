@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QGridLayout, QWidget
 
-from napari_sesami.viewer.app.keys import Action
 from napari_sesami.viewer.prompt.strip import Strip
+from napari_sesami.viewer.widgets.action_button import ActionButton
 from napari_sesami.viewer.widgets.factory import button, column
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.prompt.controller import PromptController
@@ -25,12 +25,9 @@ class VolumeBox(PanelPart, QWidget):
         self._controller, slices = controller, controller.slices
         self.workspace = controller.workspace
         self.back = button("◀ Back", "Follow the object to earlier slices")
-        self.both = button("Follow", "Follow the object both ways (Shift+F)")
+        self.both = ActionButton(self.workspace, "prompt_follow")
         self.ahead = button("Ahead ▶", "Follow the object to later slices")
-        self.between = button(
-            "Fill between",
-            "Interpolate between the slices that were prompted (Shift+B)",
-        )
+        self.between = ActionButton(self.workspace, "prompt_between")
         self.worst = button("Worst slice", "Show the slice that is least sure")
         self.strip = Strip()
         grid = QGridLayout()
@@ -40,9 +37,7 @@ class VolumeBox(PanelPart, QWidget):
         grid.addWidget(self.worst, 1, 2)
         column(self, grid, self.strip)
         self.on(self.back.clicked, slices.follow, (-1,))
-        self.on(self.both.clicked, self.workspace.act, Action.PROMPT_FOLLOW)
         self.on(self.ahead.clicked, slices.follow, (1,))
-        self.on(self.between.clicked, self.workspace.act, Action.PROMPT_BETWEEN)
         self.on(self.worst.clicked, slices.jump_to_worst)
         self.strip.picked.connect(slices.jump)
         self.watch(slices.changed, self.refresh)

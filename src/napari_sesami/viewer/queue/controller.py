@@ -11,6 +11,7 @@ from psygnal import Signal
 from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.app.jobs import Debounced, Priority
+from napari_sesami.viewer.prompt.controller import PromptController
 from napari_sesami.viewer.queue import jobs
 from napari_sesami.viewer.queue.heat import HeatMaps
 from napari_sesami.viewer.queue.layers import QueueLayers
@@ -88,6 +89,17 @@ class QueueController(Controller):
     def asking(self) -> bool:
         """Whether keys mean the query."""
         return self.asked is not None and not self.paused
+
+    @property
+    def answering(self) -> bool:
+        """Whether keys mean the query now: a click tool has them first."""
+        prompts = self.workspace.find(PromptController)
+        return self.asking and (prompts is None or not prompts.pointing)
+
+    @property
+    def takes_numbers(self) -> bool:
+        """Whether a number is the class of the region; else that of the brush."""
+        return self.answering and not self.binding.painting
 
     # --- asking
 
@@ -276,9 +288,9 @@ class QueueController(Controller):
     def _follow(self, binding: LayerBinding | None) -> None:
         old = self._session
         if old is not None:
-            old.events.queries.disconnect(self._on_queries)
-            old.events.classes.disconnect(self._on_classes)
-            old.events.changed.disconnect(self._on_changed)
+            old.document.events.queries.disconnect(self._on_queries)
+            old.document.events.classes.disconnect(self._on_classes)
+            old.document.events.changed.disconnect(self._on_changed)
             old.queue.writer = None
         self.ranker.stop()
         if self.screen is not None:  # napari may be in the middle of removing layers
@@ -290,9 +302,9 @@ class QueueController(Controller):
         if binding is None or session is None:
             return
         self.screen = QueueLayers(self.workspace, binding)
-        session.events.queries.connect(self._on_queries)
-        session.events.classes.connect(self._on_classes)
-        session.events.changed.connect(self._on_changed)
+        session.document.events.queries.connect(self._on_queries)
+        session.document.events.classes.connect(self._on_classes)
+        session.document.events.changed.connect(self._on_changed)
         session.queue.writer = self._write
         if session.queue.trouble:
             self.workspace.say(session.queue.trouble)

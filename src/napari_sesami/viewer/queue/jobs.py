@@ -24,7 +24,7 @@ LINE = (255, 43, 214)
 
 def best_zoom(session: Session, job: Job) -> float:
     """The scale at which the strokes are told apart best."""
-    return session.best_zoom(lambda: job.cancelled)
+    return session.retrieval.learner.best_zoom(lambda: job.cancelled)
 
 
 def scored(ranking: Ranking, plane: int, done: float, job: Job) -> Ranking:
@@ -57,7 +57,7 @@ def heat(
     session: Session, plane: int, names: Sequence[str], zoom: float, job: Job
 ) -> tuple[int, dict[str, NDArray[np.float32]]]:
     """Heat maps of a plane."""
-    found = session.score_maps(
+    found = session.queue.score_maps(
         plane,
         tuple(names),
         zoom=zoom,

@@ -11,7 +11,7 @@ from superqt.utils import signals_blocked
 
 from napari_sesami.viewer.queue.heat import KINDS
 from napari_sesami.viewer.widgets.factory import column, note, pixmap, row, tick
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QPixmap
@@ -39,7 +39,7 @@ class HeatBox(PanelPart, QGroupBox):
         grid = QGridLayout()
         grid.setVerticalSpacing(2)
         for i, box in enumerate(self.ticks.values()):
-            grid.addWidget(box, i // 3, i % 3)
+            grid.addWidget(box, i // 2, i % 2)  # three would cut their names
         layout.addLayout(grid)
         for legend in self.legends.values():
             layout.addWidget(legend)

@@ -8,9 +8,9 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QProgressBar, QSpinBox, QWidget
 from superqt.utils import signals_blocked
 
 from napari_sesami.viewer.app.jobs import Debounced
+from napari_sesami.viewer.widgets.action_button import ActionButton
 from napari_sesami.viewer.widgets.factory import (
     add_entry,
-    button,
     choose,
     combo,
     named,
@@ -18,7 +18,7 @@ from napari_sesami.viewer.widgets.factory import (
     spin,
     tick,
 )
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.queue.controller import QueueController
@@ -48,7 +48,7 @@ class QueueOptions(PanelPart, QWidget):
             "Share the list out over the classes, so that a rare one is not crowded "
             "out; the strategy itself may do so already",
         )
-        self.rank = button("Find queries", "Rank what to label next, in the background")
+        self.rank = ActionButton(self.workspace, "queue_find")
         self.clicks = _limit("Budget in clicks; 0 is no limit", 9999, " clicks")
         self.minutes = _limit("Budget in minutes; 0 is no limit", 999, " min")
         spent = "What the answers cost, against the budget"
@@ -60,7 +60,6 @@ class QueueOptions(PanelPart, QWidget):
         self.kind.activated.connect(self._on_kind)
         self.strategy.activated.connect(self._on_strategy)
         self.stratified.toggled.connect(self._on_stratified)
-        self.on(self.rank.clicked, self._rank)
         self.clicks.editingFinished.connect(self._on_budget)
         self.minutes.editingFinished.connect(self._on_budget)
         self.refresh()
@@ -117,8 +116,9 @@ class QueueOptions(PanelPart, QWidget):
             layout.addWidget(label, line, 0)
             layout.addWidget(box, line, 1)
         layout.addLayout(row((self.stratified, 1), self.rank), 2, 0, 1, 2)
-        budget = row(self.clicks, self.minutes, (self.bar, 1))
+        budget = row(QLabel("Budget"), (self.clicks, 1), (self.minutes, 1))
         layout.addLayout(budget, 3, 0, 1, 2)
+        layout.addWidget(self.bar, 4, 0, 1, 2)
 
     def _on_kind(self, index: int) -> None:
         self.run(self._wish, "kind", self.kind.itemData(index))
@@ -142,7 +142,8 @@ class QueueOptions(PanelPart, QWidget):
         finally:
             controller.changed.emit()
 
-    def _rank(self) -> None:
+    def rank_or_stop(self) -> None:
+        """Rank what to label next, or stop that."""
         ranker = self._controller.ranker
         if ranker.running:
             ranker.halt()
@@ -158,5 +159,4 @@ class QueueOptions(PanelPart, QWidget):
 def _limit(tip: str, most: int, suffix: str) -> QSpinBox:
     made = spin(tip, 0, most, suffix=suffix, zero="no limit")
     made.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
-    made.setFixedWidth(76)
     return made

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QVBoxLayout, QWidget
-
 from napari_sesami.viewer.queue.controller import QueueController
 from napari_sesami.viewer.queue.maps_box import HeatBox
 from napari_sesami.viewer.queue.options_box import QueueOptions
 from napari_sesami.viewer.queue.query_list import QueueList
 from napari_sesami.viewer.queue.question_box import AskBox
-from napari_sesami.viewer.widgets.factory import WIDTH, note
+from napari_sesami.viewer.widgets.factory import note
 from napari_sesami.viewer.widgets.panel import Panel
-from napari_sesami.viewer.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
+    from qtpy.QtWidgets import QWidget
 
 
-class QueueDock(Panel):
+class QueuePanel(Panel):
     """Asks where a label teaches most, one query after the other.
 
     Parameters
@@ -41,16 +39,8 @@ class QueueDock(Panel):
             "Slices drawn at random judge: the same answers, learned in random order, "
             "tell what choosing saved",
         )
-        self.status = StatusLine(self.workspace)
-        layout = QVBoxLayout(self)
-        layout.setSpacing(6)
-        layout.addWidget(self.options)
-        layout.addWidget(self.list, 1)
-        layout.addWidget(self.ask)
-        layout.addWidget(self.verdict)
-        layout.addWidget(self.maps)
-        layout.addWidget(self.status)
-        self.setMinimumWidth(WIDTH)
+        parts = (self.options, self.list, self.ask, self.verdict, self.maps)
+        self.lay_out(*parts, stretch=self.list)
         self.watch(self.controller.changed, self.refresh)
         self.refresh()
 

@@ -6,12 +6,19 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtGui import QIcon
-from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QWidget
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QListWidget,
+    QListWidgetItem,
+    QSizePolicy,
+    QWidget,
+)
 from superqt.utils import signals_blocked
 
 from napari_sesami.viewer.queue.jobs import SIDE
 from napari_sesami.viewer.widgets.factory import named, pixmap
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
+from napari_sesami.viewer.widgets.plain import plain_tip
 
 if TYPE_CHECKING:
     from napari_sesami.session import QueuedQuery
@@ -41,6 +48,7 @@ class QueueList(PanelPart, QListWidget):
         tip = "Click a query to go there; it is outlined in pink"
         named(self, tip, "Queries, the best first")
         self.setMinimumHeight(2 * (SIDE + 8))
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         self.itemClicked.connect(self._on_click)
         self.watch(controller.changed, self.refresh)
         self.refresh()
@@ -107,7 +115,8 @@ class QueueList(PanelPart, QListWidget):
 
     def _dress(self, item: QListWidgetItem, entry: QueuedQuery) -> None:
         item.setText(_words(self._controller, entry))
-        item.setToolTip(_words(self._controller, entry) + "\nClick to go there")
+        words = _words(self._controller, entry)
+        item.setToolTip(plain_tip(f"{words}\nClick to go there"))
         picture = self._controller.pictures.get(entry.id)
         if picture is not None:
             icon, pixels = QIcon(), pixmap(picture)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QGridLayout, QGroupBox, QLabel, QWidget
 from superqt.utils import signals_blocked
 
+from napari_sesami.viewer.widgets.action_button import ActionButton
 from napari_sesami.viewer.widgets.factory import button, combo, note, row, swatch
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.session import QueuedQuery
@@ -30,17 +31,17 @@ class AskBox(PanelPart, QGroupBox):
         self.words = note(
             HINT, "What is asked", "What the region looks like now, and why it is asked"
         )
-        self.accept = button("Accept (A)", "It is what it looks like")
-        self.paint = button("Paint (W)", "Paint in the outline; then N")
-        self.skip = button("Skip (S)", "Leave it out; it is not asked again")
-        self.next = button("Next (N)", "Go on; this one stays in the list")
+        self.accept, self.paint, self.skip, self.next = (
+            ActionButton(self.workspace, name, "next", show_key=True)
+            for name in ("queue_accept", "paint", "queue_skip", "queue_next")
+        )
         self.pause = button(
             "Pause", "Give the keys their usual meaning, and go on later"
         )
         self.pause.setCheckable(True)
         self.change = combo(
             "It is another class: keys 1 to 9, or choose here",
-            letters=6,
+            letters=10,
             name="Another class",
         )
         self._entries: object = None
@@ -48,16 +49,17 @@ class AskBox(PanelPart, QGroupBox):
         layout.setContentsMargins(4, 4, 4, 4)
         layout.setSpacing(4)
         layout.setColumnStretch(1, 1)
-        self.words.setMinimumHeight(2 * self.words.fontMetrics().lineSpacing())
+        self.words.setMinimumHeight(2 * self.words.fontMetrics().lineSpacing() + 8)
         layout.addWidget(self.swatch, 0, 0)
         layout.addWidget(self.words, 0, 1)
-        layout.addLayout(row((self.accept, 1), (self.change, 1)), 1, 0, 1, 2)
-        rest = (self.paint, self.skip, self.next, self.pause)
-        layout.addLayout(row(*((each, 1) for each in rest)), 2, 0, 1, 2)
-        self.on(self.accept.clicked, controller.accept)
-        self.on(self.paint.clicked, controller.paint)
-        self.on(self.skip.clicked, controller.skip)
-        self.on(self.next.clicked, controller.next)
+        for line, pair in enumerate(
+            (
+                (self.accept, self.paint),
+                (self.next, self.skip),
+                (self.change, self.pause),
+            )
+        ):
+            layout.addLayout(row(*((each, 1) for each in pair)), line + 1, 0, 1, 2)
         self.pause.toggled.connect(self._on_pause)
         self.change.activated.connect(self._on_change)
         self.watch(controller.changed, self.refresh)

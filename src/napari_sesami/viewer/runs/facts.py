@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from napari_sesami.train import Run
 
     Points = tuple[list[float], list[float]]
@@ -38,9 +37,9 @@ def held_points(run: Run | None) -> Points:
 
 def score_key(run: Run) -> str:
     """The metric by which the recipe tells the best."""
-    from napari_sesami.train import recipe_class
+    from napari_sesami.train import Recipe, loaded_recipe
 
-    return recipe_class(run.config.recipe).score
+    return (loaded_recipe(run.config.recipe) or Recipe).score  # looking runs nothing
 
 
 def pictures_of(run: Run | None) -> list[tuple[Path, str]]:
@@ -49,7 +48,9 @@ def pictures_of(run: Run | None) -> list[tuple[Path, str]]:
         return []
     told = _events(run, "picture")
     told.sort(key=_step, reverse=True)  # stable: the order within a step stays
-    return [(run.folder / str(e["path"]), f"step {_step(e)}") for e in told]
+    inside = {path.relative_to(run.folder).as_posix(): path for path in run.pictures}
+    shown = [(inside.get(Path(str(e.get("path"))).as_posix()), e) for e in told]
+    return [(path, f"step {_step(e)}") for path, e in shown if path is not None]
 
 
 def _step(event: dict[str, Any]) -> int:

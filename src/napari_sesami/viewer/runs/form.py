@@ -17,7 +17,8 @@ from napari_sesami.viewer.widgets.factory import (
     spin,
     tick,
 )
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
+from napari_sesami.viewer.widgets.plain import plain_tip
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent
@@ -91,7 +92,7 @@ class StartForm(PanelPart, QWidget):
         controller, planner = self._controller, self._planner
         found = planner.learnable
         self.words.setText(" ".join([found.sentence, *found.notes[:1]]))
-        self.words.setToolTip("\n".join(found.notes) or WORDS_TIP)
+        self.words.setToolTip(plain_tip("\n".join(found.notes)) or WORDS_TIP)
         ready = found.enough and not controller.starting
         self.start_button.setEnabled(ready)
         self.start_button.setText("Starting …" if controller.starting else "Start")
@@ -102,7 +103,7 @@ class StartForm(PanelPart, QWidget):
         session = self.workspace.session
         self.unwatch("session")
         if session is not None:
-            self.watch(session.events.history, self._look.soon, "session")
+            self.watch(session.document.events.history, self._look.soon, "session")
         self._planner.count()
         self.refresh()
 

@@ -52,25 +52,25 @@ class RunVerdicts:
     def in_use(self, run: Run | None) -> bool:
         """Whether clicks are answered by the adapter of this run."""
         session = self._controller.workspace.session
-        return bool(run and session and session.uses(run))
+        return bool(run and session and session.runs.uses(run))
 
     @property
     def can_roll_back(self) -> bool:
         """Whether there is something to go back to."""
         session = self._controller.workspace.session
-        return session is not None and session.can_roll_back
+        return session is not None and session.adapters.can_roll_back
 
     def adopt(self, run: Run) -> None:
         """Use the adapter of a run; whoever asks has seen the verdict on it."""
-        self._switch(lambda session: session.adopt(run, insist=True))
+        self._switch(lambda session: session.runs.adopt(run, insist=True))
 
     def roll_back(self) -> None:
         """Go back to the adapter (or none) that was in use before."""
-        self._switch(lambda session: session.roll_back())
+        self._switch(lambda session: session.adapters.roll_back())
 
     def use(self, adapter: Path | None) -> None:
         """Answer clicks with this adapter; None is the base alone."""
-        self._switch(lambda session: session.use_adapter(adapter))
+        self._switch(lambda session: session.adapters.use(adapter))
 
     def look(self, again: bool = False) -> None:
         """Look for adapters if the model at work is another one, or `again`.
@@ -78,7 +78,9 @@ class RunVerdicts:
         In the background, since reading them brings torch along.
         """
         session = self._controller.workspace.session
-        model = "" if session is None else f"{id(session)} {session.model_name}"
+        model = (
+            "" if session is None else f"{id(session)} {session.adapters.model_name}"
+        )
         if session is None or (model == self._model and not again):
             return
         self._model = model
@@ -104,7 +106,7 @@ class RunVerdicts:
 
         def run(job: Job) -> str:
             change(session)
-            return session.adapter_name
+            return session.adapters.active_name
 
         workspace.jobs.submit(SWITCH, run, self._on_switched, priority=Priority.CLICK)
 
@@ -128,7 +130,7 @@ class RunVerdicts:
         self._asked = run
 
         def judge(job: Job) -> tuple[Run, Verdict]:
-            return run, recorded(run) or session.judge(run)
+            return run, recorded(run) or session.runs.judge(run)
 
         self._controller.jobs.submit(JUDGE, judge, self._on_judged, self._on_refused)
 

@@ -8,7 +8,7 @@ from qtpy.QtGui import QFontDatabase, QTextCursor
 from qtpy.QtWidgets import QPlainTextEdit
 
 from napari_sesami.viewer.widgets.factory import named
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent

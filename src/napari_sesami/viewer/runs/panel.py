@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSizePolicy, QToolButton, QWidget
 
 from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.runs.controller import RunsController
@@ -22,9 +22,8 @@ from napari_sesami.viewer.runs.pictures import PictureGrid
 from napari_sesami.viewer.runs.progress_box import ProgressBox
 from napari_sesami.viewer.runs.run_list import RunList
 from napari_sesami.viewer.runs.verdict_box import GateBox
-from napari_sesami.viewer.widgets.factory import WIDTH, column, scrolled, tabs
+from napari_sesami.viewer.widgets.factory import tabs
 from napari_sesami.viewer.widgets.panel import Panel
-from napari_sesami.viewer.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -54,7 +53,7 @@ class FoldBar(QToolButton):
         self._part.setVisible(on)
 
 
-class RunsDock(Panel):
+class RunsPanel(Panel):
     """Train on what was labelled, in the background, and decide what is used.
 
     Parameters
@@ -77,7 +76,6 @@ class RunsDock(Panel):
         )
         self.gate = GateBox(self.controller)
         self.log = LogBox(self.controller)
-        self.status = StatusLine(self.workspace)
         self.fold = FoldBar("New run", self.form)
         self.tabs = tabs(
             "Curves, pictures, result, log",
@@ -88,14 +86,8 @@ class RunsDock(Panel):
                 ("Log", "What the training process wrote", self.log),
             ),
         )
-        page = QWidget()
         parts = (self.fold, self.form, self.list, self.progress, self.tabs)
-        column(page, *parts).setStretch(4, 1)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(scrolled(page), 1)
-        layout.addWidget(self.status)
-        self.setMinimumWidth(WIDTH)
+        self.lay_out(*parts, stretch=self.tabs)
         self.watch(self.controller.changed, self.refresh)
         self.watch(self.controller.ticked, self.refresh)
         self.watch(self.controller.started, self._on_started)

@@ -16,6 +16,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_sesami.viewer.widgets.plain import plain_label
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -39,7 +41,7 @@ class PictureGrid(QWidget):
         self.list.setWordWrap(True)
         self.list.setAccessibleName(name)
         self.list.setToolTip(tip)
-        self.empty = QLabel(empty)
+        self.empty = plain_label(QLabel(empty))
         self.empty.setWordWrap(True)
         self.empty.setAccessibleName(f"{name}, state")
         layout = QVBoxLayout(self)

@@ -60,7 +60,7 @@ class TrainingPlan:
 
     def tried(self, session: Session) -> Estimate:
         """Try a step of it in a process of its own."""
-        return session.estimate_training(self.recipe, steps=self.steps, **self.options)
+        return session.runs.estimate(self.recipe, steps=self.steps, **self.options)
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class TrainingPlanner:
     def _key(self, plan: TrainingPlan) -> tuple[Any, ...]:
         """What the cost of one step depends on."""
         session = self._controller.workspace.session
-        model = None if session is None else session.model
+        model = None if session is None else session.prompts.model
         name = getattr(model, "name", model)
         return (plan.recipe, plan.rank, plan.decoder, str(name))
 
@@ -169,7 +169,7 @@ def recipes() -> list[tuple[str, str]]:
 
 def _learnable(session: Session, job: Job) -> Learnable:
     """Count what a run would learn from; a sentence if that is not enough."""
-    found = session.training_set()
+    found = session.runs.training_set()
     objects = sum(len(picture.objects()) for picture in found.pictures)
     held = sum(len(picture.objects()) for picture in found.held_out)
     scans = len({picture.scan for picture in found.pictures})

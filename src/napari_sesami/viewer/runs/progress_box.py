@@ -22,7 +22,8 @@ from napari_sesami.viewer.runs.words import (
     said_time,
 )
 from napari_sesami.viewer.widgets.factory import button, column, named, note, row
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
+from napari_sesami.viewer.widgets.plain import plain_tip
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,5 +168,5 @@ class ProgressBox(PanelPart, QWidget):
             self.run(self._controller.forget, run)
 
     def _agreed(self, text: str) -> bool:
-        answer = QMessageBox.question(self, "Delete this run", text)
+        answer = QMessageBox.question(self, "Delete this run", plain_tip(text))
         return bool(answer == QMessageBox.StandardButton.Yes)

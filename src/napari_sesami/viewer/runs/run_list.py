@@ -10,7 +10,8 @@ from superqt.utils import signals_blocked
 
 from napari_sesami.viewer.runs.words import said_begin, said_name, said_state
 from napari_sesami.viewer.widgets.factory import tree
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
+from napari_sesami.viewer.widgets.plain import plain_tip
 
 if TYPE_CHECKING:
     from napari_sesami.train import Run
@@ -67,7 +68,7 @@ class RunList(PanelPart, QTreeWidget):
             if item.text(column) != text:
                 item.setText(column, text)
         tip = f"{texts[0]}: {status.sentence or texts[1]}"
-        item.setToolTip(0, f"{tip} (in use)" if mark else tip)
+        item.setToolTip(0, plain_tip(f"{tip} (in use)" if mark else tip))
 
     def _on_selected(self, item: QTreeWidgetItem | None, *_: object) -> None:
         row = self.indexOfTopLevelItem(item) if item is not None else -1

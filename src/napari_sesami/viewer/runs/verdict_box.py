@@ -17,7 +17,8 @@ from superqt.utils import signals_blocked
 from napari_sesami.viewer.runs.pictures import PictureGrid
 from napari_sesami.viewer.runs.verdict import Column, columns_of, lines_of
 from napari_sesami.viewer.widgets.factory import button, column, combo, note, row, tree
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
+from napari_sesami.viewer.widgets.plain import plain_tip
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,7 +128,7 @@ class GateBox(PanelPart, QWidget):
                 item.setTextAlignment(place, int(Qt.AlignmentFlag.AlignRight.value))
             if abs(line.gain) > NOTICED:
                 item.setForeground(3, QColor(BETTER if line.gain > 0 else WORSE))
-            item.setToolTip(0, line.tip)
+            item.setToolTip(0, plain_tip(line.tip))
             self.table.addTopLevelItem(item)
         height = self.table.fontMetrics().lineSpacing() + 6
         shown = min(max(2, self.table.topLevelItemCount()), 7)

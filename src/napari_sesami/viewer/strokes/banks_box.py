@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_sesami.viewer.strokes.jobs import combined_bank, saved_bank
 from napari_sesami.viewer.widgets.factory import button, column, note, row, tick
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.strokes.controller import StrokesController
@@ -63,9 +63,9 @@ class BankBox(PanelPart, QWidget):
 
     def _learn(self, path: Path) -> None:
         session = self._controller.binding.session
-        session.teach(path)
+        session.retrieval.teach(path)
         self.workspace.say(f"Learned from {path.name}.")
-        self._controller.set_zoom(session.best_zoom())
+        self._controller.set_zoom(session.retrieval.learner.best_zoom())
 
     def combine(self, banks: list[Path], path: Path) -> None:
         """Write one bank of several in the background."""

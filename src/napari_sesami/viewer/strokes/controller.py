@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
+from napari_sesami.session import ReadOptions
 from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.errors import ViewerError, sentence
 from napari_sesami.viewer.app.jobs import Debounced, Priority
-from napari_sesami.viewer.layers.camera import middle
+from napari_sesami.viewer.layers.camera import go_to, middle
 from napari_sesami.viewer.layers.result_planes import MAPS
 from napari_sesami.viewer.prompt.controller import PromptController
 from napari_sesami.viewer.strokes import jobs
-from napari_sesami.viewer.strokes.jobs import ReadOptions
 from napari_sesami.viewer.strokes.layers import ResultLayers
 from napari_sesami.viewer.strokes.whole_scan import AcceptAll, WholeScan
 
@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sesami.retrieve import Way
-    from napari_sesami.session import Cleaned, Session
+    from napari_sesami.session import Cleaned, PlaneLabels, Session, StrokeFacts
     from napari_sesami.viewer.app.binding import LayerBinding
     from napari_sesami.viewer.app.workspace import Workspace
-    from napari_sesami.viewer.strokes.jobs import PlaneResult, StrokeFacts
 
 QUICK, REFINE, SCALE, WHY, WORTH, CLEAN = (
     "strokes",
@@ -81,7 +80,7 @@ class StrokesController(Controller):
         self.layers: ResultLayers | None = None
         self._scaled: frozenset[int] = frozenset()
         self.worth: dict[int, float] = {}
-        self.last: PlaneResult | None = None
+        self.last: PlaneLabels | None = None
         self.seconds = 0.0  # that the labels took after the last stroke
         self._judging = False
         self.whole = WholeScan(self)
@@ -100,9 +99,14 @@ class StrokesController(Controller):
     @property
     def how(self) -> ReadOptions:
         """How the strokes are read now."""
-        shown = tuple(kind.key for kind in MAPS if kind.key in self.maps)
-        options = (frozenset(self.off), self.refine, shown, self.way, self.overlap)
-        return ReadOptions(self.zoom, *options)
+        return ReadOptions(
+            self.zoom,
+            frozenset(self.off),
+            self.refine,
+            self.way,
+            self.overlap,
+            votes=bool(self.maps),
+        )
 
     def turn(self, on: bool) -> None:
         """Answer strokes by itself, or not."""
@@ -151,7 +155,7 @@ class StrokesController(Controller):
         """Let classes overlap: painting over a stroke then keeps what is below."""
         self.overlap = on
         if self.workspace.session is not None:
-            self.workspace.session.overlap = on
+            self.workspace.session.strokes.overlap = on
         if self.layers is not None and not on:
             self.layers.hide_overlap()
         self.request()
@@ -224,6 +228,45 @@ class StrokesController(Controller):
         engine.run(CLEAN, session, task, self._on_cleaned)
         self.workspace.say("The prompt model looks at the parts of the result …")
 
+    # --- what is done with a result
+
+    def accept(self, overwrite: bool) -> None:
+        """Write the result of the plane on screen into the session's labels, undoably.
+
+        Without `overwrite` only pixels that have no label yet are taken.
+        """
+        session, plane = self.binding.session, self.binding.plane
+        found = None if self.layers is None else self.layers.labels.plane(plane)
+        if found is None or not found.any():
+            raise ViewerError("There is no result on this slice yet: paint a stroke.")
+        if not session.document.labels.accept(found, plane, overwrite=overwrite):
+            self.workspace.say("Nothing changed: every pixel has a label already.")
+        else:
+            self.workspace.say(
+                "The result is in the labels; undo (Ctrl+Z) takes it back."
+            )
+
+    def forget_stroke(self, stroke: int) -> None:
+        """Erase a stroke, undoably; one that comes from a bank is switched off."""
+        session = self.binding.session
+        found = session.retrieval.learner.stroke_pixels(stroke)
+        if found is None:
+            self.switch(stroke, False)
+            self.workspace.say("What the bank said there is switched off.")
+            return
+        plane, box, pixels = found
+        session.strokes.erase(pixels, plane, at=box[:2])
+        self.workspace.say("The stroke is forgotten; undo (Ctrl+Z) brings it back.")
+
+    def jump(self, plane: int, y: float, x: float) -> None:
+        """Show a place of the scan in the middle of the canvas."""
+        go_to(self.workspace.viewer, self.binding.strokes, plane, y, x)
+
+    def covers(self, at: tuple[float, float]) -> bool:
+        """Whether a place (y, x) lies on the scan."""
+        height, width = self.binding.session.scan.plane_shape
+        return 0 <= at[0] < height and 0 <= at[1] < width
+
     def close(self) -> None:
         """Let go of workspace, viewer and session."""
         self.whole.stop()
@@ -242,7 +285,7 @@ class StrokesController(Controller):
 
     # --- answers
 
-    def _on_quick(self, found: PlaneResult) -> None:
+    def _on_quick(self, found: PlaneLabels) -> None:
         self.seconds = found.seconds
         self._show(found)
         if found.classes == 1:
@@ -268,10 +311,10 @@ class StrokesController(Controller):
         if self.layers is not None and self.workspace.binding is self._binding:
             self.layers.show(plane, labels)
 
-    def _on_refined(self, found: PlaneResult) -> None:
+    def _on_refined(self, found: PlaneLabels) -> None:
         self._show(found)
+        said = found.said
         for kind in MAPS:
-            said = found.maps.get(kind.key)
             if said is None or kind.key not in self.maps or self.layers is None:
                 continue
             channel = min(self.vote_class, said.votes.shape[-1]) - 1
@@ -322,7 +365,7 @@ class StrokesController(Controller):
     def _on_not_judged(self, text: str) -> None:
         self._judging = False
 
-    def _show(self, found: PlaneResult) -> None:
+    def _show(self, found: PlaneLabels) -> None:
         if self.layers is None or self._binding is not self.workspace.binding:
             return
         self.last = found
@@ -346,14 +389,14 @@ class StrokesController(Controller):
 
     def _on_session(self) -> None:
         self._follow(self.workspace.binding)
-        if self.on and self._session is not None and self._session.planes_with():
+        if self.on and self._session is not None and self._session.strokes.planes:
             self._soon.soon()
         self.changed.emit()
 
     def _follow(self, binding: LayerBinding | None) -> None:
         if self._session is not None:
-            self._session.events.changed.disconnect(self._on_changed)
-            self._session.events.classes.disconnect(self._on_classes)
+            self._session.document.events.changed.disconnect(self._on_changed)
+            self._session.document.events.classes.disconnect(self._on_classes)
             self.whole.stop()
             self.accept_all.stop()
             self._stop()
@@ -363,12 +406,12 @@ class StrokesController(Controller):
         self._session = None if binding is None else binding.session
         self.off, self.worth, self._scaled = set(), {}, frozenset()
         self._judging = False
-        self.overlap = self._session is not None and self._session.overlap
+        self.overlap = self._session is not None and self._session.strokes.overlap
         if binding is not None and self._session is not None:
             self.layers = ResultLayers(self.workspace, binding)
             self._shown = binding.plane
-            self._session.events.changed.connect(self._on_changed)
-            self._session.events.classes.connect(self._on_classes)
+            self._session.document.events.changed.connect(self._on_changed)
+            self._session.document.events.classes.connect(self._on_classes)
 
     def _on_changed(self, plane: int, bbox: tuple[int, ...], layer: str) -> None:
         if layer != "strokes" or not self.on:
@@ -390,5 +433,5 @@ class StrokesController(Controller):
         if self._binding is None or self._binding.plane == self._shown:
             return
         self._shown = self._binding.plane
-        if self.on and self._session is not None and self._session.planes_with():
+        if self.on and self._session is not None and self._session.strokes.planes:
             self._soon.soon()

@@ -1,8 +1,8 @@
-"""The layers that strokes give: class labels, and maps as heat maps."""
+"""The layers that strokes give: class labels, heat maps, cells and their repeats."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,19 +12,80 @@ from napari_sesami.viewer.layers.session_layers import (
     add_result,
     colormap_of,
     in_viewer,
+    keeping_selection,
     redraw,
     remove,
 )
-from napari_sesami.viewer.layers.spatial import KEPT_CLASSES, label_shape
+from napari_sesami.viewer.layers.spatial import (
+    KEPT_CLASSES,
+    label_shape,
+    plane_index,
+    spatial_kwargs,
+)
 
 if TYPE_CHECKING:
-    from napari.layers import Image, Labels
+    from napari.layers import Image, Labels, Shapes
     from napari.viewer import Viewer
     from numpy.typing import NDArray
 
     from napari_sesami.viewer.app.binding import LayerBinding
     from napari_sesami.viewer.app.workspace import Workspace
     from napari_sesami.viewer.layers.result_planes import MapKind
+
+
+class CellLayers:
+    """The rectangle around a cell that the user draws, and outlines of its repeats."""
+
+    def __init__(self, viewer: Viewer, binding: LayerBinding) -> None:
+        self.binding = binding
+        self._viewer = viewer
+        self._cell: Shapes | None = None
+        self._repeats: Shapes | None = None
+
+    def draw_cell(self) -> None:
+        """Let the user draw a rectangle."""
+        if in_viewer(self._viewer, self._cell) is None:
+            self._cell = self._add("cell", "#ffd500")
+        assert self._cell is not None
+        self._cell.data = []
+        self._viewer.layers.selection.active = self._cell
+        self._cell.mode = "add_rectangle"
+
+    @property
+    def cell(self) -> tuple[int, int, int, int] | None:
+        """The box (y0, x0, y1, x1) that was drawn last, inside the scan."""
+        shapes = in_viewer(self._viewer, self._cell)
+        if shapes is None or not len(shapes.data):
+            return None
+        corners = np.asarray(shapes.data[-1])[:, -2:]
+        (y0, x0), (y1, x1) = corners.min(0), corners.max(0)
+        height, width = self.binding.session.scan.plane_shape
+        low = (max(0, round(y0)), max(0, round(x0)))
+        return (*low, min(height, round(y1) + 1), min(width, round(x1) + 1))
+
+    def outline(self, plane: int, boxes: NDArray[Any]) -> None:
+        """Outline the repeats (n, 4) of a plane; the selection stays."""
+        lead = plane_index(self.binding.session.scan.leading_shape, plane)
+        data = []
+        for y0, x0, y1, x1 in (boxes - 0.5).tolist():  # edges of pixels, not centres
+            ring = ((y0, x0), (y0, x1), (y1, x1), (y1, x0))
+            data.append([[*lead, *corner] for corner in ring])
+        remove(self._viewer, self._repeats)
+        with keeping_selection(self._viewer):
+            self._repeats = self._add("repeats", "#00e5ff", data, shape_type="polygon")
+
+    def _add(self, kind: str, color: str, *data: Any, **options: Any) -> Shapes:
+        image = self.binding.image
+        return self._viewer.add_shapes(
+            *data,
+            ndim=self.binding.strokes.ndim,
+            name=f"{image.name} {kind}",
+            edge_color=color,
+            face_color="transparent",
+            edge_width=max(1.0, min(self.binding.session.scan.plane_shape) / 300),
+            **options,
+            **spatial_kwargs(image),
+        )
 
 
 class ResultLayers:

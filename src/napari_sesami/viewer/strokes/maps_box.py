@@ -10,7 +10,7 @@ from superqt.utils import signals_blocked
 
 from napari_sesami.viewer.layers.result_planes import MAPS
 from napari_sesami.viewer.widgets.factory import combo, fill_classes, note, tick
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.strokes.controller import StrokesController

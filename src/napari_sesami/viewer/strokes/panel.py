@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel
 from superqt.utils import signals_blocked
 
-from napari_sesami.viewer.strokes.acts import accept
 from napari_sesami.viewer.strokes.banks_box import BankBox
 from napari_sesami.viewer.strokes.controller import StrokesController
 from napari_sesami.viewer.strokes.maps_box import MapsBox
@@ -15,8 +14,8 @@ from napari_sesami.viewer.strokes.repeats_box import RepeatsBox
 from napari_sesami.viewer.strokes.run_box import WholeRow
 from napari_sesami.viewer.strokes.stroke_list import StrokeList
 from napari_sesami.viewer.strokes.why_box import WhyBox
+from napari_sesami.viewer.widgets.action_button import ActionButton
 from napari_sesami.viewer.widgets.factory import (
-    WIDTH,
     button,
     choose,
     combo,
@@ -26,15 +25,15 @@ from napari_sesami.viewer.widgets.factory import (
     tick,
 )
 from napari_sesami.viewer.widgets.panel import Panel
-from napari_sesami.viewer.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
+    from qtpy.QtWidgets import QWidget
 
     from napari_sesami.retrieve import Way
 
 SCALES = (("auto", None), ("1×", 1.0), ("½×", 0.5), ("2×", 2.0))
-WAYS: tuple[tuple[str, Way], ...] = (
+METHODS: tuple[tuple[str, Way], ...] = (
     ("ours", "ours"),
     ("distance", "distance"),
     ("attention", "attention"),
@@ -43,7 +42,7 @@ WAYS: tuple[tuple[str, Way], ...] = (
 POLICIES = (("free pixels", False), ("overwrite", True))
 
 
-class StrokesDock(Panel):
+class StrokesPanel(Panel):
     """Paint a few strokes; the slice on screen is labelled while you paint.
 
     Parameters
@@ -68,10 +67,10 @@ class StrokesDock(Panel):
             SCALES,
             letters=3,
         )
-        self.way = combo(
+        self.method = combo(
             "How strokes become labels: our way, or one as it was published: distance "
             "and attention (AOI-SSL), histogram (Hummingbird)",
-            WAYS,
+            METHODS,
             letters=5,
         )
         self.overlap_tick = tick(
@@ -83,9 +82,7 @@ class StrokesDock(Panel):
             "Clean up", "Let the prompt model redraw the parts it agrees with"
         )
         self.facts = note("", "What the strokes gave")
-        self.accept_button = button(
-            "Accept into labels", "Write this slice's result to the labels; undoable"
-        )
+        self.accept_button = ActionButton(self.workspace, "accept_strokes")
         self.policy = combo(
             "What happens to pixels that have a label already",
             POLICIES,
@@ -97,7 +94,6 @@ class StrokesDock(Panel):
         self.strokes = StrokeList(self.controller)
         self.banks = BankBox(self.controller)
         self.repeats = RepeatsBox(self.controller)
-        self.status = StatusLine(self.workspace)
         self.tabs = tabs(
             "Why, strokes, banks, repeats",
             (
@@ -107,26 +103,25 @@ class StrokesDock(Panel):
                 ("Repeats", "Find cells like a chosen one", self.repeats),
             ),
         )
-        layout = QVBoxLayout(self)
-        layout.addLayout(row(self.live_tick, self.fine_tick, self.clean_button))
-        layout.addLayout(row((self.way, 1), self.scale, self.overlap_tick))
-        layout.addWidget(self.facts)
-        layout.addLayout(row((self.accept_button, 1), self.policy))
-        layout.addWidget(self.whole)
-        layout.addWidget(self.maps)
-        layout.addWidget(self.tabs, 1)
-        layout.addWidget(self.status)
-        self.setMinimumWidth(WIDTH)
+        self.lay_out(
+            row(self.live_tick, (self.fine_tick, 1), self.overlap_tick),
+            row(QLabel("Method"), (self.method, 1)),
+            row(QLabel("Scale"), self.scale, (self.clean_button, 1)),
+            self.facts,
+            row((self.accept_button, 1), self.policy),
+            self.whole,
+            self.maps,
+            self.tabs,
+            stretch=self.tabs,
+        )
         self.watch(self.controller.changed, self.refresh)
-        self.watch(self.workspace.why_wanted, self._on_why)
         self.live_tick.toggled.connect(self.controller.turn)
         self.fine_tick.toggled.connect(self.controller.set_refine)
         self.overlap_tick.toggled.connect(self.controller.set_overlap)
-        self.way.activated.connect(self._on_way)
+        self.method.activated.connect(self._on_method)
         self.scale.activated.connect(self._on_scale)
         self.policy.activated.connect(self._on_policy)
         self.on(self.clean_button.clicked, self.controller.clean_up)
-        self.on(self.accept_button.clicked, self._accept)
         self.refresh()
 
     def refresh(self) -> None:
@@ -137,7 +132,7 @@ class StrokesDock(Panel):
             made.setEnabled(here and controller.last is not None)
         with signals_blocked(self.overlap_tick):
             self.overlap_tick.setChecked(controller.overlap)
-        choose(self.way, controller.way)
+        choose(self.method, controller.way)
         if not here:
             text = "Open a scan, name two classes, paint a stroke of each."
         elif controller.last is None:
@@ -154,15 +149,17 @@ class StrokesDock(Panel):
     def _on_scale(self, index: int) -> None:
         self.controller.set_zoom(self.scale.itemData(index))
 
-    def _on_way(self, index: int) -> None:
-        self.controller.set_way(self.way.itemData(index))
+    def _on_method(self, index: int) -> None:
+        self.controller.set_way(self.method.itemData(index))
 
     def _on_policy(self, index: int) -> None:
         self.whole.overwrite = self.policy.itemData(index)
 
-    def _accept(self) -> None:
-        accept(self.controller, self.policy.currentData())
+    def accept(self) -> None:
+        """Write the result of the slice on screen into the labels."""
+        self.controller.accept(self.policy.currentData())
 
-    def _on_why(self) -> None:
+    def ask_why(self) -> None:
+        """Explain the class of the pixel under the cursor."""
         self.tabs.setCurrentWidget(self.why)
-        self.run(self.why.ask)
+        self.why.ask()

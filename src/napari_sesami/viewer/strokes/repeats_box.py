@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 from qtpy.QtWidgets import QFormLayout, QWidget
 
 from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.layers.result_planes import MapKind
-from napari_sesami.viewer.layers.session_layers import keeping_selection, remove
-from napari_sesami.viewer.layers.spatial import plane_index, spatial_kwargs
-from napari_sesami.viewer.strokes.jobs import ReadOptions, repeats_of
+from napari_sesami.viewer.strokes.jobs import repeats_of
+from napari_sesami.viewer.strokes.layers import CellLayers
 from napari_sesami.viewer.widgets.factory import button, column, note, row, share
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.retrieve import Repeats
@@ -55,8 +53,7 @@ class RepeatsBox(PanelPart, QWidget):
         super().__init__(parent)
         self._controller, self.workspace = controller, controller.workspace
         self.found: _Cell | None = None
-        self._shapes: Any = None
-        self._outlines: Any = None
+        self._layers: CellLayers | None = None
         self.choose_button = button("Choose cell", "Draw a rectangle around one cell")
         self.find_button = button("Find", "Find all repeats of the cell on this slice")
         self.transfer_button = button(
@@ -79,19 +76,7 @@ class RepeatsBox(PanelPart, QWidget):
 
     def choose(self) -> None:
         """Give the user a layer in which to draw a rectangle."""
-        viewer, binding = self.workspace.viewer, self._controller.binding
-        if self._shapes is None or self._shapes not in viewer.layers:
-            self._shapes = viewer.add_shapes(
-                ndim=binding.strokes.ndim,
-                name=f"{binding.image.name} cell",
-                edge_color="#ffd500",
-                face_color="transparent",
-                edge_width=self._width(),
-                **spatial_kwargs(binding.image),
-            )
-        self._shapes.data = []
-        viewer.layers.selection.active = self._shapes
-        self._shapes.mode = "add_rectangle"
+        self._cell_layers().draw_cell()
         self.workspace.say("Drag a rectangle around one cell, then press Find.")
 
     def find(self) -> None:
@@ -105,7 +90,7 @@ class RepeatsBox(PanelPart, QWidget):
             controller.binding.plane,
             box,
             self.least.value(),
-            ReadOptions(controller.zoom),
+            controller.zoom,
         )
         controller.workspace.jobs.submit(REPEATS, task, self._on_found)
 
@@ -117,14 +102,14 @@ class RepeatsBox(PanelPart, QWidget):
         if found is None:
             raise ViewerError("Find the repeats of a cell first.")
         session = self._controller.binding.session
-        labels = session.labels_plane(found.plane)
+        labels = session.document.labels.plane(found.plane)
         y0, x0, y1, x1 = found.box
         if not labels[y0:y1, x0:x1].any():
             raise ViewerError(
                 "The cell has no labels yet: accept a result or commit objects in it."
             )
         new = transfer_labels(labels, found.box, found.repeats)
-        changed = session.write_labels(new, found.plane)
+        changed = session.document.labels.write(new, found.plane)
         self.workspace.say(
             "The cell's labels are in its repeats; undo (Ctrl+Z) takes them back."
             if changed
@@ -134,22 +119,9 @@ class RepeatsBox(PanelPart, QWidget):
     def _box(self) -> Box:
         """The rectangle that was drawn, else the object under the cursor."""
         binding = self._controller.binding
-        height, width = binding.session.scan.plane_shape
-        shapes = self._shapes
-        if (
-            shapes is not None
-            and shapes in self.workspace.viewer.layers
-            and len(shapes.data)
-        ):
-            corners = np.asarray(shapes.data[-1])[:, -2:]
-            (y0, x0), (y1, x1) = corners.min(0), corners.max(0)
-            ends = (round(y0), round(x0), round(y1) + 1, round(x1) + 1)
-            return (
-                max(0, ends[0]),
-                max(0, ends[1]),
-                min(height, ends[2]),
-                min(width, ends[3]),
-            )
+        drawn = self._cell_layers().cell
+        if drawn is not None:
+            return drawn
         here = [o for o in binding.session.objects.values() if binding.plane in o.parts]
         if not here:
             raise ViewerError(HINT)
@@ -163,7 +135,7 @@ class RepeatsBox(PanelPart, QWidget):
         plane, box, repeats = answer
         self.found = _Cell(plane, box, repeats)
         n = len(repeats.boxes)
-        self._outline(plane, repeats)
+        self._cell_layers().outline(plane, repeats.boxes)
         if n >= 3:
             controller.layers.show_map(DIFFERENCE, plane, repeats.difference)
         self.transfer_button.setEnabled(n > 1)
@@ -176,36 +148,12 @@ class RepeatsBox(PanelPart, QWidget):
         )
         controller.workspace.say(f"{n} cells look like the chosen one.")
 
-    def _outline(self, plane: int, repeats: Repeats) -> None:
-        viewer, binding = self.workspace.viewer, self._controller.binding
-        lead = plane_index(binding.session.scan.leading_shape, plane)
-        data = [
-            [
-                [*lead, y, x]
-                for y, x in (
-                    (y0 - 0.5, x0 - 0.5),
-                    (y0 - 0.5, x1 - 0.5),
-                    (y1 - 0.5, x1 - 0.5),
-                    (y1 - 0.5, x0 - 0.5),
-                )
-            ]
-            for y0, x0, y1, x1 in repeats.boxes.tolist()
-        ]
-        remove(viewer, self._outlines)
-        with keeping_selection(viewer):
-            self._outlines = viewer.add_shapes(
-                data,
-                ndim=binding.strokes.ndim,
-                shape_type="polygon",
-                name=f"{binding.image.name} repeats",
-                edge_color="#00e5ff",
-                face_color="transparent",
-                edge_width=self._width(),
-                **spatial_kwargs(binding.image),
-            )
-
-    def _width(self) -> float:
-        return max(1.0, min(self._controller.binding.session.scan.plane_shape) / 300)
+    def _cell_layers(self) -> CellLayers:
+        """The layers of the scan shown."""
+        binding = self._controller.binding
+        if self._layers is None or self._layers.binding is not binding:
+            self._layers = CellLayers(self.workspace.viewer, binding)
+        return self._layers
 
     def refresh(self) -> None:
         """Forget what was found when the scan goes."""

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QProgressBar, QWidget
 
+from napari_sesami.viewer.widgets.action_button import ActionButton
 from napari_sesami.viewer.widgets.factory import button, named, row
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.strokes.controller import StrokesController
@@ -22,9 +23,7 @@ class WholeRow(PanelPart, QWidget):
         super().__init__(parent)
         self._controller, self.workspace = controller, controller.workspace
         self.overwrite = False  # what happens to labels that are there
-        self.button = button(
-            "Whole scan", "Label every slice in the background, from this one outward"
-        )
+        self.button = ActionButton(self.workspace, "whole_scan")
         self.accept_button = button(
             "Accept all", "Write every slice's result to the labels; one step for undo"
         )
@@ -33,11 +32,11 @@ class WholeRow(PanelPart, QWidget):
         self.bar.setFormat("%v of %m")
         self.bar.hide()
         self.setLayout(row((self.button, 1), (self.accept_button, 1), (self.bar, 1)))
-        self.on(self.button.clicked, self._label_all)
         self.on(self.accept_button.clicked, self._accept_all)
         self.watch(controller.progressed, self._on_progress)
 
-    def _label_all(self) -> None:
+    def toggle(self) -> None:
+        """Label every slice in the background, or stop that."""
         whole = self._controller.whole
         if not whole.running:
             whole.start()

@@ -16,7 +16,6 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from napari_sesami.viewer.app.errors import ViewerError
-from napari_sesami.viewer.strokes.acts import jump, unteach
 from napari_sesami.viewer.widgets.factory import (
     button,
     column,
@@ -25,11 +24,11 @@ from napari_sesami.viewer.widgets.factory import (
     row,
     swatch,
 )
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
+    from napari_sesami.session import StrokeFacts
     from napari_sesami.viewer.strokes.controller import StrokesController
-    from napari_sesami.viewer.strokes.jobs import StrokeFacts
 
 COLUMNS = ("stroke", "slice", "patches", "worth")
 MOST = 300  # rows; more could not be read anyway
@@ -121,14 +120,16 @@ class StrokeList(PanelPart, QWidget):
         stroke = self._chosen()
         session = self.workspace.session
         found = (
-            session.stroke_pixels(stroke) if session and stroke is not None else None
+            session.retrieval.learner.stroke_pixels(stroke)
+            if session and stroke is not None
+            else None
         )
         if found is not None:
             plane, (y0, x0, y1, x1), _ = found
-            jump(self._controller, plane, (y0 + y1) / 2, (x0 + x1) / 2)
+            self._controller.jump(plane, (y0 + y1) / 2, (x0 + x1) / 2)
 
     def _forget(self) -> None:
         stroke = self._chosen()
         if stroke is None:
             raise ViewerError("Choose a stroke in the list first.")
-        unteach(self._controller, stroke)
+        self._controller.forget_stroke(stroke)

@@ -52,8 +52,11 @@ class WholeScan:
         self.stop()
         session = binding.session
         folder = None
-        if session.project is not None and not session.project.read_only:
-            folder = session.project.path / "retrieved"
+        if (
+            session.document.project is not None
+            and not session.document.project.read_only
+        ):
+            folder = session.document.project.path / "retrieved"
         try:
             self._disk = layers.labels.to_disk(folder)
         except OSError as error:
@@ -172,8 +175,8 @@ class AcceptAll:
             return
         session = controller.binding.session
         try:
-            with session.group("accept whole scan", self._key):
-                self.changed += session.accept_plane(
+            with session.history.group("accept whole scan", self._key):
+                self.changed += session.document.labels.accept(
                     labels, plane, overwrite=self._overwrite
                 )
         except (SesamiError, OSError) as error:

@@ -11,13 +11,12 @@ from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.layers.camera import cursor
 from napari_sesami.viewer.layers.mouse import hear_moves
-from napari_sesami.viewer.strokes.acts import inside, jump, unteach
 from napari_sesami.viewer.widgets.factory import button, column, note, picture, tick
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
+    from napari_sesami.session import Why
     from napari_sesami.viewer.strokes.controller import StrokesController
-    from napari_sesami.viewer.strokes.jobs import Why
 
 SIDE = 64  # px on screen
 SHOWN = 3
@@ -47,7 +46,7 @@ class WhyBox(PanelPart, QWidget):
     def ask(self) -> None:
         """Ask about the pixel under the cursor; say what is missing, if anything."""
         at = cursor(self.workspace.viewer, self._controller.binding.strokes)
-        if not inside(self._controller, at):
+        if not self._controller.covers(at):
             raise ViewerError("Point at a pixel of the scan, then ask why.")
         self._controller.explain(at)
 
@@ -62,7 +61,7 @@ class WhyBox(PanelPart, QWidget):
     def _hovered(self) -> None:
         binding = self.workspace.binding
         at = None if binding is None else cursor(self.workspace.viewer, binding.strokes)
-        if at is not None and inside(self._controller, at):
+        if at is not None and self._controller.covers(at):
             self._controller.explain(at)
 
     def _on_hover(self, on: bool) -> None:
@@ -118,9 +117,9 @@ class _ReasonBox(PanelPart, QWidget):
     def _on_go(self) -> None:
         if self._why is not None:
             y0, x0, y1, x1 = self._why.reason.bbox
-            jump(self._controller, self._why.reason.plane, (y0 + y1) / 2, (x0 + x1) / 2)
+            self._controller.jump(self._why.reason.plane, (y0 + y1) / 2, (x0 + x1) / 2)
 
     def _forget(self) -> None:
         if self._why is not None:
-            unteach(self._controller, self._why.reason.stroke)
+            self._controller.forget_stroke(self._why.reason.stroke)
             self.show_reason(None)

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import (
     QColorDialog,
     QHeaderView,
     QLineEdit,
+    QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
     QWidget,
@@ -200,5 +201,7 @@ def _make_table() -> QTableWidget:
         | QAbstractItemView.EditTrigger.EditKeyPressed
     )
     table.setShowGrid(False)
-    table.setMinimumHeight(140)
+    table.setMinimumHeight(118)
+    # a page that scrolls gives its parts what they wish for; this one takes the rest
+    table.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
     return table

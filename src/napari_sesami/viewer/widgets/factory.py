@@ -25,9 +25,10 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt import QCollapsible
 from superqt.utils import signals_blocked
 
-from napari_sesami.viewer.app.keys import key_of
+from napari_sesami.viewer.widgets.plain import plain_label, plain_tip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sesami.project import ClassEntry
-    from napari_sesami.viewer.app.keys import Action
 
 W = TypeVar("W", bound=QWidget)
 WIDTH = 300  # px; with the dock's frame this stays below 320
@@ -44,8 +44,10 @@ WIDTH = 300  # px; with the dock's frame this stays below 320
 
 def named(made: W, tip: str, name: str = "") -> W:
     """Give a widget its tooltip, and its name for a screen reader."""
-    made.setToolTip(tip)
+    made.setToolTip(plain_tip(tip))
     made.setAccessibleName(name or tip)
+    if isinstance(made, QLabel):
+        plain_label(made)
     return made
 
 
@@ -54,13 +56,6 @@ def button(text: str, tip: str, least: int | None = None) -> QPushButton:
     made = named(QPushButton(text), tip, f"{text.strip('◀▶ ')}: {tip}")
     if least is not None:
         made.setMinimumWidth(least)
-    return made
-
-
-def keyed(text: str, tip: str, action: Action, least: int | None = None) -> QPushButton:
-    """A button that names its key, and leaves the keyboard to the canvas."""
-    made = button(text, f"{tip} (key {key_of(action)})", least)
-    made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     return made
 
 
@@ -187,8 +182,19 @@ def tabs(name: str, pages: Sequence[tuple[str, str, QWidget]]) -> QTabWidget:
     made = QTabWidget()
     made.setAccessibleName(name)
     made.setDocumentMode(True)
+    made.tabBar().setDrawBase(False)  # else a bright line beside the tabs
     for title, tip, part in pages:
         made.setTabToolTip(made.addTab(part, title), tip)
+    return made
+
+
+def fold(title: str, part: QWidget, *, unfolded: bool = False) -> QCollapsible:
+    """A bar with a title that shows or hides a part."""
+    made = QCollapsible(title, expandedIcon="▼", collapsedIcon="▶")
+    made.setAccessibleName(title)
+    made.setContent(part)
+    change = made.expand if unfolded else made.collapse
+    change(animate=False)
     return made
 
 

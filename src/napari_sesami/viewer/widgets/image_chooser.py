@@ -15,6 +15,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_sesami.viewer.widgets.plain import plain_label
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -41,7 +43,8 @@ class ImageChooser(QDialog):
             QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
         )
         layout = QVBoxLayout(self)
-        layout.addWidget(QLabel(f"{name} holds {len(images)} images. Open which one?"))
+        words = f"{name} holds {len(images)} images. Open which one?"
+        layout.addWidget(plain_label(QLabel(words)))
         layout.addWidget(self.list)
         layout.addWidget(buttons)
         buttons.accepted.connect(self.accept)

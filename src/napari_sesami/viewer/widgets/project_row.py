@@ -13,9 +13,10 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
-from napari_sesami.viewer.app.keys import Action
+from napari_sesami.viewer.widgets.action_button import ActionButton
 from napari_sesami.viewer.widgets.factory import button, column, note, row
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
+from napari_sesami.viewer.widgets.plain import plain_label, plain_tip
 
 if TYPE_CHECKING:
     from napari_sesami.project import Project, ScanMoved
@@ -30,12 +31,12 @@ class ProjectRow(PanelPart, QWidget):
     def __init__(self, workspace: Workspace, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.workspace, self._keeper = workspace, workspace.saver
-        self.label = QElidingLabel()
+        self.label = plain_label(QElidingLabel())
         self.label.setElideMode(Qt.TextElideMode.ElideMiddle)
         self.label.setAccessibleName("Project")
         self.state = note("", "State of saving")
         self.open_button = button("Open…", "Open a project folder (*.sesami)")
-        self.save_button = button("Save", "Save the project (key K)")
+        self.save_button = ActionButton(workspace, "save")
         self.save_as_button = button(
             "Save as…", "Keep classes, strokes and labels in a project folder"
         )
@@ -50,8 +51,7 @@ class ProjectRow(PanelPart, QWidget):
         column(self, self.label, self.state, self.recovered, buttons)
         self.open_button.clicked.connect(self._ask_open)
         self.save_as_button.clicked.connect(self._ask_save)
-        self.on(self.save_button.clicked, workspace.act, Action.SAVE)
-        self.on(self.keep_button.clicked, workspace.act, Action.SAVE)
+        self.on(self.keep_button.clicked, workspace.act, "save")
         self.on(self.discard_button.clicked, self._keeper.discard_recovered)
         self.watch(self._keeper.changed, self.refresh)
         self.watch(self._keeper.scan_moved, self._ask_where)
@@ -62,7 +62,7 @@ class ProjectRow(PanelPart, QWidget):
         saver = self._keeper
         folder = saver.folder
         self.label.setText(folder.name if folder else "No project yet")
-        self.label.setToolTip(str(folder) if folder else "Save as… makes a folder")
+        self.label.setToolTip(plain_tip(str(folder or "Save as… makes a folder")))
         self.state.setText(saver.state)
         self.state.setVisible(bool(saver.state))
         self.recovered.setVisible(saver.recovered > 0)
@@ -70,8 +70,10 @@ class ProjectRow(PanelPart, QWidget):
         self.save_button.setEnabled(folder is not None)
 
     def _ask_save(self) -> None:
+        session = self._keeper.session
+        named = Path(session.scan.name).stem if session is not None else "scans"
         name, _ = QFileDialog.getSaveFileName(
-            self, "Save the project as", f"scans{SUFFIX}", f"Projects (*{SUFFIX})"
+            self, "Save the project as", f"{named}{SUFFIX}", f"Projects (*{SUFFIX})"
         )
         if name:
             path = Path(name)

@@ -19,6 +19,7 @@ from superqt.utils import signals_blocked
 
 from napari_sesami.scan import LENGTHS, Scan
 from napari_sesami.viewer.app.errors import ViewerError
+from napari_sesami.viewer.widgets.plain import plain_label, plain_tip
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,10 +41,10 @@ class ScanFacts(QWidget):
         self.rows: dict[str, PixelSizeRow] = {}
         self.extent = _fact("Width and height of the field, as far as known")
         self.kind = _fact("Kind of microscope, and the numbers in a pixel")
-        self.file = QElidingLabel()
+        self.file = plain_label(QElidingLabel())
         self.file.setElideMode(Qt.TextElideMode.ElideMiddle)
         self.file.setAccessibleName("File of the scan")
-        self.note = QLabel()
+        self.note = plain_label(QLabel())
         self.note.setWordWrap(True)
         self._form = QFormLayout(self)
         self._form.setContentsMargins(0, 0, 0, 0)
@@ -60,7 +61,7 @@ class ScanFacts(QWidget):
         if scan is None:
             return
         self.file.setText(scan.path.name if scan.path else scan.name)
-        self.file.setToolTip(str(scan.path) if scan.path else "Not from a file")
+        self.file.setToolTip(plain_tip(str(scan.path or "Not from a file")))
         self.kind.setText(kind_text(scan))
         self.extent.setText(extent_text(scan))
         self.note.setText(note_text(scan))
@@ -166,7 +167,7 @@ class PixelSizeRow(QWidget):
 
 
 def _fact(tip: str) -> QLabel:
-    label = QLabel()
+    label = plain_label(QLabel())
     label.setWordWrap(True)
     label.setToolTip(tip)
     return label

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QDialog, QFileDialog, QWidget
 from napari_sesami.scan import readable_extensions
 from napari_sesami.viewer.widgets.factory import button, column, named, row
 from napari_sesami.viewer.widgets.image_chooser import ImageChooser
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -42,8 +42,8 @@ class ScanPicker(PanelPart, QWidget):
             row((self.file_button, 1), (self.folder_button, 1)),
             row((self.layer_combo.native, 1), self.use_button),
         )
-        self.file_button.clicked.connect(self._ask_file)
-        self.folder_button.clicked.connect(self._ask_folder)
+        self.file_button.clicked.connect(self.ask_file)
+        self.folder_button.clicked.connect(self.ask_folder)
         self.on(self.use_button.clicked, self._use)
         self.watch(workspace.many_images, self._choose)
         self._reset()
@@ -69,12 +69,14 @@ class ScanPicker(PanelPart, QWidget):
             return
         self.workspace.adopt(layer)
 
-    def _ask_file(self) -> None:
+    def ask_file(self) -> None:
+        """Ask for a file and open it as a scan."""
         name, _ = QFileDialog.getOpenFileName(self, "Open a scan", "", _filter())
         if name:
             self.workspace.open(Path(name))
 
-    def _ask_folder(self) -> None:
+    def ask_folder(self) -> None:
+        """Ask for a folder and open it as a scan."""
         name = QFileDialog.getExistingDirectory(self, "Open a folder as one scan")
         if name:
             self.workspace.open(Path(name))

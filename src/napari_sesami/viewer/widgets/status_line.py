@@ -8,7 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QProgressBar, QSizePolicy, QWidget
 
 from napari_sesami.viewer.widgets.factory import button, column, named, note, row
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.app.workspace import Workspace

@@ -20,12 +20,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sesami.viewer.app.dock import DeskDock
 from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.app.pages import PAGES, page
-from napari_sesami.viewer.app.panels import bring_forward, panels_of
+from napari_sesami.viewer.app.panels import bring_forward
 from napari_sesami.viewer.widgets.factory import button, note
-from napari_sesami.viewer.widgets.status_line import StatusLine
+from napari_sesami.viewer.widgets.panel import Panel
+from napari_sesami.viewer.widgets.plain import plain_label
 from napari_sesami.viewer.workbench.icons import icon
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ QToolButton:focus {{ border: 1px solid {text}; }}
 """
 
 
-class Workbench(DeskDock):
+class Workbench(Panel):
     """Pages in the order of the work; each is loaded when it is first looked at.
 
     A page can be taken out as a dock of its own, for work on two screens. It is never
@@ -58,11 +58,11 @@ class Workbench(DeskDock):
 
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, parent)
-        self.panels = panels_of(self.workspace)
+        self.panels = self.workspace.panels
         self._viewer_events = napari_viewer.events
         self._areas: dict[str, QScrollArea] = {}
         self.buttons = {each.name: _page_button(each) for each in PAGES}
-        self.head = QLabel()
+        self.head = plain_label(QLabel())
         self.head.setAccessibleName("What this page is for")
         self.own_dock_button = QToolButton()
         self.own_dock_button.setIconSize(QSize(SMALL_ICON, SMALL_ICON))
@@ -71,7 +71,6 @@ class Workbench(DeskDock):
         self.away_text = note("", "Where this page is")
         self.show_button = button("Show it", "Bring the dock with this page forward")
         self.back_button = button("Bring it back", "Make it a page of this panel again")
-        self.status = StatusLine(self.workspace)
         self._lines = (QFrame(), QFrame())
         self._look_again = Debounced(self._look, 0)
         self._compose()
@@ -155,7 +154,7 @@ class Workbench(DeskDock):
         """The page that is open."""
         return page(self.panels.turned_to)
 
-    def turn_to(self, name: str) -> DeskDock | None:
+    def turn_to(self, name: str) -> Panel | None:
         """Open a page and give its panel, wherever that is."""
         typing = self.window().focusWidget()
         if typing is not None and self.stack.isAncestorOf(typing):
@@ -188,7 +187,7 @@ class Workbench(DeskDock):
     def _load(self, shown: Page) -> None:
         self._put(shown.name, shown.load()(self.workspace.viewer))
 
-    def _put(self, name: str, panel: DeskDock) -> None:
+    def _put(self, name: str, panel: Panel) -> None:
         area = QScrollArea()
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
@@ -205,7 +204,7 @@ class Workbench(DeskDock):
         panel = area.takeWidget()
         self.stack.removeWidget(area)
         area.deleteLater()
-        if isinstance(panel, DeskDock):
+        if isinstance(panel, Panel):
             panel.setParent(None)
             panel.status.show()
 
@@ -249,7 +248,7 @@ class Workbench(DeskDock):
             self._put(name, panel)
         self._show()
 
-    def _on_taken(self, name: str, panel: DeskDock) -> None:
+    def _on_taken(self, name: str, panel: Panel) -> None:
         """A dock of its own was opened by the menu: it has the page now."""
         if name in self._areas:
             self._take(name)
@@ -285,7 +284,6 @@ def _page_button(shown: Page) -> QToolButton:
     made.setIconSize(QSize(ICON, ICON))
     made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     place = PAGES.index(shown) + 1
-    keys = f"; {shown.keys}" if shown.keys else ""
-    made.setToolTip(f"{shown.line} (Alt+{place}{keys})")
+    made.setToolTip(f"{shown.line} (Alt+{place})")
     made.setAccessibleName(f"{shown.title}: {shown.line}")
     return made

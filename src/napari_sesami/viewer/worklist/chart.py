@@ -9,7 +9,7 @@ import pyqtgraph as pg
 from qtpy.QtWidgets import QFileDialog, QSizePolicy, QWidget
 
 from napari_sesami.viewer.widgets.factory import button, column, named, note, row
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 from napari_sesami.viewer.worklist.train_box import hand_over
 
 if TYPE_CHECKING:

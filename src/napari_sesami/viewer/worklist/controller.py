@@ -97,7 +97,7 @@ class WorklistController(Controller):
         from napari_sesami.project import Project
 
         session = self.workspace.session
-        project = session.project if session is not None else None
+        project = session.document.project if session is not None else None
         scans: Path | None = folder
         if folder.suffix == ".sesami":
             project, scans = Project.open(folder), None
@@ -230,7 +230,11 @@ class WorklistController(Controller):
     def _settle(self) -> None:
         """Go on with the scan shown if it is one of the list."""
         session, engine = self.workspace.session, self.engine
-        if session is None or engine is None or session.project is not engine.project:
+        if (
+            session is None
+            or engine is None
+            or session.document.project is not engine.project
+        ):
             return
         key = engine.project.add_scan(session.scan).key
         names = [i.name for i in engine.worklist if i.key == key]
@@ -250,7 +254,7 @@ class WorklistController(Controller):
         self.reviewer.hide()
         if engine is not None and engine.session not in (None, session):
             engine.leave(close=False)
-        project = None if session is None else session.project
+        project = None if session is None else session.document.project
         if engine is None and project is not None:
             from napari_sesami.worklist import WorkList
 

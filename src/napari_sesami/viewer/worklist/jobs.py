@@ -24,7 +24,7 @@ def opening(
     engine: WorklistEngine, leaving: Session | None, name: str, job: Job
 ) -> Opened:
     """Save the scan that is left, and open another."""
-    project = None if leaving is None else leaving.project
+    project = None if leaving is None else leaving.document.project
     if leaving is not None and project is not None and not project.read_only:
         leaving.save()
     job.check()

@@ -1,16 +1,17 @@
-"""The layer of proposals: outlines say what became of them, fills what they are."""
+"""The layers of the work list: proposals (outline: fate, fill: class), superpixels."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from napari_sesami.viewer.app.keys import KEYS, bind
 from napari_sesami.viewer.app.plane_arrays import SMALL, LayerArray
 from napari_sesami.viewer.layers.camera import bring_into_view
 from napari_sesami.viewer.layers.mouse import MOVED, far, hear, position
+from napari_sesami.viewer.layers.overlay import MaskOverlay
+from napari_sesami.viewer.layers.result_planes import Planes
 from napari_sesami.viewer.layers.session_layers import redraw, remove
 from napari_sesami.viewer.layers.spatial import (
     label_shape,
@@ -19,15 +20,16 @@ from napari_sesami.viewer.layers.spatial import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from napari.layers import Labels
     from numpy.typing import NDArray
 
     from napari_sesami.prompt import Mask
     from napari_sesami.viewer.app.binding import LayerBinding
+    from napari_sesami.viewer.app.jobs import Caller
     from napari_sesami.viewer.app.workspace import Workspace
-    from napari_sesami.viewer.worklist.reviewer import ProposalReviewer
+    from napari_sesami.viewer.layers.overlay import Drawn
     from napari_sesami.worklist import Review
 
 OUTLINES = {
@@ -40,14 +42,22 @@ OUTLINES = {
 """What became of a proposal: its value in the layer, and its colour."""
 FILL, HAND, MOST = 10, 130, 119  # plus the class's place in the table, up to MOST
 NAME = "proposals"
+LINE = (1.0, 0.9, 0.2, 0.55)  # of superpixels
 FEW = 8  # changes that are drawn one by one, each in its own box
+
+
+class TakesClicks(Protocol):
+    """Whoever is told about a click on the layer."""
+
+    def clicked(self, y: float, x: float) -> None:
+        """Take a click at a row and column."""
 
 
 class ProposalLayer:
     """Draws proposals over a scan, and hears clicks on them."""
 
     def __init__(
-        self, workspace: Workspace, binding: LayerBinding, judge: ProposalReviewer
+        self, workspace: Workspace, binding: LayerBinding, reviewer: TakesClicks
     ) -> None:
         self.binding = binding
         self._workspace = workspace
@@ -68,10 +78,9 @@ class ProposalLayer:
         )
         self.layer.editable = False
         self._recolor()
-        keys = [key for key in KEYS if key.ours_only]
         self._undo = [
-            hear(self.layer, judge, follow_press),
-            bind(self.layer, workspace.dispatch, keys),
+            hear(self.layer, reviewer, follow_press),
+            workspace.bind_keys(self.layer).close,
         ]
 
     def activate(self) -> None:
@@ -176,7 +185,70 @@ class ProposalLayer:
         self.layer.colormap = DirectLabelColormap(color_dict=table)
 
 
-def follow_press(judge: ProposalReviewer, layer: Labels, event: Any) -> Iterator[None]:
+class SuperpixelLayers:
+    """Outlines of superpixels, and above them the layer that takes the mouse.
+
+    Parameters
+    ----------
+    workspace, binding
+        Where, and for which scan.
+    hear
+        Follows the mouse on the upper layer; gives what takes that off again.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        binding: LayerBinding,
+        hear: Callable[[Labels], Callable[[], None]],
+    ) -> None:
+        from napari.utils.colormaps import DirectLabelColormap
+
+        self._viewer = workspace.viewer
+        shape = label_shape(binding.session.scan)
+        self._planes = Planes(shape, np.uint8)
+        nothing = np.zeros(4)
+        kinds = ("superpixels", "superpixel tool")
+        self._lines: Labels = self._viewer.add_labels(
+            self._planes,
+            name=f"{binding.image.name} {kinds[0]}",
+            multiscale=False,
+            opacity=1.0,
+            colormap=DirectLabelColormap(
+                color_dict={None: nothing, 0: nothing, 1: LINE}
+            ),
+            metadata={"sesami_layer": kinds[0]},
+            **spatial_kwargs(binding.image),
+        )
+        self._lines.editable = False
+        self._tool = MaskOverlay(self._viewer, binding.image, shape)
+        self.layer = self._tool.layer
+        self.layer.name = f"{binding.image.name} {kinds[1]}"
+        self.layer.metadata["sesami_layer"] = kinds[1]
+        self._undo = [hear(self.layer), workspace.bind_keys(self.layer).close]
+        self._viewer.layers.selection.active = self.layer
+        self.layer.mode = "pan_zoom"
+        self.layer.mouse_pan = False
+
+    def show_borders(self, plane: int, borders: NDArray[np.uint8]) -> None:
+        """Draw the borders of the superpixels of a plane."""
+        self._planes.put(plane, borders)
+        redraw(self._lines)
+
+    def show(self, plane: int, drawn: Sequence[Drawn]) -> None:
+        """Mark superpixels; nothing if the layer is gone."""
+        if self.layer in self._viewer.layers:
+            self._tool.show(plane, drawn)
+
+    def close(self, caller: Caller) -> None:
+        """Take both layers out; napari may be busy with selecting or removing some."""
+        for undo in self._undo:
+            undo()
+        self._undo = []
+        caller.post(remove, self._viewer, self._lines, self.layer)
+
+
+def follow_press(reviewer: TakesClicks, layer: Labels, event: Any) -> Iterator[None]:
     """Take a click on a proposal; a drag moves the view."""
     if event.button != 1:
         return
@@ -185,7 +257,7 @@ def follow_press(judge: ProposalReviewer, layer: Labels, event: Any) -> Iterator
     while event.type == "mouse_move":
         yield
     if far(event, start) <= MOVED:
-        judge.clicked(*at)
+        reviewer.clicked(*at)
 
 
 def look_of(

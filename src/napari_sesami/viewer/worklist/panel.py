@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QWidget
 from superqt import QElidingLabel
 
-from napari_sesami.viewer.app.keys import Action
-from napari_sesami.viewer.widgets.factory import WIDTH, button, keyed, row, tabs
+from napari_sesami.viewer.widgets.action_button import ActionButton
+from napari_sesami.viewer.widgets.factory import button, row, tabs
 from napari_sesami.viewer.widgets.panel import Panel
-from napari_sesami.viewer.widgets.status_line import StatusLine
+from napari_sesami.viewer.widgets.plain import plain_tip
 from napari_sesami.viewer.worklist.chart import TimeBox
 from napari_sesami.viewer.worklist.controller import WorklistController
 from napari_sesami.viewer.worklist.review_box import ReviewBox
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 
-class WorkListDock(Panel):
+class WorklistPanel(Panel):
     """A folder of scans, one after the other: the model proposes, you judge.
 
     Parameters
@@ -43,17 +43,13 @@ class WorkListDock(Panel):
         )
         self.refresh_button = button("Refresh", "Look at the folder again")
         self.scans = WorklistTable(self.controller)
-        self.before_button = keyed("◀", "Previous scan", Action.WORK_BEFORE)
-        self.done_button = keyed(
-            "Done, next",
-            "Accept this scan as it is now, and open the next one",
-            Action.WORK_DONE,
+        self.before_button, self.done_button, self.next_button = (
+            ActionButton(self.workspace, name)
+            for name in ("work_before", "work_done", "work_next")
         )
-        self.next_button = keyed("▶", "Next scan", Action.WORK_NEXT)
         self.review = ReviewBox(self.controller)
         self.superpixels = PiecesBox(self.controller)
         self.times = TimeBox(self.controller)
-        self.status = StatusLine(self.workspace)
         self.tabs = tabs(
             "Proposals, superpixels, progress",
             (
@@ -66,22 +62,16 @@ class WorkListDock(Panel):
                 ("Progress", "Time per scan, training, table", self.times),
             ),
         )
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 6, 6, 6)
-        layout.addLayout(row((self.folder, 1), self.folder_button, self.refresh_button))
-        layout.addWidget(self.scans, 1)
-        steps = row(self.before_button, (self.done_button, 1), self.next_button)
-        layout.addLayout(steps)
-        layout.addWidget(self.tabs)
-        layout.addWidget(self.status)
-        self.setMinimumWidth(WIDTH)
+        self.lay_out(
+            row((self.folder, 1), self.folder_button, self.refresh_button),
+            self.scans,
+            row(self.before_button, (self.done_button, 1), self.next_button),
+            self.tabs,
+            stretch=self.scans,
+        )
         self.watch(self.controller.changed, self.refresh)
         self.folder_button.clicked.connect(self._ask_folder)
         self.on(self.refresh_button.clicked, self.controller.refresh)
-        act = self.workspace.act
-        self.on(self.before_button.clicked, act, Action.WORK_BEFORE)
-        self.on(self.done_button.clicked, act, Action.WORK_DONE)
-        self.on(self.next_button.clicked, act, Action.WORK_NEXT)
         self.refresh()
 
     def refresh(self) -> None:
@@ -96,9 +86,8 @@ class WorkListDock(Panel):
             return
         done, all_ = worklist.count("accepted"), len(worklist)
         self.folder.setText(f"{worklist.folder.name}: {done} of {all_} done")
-        self.folder.setToolTip(
-            f"{worklist.folder}\nkept in {worklist.project.path.name}"
-        )
+        kept = f"{worklist.folder}\nkept in {worklist.project.path.name}"
+        self.folder.setToolTip(plain_tip(kept))
 
     def open_folder(self, folder: Path) -> None:
         """Make a folder the work list; what is wrong with it is said."""

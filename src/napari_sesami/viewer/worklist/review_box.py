@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QGridLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QGridLayout, QWidget
 
-from napari_sesami.viewer.app.keys import Action
+from napari_sesami.viewer.widgets.action_button import ActionButton
 from napari_sesami.viewer.widgets.factory import (
     column,
     combo,
     fill_classes,
-    keyed,
     note,
     row,
     tick,
 )
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 from napari_sesami.viewer.worklist.layers import OUTLINES
 
 if TYPE_CHECKING:
@@ -33,11 +32,7 @@ class ReviewBox(PanelPart, QWidget):
     ) -> None:
         super().__init__(parent)
         self._controller, self.workspace = controller, controller.workspace
-        self.propose_button = self._keyed(
-            "Propose",
-            "Propose masks from what was accepted so far",
-            Action.WORK_PROPOSE,
-        )
+        self.propose_button = self._button("work_propose")
         self.at_once_tick = tick(
             "at once", "Propose as soon as a new scan is opened", controller.at_once
         )
@@ -46,21 +41,11 @@ class ReviewBox(PanelPart, QWidget):
             "Class of the proposal in hand; another one accepts it as that",
             name="Class of the proposal in hand",
         )
-        self.accept_button = self._keyed(
-            "Accept", "Take the proposal in hand as it is", Action.WORK_ACCEPT
-        )
-        self.correct_button = self._keyed(
-            "Correct", "Take it and click to correct it", Action.WORK_CORRECT
-        )
-        self.reject_button = self._keyed(
-            "Reject", "The proposal in hand is wrong", Action.WORK_REJECT
-        )
-        self.skip_button = self._keyed(
-            "Skip", "Go to the next proposal", Action.WORK_SKIP
-        )
-        self.rest_button = self._keyed(
-            "Accept the rest", "Take all that wait; one undo step", Action.WORK_REST
-        )
+        self.accept_button = self._button("work_accept")
+        self.correct_button = self._button("work_correct")
+        self.reject_button = self._button("work_reject")
+        self.skip_button = self._button("work_skip")
+        self.rest_button = self._button("work_rest")
         self.counts = note("", "What became of the proposals")
         self.counts.setTextFormat(Qt.TextFormat.RichText)
         grid = QGridLayout()
@@ -77,11 +62,9 @@ class ReviewBox(PanelPart, QWidget):
         self.watch(controller.changed, self.refresh)
         self.refresh()
 
-    def _keyed(self, text: str, tip: str, action: Action) -> QPushButton:
+    def _button(self, name: str) -> ActionButton:
         """Make a button of an action; three of them share a row."""
-        made = keyed(text, tip, action, least=1)
-        self.on(made.clicked, self.workspace.act, action)
-        return made
+        return ActionButton(self.workspace, name, least=1)
 
     def refresh(self) -> None:
         """Show the proposal in hand and the counts."""

@@ -215,13 +215,13 @@ class ProposalReviewer:
             return
         if old is not None:
             old.changed.disconnect(self._on_judged)
-            old.session.events.objects.disconnect(self._on_objects)
-            old.session.events.classes.disconnect(self._on_judged)
+            old.session.document.events.objects.disconnect(self._on_objects)
+            old.session.document.events.classes.disconnect(self._on_judged)
         self._review = review
         if review is not None:
             review.changed.connect(self._on_judged)
-            review.session.events.objects.connect(self._on_objects)
-            review.session.events.classes.connect(self._on_judged)
+            review.session.document.events.objects.connect(self._on_objects)
+            review.session.document.events.classes.connect(self._on_judged)
 
     def _drop_screen(self) -> None:
         screen, self._screen = self._screen, None

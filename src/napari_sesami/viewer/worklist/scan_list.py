@@ -11,7 +11,8 @@ from qtpy.QtWidgets import QListWidget, QListWidgetItem, QWidget
 from superqt.utils import signals_blocked
 
 from napari_sesami.viewer.widgets.factory import column, named, picture
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
+from napari_sesami.viewer.widgets.plain import plain_tip
 from napari_sesami.viewer.worklist.thumbnails import SIDE
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ class WorklistTable(PanelPart, QWidget):
         spent = f" · {clock(item.seconds)}" if item.seconds >= 1 else ""
         helped = " · by hand" if item.state == "accepted" and not item.helped else ""
         row.setText(f"{item.name}\n{state}{spent}{helped}")
-        row.setToolTip(item.trouble or f"{item.name}: {state}. Double click opens it.")
+        words = item.trouble or f"{item.name}: {state}. Double click opens it."
+        row.setToolTip(plain_tip(words))
         row.setIcon(self._icon(item.name, color))
         font = row.font()
         font.setBold(current)

@@ -11,12 +11,9 @@ from napari_sesami.common.errors import SesamiError
 from napari_sesami.session import touched
 from napari_sesami.viewer.app.errors import ViewerError, sentence
 from napari_sesami.viewer.app.jobs import Debounced
-from napari_sesami.viewer.app.keys import KEYS, bind
 from napari_sesami.viewer.layers.mouse import hear, position, reverses
-from napari_sesami.viewer.layers.overlay import HOVER, MASK, MaskOverlay
-from napari_sesami.viewer.layers.result_planes import Planes
-from napari_sesami.viewer.layers.session_layers import redraw, remove
-from napari_sesami.viewer.layers.spatial import label_shape, spatial_kwargs
+from napari_sesami.viewer.layers.overlay import HOVER, MASK
+from napari_sesami.viewer.worklist.layers import SuperpixelLayers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,8 +29,6 @@ if TYPE_CHECKING:
 
 TOPIC = "superpixels"
 REST = 200  # ms after the last change of scale or plane before superpixels are cut
-NAMES = ("superpixels", "superpixel tool")
-LINE = (1.0, 0.9, 0.2, 0.55)
 
 
 class SuperpixelTool:
@@ -55,10 +50,7 @@ class SuperpixelTool:
         self.on = False
         self.scale = 16
         self._binding: LayerBinding | None = None
-        self._lines: Labels | None = None
-        self._planes: Planes | None = None
-        self._tool: MaskOverlay | None = None
-        self._undo: list[Callable[[], None]] = []
+        self._layers: SuperpixelLayers | None = None
         self._pieces: NDArray[np.int32] | None = None
         self._plane = 0
         self._hovered = 0
@@ -99,7 +91,7 @@ class SuperpixelTool:
         viewer.layers.selection.events.active.connect(self._on_active)
         viewer.dims.events.current_step.connect(self._on_dims)
         self._show_proposals(False)
-        self._make_layers(binding)
+        self._layers = SuperpixelLayers(controller.workspace, binding, self._hear)
         self._ask()
         self.changed.emit()
 
@@ -114,12 +106,9 @@ class SuperpixelTool:
         viewer = workspace.viewer
         viewer.layers.selection.events.active.disconnect(self._on_active)
         viewer.dims.events.current_step.disconnect(self._on_dims)
-        for undo in self._undo:
-            undo()
-        gone = [self._lines, None if self._tool is None else self._tool.layer]
-        self._undo, self._lines, self._tool, self._planes = [], None, None, None
-        # napari may be in the middle of selecting or removing layers
-        workspace.jobs.post(remove, viewer, *gone)
+        if self._layers is not None:
+            self._layers.close(workspace.jobs)
+        self._layers = None
         self._show_proposals(True)
         self.changed.emit()
 
@@ -172,7 +161,7 @@ class SuperpixelTool:
             raise ViewerError("The superpixels are still being cut; in a moment.")
         entry = self.class_entry
         binding.flush()
-        box = binding.session.assign_superpixel(
+        box = binding.session.retrieval.superpixels.assign(
             path, 0 if erase else entry.id, binding.plane, scale=self.scale
         )
         self._hovered = 0
@@ -194,8 +183,8 @@ class SuperpixelTool:
         return touched(self._pieces, path)
 
     def _show(self, numbers: Any, value: int) -> None:
-        tool, pieces = self._tool, self._pieces
-        if tool is None or tool.layer not in self._controller.workspace.viewer.layers:
+        layers, pieces = self._layers, self._pieces
+        if layers is None:
             return
         drawn = []
         if pieces is not None and len(numbers):
@@ -204,39 +193,10 @@ class SuperpixelTool:
             y0, y1 = int(rows[0]), int(rows[-1]) + 1
             x0, x1 = int(columns[0]), int(columns[-1]) + 1
             drawn = [(value, (y0, x0, y1, x1), mask[y0:y1, x0:x1])]
-        tool.show(self._controller.binding.plane, drawn)
+        layers.show(self._controller.binding.plane, drawn)
 
-    def _make_layers(self, binding: LayerBinding) -> None:
-        from napari.utils.colormaps import DirectLabelColormap
-
-        workspace = self._controller.workspace
-        shape = label_shape(binding.session.scan)
-        self._planes = Planes(shape, np.uint8)
-        nothing = np.zeros(4)
-        self._lines = workspace.viewer.add_labels(
-            self._planes,
-            name=f"{binding.image.name} {NAMES[0]}",
-            multiscale=False,
-            opacity=1.0,
-            colormap=DirectLabelColormap(
-                color_dict={None: nothing, 0: nothing, 1: LINE}
-            ),
-            metadata={"sesami_layer": NAMES[0]},
-            **spatial_kwargs(binding.image),
-        )
-        self._lines.editable = False
-        self._tool = MaskOverlay(workspace.viewer, binding.image, shape)
-        layer = self._tool.layer
-        layer.name = f"{binding.image.name} {NAMES[1]}"
-        layer.metadata["sesami_layer"] = NAMES[1]
-        keys = [key for key in KEYS if key.ours_only]
-        self._undo = [
-            hear(layer, self, follow_press, SuperpixelTool.hover),
-            bind(layer, workspace.dispatch, keys),
-        ]
-        workspace.viewer.layers.selection.active = layer
-        layer.mode = "pan_zoom"
-        layer.mouse_pan = False
+    def _hear(self, layer: Labels) -> Callable[[], None]:
+        return hear(layer, self, follow_press, SuperpixelTool.hover)
 
     def _ask(self) -> None:
         binding = self._binding
@@ -248,12 +208,11 @@ class SuperpixelTool:
         self._controller.workspace.jobs.submit(TOPIC, task, self._on_cut)
 
     def _on_cut(self, found: tuple[NDArray[np.int32], NDArray[np.uint8]]) -> None:
-        if not self.on or self._planes is None or self._lines is None:
+        if not self.on or self._layers is None:
             return
-        self._pieces, lines = found
+        self._pieces, borders = found
         self._hovered = 0
-        self._planes.put(self._plane, lines)
-        redraw(self._lines)
+        self._layers.show_borders(self._plane, borders)
         self._controller.workspace.say(
             f"Click or drag: superpixels become {self.class_entry.name}; Shift clears."
         )
@@ -261,7 +220,7 @@ class SuperpixelTool:
 
     def _on_active(self, event: Any) -> None:
         """Another layer was chosen: the tool is put down."""
-        if self._tool is not None and event.value is not self._tool.layer:
+        if self._layers is not None and event.value is not self._layers.layer:
             self.stop()
 
     def _on_dims(self, event: Any = None) -> None:
@@ -277,7 +236,7 @@ class _Cutting:
         self.session, self.plane, self.scale = session, plane, scale
 
     def __call__(self, job: Job) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
-        pieces = self.session.superpixels(self.plane, scale=self.scale)
+        pieces = self.session.retrieval.superpixels.cut(self.plane, scale=self.scale)
         job.check()
         lines = np.zeros(pieces.shape, np.uint8)
         lines[:-1] |= pieces[:-1] != pieces[1:]

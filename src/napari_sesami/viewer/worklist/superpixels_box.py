@@ -8,17 +8,16 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QWidget
 from superqt import QLabeledSlider
 
-from napari_sesami.viewer.app.keys import Action
+from napari_sesami.viewer.widgets.action_button import ActionButton
 from napari_sesami.viewer.widgets.factory import (
     column,
     combo,
     fill_classes,
-    keyed,
     named,
     note,
     row,
 )
-from napari_sesami.viewer.widgets.panel import PanelPart
+from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.worklist.controller import WorklistController
@@ -35,12 +34,7 @@ class PiecesBox(PanelPart, QWidget):
         super().__init__(parent)
         self._pieces = controller.superpixels
         self.workspace = controller.workspace
-        self.button = keyed(
-            "Label superpixels",
-            "Click or drag over superpixels to give them to the class; Shift or the "
-            "right button clears",
-            Action.WORK_PIECES,
-        )
+        self.button = ActionButton(self.workspace, "work_pieces")
         self.button.setCheckable(True)
         self.scale = QLabeledSlider(Qt.Orientation.Horizontal)
         self.scale.setRange(SMALLEST, LARGEST)
@@ -59,7 +53,7 @@ class PiecesBox(PanelPart, QWidget):
         scale = row(QLabel("Scale"), (self.scale, 1))
         classes = row(QLabel("Class"), (self.class_combo, 1))
         column(self, self.button, scale, classes, self.note, None, margin=4)
-        self.on(self.button.clicked, self._take)
+        self.on(self.button.clicked, self.refresh)
         self.scale.valueChanged.connect(self._pieces.set_scale)
         self.class_combo.activated.connect(self._on_class)
         self.watch(controller.changed, self.refresh)
@@ -76,10 +70,6 @@ class PiecesBox(PanelPart, QWidget):
         chosen = 0 if binding is None else binding.current_class
         fill_classes(self.class_combo, entries, chosen)
         self.class_combo.setEnabled(self.class_combo.count() > 0)
-
-    def _take(self) -> None:
-        self.workspace.act(Action.WORK_PIECES)
-        self.refresh()
 
     def _on_class(self, line: int) -> None:
         self.run(self._pieces.pick, line + 1)

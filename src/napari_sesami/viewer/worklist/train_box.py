@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_sesami.viewer.app.errors import ViewerError
-from napari_sesami.viewer.app.panels import show_panel
+from napari_sesami.viewer.app.workspace import show_panel
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.worklist.controller import WorklistController

@@ -101,7 +101,9 @@ def precipitates(rng: Rng, f: SceneFrame) -> Layout:
         body = gap + rough > rng.uniform(0.08, 0.25) * size
         cells[body] = merged[index][body] + 1
     else:
-        radii = sorted((size * rng.lognormal(-0.7, 0.4, 200)).clip(3, 90), reverse=True)
+        radii = sorted(
+            (size * rng.lognormal(-0.7, 0.4, 200)).clip(3, 90 * f.scale), reverse=True
+        )
         style = str(rng.choice(["lobed", "lobed", "cuboid", "round"]))
         stamp(rng, cells, place(rng, f.shape, radii, rng.uniform(-3, 6)), style)
     kinds = (cells > 0).astype(np.int16)
@@ -134,7 +136,7 @@ def particles(rng: Rng, f: SceneFrame) -> Layout:
     """Scatter overlapping particles, flakes or polygons on a ground."""
     cells = np.zeros(f.shape, np.int32)
     count = int(min(250, rng.uniform(0.05, 0.8) * f.u.size / f.size**2)) + 3
-    radii = list((f.size * rng.lognormal(-0.6, 0.35, count)).clip(2, 80))
+    radii = list((f.size * rng.lognormal(-0.6, 0.35, count)).clip(2, 80 * f.scale))
     gap = rng.choice([-1e3, 1.0])
     style = str(rng.choice(["polygon", "round", "lobed", "cuboid"]))
     stamp(rng, cells, place(rng, f.shape, radii, gap), style)

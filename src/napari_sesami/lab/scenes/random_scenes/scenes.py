@@ -36,14 +36,25 @@ class Scene:
 
     image: NDArray[Any]  # uint8 (y, x)
     classes: NDArray[Any]  # uint8 (y, x), 0..
-    regions: NDArray[Any]  # uint16 (y, x), 1.. connected pieces of one class and cell
+    regions: NDArray[Any]  # int (y, x), 1.. connected pieces of one class and cell
     family: str
 
 
-def _pattern(rng: Rng, shape: tuple[int, int], among: list[str]) -> tuple[Layout, str]:
+def _choose(rng: Rng, among: list[str]) -> str:
     weights = np.array([WEIGHTS[name] for name in among])
-    name = str(rng.choice(among, p=weights / weights.sum()))
-    layout = PATTERNS[name](rng, random_frame(rng, shape))
+    return str(rng.choice(among, p=weights / weights.sum()))
+
+
+def name_of_scene(seed: int | list[int]) -> str:
+    """Tell the family that :func:`random_scene` draws from a seed, without drawing."""
+    return _choose(np.random.default_rng(seed), list(PATTERNS))
+
+
+def _pattern(
+    rng: Rng, shape: tuple[int, int], among: list[str], scale: float = 1.0
+) -> tuple[Layout, str]:
+    name = _choose(rng, among)
+    layout = PATTERNS[name](rng, random_frame(rng, shape, scale))
     return Layout(layout.kinds.astype(np.int16), layout.cells.astype(np.int32)), name
 
 
@@ -83,10 +94,17 @@ def _merge(rng: Rng, kinds: NDArray[Any]) -> NDArray[Any]:
     return np.where(kinds == a, b, kinds)
 
 
-def random_scene(seed: int | list[int], shape: tuple[int, int] = (256, 512)) -> Scene:
-    """Draw a random scan with exact truth; the seed alone decides everything."""
+def random_scene(
+    seed: int | list[int], shape: tuple[int, int] = (256, 512), *, grown: bool = False
+) -> Scene:
+    """Draw a random scan with exact truth; the seed alone decides everything.
+
+    With `grown` the largest features of the pattern grow with the shape, so that whole
+    objects take up to a third of a large scene; fine ones stay as fine.
+    """
     rng = np.random.default_rng(seed)
-    truth, family = _pattern(rng, shape, list(PATTERNS))
+    scale = min(shape) / 256 if grown else 1.0
+    truth, family = _pattern(rng, shape, list(PATTERNS), scale)
     looks = truth.kinds.astype(np.int64)
     for _ in range(int(rng.choice([0, 1, 1, 2]))):
         looks = _inlay(rng, truth, looks)
@@ -102,4 +120,4 @@ def random_scene(seed: int | list[int], shape: tuple[int, int] = (256, 512)) -> 
     cells = cells if told_apart else np.zeros_like(cells)
     joint = kinds * (int(cells.max()) + 1) + cells + 1
     regions = label(joint, connectivity=2, background=0)
-    return Scene(image, kinds.astype(np.uint8), regions.astype(np.uint16), family)
+    return Scene(image, kinds.astype(np.uint8), regions, family)

@@ -39,6 +39,7 @@ class SceneFrame:
     u: NDArray[Any]
     v: NDArray[Any]
     size: float  # typical feature size in pixels
+    scale: float = 1.0  # how much larger than usual the largest features may be
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -69,21 +70,22 @@ def profile(rng: Rng, length: int, scale: float) -> NDArray[Any]:
     return curve / max(float(curve.std()), 1e-6)
 
 
-def random_frame(rng: Rng, shape: tuple[int, int]) -> SceneFrame:
+def random_frame(rng: Rng, shape: tuple[int, int], scale: float = 1.0) -> SceneFrame:
     """Choose orientation, warp and feature size of a pattern."""
     angle = rng.choice([0.0, np.pi / 2]) + rng.normal(0, 0.04)
     if rng.random() < 0.35:
         angle = rng.uniform(0, np.pi)
     y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     if rng.random() < 0.7:
-        scale = loguniform(rng, 8, 120)
-        amount = scale * rng.uniform(0, 0.12)
-        y = y + amount * smooth_field(rng, shape, scale)
-        x = x + amount * smooth_field(rng, shape, scale)
+        length = loguniform(rng, 8, 120 * scale)
+        amount = length * rng.uniform(0, 0.12)
+        y = y + amount * smooth_field(rng, shape, length)
+        x = x + amount * smooth_field(rng, shape, length)
     if rng.random() < 0.4:
         y = y + rng.uniform(0.3, 1.2) * smooth_field(rng, shape, rng.uniform(2, 5))
     c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-    return SceneFrame(c * x + s * y, c * y - s * x, loguniform(rng, 9, 90))
+    size = loguniform(rng, 9, 90 * scale)
+    return SceneFrame(c * x + s * y, c * y - s * x, size, scale)
 
 
 def _alternate(rng: Rng, n: int, kinds: int) -> NDArray[Any]:
@@ -101,7 +103,8 @@ def layers(rng: Rng, f: SceneFrame) -> Layout:
     n = int(rng.integers(2, 12))
     lo, hi = float(f.v.min()), float(f.v.max())
     thin = rng.random(n) < rng.choice([0.15, 0.5, 0.85])
-    thick = [loguniform(rng, 1.6, 8) if t else loguniform(rng, 8, 110) for t in thin]
+    most = 110 * f.scale
+    thick = [loguniform(rng, 1.6, 8) if t else loguniform(rng, 8, most) for t in thin]
     edge = lo + rng.uniform(0.05, 0.5) * (hi - lo)
     where = np.clip(f.u - f.u.min(), 0, 2047).astype(np.int32)
     wave = profile(rng, 2048, loguniform(rng, 8, 150)) * rng.choice([0, 1, 4, 12])

@@ -1,0 +1,150 @@
+"""What is known of a plane that was labelled by strokes, and how it was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from numpy.typing import NDArray
+
+    from napari_sesami.retrieve import Labelled, Reason, Retriever, Way
+    from napari_sesami.scan import Scan
+
+PICTURE = 96  # pixels of the scan
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How the strokes are read.
+
+    Attributes
+    ----------
+    zoom
+        Scale at which the scan is read; None is the one at which strokes are told
+        apart best.
+    off
+        Strokes that are switched off.
+    refine
+        Whether borders are sharpened along edges of the image.
+    way
+        Ours, or one of the published ways.
+    overlap
+        Whether classes may overlap: each is found by itself.
+    votes
+        Whether votes, margin and novelty are wanted, too.
+    near
+        Pixel (y, x) whose surroundings are read first.
+    """
+
+    zoom: float | None = None
+    off: frozenset[int] = frozenset()
+    refine: bool = True
+    way: Way = "ours"
+    overlap: bool = False
+    votes: bool = False
+    near: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class StrokeFacts:
+    """A stroke as the bank knows it; `worth` is NaN until it was judged."""
+
+    stroke: int
+    class_id: int
+    plane: int
+    patches: int
+    worth: float = float("nan")
+
+
+@dataclass(frozen=True)
+class PlaneLabels:
+    """Labels of one plane and what is known besides.
+
+    Attributes
+    ----------
+    plane, labels
+        Its number, and (y, x) uint8 class ids.
+    strokes
+        What the bank holds.
+    classes
+        How many classes spoke.
+    seconds
+        That it took.
+    masks
+        (y, x, C) bool if classes may overlap.
+    said
+        Votes, margin and novelty, if they were wanted.
+    told
+        What was chosen or left out, in sentences.
+    """
+
+    plane: int
+    labels: NDArray[np.uint8]
+    strokes: tuple[StrokeFacts, ...]
+    classes: int
+    seconds: float
+    masks: NDArray[np.bool_] | None = None
+    said: Labelled | None = None
+    told: str = ""
+
+
+@dataclass(frozen=True)
+class Why:
+    """A reason with its picture (n, n) uint8, or None if it comes from a bank."""
+
+    reason: Reason
+    picture: NDArray[np.uint8] | None
+
+
+def stroke_facts(retriever: Retriever) -> tuple[StrokeFacts, ...]:
+    """Everything that is in the bank, stroke by stroke."""
+    out = []
+    for stroke, rows in retriever.bank:
+        flat = rows.patches[0].ravel()
+        class_id = int(flat[flat != 255][0])
+        out.append(StrokeFacts(stroke, class_id, int(rows.where[0, 0]), len(rows)))
+    return tuple(out)
+
+
+def told_of(retriever: Retriever, how: ReadOptions) -> str:
+    """What leaving out strokes chose, and what a large bank leaves out."""
+    lines = []
+    if how.overlap and how.way in retriever.overlap_choices:
+        limits = retriever.overlap_choices[how.way][1].thresholds
+        lines.append("Thresholds " + ", ".join(f"{t:.2f}" for t in limits) + ".")
+    elif how.way != "ours":
+        chosen = retriever.settings(how.way)
+        heat = "" if how.way == "distance" else f", temperature {chosen.beta:g}"
+        lines.append(f"Chosen by left-out strokes: {chosen.k} neighbours{heat}.")
+    if retriever.voters.condensed is not None:
+        lines.append(retriever.voters.condensed.sentence)
+    if retriever.store.trouble:
+        lines.append(retriever.store.trouble)
+    return "\n".join(lines)
+
+
+def with_pictures(reasons: Collection[Reason], scan: Scan) -> list[Why]:
+    """Show the surroundings of the patch of each reason, with a frame around it."""
+    greys = {p: scan.grey(p) for p in {r.plane for r in reasons} if p >= 0}
+    found = []
+    for reason in reasons:
+        grey = greys.get(reason.plane)
+        if grey is None:
+            found.append(Why(reason, None))
+            continue
+        y0, x0, y1, x1 = reason.bbox
+        side = min(PICTURE, *grey.shape)
+        y = int(np.clip((y0 + y1 - side) // 2, 0, grey.shape[0] - side))
+        x = int(np.clip((x0 + x1 - side) // 2, 0, grey.shape[1] - side))
+        out = (255 * grey[y : y + side, x : x + side].clip(0, 1)).astype(np.uint8)
+        edge = np.zeros(out.shape, bool)
+        edge[max(0, y0 - y - 2) : y1 - y + 2, max(0, x0 - x - 2) : x1 - x + 2] = True
+        edge[max(0, y0 - y) : y1 - y, max(0, x0 - x) : x1 - x] = False
+        out[edge] = 255 if out.mean() < 160 else 0
+        found.append(Why(reason, np.ascontiguousarray(out)))
+    return found

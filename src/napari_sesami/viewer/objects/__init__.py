@@ -1,0 +1,1 @@
+"""The committed objects as a table: jump, recolour, merge, split, delete, export."""

@@ -1,0 +1,1 @@
+"""What is promised of files that somebody else made, and of what they may do."""
