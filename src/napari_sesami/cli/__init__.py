@@ -27,6 +27,7 @@ VERBS = (
     "info",
     "models",
     "segment",
+    "measure",
     "replay",
     "worklist",
     "evaluate",
