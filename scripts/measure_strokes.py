@@ -31,7 +31,6 @@ from napari_sesami.models import load_token_encoder
 from napari_sesami.retrieve import (
     combine,
     load_bank,
-    pixel_forest,
     retriever,
     voting,
     voting_rows,
@@ -236,7 +235,7 @@ class Neck:
 @contextmanager
 def patched(**changes: Any) -> Any:
     """Set module values for one variant: `module__NAME=value`."""
-    homes = {"evidence": pixel_forest, "retriever": retriever}
+    homes = {"Retriever": retriever.Retriever, "retriever": retriever}
     patches = [
         mock.patch.object(homes[key.split("__")[0]], key.split("__", 1)[1], value)
         for key, value in changes.items()
@@ -250,12 +249,12 @@ def patched(**changes: Any) -> Any:
             one.stop()
 
 
-def _no_trees(samples: Any) -> None:
+def _no_trees(self: Any, check: Any = None) -> None:
     """Learn nothing of pixels."""
 
 
-def _no_area(p: Any, power: float = 0.0) -> Any:
-    """Leave the votes as they are."""
+def _no_share(p: Any, share: Any) -> Any:
+    """Leave all classes alike."""
     return p
 
 
@@ -272,11 +271,16 @@ def variants(bench: Bench) -> dict[str, tuple[Any, dict[str, Any], dict[str, Any
     debiased = load_token_encoder(device="cpu", debias=True)
     return {
         "all of it": (None, {}, {}),
-        "no pixel evidence": (None, {"evidence___fit": _no_trees}, {}),
-        "quick: votes of tokens alone": (None, {}, quick),
-        "quick, no share of area": (None, {"retriever__with_area": _no_area}, quick),
+        "no pixel evidence": (None, {"Retriever__trees": _no_trees}, {}),
+        "quick": (None, {}, quick),
+        "quick, votes of tokens alone": (None, {"Retriever__trees": _no_trees}, quick),
+        "quick, no share of the plane": (
+            None,
+            {"retriever__by_share": _no_share},
+            quick,
+        ),
         "quick, no class balance": (None, {"retriever__tune": _no_balance}, quick),
-        "quick, condensed to 200 rows": (None, {"retriever__Voters": small}, quick),
+        "quick, condensed to 200 rows": (None, {"retriever__VotingRows": small}, quick),
         "quick, de-biased tokens": (debiased, {}, quick),
         "quick, tokens of a sixteenth": (Neck(bench.encoder), {}, quick),
         "distance (AOI-SSL, mask patches)": (None, {}, {"way": "distance"}),

@@ -9,9 +9,11 @@ from scipy import ndimage
 from napari_sesami.retrieve import (
     PaintedPixels,
     PixelSamples,
+    RetrieveError,
     Retriever,
     TokenStore,
     pixel_features,
+    pixel_forest,
 )
 from napari_sesami.retrieve.pixel_features import N_LOOKS, PixelFeatures, sample, spaced
 from napari_sesami.retrieve.pixel_forest import PER_CLASS, PixelForest, joined
@@ -29,6 +31,12 @@ def noise(shape: tuple[int, int]) -> np.ndarray:
 
 def painted(strokes: np.ndarray, owners: np.ndarray) -> dict:
     return {(0, 0): PaintedPixels.of(strokes, owners)}
+
+
+def decided(evidence: PixelForest, strokes, owners, version, off=(), **how):
+    """What the forests of these strokes say of plane 0."""
+    trees = evidence.learn(painted(strokes, owners), set(off), version, go_on)
+    return evidence.decide(0, trees, 3, go_on, **how)
 
 
 @pytest.fixture
@@ -85,7 +93,7 @@ def test_maps_are_sampled_between_their_points_and_held_at_the_border():
 
 def test_pixels_of_three_layers_are_told_apart(evidence):
     strokes, owners = three_strokes()
-    said = evidence.decide(0, painted(strokes, owners), set(), 3, 1, go_on)
+    said = decided(evidence, strokes, owners, 1)
     truth = stripes()[1][np.ix_(spaced(130, 2), spaced(118, 2))]
     assert said.shape == (65, 59, 3)
     np.testing.assert_allclose(said.sum(-1), 1, atol=1e-5)
@@ -94,13 +102,13 @@ def test_pixels_of_three_layers_are_told_apart(evidence):
 
 def test_an_erased_stroke_leaves_nothing_behind(evidence, tmp_path):
     strokes, owners = three_strokes()
-    before = evidence.decide(0, painted(strokes, owners), set(), 3, 1, go_on)
+    before = decided(evidence, strokes, owners, 1)
     more, names = strokes.copy(), owners.copy()
     more[5, 5:50], names[5, 5:50] = 3, 9
-    changed = evidence.decide(0, painted(more, names), set(), 3, 2, go_on)
+    changed = decided(evidence, more, names, 2)
     assert not np.array_equal(changed, before)
-    again = evidence.decide(0, painted(strokes, owners), set(), 3, 3, go_on)
-    silent = evidence.decide(0, painted(more, names), {9}, 3, 4, go_on)
+    again = decided(evidence, strokes, owners, 3)
+    silent = decided(evidence, more, names, 4, {9})
     np.testing.assert_array_equal(again, before)
     np.testing.assert_array_equal(silent, before)
 
@@ -108,7 +116,7 @@ def test_an_erased_stroke_leaves_nothing_behind(evidence, tmp_path):
 def test_one_class_decides_nothing(evidence):
     strokes, owners = three_strokes()
     strokes[strokes > 1] = 0
-    assert evidence.decide(0, painted(strokes, owners), set(), 3, 1, go_on) is None
+    assert evidence.learn(painted(strokes, owners), set(), 1, go_on) is None
 
 
 def test_a_class_of_thousands_of_pixels_is_thinned_and_mostly_keeps_its_choice(
@@ -139,7 +147,31 @@ def test_the_work_can_be_stopped(evidence):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        evidence.decide(0, painted(*three_strokes()), set(), 3, 1, stop)
+        evidence.learn(painted(*three_strokes()), set(), 1, stop)
+    trees = evidence.learn(painted(*three_strokes()), set(), 1, go_on)
+    with pytest.raises(KeyboardInterrupt):
+        evidence.decide(0, trees, 3, stop)
+
+
+def test_the_same_strokes_give_the_same_bits_whoever_else_was_asked(evidence, tmp_path):
+    strokes, owners = three_strokes()
+    slow = decided(evidence, strokes, owners, 1)
+    quick = decided(evidence, strokes, owners, 1, quick=True)
+    assert not np.array_equal(slow, quick)  # fewer trees
+    other = PixelForest(evidence.store)
+    np.testing.assert_array_equal(decided(other, strokes, owners, 1, quick=True), quick)
+    np.testing.assert_array_equal(decided(other, strokes, owners, 1), slow)
+
+
+def test_threads_and_tiles_change_no_bit(evidence, monkeypatch):
+    strokes, owners = three_strokes()
+    whole = decided(evidence, strokes, owners, 1)
+    monkeypatch.setattr(pixel_forest, "TILE", 32)
+    monkeypatch.setattr(pixel_forest, "workers", lambda pieces: 4)
+    tiled = decided(PixelForest(evidence.store), strokes, owners, 1)
+    np.testing.assert_array_equal(tiled, whole)
+    part = decided(evidence, strokes, owners, 1, box=(32, 64, 130, 118))
+    np.testing.assert_array_equal(part, whole[16:, 32:])
 
 
 def test_pixels_of_another_scan_are_learned_from_and_silenced_by_name(tmp_path):
@@ -167,3 +199,16 @@ def test_samples_join_in_order():
     )
     both = PixelSamples.join([a, a.take(np.array([True, False]))])
     assert both.classes.tolist() == [1, 2, 1]
+
+
+def test_trees_agree_where_strokes_are_and_contradict_each_other_far_away(tmp_path):
+    scan = Scan.from_array(stripes()[0])
+    found = Retriever(TokenStore(scan, Texture(), folder=tmp_path), n_classes=3)
+    found.store.plane(0)
+    with pytest.raises(RetrieveError, match="two classes"):
+        found.disagreement(0)
+    found.set_strokes(0, *three_strokes())
+    map_ = found.disagreement(0)
+    assert map_.shape == (130, 118)
+    assert 0 <= map_.min() <= map_.max() <= 1
+    assert map_[[10, 60, 100], 20:60].mean() < 0.4 * map_.mean()

@@ -13,11 +13,13 @@ from napari_sesami.retrieve import (
     Retriever,
     TokenStore,
     choose_zoom,
+    explain,
+    looks_that_decided,
     why,
 )
 from napari_sesami.retrieve import worth as worth_of
 from napari_sesami.scan import Scan
-from tests.fakes.texture import Texture, stripes
+from tests.fakes.texture import Texture, stripes, three_strokes
 
 
 def two_strokes_a_class() -> tuple[np.ndarray, np.ndarray]:
@@ -116,3 +118,91 @@ def test_worth_is_what_the_others_lose_counted_the_long_way(retriever):
         expected -= left_out_score(others, 3, temper)
         assert found == pytest.approx(expected, abs=1e-5)
     assert worth_of(retriever)[7] < 0
+
+
+def test_looks_that_decided_name_what_tells_the_layers_apart(tmp_path):
+    """Stripes differ in grey alone, a checkerboard from its mean in texture alone."""
+    grey, _ = stripes()
+    store = TokenStore(Scan.from_array(grey), Texture(), folder=tmp_path)
+    found = Retriever(store, 3)
+    found.set_strokes(0, *three_strokes())
+    class_id, shares = looks_that_decided(found, 0, 60, 80)
+    assert class_id == 2
+    assert shares[0].name in ("grey level", "surroundings")
+    positive = [s.share for s in shares if s.share > 0]
+    assert sum(positive) == pytest.approx(1)
+    by_name = {s.name: s.share for s in shares}
+    assert by_name["grey level"] > max(
+        (v for k, v in by_name.items() if k.startswith("texture")), default=0
+    )
+
+    board = np.full((96, 96), 500, np.uint16)
+    board[:, 48:] = np.where(np.indices((96, 48)).sum(0) // 2 % 2, 800, 200)
+    rough = Retriever(TokenStore(Scan.from_array(board), Texture()), 2)
+    strokes = np.zeros((96, 96), np.uint8)
+    strokes[20, 5:40], strokes[20, 55:90] = 1, 2
+    rough.set_strokes(0, strokes, strokes.astype(np.int64))
+    class_id, shares = looks_that_decided(rough, 0, 70, 70)
+    assert class_id == 2
+    kinds = {s.name: s.share for s in shares}
+    assert sum(v for k, v in kinds.items() if k != "grey level") > 0.7
+
+
+def test_with_one_class_no_look_decides():
+    found = Retriever(TokenStore(Scan.from_array(stripes()[0]), Texture()), 3)
+    found.store.plane(0)
+    alone = np.where(three_strokes()[0] == 1, 1, 0)
+    found.set_strokes(0, alone, alone.astype(np.int64))
+    with pytest.raises(RetrieveError, match="two classes"):
+        looks_that_decided(found, 0, 5, 5)
+
+
+def test_scales_are_compared_by_the_tiles_under_strokes_alone(tmp_path):
+    """A plane of sixteen tiles, strokes on two of them: the others are not read."""
+    grey = np.kron(stripes()[0], np.ones((2, 2), np.uint16))
+    encoders: dict[float, Texture] = {}
+
+    def make(zoom: float) -> TokenStore:
+        if zoom not in encoders:
+            encoders[zoom] = Texture()
+            stores[zoom] = TokenStore(
+                Scan.from_array(grey), encoders[zoom], zoom=zoom, folder=tmp_path
+            )
+        return stores[zoom]
+
+    stores: dict[float, TokenStore] = {}
+    strokes = np.zeros(grey.shape, np.uint8)
+    owners = np.zeros(grey.shape, np.int64)
+    for i, x in enumerate((10, 25, 40)):
+        strokes[10, x : x + 8], owners[10, x : x + 8] = 1, 2 * i + 1
+        strokes[100, x : x + 8], owners[100, x : x + 8] = 2, 2 * i + 2
+    painted = [(0, PaintedPixels.of(strokes, owners))]
+    choose_zoom(make, painted)
+    whole = Texture()
+    tokens = TokenStore(Scan.from_array(grey), whole).plane(0)
+    assert 0 < encoders[1.0].calls < whole.calls / 2
+    before = encoders[1.0].calls
+    np.testing.assert_array_equal(stores[1.0].plane(0), tokens)
+    assert encoders[1.0].calls == whole.calls  # what was read is not read again
+    assert before > 0
+
+
+@pytest.mark.parametrize(
+    ("half", "read", "best"), [(0.8, False, 0.5), (0.5, True, 2.0)]
+)
+def test_a_finer_scale_is_read_only_if_a_coarser_one_is_worse(
+    half, read, best, tmp_path, monkeypatch
+):
+    said = {1.0: 0.7, 0.5: half, 2.0: 0.9}
+    asked: list[float] = []
+
+    def make(zoom: float) -> TokenStore:
+        asked.append(zoom)
+        scan = Scan.from_array(stripes()[0])
+        return TokenStore(scan, Texture(), zoom=zoom, folder=tmp_path)
+
+    monkeypatch.setattr(explain, "tune", lambda rows, n: (None, said[asked[-1]]))
+    painted = PaintedPixels.of(*two_strokes_a_class())
+    found, scores = choose_zoom(make, [(0, painted)])
+    assert found == best
+    assert (2.0 in asked) == (2.0 in scores) == read

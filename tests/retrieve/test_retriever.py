@@ -237,3 +237,30 @@ def test_a_full_disk_costs_the_cache_and_is_said(tmp_path, monkeypatch):
     assert tokens is not None and store.plane(0) is tokens
     assert "No space left on device" in store.trouble
     assert not list(tmp_path.rglob("*.tmp")) and not list(tmp_path.rglob("*.npy"))
+
+
+def test_the_tile_in_view_comes_first_then_those_under_strokes(tmp_path):
+    grey = np.kron(stripes()[0], np.ones((2, 2), np.uint16))
+    seen: list[np.ndarray] = []
+    store = TokenStore(Scan.from_array(grey), Texture(), folder=tmp_path)
+    pixels = np.array([2 * grey.shape[1] + 2, 3])  # the corner at the top left
+    store.plane(
+        0,
+        near=(250.0, 230.0),
+        first=pixels,
+        partly=lambda tokens, known: seen.append(known.copy()),
+    )
+    assert seen[0][-1, -1] and not seen[0][0, 0]
+    assert seen[1][0, 0] and seen[1].mean() < 0.3
+
+
+def test_reading_under_strokes_can_be_stopped_and_keeps_what_it_read(tmp_path):
+    grey = np.kron(stripes()[0], np.ones((2, 2), np.uint16))
+    store = TokenStore(Scan.from_array(grey), Texture(), folder=tmp_path)
+    assert store.under(0, np.array([5]), cancelled=lambda: True) is None
+    found = store.under(0, np.array([5]))
+    calls = store.encoder.calls
+    again = TokenStore(Scan.from_array(grey), Texture(), folder=tmp_path)
+    np.testing.assert_array_equal(again.under(0, np.array([5])), found)
+    assert calls == 1 and again.encoder.calls == 0
+    assert not found[-1, -1].any()

@@ -29,7 +29,14 @@ def pool(planes=3, seed=0) -> Candidates:
             novelty = rng.random((SIDE, SIDE)).astype(np.float32) / 2
             tokens = rng.normal(size=(SIDE // 4, SIDE // 4, 6)).astype(np.float32)
             tokens /= np.linalg.norm(tokens, axis=-1, keepdims=True)
-            yield PlaneMaps(z, patches((SIDE, SIDE), SIZE), p, novelty, tokens)
+            yield PlaneMaps(
+                z,
+                patches((SIDE, SIDE), SIZE),
+                p,
+                novelty,
+                tokens,
+                disagreement=rng.random((SIDE, SIDE)).astype(np.float32),
+            )
 
     return gather(maps(), "patch", step=1)
 
@@ -181,3 +188,23 @@ def test_clasp_asks_every_class_and_calms_down():
     late = {tuple(sorted(choose(4, s))[:2]) for s in range(5)}
     early = {tuple(sorted(choose(0, s))[:2]) for s in range(5)}
     assert len(late) <= len(early)
+
+
+def test_disagreement_asks_where_answers_contradict_each_other_not_where_all_doubt():
+    p = np.full((SIDE, SIDE, 2), 0.5, np.float32)
+    p[:, : SIDE // 2] = [0.9, 0.1]
+    differ = np.zeros((SIDE, SIDE), np.float32)
+    differ[4:12, 4:12] = 0.8
+    maps = PlaneMaps(0, patches((SIDE, SIDE), SIZE), p, disagreement=differ)
+    table = gather([maps], "patch", step=1)
+    rows = STRATEGIES["bald"].choose(table, 1, State(np.ones(2))).rows
+    assert table.bbox[rows[0]].tolist() == [0, 0, SIZE, SIZE]
+    asked = STRATEGIES["entropy"].choose(table, 1, State(np.ones(2))).rows
+    assert table.bbox[asked[0]][1] >= SIDE // 2
+
+
+def test_disagreement_of_one_answer_is_refused_in_a_sentence():
+    p = np.full((SIDE, SIDE, 2), 0.5, np.float32)
+    table = gather([PlaneMaps(0, patches((SIDE, SIDE), SIZE), p)], "patch")
+    with pytest.raises(SuggestError, match="several answers"):
+        STRATEGIES["bald"].choose(table, 1)

@@ -81,7 +81,7 @@ def main(rounds: int = 300) -> list[Mark]:
         for number in range(rounds):
             if number % 10 == 0:  # another scan is opened
                 if session is not None:
-                    model = session.predictor.model
+                    model = session.prompts.predictor.model
                     session.close()
                 session = Session(
                     all_scans[(number // 10) % 3], Path(place) / "p.sesami", model=model

@@ -27,6 +27,7 @@ VERBS = (
     "info",
     "models",
     "segment",
+    "measure",
     "replay",
     "worklist",
     "evaluate",
@@ -39,7 +40,12 @@ VERBS = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return 0, or 1 after one plain sentence on stderr."""
-    arguments = build_parser().parse_args(argv)
+    parser = build_parser()
+    given = sys.argv[1:] if argv is None else argv
+    if not given:
+        parser.print_help()
+        return 0
+    arguments = parser.parse_args(given)
     try:
         code: int = _file(arguments.verb).run(arguments)
     except SesamiError as error:  # anything else is a bug

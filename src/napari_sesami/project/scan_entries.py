@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -35,6 +35,9 @@ class ScanEntry:
         (sizes, units) as the file gives them.
     own_size
         (sizes, units) as the user corrected them, or None.
+    name, modality
+        What the scan was called when it was added; a file that was renamed meanwhile,
+        or that does not tell its kind, keeps both.
     """
 
     key: str
@@ -47,6 +50,7 @@ class ScanEntry:
     path: str | None = None
     relative: str | None = None
     image_key: str | None = None
+    modality: str | None = None
     more: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -63,6 +67,7 @@ class ScanEntry:
             path=path,
             relative=relative,
             image_key=scan.image_key,
+            modality=scan.modality,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -83,8 +88,13 @@ class ScanEntry:
         more = {key: value for key, value in data.items() if key not in known}
         return cls(**values, more=more)
 
-    def sized(self, scan: Scan) -> Scan:
-        """Give the scan the pixel size that the user once entered for it."""
+    def known(self, scan: Scan) -> Scan:
+        """Give the file's scan the name, kind and pixel size that are known here."""
+        scan = replace(
+            scan,
+            name=self.name or scan.name,
+            modality=self.modality or scan.modality,
+        )
         same_file = (tuple(scan.pixel_size), tuple(scan.units)) == self.file_size
         if self.own_size is None or not same_file:
             return scan

@@ -54,7 +54,7 @@ class ScanList:
         entry = self.get(key)
         scan = find(entry, self._folder, locate)
         self._remember_place(entry, scan)
-        return entry.sized(scan)
+        return entry.known(scan)
 
     def missing(self) -> tuple[ScanEntry, ...]:
         """Give the entries whose file is not where it was."""

@@ -71,6 +71,7 @@ class ScanRow(TypedDict):
     path: NotRequired[str | None]
     relative: NotRequired[str | None]
     image_key: NotRequired[str | None]
+    modality: NotRequired[str | None]
 
 
 def _axes_fit(row: ScanRow) -> ScanRow:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
         save_bank,
     )
     from napari_sesami.retrieve.condense import CAP
+    from napari_sesami.retrieve.contradiction import Contradiction, contradictions
+    from napari_sesami.retrieve.decided import LookShare, looks_that_decided
     from napari_sesami.retrieve.explain import Reason, choose_zoom, why, worth
     from napari_sesami.retrieve.methods import WAYS, Settings, Way, check_way
     from napari_sesami.retrieve.overlap import Overlapping, overlapping
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from napari_sesami.retrieve.published import retrieve, to_pixels
     from napari_sesami.retrieve.repeats import Repeats, find_repeats, transfer_labels
     from napari_sesami.retrieve.retriever import Retriever
+    from napari_sesami.retrieve.token_cache import empty_tokens
     from napari_sesami.retrieve.token_store import PartialStore, TokenStore
     from napari_sesami.retrieve.voting import VoteTemperature
 
@@ -44,6 +47,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
             "save_bank",
         ],
         "condense": ["CAP"],
+        "contradiction": ["Contradiction", "contradictions"],
+        "decided": ["LookShare", "looks_that_decided"],
         "explain": ["Reason", "choose_zoom", "why", "worth"],
         "methods": ["WAYS", "Settings", "Way", "check_way"],
         "overlap": ["Overlapping", "overlapping"],
@@ -53,6 +58,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "published": ["retrieve", "to_pixels"],
         "repeats": ["Repeats", "find_repeats", "transfer_labels"],
         "retriever": ["Retriever"],
+        "token_cache": ["empty_tokens"],
         "token_store": ["PartialStore", "TokenStore"],
         "voting": ["VoteTemperature"],
     },

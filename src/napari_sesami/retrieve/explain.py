@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from napari_sesami.common.cancel import Cancelled
 from napari_sesami.retrieve.bank import UNLABELLED, RetrieveError, Rows, rows_by_stroke
 from napari_sesami.retrieve.exact import kernel, kernels, similarities
 from napari_sesami.retrieve.upsample import nothing
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_sesami.common.cancel import IsCancelled
     from napari_sesami.retrieve.painted import PaintedPixels
     from napari_sesami.retrieve.retriever import Retriever
     from napari_sesami.retrieve.token_store import TokenStore
@@ -172,8 +174,12 @@ def choose_zoom(
     make_store: Callable[[float], TokenStore],
     strokes: Sequence[tuple[int, PaintedPixels]],
     zooms: Sequence[float] = ZOOMS,
+    cancelled: IsCancelled | None = None,
 ) -> tuple[float, dict[float, float]]:
     """The scale at which left-out strokes are told apart best.
+
+    Tokens are read under strokes alone. A scale finer than the first is not read where
+    a coarser one is better already: averaging helps there.
 
     Parameters
     ----------
@@ -183,6 +189,8 @@ def choose_zoom(
         What is painted, for each painted plane.
     zooms
         Candidates; the first is kept unless another wins clearly.
+    cancelled
+        Asked before each tile; a cancelled call raises.
 
     Returns
     -------
@@ -191,22 +199,29 @@ def choose_zoom(
     """
     n_classes = max((int(p.classes.max(initial=0)) for _, p in strokes), default=0)
     scores: dict[float, float] = {}
-    for zoom in zooms:
-        store = make_store(zoom)
-        parts = [rows for plane in strokes if len(rows := _rows_of(store, *plane))]
-        scores[zoom] = tune(Rows.join(parts), n_classes)[1] if parts else math.nan
     best = zooms[0]
-    for zoom in zooms[1:]:
+    for zoom in zooms:
+        if zoom > zooms[0] and any(scores[z] > scores[zooms[0]] for z in scores):
+            continue
+        store = make_store(zoom)
+        parts = [_rows_of(store, *plane, cancelled) for plane in strokes]
+        parts = [rows for rows in parts if len(rows)]
+        scores[zoom] = tune(Rows.join(parts), n_classes)[1] if parts else math.nan
         floor = scores[best] + BETTER if not math.isnan(scores[best]) else -math.inf
-        if scores[zoom] > floor:
+        if zoom != best and scores[zoom] > floor:
             best = zoom
     return best, scores
 
 
-def _rows_of(store: TokenStore, plane: int, painted: PaintedPixels) -> Rows:
-    tokens = store.plane(plane)
+def _rows_of(
+    store: TokenStore,
+    plane: int,
+    painted: PaintedPixels,
+    cancelled: IsCancelled | None,
+) -> Rows:
+    tokens = store.under(plane, painted.pixels, cancelled=cancelled)
     if tokens is None:
-        raise RetrieveError("The tokens of this plane are not computed yet.")
+        raise Cancelled("Choosing the scale was stopped.")
     found = rows_by_stroke(painted, store.scan.plane_shape, tokens, plane)
     parts = [found[name] for name in sorted(found)]
     return Rows.join(parts) if parts else Rows.empty(store.encoder.dim, store.patch)

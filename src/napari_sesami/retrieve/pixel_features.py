@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from threading import Lock
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from napari_sesami.retrieve.upsample import one_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from napari_sesami.common.box import BBox
     from napari_sesami.retrieve.upsample import Check
+    from napari_sesami.scan import Scan
+
+    Read = Callable[[BBox], NDArray[np.float32]]
 
 # reduction of the image → widths of the filters there, in reduced pixels
 SCALES: dict[int, tuple[float, ...]] = {1: (1.0,), 2: (1.0, 1.75), 4: (1.25, 2.5)}
@@ -29,6 +35,22 @@ PER_SCALE = 6  # smoothed, slope, two of the Hessian, two of the structure tenso
 N_LOOKS = 1 + PER_SCALE * sum(map(len, SCALES.values()))
 TILE, MARGIN = 1024, 64  # pixels, multiples of the largest reduction
 KEPT = 4  # tiles: a plane of 2048² stays
+KEPT_PLANES = 2  # of a scan
+
+
+_looks: WeakKeyDictionary[Scan, OrderedDict[int, PixelFeatures]] = WeakKeyDictionary()
+
+
+def looks_of(scan: Scan, plane: int) -> PixelFeatures:
+    """Features of a plane of a scan: the same at whatever scale its tokens are read."""
+    planes = _looks.setdefault(scan, OrderedDict())
+    found = planes.get(plane)
+    if found is None:
+        found = PixelFeatures(lambda box: scan.grey(plane, box))
+    planes[plane] = found
+    while len(planes) > KEPT_PLANES:
+        planes.popitem(last=False)
+    return found
 
 
 class PixelFeatures:
@@ -37,11 +59,11 @@ class PixelFeatures:
     Parameters
     ----------
     image
-        (H, W) float32 in [0, 1].
+        (H, W) float32 in [0, 1], or what reads a box (y0, x0, y1, x1) of it.
     """
 
-    def __init__(self, image: NDArray[np.float32]) -> None:
-        self.image = image
+    def __init__(self, image: NDArray[np.float32] | Read) -> None:
+        self._image, self._busy = image, Lock()
         self._tiles: OrderedDict[tuple[int, int], dict[int, NDArray[np.float16]]]
         self._tiles = OrderedDict()
 
@@ -80,15 +102,31 @@ class PixelFeatures:
     ) -> tuple[int, int, dict[int, NDArray[np.float16]]]:
         """Top, left and feature maps of a tile with its margin."""
         top, left = (max(0, i * TILE - MARGIN) for i in (row, column))
-        maps = self._tiles.get((row, column))
-        if maps is None:
-            bottom, right = ((i + 1) * TILE + MARGIN for i in (row, column))
-            maps = describe(self.image[top:bottom, left:right], check)
-            self._tiles[row, column] = maps
-            while len(self._tiles) > KEPT:
-                self._tiles.popitem(last=False)
-        self._tiles.move_to_end((row, column))
+        with self._busy:  # several jobs may look at one scan
+            maps = self._tiles.get((row, column))
+            if maps is None:
+                bottom, right = ((i + 1) * TILE + MARGIN for i in (row, column))
+                if callable(self._image):
+                    part = self._image((top, left, bottom, right))
+                else:
+                    part = self._image[top:bottom, left:right]
+                maps = describe(part, check)
+                self._tiles[row, column] = maps
+                while len(self._tiles) > KEPT:
+                    self._tiles.popitem(last=False)
+            self._tiles.move_to_end((row, column))
         return top, left, maps
+
+
+def names_of_looks() -> list[str]:
+    """What each of the `N_LOOKS` features means, for people."""
+    names = ["grey level"]
+    for reduction, sigmas in SCALES.items():
+        for sigma in sigmas:
+            wide = f"{reduction * sigma:g} px"
+            names += ["grey level", "edges", "lines", "lines"]
+            names += [f"texture, {wide}"] * 2
+    return names
 
 
 def describe(

@@ -1,34 +1,41 @@
-"""What strokes say of single pixels: a few trees on looks and tokens, fitted at once.
+"""What strokes say of single pixels: two small forests on looks and tokens.
 
 Votes know what a patch resembles; they cannot see where in the patch a border runs, and
-they weigh all of a token's channels alike. Some dozens of extremely randomised trees
-(Geurts, Ernst and Wehenkel, 2006) on the looks of stroked pixels and the tokens around
-them add both. They are fitted anew, in a tenth of a second, from the strokes as they
-are: nothing of an erased stroke stays. Features are float32 and depend on the
-processor within 1e-5; of single pixels, not of votes, another class may win there.
+they weigh all of a token's channels alike. Extremely randomised trees (Geurts, Ernst
+and Wehenkel, 2006) add both: some learn what stroked pixels look like, as many others
+that and the tokens around them, and their answers are multiplied. They are fitted anew,
+in a tenth of a second, from the strokes as they are: nothing of an erased stroke stays,
+and the same strokes give the same bits, however many threads work. Features are
+float32 and depend on the processor within 1e-5; of single pixels, not of votes, another
+class may win there. Numbers were chosen by `scripts/choose_evidence.py`.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import warnings
+from collections import OrderedDict, deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import entr
 
 from napari_sesami.retrieve.pixel_features import (
     N_LOOKS,
-    PixelFeatures,
     at_pixels,
+    looks_of,
     priority,
     spaced,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Set
+    from collections.abc import Callable, Mapping, Set
+    from concurrent.futures import Future
 
     from numpy.typing import NDArray
 
+    from napari_sesami.common.box import BBox
     from napari_sesami.retrieve.painted import PaintedPixels
     from napari_sesami.retrieve.token_store import TokenStore
     from napari_sesami.retrieve.upsample import Check
@@ -36,12 +43,15 @@ if TYPE_CHECKING:
     Painted = Mapping[tuple[int, int], PaintedPixels]
 
 PER_CLASS = 1500  # pixels that are learned from; more bring nothing but time
-TREES, LEAF = 20, 2
-BAND = 1 << 15  # pixels decided between two looks at the cancel button
+TREES, LEAF = 20, 2  # of each forest
+FEW = 8  # of them answer while the brush is at work
+TILE = 512  # pixels: what is decided between two looks at the cancel button
 FINE = 1 << 19  # pixels of a plane up to which every second row and column is decided
-KEPT = 2  # planes whose pixels stay described in memory
-EASE = 0.02  # no tree and no vote is ever quite sure
-VOTES = 0.4  # weight of the votes against the trees'
+MIDDLE = 1 << 21  # … every fourth while the brush is at work; every eighth above
+KEPT = 256 << 20  # bytes of described pixels in memory
+AHEAD = 8  # tiles that wait for a thread
+EASE = 0.03  # no tree and no vote is ever quite sure
+VOTES = 0.4  # weight of the votes against the forests'
 
 
 @dataclass(frozen=True)
@@ -93,15 +103,16 @@ class PixelForest:
     def __init__(self, store: TokenStore) -> None:
         self.store = store
         self._foreign: PixelSamples | None = None
-        self._looks: OrderedDict[int, tuple[PixelFeatures, list[NDArray[np.float16]]]]
-        self._looks = OrderedDict()
+        self._tiles: OrderedDict[tuple[int, ...], NDArray[np.float16]] = OrderedDict()
         self._known: dict[int, tuple[NDArray[np.intp], NDArray[np.float16]]] = {}
-        self._fitted: tuple[Any, Any] | None = None
+        self._fitted: tuple[Any, Trees | None] | None = None
 
-    @property
-    def step(self) -> int:
+    def step(self, quick: bool = False) -> int:
         """Every how manieth row and column is decided; the image tells the rest."""
-        return 2 if np.prod(self.store.scan.plane_shape) <= FINE else 4
+        pixels = np.prod(self.store.scan.plane_shape)
+        if pixels <= FINE:
+            return 2
+        return 8 if quick and pixels > MIDDLE else 4
 
     def teach(self, samples: PixelSamples) -> None:
         """Learn from pixels of another scan of the same pixel size."""
@@ -127,69 +138,121 @@ class PixelForest:
         features = np.zeros((len(kept), width), np.float32)
         for plane in np.unique(planes):
             here = planes == plane
-            features[here] = self._features(int(plane), pixels[here], check)
+            features[here] = self._kept(int(plane), pixels[here], check)
         mine = PixelSamples(features, classes[kept], owners[kept])
         if self._foreign is None:
             return mine
         heard = ~np.isin(self._foreign.stroke, sorted(off))
         return PixelSamples.join([mine, self._foreign.take(heard)])
 
+    def learn(
+        self, painted: Painted, off: Set[int], version: Any, check: Check
+    ) -> Trees | None:
+        """Forests of the strokes as they are; None below two classes.
+
+        `version` changes with the strokes: what was learned of one is kept.
+        """
+        if self._fitted is None or self._fitted[0] != version:
+            samples = self.samples(painted, off, check)
+            two = len(np.unique(samples.classes)) > 1
+            self._fitted = (version, Trees(samples) if two else None)
+        return self._fitted[1]
+
     def decide(
         self,
         plane: int,
-        painted: Painted,
-        off: Set[int],
+        trees: Trees,
         n_classes: int,
-        version: Any,
         check: Check,
-    ) -> NDArray[np.float32] | None:
-        """Probabilities (h, w, C) at every `step`-th pixel; None below two classes.
+        *,
+        quick: bool = False,
+        box: BBox | None = None,
+    ) -> NDArray[np.float32]:
+        """Probabilities (h, w, C) at every `step`-th pixel of a plane.
 
-        Classes of which no pixel was seen get −1. `version` changes with the strokes.
+        Classes of which no pixel was seen get −1. Of a box (y0, x0, y1, x1), whose
+        sides lie on multiples of the step or end with the plane, its part is given.
         """
-        if self._fitted is None or self._fitted[0] != version:
-            self._fitted = (version, _fit(self.samples(painted, off, check)))
-        trees = self._fitted[1]
-        if trees is None:
-            return None
-        shape = self.store.scan.plane_shape
-        rows, columns = (spaced(side, self.step) for side in shape)
-        out = np.full((len(rows), len(columns), n_classes), -1, np.float32)
-        seen = trees.classes_.astype(int) - 1
-        band = max(1, BAND // len(columns))
-        for start in range(0, len(rows), band):
-            check()
-            part = rows[start : start + band]
-            described = self._band(plane, start // band, part, columns, check)
-            said = trees.predict_proba(described.astype(np.float32))
-            grid = (len(part), len(columns), -1)
-            out[start : start + band, :, seen] = said.reshape(grid)
+        few = FEW if quick else TREES
+        trees.grow(few)
+
+        def ask(features: NDArray[np.float32]) -> NDArray[np.float32]:
+            return trees.ask(features, few)
+
+        said = self._answers(plane, self.step(quick), box, ask, check)
+        out = np.full((*said.shape[:2], n_classes), -1, np.float32)
+        out[..., trees.classes - 1] = said
         return out
 
-    def _plane(self, plane: int) -> tuple[PixelFeatures, list[NDArray[np.float16]]]:
-        if plane not in self._looks:
-            self._looks[plane] = (PixelFeatures(self.store.scan.grey(plane)), [])
-            while len(self._looks) > KEPT:
-                self._looks.popitem(last=False)
-        self._looks.move_to_end(plane)
-        return self._looks[plane]
+    def disagreement(
+        self, plane: int, trees: Trees, check: Check
+    ) -> NDArray[np.float32]:
+        """How far single trees contradict each other, (h, w) in [0, 1], as `quick`."""
+        trees.grow(FEW)
+        return self._answers(plane, self.step(True), None, trees.quarrel, check)[..., 0]
 
-    def _band(
+    def _answers(
         self,
         plane: int,
-        number: int,
-        rows: NDArray[np.intp],
-        columns: NDArray[np.intp],
+        step: int,
+        box: BBox | None,
+        ask: Callable[[NDArray[np.float32]], NDArray[np.float32]],
         check: Check,
+    ) -> NDArray[np.float32]:
+        """What `ask` says of the features (n, F) of a grid, tile by tile: (h, w, K)."""
+        y0, x0, y1, x1 = box or (0, 0, *self.store.scan.plane_shape)
+        places = [
+            (y, x, min(y + TILE, y1), min(x + TILE, x1))
+            for y in range(y0, y1, TILE)
+            for x in range(x0, x1, TILE)
+        ]
+        waiting: deque[Future[NDArray[np.float32]]] = deque()
+        found: list[NDArray[np.float32]] = []
+        with ThreadPoolExecutor(workers(len(places))) as pool:
+            try:
+                for place in places:
+                    check()
+                    described = self._tile(plane, step, place, check)
+                    waiting.append(pool.submit(_single, ask, described))
+                    while len(waiting) > AHEAD:
+                        found.append(waiting.popleft().result())
+                while waiting:
+                    check()
+                    found.append(waiting.popleft().result())
+            finally:
+                for one in waiting:
+                    one.cancel()
+        h, w = -(-(y1 - y0) // step), -(-(x1 - x0) // step)
+        out = np.empty((h, w, found[0].shape[-1]), np.float32)
+        for (top, left, bottom, right), said in zip(places, found, strict=True):
+            rows = slice((top - y0) // step, -(-(bottom - y0) // step))
+            columns = slice((left - x0) // step, -(-(right - x0) // step))
+            there = out[rows, columns]
+            there[...] = said.reshape(there.shape)
+        return out
+
+    def _tile(
+        self, plane: int, step: int, place: BBox, check: Check
     ) -> NDArray[np.float16]:
-        """Features (n, F) of some rows of the grid; bands come in order."""
-        looks, bands = self._plane(plane)
-        if number == len(bands):
-            found = looks.grid(rows, columns, check).reshape(-1, N_LOOKS)
+        """Features (n, F) of the grid inside of a box."""
+        at = (plane, step, *place)
+        found = self._tiles.get(at)
+        if found is None:
+            shape = self.store.scan.plane_shape
+            rows, columns = (
+                spaced(side, step)[start // step : -(-end // step)]
+                for side, start, end in zip(shape, place[:2], place[2:], strict=True)
+            )
+            looks = looks_of(self.store.scan, plane)
+            seen = looks.grid(rows, columns, check).reshape(-1, N_LOOKS)
             y, x = np.meshgrid(rows, columns, indexing="ij")
             tokens = self._tokens(plane, y.ravel(), x.ravel())
-            bands.append(np.concatenate([found, tokens], axis=1, dtype=np.float16))
-        return bands[number]
+            found = np.concatenate([seen, tokens], axis=1, dtype=np.float16)
+            self._tiles[at] = found
+            while sum(t.nbytes for t in self._tiles.values()) > KEPT:
+                self._tiles.popitem(last=False)
+        self._tiles.move_to_end(at)
+        return found
 
     def _tokens(
         self, plane: int, y: NDArray[np.intp], x: NDArray[np.intp]
@@ -198,19 +261,25 @@ class PixelForest:
         assert tokens is not None  # votes were counted on them
         return at_pixels(tokens.transpose(2, 0, 1), patch, y, x)
 
-    def _features(
+    def describe(
         self, plane: int, pixels: NDArray[np.intp], check: Check
     ) -> NDArray[np.float16]:
-        """Features and tokens of single pixels; those asked before are kept."""
+        """Features of single pixels, as precisely as what is decided."""
+        y, x = np.divmod(pixels, self.store.scan.plane_shape[1])
+        looks = looks_of(self.store.scan, plane).at(y, x, check)
+        fresh = np.concatenate([looks, self._tokens(plane, y, x)], axis=1)
+        return fresh.astype(np.float16)
+
+    def _kept(
+        self, plane: int, pixels: NDArray[np.intp], check: Check
+    ) -> NDArray[np.float16]:
+        """Features of stroked pixels; those asked before are not described again."""
         width = N_LOOKS + self.store.encoder.dim
         empty = (np.zeros(0, np.intp), np.zeros((0, width), np.float16))
         known, values = self._known.get(plane, empty)
         new = np.setdiff1d(pixels, known)
         if len(new):
-            y, x = np.divmod(new, self.store.scan.plane_shape[1])
-            looks = self._plane(plane)[0].at(y, x, check)
-            fresh = np.concatenate([looks, self._tokens(plane, y, x)], axis=1)
-            fresh = fresh.astype(np.float16)  # as precisely as what is decided
+            fresh = self.describe(plane, new, check)
             known, values = np.append(known, new), np.concatenate([values, fresh])
             order = np.argsort(known)
             known, values = known[order], values[order]
@@ -218,6 +287,93 @@ class PixelForest:
         used = np.isin(known, pixels)  # what was erased is let go of
         self._known[plane] = (known[used], values[used])
         return found
+
+
+class Trees:
+    """Two forests on the same stroked pixels: of looks alone, and of all features.
+
+    Trees are grown when they are asked; the first ones are the same however many
+    follow.
+
+    Attributes
+    ----------
+    classes
+        Class ids that they know, ascending.
+    """
+
+    def __init__(self, samples: PixelSamples) -> None:
+        from sklearn.ensemble import ExtraTreesClassifier
+
+        counts = np.bincount(samples.classes)[samples.classes]
+        # a leaf holds two pixels at least: a class of one is counted several times
+        times = np.where(counts < 2 * LEAF, -(-2 * LEAF // counts), 1)
+        self._samples = samples.take(np.repeat(np.arange(len(samples)), times))
+        self.classes = np.unique(samples.classes).astype(int)
+        self._forests = [
+            ExtraTreesClassifier(
+                0,
+                min_samples_leaf=LEAF,
+                class_weight="balanced",
+                random_state=seed,
+                warm_start=True,
+            )
+            for seed in range(2)
+        ]
+
+    def grow(self, number: int) -> None:
+        """Let each forest have so many trees at least."""
+        x, y = self._samples.features, self._samples.classes
+        for forest, width in zip(self._forests, (N_LOOKS, x.shape[1]), strict=True):
+            if forest.n_estimators < number:
+                forest.n_estimators = number
+                with warnings.catch_warnings():
+                    # the weights are those of all samples, as they should be
+                    warnings.filterwarnings("ignore", message="class_weight presets")
+                    forest.fit(x[:, :width], y)
+
+    def ask(self, features: NDArray[np.float32], number: int) -> NDArray[np.float32]:
+        """Probabilities (n, known classes) by the first trees of each forest."""
+        product = np.ones((len(features), len(self.classes)))
+        for forest, width in zip(
+            self._forests, (N_LOOKS, features.shape[1]), strict=True
+        ):
+            own = np.ascontiguousarray(features[:, :width])
+            said = np.zeros_like(product)
+            for tree in forest.estimators_[:number]:
+                said += tree.tree_.predict(own)
+            product *= said / number + EASE
+        product /= product.sum(1, keepdims=True)
+        return product.astype(np.float32)
+
+    def quarrel(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Mutual information of the first trees' answers (BALD), (n, 1) in [0, 1]."""
+        mean = np.zeros((len(features), len(self.classes)))
+        alone = np.zeros(len(features))
+        for forest, width in zip(
+            self._forests, (N_LOOKS, features.shape[1]), strict=True
+        ):
+            own = np.ascontiguousarray(features[:, :width])
+            for tree in forest.estimators_[:FEW]:
+                said = tree.tree_.predict(own)
+                mean += said
+                alone += entr(said).sum(1)
+        number = 2 * FEW
+        shared = entr(mean / number).sum(1) - alone / number
+        shared /= np.log(len(self.classes))
+        return np.clip(shared, 0, 1).astype(np.float32)[:, None]
+
+    def steps(self, features: NDArray[np.float32]) -> tuple[int, NDArray[np.float64]]:
+        """Class id of one pixel (1, F), and what each feature did for it, (F,)."""
+        self.grow(TREES)
+        best = int(self.ask(features, TREES)[0].argmax())
+        done = np.zeros(features.shape[1])
+        for forest, width in zip(self._forests, (N_LOOKS, len(done)), strict=True):
+            own = np.ascontiguousarray(features[:, :width])
+            for tree in forest.estimators_:
+                path = tree.tree_.decision_path(own).indices  # ascending: root first
+                likely = tree.tree_.value[path, 0, best]
+                np.add.at(done, tree.tree_.feature[path[:-1]], np.diff(likely))
+        return int(self.classes[best]), done / (2 * TREES)
 
 
 def joined(
@@ -269,12 +425,16 @@ def _thinned(
     return np.sort(np.concatenate(kept)) if kept else np.zeros(0, np.intp)
 
 
-def _fit(samples: PixelSamples) -> Any:
-    if len(np.unique(samples.classes)) < 2:
-        return None
-    from sklearn.ensemble import ExtraTreesClassifier
+def _single(
+    ask: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    described: NDArray[np.float16],
+) -> NDArray[np.float32]:
+    """Ask in single precision; here, so that tiles wait in half of it."""
+    return ask(described.astype(np.float32))
 
-    trees = ExtraTreesClassifier(
-        TREES, min_samples_leaf=LEAF, class_weight="balanced", random_state=0
-    )
-    return trees.fit(samples.features, samples.classes)
+
+def workers(pieces: int) -> int:
+    """Threads for so many pieces of work: one for few, else what torch may use."""
+    import torch
+
+    return max(1, min(torch.get_num_threads(), pieces // 2))

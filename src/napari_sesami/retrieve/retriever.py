@@ -38,7 +38,9 @@ from napari_sesami.retrieve.voting import (
     VoteTemperature,
     balanced,
     best_similarity,
+    by_share,
     count_votes,
+    mean_share,
     tune,
     with_area,
 )
@@ -50,8 +52,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from napari_sesami.common.box import BBox
     from napari_sesami.retrieve.overlap import Choice
-    from napari_sesami.retrieve.pixel_forest import PixelSamples
+    from napari_sesami.retrieve.pixel_forest import PixelSamples, Trees
     from napari_sesami.retrieve.published import Method
     from napari_sesami.retrieve.token_store import TokenStore
     from napari_sesami.retrieve.upsample import Check
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
 
 KEPT = 2  # planes whose running votes stay in memory; others are counted again
 REACH = 3  # pixels over which a border may be moved to an edge of the image
+EVEN = 64  # pixels: boxes that are decided alone begin at multiples
 ELSEWHERE = -1
 """Plane of rows that come from another scan."""
 
@@ -226,6 +230,11 @@ class Retriever:
         """The stroked pixels that are learned from."""
         return self.evidence.samples(self._strokes, self.bank.off, check)
 
+    def trees(self, check: Check = nothing) -> Trees | None:
+        """Forests of the strokes as they are; None below two classes."""
+        version = self.voters.version
+        return self.evidence.learn(self._strokes, self.bank.off, version, check)
+
     def switch(self, stroke: int, on: bool) -> None:
         """Let a stroke speak or be silent, without forgetting it."""
         if stroke not in self.bank.strokes:
@@ -272,11 +281,13 @@ class Retriever:
         *,
         refine: bool = True,
         way: Way = "ours",
+        pixels: bool = True,
         check: Check = nothing,
     ) -> Labelled:
         """Label every pixel of a plane from all strokes, wherever they were painted.
 
-        A published way is as published: it is not refined. `check` is called now and
+        A published way is as published: it is not refined. Without `pixels` the votes
+        of tokens decide alone, which is quicker and coarser. `check` is called now and
         then while it works; what it raises ends the work.
         """
         check_way(way)
@@ -285,28 +296,63 @@ class Retriever:
         votes, total = self._probability(plane)
         best = self._best(plane, total)
         shape, patch = self.store.scan.plane_shape, self.store.patch
+        step, mixed = patch, with_area(votes)
+        if pixels:
+            step, mixed = self._mixed(plane, votes, check, not refine)
+        said = upsample(mixed, shape, step)
         if refine:
-            pixels = self._refine(plane, votes, check)
-        else:
-            pixels = upsample(with_area(votes), shape, patch)
-        labels = self._unmasked((pixels.argmax(-1) + 1).astype(np.uint8))
+            guide = self._guide_of(plane)
+            for c in range(said.shape[-1]):
+                check()
+                said[..., c] = guide.filter(said[..., c])
+            np.clip(said, 0, 1, out=said)
+            said /= np.maximum(said.sum(-1, keepdims=True), 1e-6)
+        labels = self._unmasked((said.argmax(-1) + 1).astype(np.uint8))
         novelty = upsample((1 - best)[..., None], shape, patch)[..., 0]
-        return Labelled(labels, pixels, np.clip(novelty, 0, 2))
+        return Labelled(labels, said, np.clip(novelty, 0, 2))
 
-    def quick(self, plane: int, way: Way = "ours") -> NDArray[np.uint8]:
+    def quick(
+        self,
+        plane: int,
+        way: Way = "ours",
+        check: Check = nothing,
+        box: BBox | None = None,
+    ) -> NDArray[np.uint8]:
         """Class ids (H, W) as of ``segment(plane, refine=False)``, and nothing else.
 
         Of a published way that carries mask patches over, their histograms are shown.
+        Pixels outside of a box (y0, x0, y1, x1) need not be decided: they may be 0.
         """
         check_way(way)
+        shape, step = self.store.scan.plane_shape, self.store.patch
         if way == "ours":
-            probability = with_area(self._probability(plane)[0])
+            votes = self._probability(plane)[0]
+            if box is not None and self.trees(check) is not None:
+                part = _even(box, shape)
+                step, probability = self._mixed(plane, votes, check, True, part)
+                y0, x0, y1, x1 = part
+                labels = np.zeros(shape, np.uint8)
+                labels[y0:y1, x0:x1] = quick_labels(
+                    probability, (y1 - y0, x1 - x0), step
+                )
+                return self._unmasked(labels)
+            step, probability = self._mixed(plane, votes, check, True)
         else:
             how, rows = self.settings(way), self.voters.rows()
             tokens = self.tokens(plane)
             probability = token_shares(tokens, rows, self._n_classes, way, how)
-        shape, patch = self.store.scan.plane_shape, self.store.patch
-        return self._unmasked(quick_labels(probability, shape, patch))
+        return self._unmasked(quick_labels(probability, shape, step))
+
+    def disagreement(self, plane: int, check: Check = nothing) -> NDArray[np.float32]:
+        """How far single trees contradict each other, (H, W) in [0, 1] (BALD)."""
+        trees = self.trees(check)
+        if trees is None:
+            raise RetrieveError(
+                "Trees contradict each other once strokes of two classes are painted."
+            )
+        found = self.evidence.disagreement(plane, trees, check)[..., None]
+        shape = self.store.scan.plane_shape
+        return upsample(found, shape, self.evidence.step(True))[..., 0]
 
     def forget(self, plane: int) -> None:
         """Drop what is remembered of a plane; it is counted again when asked for."""
@@ -338,27 +384,28 @@ class Retriever:
             labels[self.store.scan.ignore] = 0
         return labels
 
-    def _refine(
-        self, plane: int, votes: NDArray[np.float32], check: Check
-    ) -> NDArray[np.float32]:
-        """Probabilities (H, W, C): votes and pixels together, along image edges."""
-        shape, step = self.store.scan.plane_shape, self.store.patch
-        painted, off = self._strokes, self.bank.off
-        version, n = self.voters.version, votes.shape[-1]
-        said = self.evidence.decide(plane, painted, off, n, version, check)
-        if said is not None:
-            rows, columns = (spaced(side, self.evidence.step) for side in shape)
-            y, x = np.meshgrid(rows, columns, indexing="ij")
-            there = at_pixels(votes.transpose(2, 0, 1), step, y.ravel(), x.ravel())
-            votes, step = joined(said, there.reshape(said.shape)), self.evidence.step
-        pixels = upsample(with_area(votes), shape, step)
-        guide = self._guide_of(plane)
-        for c in range(n):
-            check()
-            pixels[..., c] = guide.filter(pixels[..., c])
-        np.clip(pixels, 0, 1, out=pixels)
-        pixels /= np.maximum(pixels.sum(-1, keepdims=True), 1e-6)
-        return pixels
+    def _mixed(
+        self,
+        plane: int,
+        votes: NDArray[np.float32],
+        check: Check,
+        quick: bool,
+        box: BBox | None = None,
+    ) -> tuple[int, NDArray[np.float32]]:
+        """Step of a grid, and probabilities (h, w, C) there: of votes and pixels."""
+        patch, trees = self.store.patch, self.trees(check)
+        if trees is None:
+            return patch, with_area(votes)
+        n = votes.shape[-1]
+        said = self.evidence.decide(plane, trees, n, check, quick=quick, box=box)
+        step, shape = self.evidence.step(quick), self.store.scan.plane_shape
+        y0, x0, y1, x1 = box or (0, 0, *shape)
+        rows = spaced(shape[0], step)[y0 // step : -(-y1 // step)]
+        columns = spaced(shape[1], step)[x0 // step : -(-x1 // step)]
+        y, x = np.meshgrid(rows, columns, indexing="ij")
+        there = at_pixels(votes.transpose(2, 0, 1), patch, y.ravel(), x.ravel())
+        both = joined(said, there.reshape(said.shape))
+        return step, by_share(both, mean_share(both))
 
     def _guide_of(self, plane: int) -> Guide:
         if self._guide is None or self._guide[0] != plane:
@@ -420,3 +467,10 @@ class Retriever:
 
         tokens = self.tokens(plane)
         return torch.from_numpy(tokens.reshape(-1, tokens.shape[-1])), tokens.shape[:2]
+
+
+def _even(box: BBox, shape: tuple[int, int]) -> BBox:
+    """A box (y0, x0, y1, x1) grown to multiples of `EVEN`, or to the plane's end."""
+    low = (k // EVEN * EVEN for k in box[:2])
+    high = (min(-(-k // EVEN) * EVEN, n) for k, n in zip(box[2:], shape, strict=True))
+    return (*low, *high)  # type: ignore[return-value]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sesami.common.disk import replacing
+from napari_sesami.retrieve import token_cache
 from napari_sesami.retrieve.exact import TOKEN_STEPS, on_grid
 from napari_sesami.scan import TilePlan
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     Partly = Callable[[NDArray[np.float32], NDArray[np.bool_]], None]
 
+TRIM_EVERY = 32  # planes that are saved: then old files are looked for
+TILES = 256  # kept in memory where nothing is kept on disk
 OVERLAP = 64  # view pixels shared by neighbouring tiles; the middle of it is the cut
 
 
@@ -65,7 +68,9 @@ class TokenStore:
         self.scan, self.encoder, self.zoom = scan, encoder, zoom
         self._folder, self._memory = folder, memory
         self.trouble = ""
+        self._saved = 0
         self._planes: OrderedDict[int, NDArray[np.float32]] = OrderedDict()
+        self._tiles: OrderedDict[tuple[int, int], NDArray[np.float32]] = OrderedDict()
 
     @property
     def patch(self) -> int:
@@ -93,13 +98,15 @@ class TokenStore:
         index: int,
         *,
         near: tuple[float, float] | None = None,
+        first: NDArray[np.integer] | None = None,
         progress: Progress | None = None,
         partly: Partly | None = None,
         cancelled: IsCancelled | None = None,
     ) -> NDArray[np.float32] | None:
         """Tokens (h, w, D) of a plane; None if `cancelled` said so on the way.
 
-        The tile around the pixel `near` is computed first, then outward. Each tile is
+        The tile around the pixel `near` is computed first, then those under the pixels
+        `first` (places in the flat plane), then outward. Each tile is
         kept on disk until the plane is whole, so that a crash costs one tile. After
         each, `partly` is shown the tokens so far and a mask (h, w) of those known.
         """
@@ -107,18 +114,81 @@ class TokenStore:
         if tokens is None:
             tokens = self._load(index)
         if tokens is None:
-            tokens = self._encode(index, near, progress, partly, cancelled)
+            tokens = self._encode(index, near, first, progress, partly, cancelled)
             if tokens is None:
                 return None
             self._save(self._file(index), tokens)
             self._drop_tiles(index)
+            if self._folder is not None and self._saved % TRIM_EVERY == 0:
+                token_cache.trim(self._folder)
+            self._saved += 1
         self._remember(index, tokens)
+        return tokens
+
+    def under(
+        self,
+        index: int,
+        pixels: NDArray[np.integer],
+        *,
+        cancelled: IsCancelled | None = None,
+    ) -> NDArray[np.float32] | None:
+        """Tokens (h, w, D) of a plane, right in the patches of some pixels, else 0.
+
+        Only tiles under the pixels, which are places in the flat plane, are computed;
+        they are kept for `plane`. None if `cancelled` said so on the way.
+        """
+        if self.ready(index):
+            return self.plane(index)
+        image = resized(self.scan.grey(index), self.zoom)
+        stride, plan = self.encoder.stride, self._plan(image.shape)
+        h, w = (-(-n // stride) for n in image.shape)
+        out = np.zeros((h, w, self.encoder.dim), np.float32)
+        for i in self._tiles_under(plan, pixels):
+            if cancelled is not None and cancelled():
+                return None
+            plan.place(out, self._tile(index, i, plan, image), i, stride)
+        return out
+
+    def _tiles_under(self, plan: TilePlan, pixels: NDArray[np.integer]) -> list[int]:
+        """Tiles that answer for pixels, which are places in the flat plane."""
+        y, x = np.divmod(np.asarray(pixels), self.scan.plane_shape[1])
+        stride = self.encoder.stride
+        asked = np.zeros([-(-n // stride) for n in plan.shape], bool)
+        asked[y // self.patch, x // self.patch] = True
+        found = []
+        for i in range(len(plan)):
+            cells = tuple(
+                slice(core.start // stride, -(-core.stop // stride))
+                for core in plan.core(i)
+            )
+            if asked[cells].any():
+                found.append(i)
+        return found
+
+    def _tile(
+        self, index: int, i: int, plan: TilePlan, image: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Tokens of one tile: from memory, from disk, or computed and kept."""
+        known = self._tiles.get((index, i))
+        if known is not None:
+            return known
+        file = self._tile_file(index, i) if len(plan) > 1 else None
+        side = [-(-n // self.encoder.stride) for n in plan.size(i)]
+        tokens = self._read(file, (*side, self.encoder.dim))
+        if tokens is None:
+            tokens = self._encode_tile(plan.cut(image, i))
+            self._save(file, tokens)
+        if self._folder is None:
+            self._tiles[index, i] = tokens
+            while len(self._tiles) > TILES:
+                self._tiles.popitem(last=False)
         return tokens
 
     def _encode(
         self,
         index: int,
         near: tuple[float, float] | None,
+        first: NDArray[np.integer] | None,
         progress: Progress | None,
         partly: Partly | None,
         cancelled: IsCancelled | None,
@@ -130,17 +200,16 @@ class TokenStore:
         out = np.zeros((h, w, self.encoder.dim), np.float32)
         known = np.zeros((h, w), bool)
         middle = None if near is None else [k * self.zoom for k in near]
-        for done, i in enumerate(plan.order(middle), 1):
+        order = plan.order(middle)
+        if first is not None and len(first):
+            soon = {*order[:1], *self._tiles_under(plan, first)}
+            order.sort(key=lambda i: i not in soon)  # stable: outward among themselves
+        for done, i in enumerate(order, 1):
             if cancelled is not None and cancelled():
                 return None
-            file = self._tile_file(index, i) if len(plan) > 1 else None
-            side = [-(-n // stride) for n in plan.size(i)]
-            tokens = self._read(file, (*side, self.encoder.dim))
-            if tokens is None:
-                tokens = self._encode_tile(plan.cut(image, i))
-                self._save(file, tokens)
-            plan.place(out, tokens, i, stride)
+            plan.place(out, self._tile(index, i, plan, image), i, stride)
             if partly is not None and done < len(plan):
+                side = [-(-n // stride) for n in plan.size(i)]
                 plan.place(known, np.ones(side, bool), i, stride)
                 partly(out, known)
             if progress is not None:
@@ -184,6 +253,8 @@ class TokenStore:
         return None if file is None else file.with_suffix(".tiles") / f"{tile}.npy"
 
     def _drop_tiles(self, index: int) -> None:
+        for at in [at for at in self._tiles if at[0] == index]:
+            del self._tiles[at]
         file = self._file(index)
         if file is not None:
             shutil.rmtree(file.with_suffix(".tiles"), ignore_errors=True)
@@ -208,6 +279,7 @@ class TokenStore:
         except (OSError, ValueError, EOFError, SyntaxError, OverflowError):
             return None
         good = tokens.shape == shape and tokens.dtype == np.float16
+        token_cache.used(path)
         return tokens.astype(np.float32) if good else None
 
     def _save(self, path: Path | None, tokens: NDArray[np.float32]) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 SHARE_STEPS = 2.0**12
 SCORE_STEPS = 2.0**20  # of a logarithm: sums of them do not depend on the order
 AREA_POWER = 0.25  # what fresh synthetic scenes liked best
+LEAST_SHARE = 0.003  # of a plane, so that a class of a few pixels is not swallowed
 AREA_STEPS = 10
 AREA_SAMPLE = 1 << 14  # tokens are enough to know how much of a plane a class covers
 ROWS = 512  # that are asked at a time
@@ -162,6 +163,26 @@ def with_area(p: NDArray[np.float32], power: float = AREA_POWER) -> NDArray[np.f
     weighted = flat * np.maximum(share, 1e-4) ** power
     weighted /= np.maximum(weighted.sum(1, keepdims=True), 1e-300)
     return weighted.reshape(p.shape).astype(np.float32)
+
+
+def mean_share(p: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The part of a plane (…, C) that each class seems to cover, (C,)."""
+    flat = p.reshape(-1, p.shape[-1])
+    sample = flat[:: max(1, len(flat) // AREA_SAMPLE)]
+    return np.asarray(sample.mean(0, dtype=np.float64))
+
+
+def by_share(p: NDArray[np.float32], share: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Probabilities of balanced classes made those of a plane, by Bayes' rule.
+
+    Forests learn all classes alike, so that a rare one is painted over too much. The
+    mean of what they say is the prior: it is drawn towards even, which keeps a rare
+    class from being swallowed; estimating it to the end (as `with_area`) does not.
+    """
+    weight = np.where(share > 0, np.maximum(share, LEAST_SHARE), 0).astype(np.float32)
+    out = p * weight
+    out /= np.maximum(out.sum(-1, keepdims=True), np.float32(1e-30))
+    return out
 
 
 def tune(

@@ -16,6 +16,7 @@ from napari_sesami.session.draft import (
 from napari_sesami.session.errors import SessionError
 from napari_sesami.session.events import SessionEvents
 from napari_sesami.session.history import History
+from napari_sesami.session.labelled import BankLabels, ProjectLabels
 from napari_sesami.session.labels import Labels
 from napari_sesami.session.learner import StrokeLearner
 from napari_sesami.session.object_table import ObjectRow
@@ -49,6 +50,7 @@ __all__ = [
     "Adapter",
     "Adapters",
     "Answer",
+    "BankLabels",
     "Budget",
     "Cleaned",
     "CommittedObject",
@@ -61,6 +63,7 @@ __all__ = [
     "Objects",
     "Part",
     "PlaneLabels",
+    "ProjectLabels",
     "PromptChain",
     "PromptStep",
     "Prompts",

@@ -280,7 +280,7 @@ class Document:
     def _open(self, project: Project) -> None:
         """Take up the work on this scan where the project has it."""
         entry = project.add_scan(self.scan)
-        self.scan = entry.sized(self.scan)
+        self.scan = entry.known(self.scan)
         self._take(project.work_on(entry))
         self._settle(project, entry)
         size = (tuple(self.scan.pixel_size), tuple(self.scan.units))

@@ -196,10 +196,7 @@ class StrokeLearner:
             zooms = ZOOMS if small else ZOOMS[:2]
             best = zooms[0]
             if _two_of_each([painted for _, painted in strokes]):
-                for zoom in zooms:
-                    for plane, _ in strokes:
-                        self.read_tokens(self.token_store(zoom), plane, cancelled)
-                best = choose_zoom(self.token_store, strokes, zooms)[0]
+                best = choose_zoom(self.token_store, strokes, zooms, cancelled)[0]
             self._zoom = (self._owners.version, best)
         return self._zoom[1]
 
@@ -253,6 +250,11 @@ class StrokeLearner:
             for plane, level in sorted(known_)
             if not level
         ]
+
+    def painted_on(self, plane: int) -> NDArray[np.integer]:
+        """Places of the stroked pixels in the flat plane."""
+        found = [known.pixels for number, known in self.painted() if number == plane]
+        return found[0] if found else np.zeros(0, np.int64)
 
     def painted_pixels(self, classes: int) -> NDArray[np.float64]:
         """Count the painted pixels of each class."""

@@ -113,6 +113,8 @@ def stroke_facts(retriever: Retriever) -> tuple[StrokeFacts, ...]:
 
 def told_of(retriever: Retriever, how: ReadOptions) -> str:
     """What leaving out strokes chose, and what a large bank leaves out."""
+    from napari_sesami.retrieve import contradictions
+
     lines = []
     if how.overlap and how.way in retriever.overlap_choices:
         limits = retriever.overlap_choices[how.way][1].thresholds
@@ -121,6 +123,13 @@ def told_of(retriever: Retriever, how: ReadOptions) -> str:
         chosen = retriever.settings(how.way)
         heat = "" if how.way == "distance" else f", temperature {chosen.beta:g}"
         lines.append(f"Chosen by left-out strokes: {chosen.k} neighbours{heat}.")
+    if how.refine and not how.overlap:
+        for one in contradictions(retriever.voters.rows(), retriever.n_classes)[:1]:
+            a, b = one.strokes
+            lines.append(
+                f"Strokes {a} and {b} say different things of places that look the "
+                "same: look at both."
+            )
     if retriever.voters.condensed is not None:
         lines.append(retriever.voters.condensed.sentence)
     if retriever.store.trouble:

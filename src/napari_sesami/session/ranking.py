@@ -129,8 +129,19 @@ class Ranking:
             novelty,
             tokens,
             self._labelled(plane),
+            self._disagreement(plane, cancelled),
         )
         self._tables[plane] = room.gather([maps], self.kind, seed=self.settings.seed)
+
+    def _disagreement(
+        self, plane: int, cancelled: IsCancelled
+    ) -> NDArray[np.float32] | None:
+        """How far single trees contradict each other, if the strategy asks for it."""
+        if self.settings.strategy != "bald" or self._source is not None:
+            return None
+        learner = self._retrieval.learner
+        retriever = learner.retriever(self.settings.zoom, cancelled)
+        return retriever.disagreement(plane)
 
     def finish(self, controls: int = 0) -> list[Query]:
         """Find the best queries of all planes scored so far, none on another.
@@ -190,7 +201,7 @@ class Ranking:
         else:
             retriever = self._retrieval.learner.retriever(self.settings.zoom, cancelled)
             self._retrieval.learner.read_tokens(retriever.store, plane, cancelled)
-            found = retriever.segment(plane, refine=False)
+            found = retriever.segment(plane, refine=False, pixels=False)
             votes, novelty = found.votes, np.minimum(found.novelty, 1)
         votes = np.asarray(votes, np.float32)
         room.check_maps(votes, self._document.scan.plane_shape)
@@ -328,9 +339,12 @@ def measure_of(strategy: str) -> str:
     """Which uncertainty a strategy measures; "" for those that draw lots."""
     if strategy in ("random", "foreground"):
         return ""
-    return {"entropy": "entropy", "clasp": "entropy", "bvsb": "bvsb"}.get(
-        strategy, "margin"
-    )
+    return {
+        "entropy": "entropy",
+        "clasp": "entropy",
+        "bvsb": "bvsb",
+        "bald": "bald",
+    }.get(strategy, "margin")
 
 
 def _rare(

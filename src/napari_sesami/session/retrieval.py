@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.common.box import box_of
 from napari_sesami.common.cancel import Cancelled
 from napari_sesami.session import bank_files
 from napari_sesami.session.cleanup import AGREE, SCORE, SPECK, Cleaned, clean_plane
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from napari_sesami.retrieve import (
         BankFile,
         Labelled,
+        LookShare,
         Overlapping,
         Repeats,
         Retriever,
@@ -99,6 +101,16 @@ class Retrieval:
     def encoder(self, encoder: TokenEncoder) -> None:
         self.learner.encoder = encoder
 
+    def empty_cache(self) -> int:
+        """Delete the tokens kept on disk, of all scans; gives how many bytes went.
+
+        They are computed again when they are asked for.
+        """
+        from napari_sesami.common.home import home
+        from napari_sesami.retrieve import empty_tokens
+
+        return empty_tokens(home() / "cache" / "tokens")
+
     # --- labels
 
     def label(
@@ -137,7 +149,7 @@ class Retrieval:
         retriever = self._reads(plane, how, not quick, partly, progress, cancelled)
         found, masks = None, None
         if quick and not how.overlap:
-            labels = retriever.quick(plane, how.way)
+            labels = retriever.quick(plane, how.way, raising(cancelled))
         else:
             found, each = self._said(
                 retriever, plane, how, raising(cancelled), votes=how.votes and not quick
@@ -249,7 +261,8 @@ class Retrieval:
         found = self.learner.partial(plane, tokens, seen, zoom)
         if found is None:
             return None
-        return np.where(seen, found.quick(plane), 0).astype(np.uint8)
+        box = box_of(seen)
+        return np.where(seen, found.quick(plane, box=box), 0).astype(np.uint8)
 
     def clean(
         self,
@@ -381,6 +394,26 @@ class Retrieval:
         retriever = self._reads(plane, how, True, None, progress, cancelled)
         return with_pictures(why(retriever, plane, *at), self._document.scan)
 
+    def looks(
+        self,
+        plane: int,
+        at: tuple[float, float],
+        how: ReadOptions | None = None,
+        *,
+        cancelled: IsCancelled | None = None,
+    ) -> list[LookShare]:
+        """Tell which looks decided a pixel (y, x), strongest first; none of one class.
+
+        Grey level, edges, lines, textures by their width, and the surroundings.
+        """
+        from napari_sesami.retrieve import looks_that_decided
+
+        how, check = how or ReadOptions(), raising(cancelled)
+        retriever = self._reads(plane, how, True, None, None, cancelled)
+        if how.way != "ours" or retriever.trees(check) is None:
+            return []
+        return looks_that_decided(retriever, plane, *at, check)[1]
+
     def worth(
         self, how: ReadOptions | None = None, cancelled: IsCancelled | None = None
     ) -> dict[int, float]:
@@ -475,6 +508,7 @@ class Retrieval:
         tokens = learner.token_store(zoom).plane(
             plane,
             near=how.near,
+            first=learner.painted_on(plane),
             progress=progress,
             partly=None if partly is None else show,
             cancelled=cancelled,

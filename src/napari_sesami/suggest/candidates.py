@@ -42,6 +42,8 @@ class PlaneMaps:
         (h, w, D) of the whole plane.
     labelled
         (H, W), True where a label is known.
+    disagreement
+        (H, W) in [0, 1], high where several answers contradict each other.
     """
 
     plane: int
@@ -50,6 +52,7 @@ class PlaneMaps:
     novelty: NDArray[np.float32] | None = None
     tokens: NDArray[np.float32] | None = None
     labelled: NDArray[np.bool_] | None = None
+    disagreement: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ class Candidates:
         (N, C) mean probabilities.
     entropy, margin, bvsb
         (N,) means over the region.
+    bald
+        (N,) mean disagreement of several answers; NaN if there was one only.
     heat, peak
         (N, C) entropy × probability: its mean and its highest block.
     novelty, novel
@@ -89,6 +94,7 @@ class Candidates:
     entropy: NDArray[np.float32]
     margin: NDArray[np.float32]
     bvsb: NDArray[np.float32]
+    bald: NDArray[np.float32]
     heat: NDArray[np.float32]
     peak: NDArray[np.float32]
     novelty: NDArray[np.float32]
@@ -182,6 +188,7 @@ ROWS = (
     "entropy",
     "margin",
     "bvsb",
+    "bald",
     "heat",
     "peak",
     "novelty",

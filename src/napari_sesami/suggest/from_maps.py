@@ -105,7 +105,7 @@ def _thin(
 
 def _score_plane(maps: PlaneMaps, kind: Kind, step: int, done: float) -> Candidates:
     shape = maps.regions.shape
-    for name in ("novelty", "labelled"):
+    for name in ("novelty", "labelled", "disagreement"):
         value = getattr(maps, name)
         if value is not None and value.shape != shape:
             raise SuggestError(
@@ -148,6 +148,12 @@ def _rows(
     hot = u[0][..., None] * p
     layers = np.concatenate([p, hot, np.stack([*u, novelty], -1)], -1)
     means = average(layers)
+    bald = np.full(n, np.nan, np.float32)
+    if maps.disagreement is not None:
+        cells = np.s_[step // 2 :: step, step // 2 :: step]
+        bald = average(np.asarray(maps.disagreement[cells], np.float32)[..., None])[
+            :, 0
+        ]
     highest = _highest(np.concatenate([hot, novelty[..., None]], -1), regions, n, step)
     means_hot = means[:, [*range(classes, 2 * classes), 2 * classes + 3]]
     peaks = np.maximum(highest, means_hot)  # a region smaller than a block
@@ -175,6 +181,7 @@ def _rows(
         entropy=means[index, 2 * classes],
         margin=means[index, 2 * classes + 1],
         bvsb=means[index, 2 * classes + 2],
+        bald=bald[index],
         heat=means[index, classes : 2 * classes],
         peak=peaks[index, :classes],
         novelty=means[index, 2 * classes + 3],

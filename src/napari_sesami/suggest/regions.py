@@ -218,11 +218,11 @@ def score_regions(
             f"Regions of {regions.shape} do not fit scores of {scores.total.shape}."
         )
     n = int(regions.max(initial=0))
-    index = np.arange(1, n + 1)
-    size = np.maximum(ndimage.sum_labels(np.ones(regions.shape), regions, index), 1)
+    flat = regions.ravel()
+    size = np.maximum(np.bincount(flat, minlength=n + 1)[1:], 1)
 
     def mean(a: NDArray[np.float32]) -> NDArray[np.float64]:
-        return np.asarray(ndimage.sum_labels(a, regions, index)) / size
+        return np.bincount(flat, a.ravel(), n + 1)[1:] / size
 
     shares = np.stack([mean(p[..., c]) for c in range(p.shape[-1])], axis=-1)
     total, uncertain = mean(scores.total), mean(scores.uncertainty)

@@ -153,6 +153,18 @@ def by_margin(
     return _best(pool, pool.margin, n, state)
 
 
+def by_disagreement(
+    pool: Candidates, n: int, state: State, rng: np.random.Generator
+) -> Chosen:
+    """Where several answers contradict each other (BALD, Houlsby et al., 2011)."""
+    if np.isnan(pool.bald).any():
+        raise SuggestError(
+            "Disagreement needs several answers, and these maps hold one: let strokes "
+            'label the scan, or choose the strategy "entropy".'
+        )
+    return _best(pool, pool.bald, n, state)
+
+
 def bvsb_rare(
     pool: Candidates, n: int, state: State, rng: np.random.Generator
 ) -> Chosen:
@@ -277,6 +289,12 @@ STRATEGIES: dict[str, Strategy] = {
         ),
         Strategy("entropy", "entropy", "where all classes are level", by_entropy),
         Strategy("margin", "margin", "where the two best classes are level", by_margin),
+        Strategy(
+            "bald",
+            "disagreement (BALD)",
+            "where single trees, each sure of itself, contradict each other",
+            by_disagreement,
+        ),
         Strategy(
             "bvsb",
             "BvSB × exp(−p)",

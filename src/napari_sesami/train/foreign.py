@@ -32,7 +32,21 @@ _MEMORY = "recipes.json"
 
 
 class ForeignRecipe(TrainError):
-    """A run needs code that is not part of the package, and nobody agreed to it yet."""
+    """A run needs code that is not part of the package, and nobody agreed to it yet.
+
+    Attributes
+    ----------
+    code
+        "class in file": what would be run, from where.
+    """
+
+    def __init__(self, code: Code) -> None:
+        self.code = f"{code.recipe.partition(':')[2]} in {code.file}"
+        super().__init__(
+            "This run would execute code that is not part of napari-sesami: "
+            f"{self.code}. Read that file; if you trust it, start the run with "
+            "--trust, or with resume(trust=True)."
+        )
 
 
 @dataclass(frozen=True)
@@ -135,11 +149,7 @@ def check_agreed(config: RunConfig, *, trust: bool = False) -> None:
         home().mkdir(parents=True, exist_ok=True)
         write_json(home() / _MEMORY, told)
     elif _agreed().get(code.recipe) != code.checksum:
-        raise ForeignRecipe(
-            f"This run would execute code that is not part of napari-sesami: "
-            f"{code.recipe.partition(':')[2]} in {code.file}. Read that file; if you "
-            "trust it, start the run with --trust, or with resume(trust=True)."
-        )
+        raise ForeignRecipe(code)
 
 
 def _agreed() -> dict[str, str]:

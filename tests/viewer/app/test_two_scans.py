@@ -87,6 +87,8 @@ def test_what_is_untouched_makes_room_and_what_was_done_stays_behind(window, qtb
 def test_a_fresh_sample_has_nothing_to_undo(window, qtbot):
     viewer, panel = window
     workspace = open_samples(viewer, qtbot, "tem")
+    assert viewer.canvas.overlays.scale_bar.visible
+    assert workspace.session.document.home is None  # nothing to keep
     assert len(workspace.session.classes) > 3
     assert not workspace.session.history.can_undo and not panel.undo_button.isEnabled()
 
@@ -107,6 +109,8 @@ def test_work_of_no_project_is_kept_and_brought_back(window, qtbot):
     workspace.saver.open_lost(lost.project)
     qtbot.waitUntil(lambda: workspace.session is not None, timeout=SOON)
     np.testing.assert_array_equal(workspace.session.strokes.plane(0), painted)
+    assert workspace.session.scan.name == "TEM nanosheets"
+    assert workspace.session.scan.modality == "TEM"
     assert workspace.session.document.project is None and recovery.lost_work() == []
 
 

@@ -11,12 +11,14 @@ import weakref
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QAbstractButton,
+    QApplication,
     QComboBox,
     QLabel,
     QListWidget,
+    QMessageBox,
     QPlainTextEdit,
     QSpinBox,
     QTabBar,
@@ -265,6 +267,85 @@ def test_a_run_of_a_newer_version_is_a_sentence(opened, qtbot):
     dock.controller.refresh()
     qtbot.waitUntil(lambda: "newer" in dock.status.label.text(), timeout=SOON)
     assert dock.list.topLevelItemCount() == 0
+
+
+@pytest.fixture
+def foreign(opened, tmp_path, monkeypatch):
+    """A run in the project that was stopped and needs a file of somebody else."""
+    code = tmp_path / "somewhere"
+    code.mkdir()
+    (code / "their_recipe.py").write_text(
+        "import pathlib; pathlib.Path(__file__).with_suffix('.ran').touch()\n"
+    )
+    monkeypatch.syspath_prepend(str(code))
+    _, session, dock = opened
+    folder = session.runs.root / "20261121-090000-theirs"
+    folder.mkdir(parents=True)
+    toml = '[run]\nrecipe = "their_recipe:Theirs"\nsteps = 2\n[theirs]\n'
+    (folder / "run.toml").write_text(toml)
+    (folder / "version").write_text("1\n")
+    (folder / "status.json").write_text('{"state": "cancelled", "steps": 2}')
+    return session, dock, code / "their_recipe.py"
+
+
+def answer(qtbot, text: str, seen: list[str]) -> None:
+    """Press a button of the question that will come, and note what it said."""
+
+    def press_it() -> None:
+        box = QApplication.activeModalWidget()
+        if not isinstance(box, QMessageBox):
+            QTimer.singleShot(50, press_it)
+            return
+        seen.append(box.text())
+        assert box.defaultButton().text() != "Run it anyway"
+        found = [b for b in box.buttons() if b.text().replace("&", "") == text]
+        qtbot.mouseClick(found[0], LEFT)
+
+    QTimer.singleShot(50, press_it)
+
+
+def test_code_of_somebody_else_is_run_only_when_its_user_says_so(foreign, qtbot):
+    _, dock, code = foreign
+    dock.controller.refresh()
+    qtbot.waitUntil(lambda: dock.controller.selected is not None, timeout=SOON)
+    run, begun, seen = dock.controller.selected, [], []
+    run.starter = lambda: begun.append(run)
+    hold = dock.progress.hold_button
+    qtbot.waitUntil(lambda: hold.text() == "Resume", timeout=SOON)
+    answer(qtbot, "Cancel", seen)
+    press(qtbot, hold)
+    assert f"Theirs in {code}" in seen[0]
+    assert "nothing of it was run" in dock.workspace.message
+    settle(qtbot, 100)
+    assert not begun
+    answer(qtbot, "Run it anyway", seen)
+    press(qtbot, hold)
+    qtbot.waitUntil(lambda: len(begun) == 1, timeout=SOON)
+    press(qtbot, hold)  # it was agreed to: no question comes
+    qtbot.waitUntil(lambda: len(begun) == 2, timeout=SOON)
+    code.write_text(code.read_text() + "# changed\n")
+    answer(qtbot, "Cancel", seen)
+    press(qtbot, hold)
+    settle(qtbot, 100)
+    assert len(seen) == 3 and len(begun) == 2
+    assert not code.with_suffix(".ran").exists()  # asking imports nothing
+
+
+def test_without_a_panel_a_notification_asks_for_code_of_somebody_else(
+    foreign, qtbot, toasts
+):
+    _, dock, code = foreign
+    dock.controller.refresh()
+    qtbot.waitUntil(lambda: dock.controller.selected is not None, timeout=SOON)
+    run, begun = dock.controller.selected, []
+    run.starter = lambda: begun.append(run)
+    dock.controller.resume(run)
+    assert f"Theirs in {code}" in toasts[-1].message
+    assert [text for text, _ in toasts[-1].actions] == ["Run it anyway"]
+    settle(qtbot, 100)
+    assert not begun
+    toasts[-1].actions[0][1]()
+    qtbot.waitUntil(lambda: len(begun) == 1, timeout=SOON)
 
 
 def test_what_there_is_to_learn_from_is_said_in_words(opened, qtbot):

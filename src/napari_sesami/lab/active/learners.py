@@ -24,6 +24,7 @@ BLURS = (0.7, 1.5, 4.0)  # pixels
 MEMORY = 768 << 20  # bytes of features kept
 HIDDEN, STEPS, BATCH, RATE, DECAY = 32, 220, 512, 1e-2, 1e-3
 PER_CLASS = 8000  # labelled pixels of a class that are looked at
+ANSWERS, LEFT_OUT = 12, 0.25  # of the head with some of its hidden units
 BALANCE = 0.5  # power by which a class is drawn less often than its share
 NOVELTY_KEYS = 768  # labelled tokens that novelty is measured against
 ROWS_PER_REGION = 24  # patches of a class that a region teaches the bank
@@ -105,6 +106,10 @@ class Learner(Protocol):
         """Probabilities (h, w, C), and novelty (h, w) if asked for."""
         ...
 
+    def disagreement(self, plane: int) -> NDArray[np.float32]:
+        """How far several answers contradict each other, (h, w)."""
+        ...
+
 
 class HeadLearner:
     """A small classifier on the tokens of the pretrained encoder.
@@ -154,6 +159,25 @@ class HeadLearner:
             logits = torch.nn.functional.linear(hidden.relu_(), *second)
             p = torch.softmax(logits, -1).numpy()
         return p, self._novelty(plane, p.shape[:2]) if novelty else None
+
+    def disagreement(self, plane: int) -> NDArray[np.float32]:
+        """BALD of the head with hidden units left out, always the same ones."""
+        import torch
+
+        from napari_sesami.suggest import disagreement
+
+        features = torch.from_numpy(self.features(plane))
+        generator = torch.Generator().manual_seed(0)
+        answers = []
+        with torch.inference_mode():
+            first, (weight, bias) = self._folded
+            hidden = torch.nn.functional.linear(features, *first).relu_()
+            for _ in range(ANSWERS):
+                kept = torch.rand(HIDDEN, generator=generator) >= LEFT_OUT
+                thinned = weight * (kept / (1 - LEFT_OUT))
+                logits = torch.nn.functional.linear(hidden, thinned, bias)
+                answers.append(torch.softmax(logits, -1).numpy())
+        return disagreement(answers)
 
     def _gather(
         self, labels: Labels, rng: np.random.Generator
@@ -263,12 +287,22 @@ class VoteLearner:
 
         assert isinstance(self._retriever, Retriever)
         self.features.tokens(plane)
-        said = self._retriever.segment(plane, refine=False)
+        said = self._retriever.segment(plane, refine=False, pixels=False)
         self._retriever.forget(plane)
         step = self.features.step
         cells = np.s_[step // 2 :: step, step // 2 :: step]
         p = np.ascontiguousarray(said.votes[cells])
         return p, said.novelty[cells] if novelty else None
+
+    def disagreement(self, plane: int) -> NDArray[np.float32]:
+        """BALD of the trees that learn the same patches."""
+        from napari_sesami.retrieve import Retriever
+
+        assert isinstance(self._retriever, Retriever)
+        self.features.tokens(plane)
+        step = self.features.step
+        found = self._retriever.disagreement(plane)
+        return np.ascontiguousarray(found[step // 2 :: step, step // 2 :: step])
 
 
 def _counts(labels: Labels, n_classes: int) -> NDArray[np.float64]:

@@ -225,6 +225,7 @@ class _StudyRun:
     def _planes(self) -> Iterator[PlaneMaps]:
         from napari_sesami import suggest as room
 
+        bald = self.plan.strategy == "bald"
         for plane in self.study.pool:
             p, novelty = self.learner.maps(plane, self.plan.strategy == "rare")
             known = self.labels.get(plane)
@@ -235,6 +236,7 @@ class _StudyRun:
                 novelty,
                 self.study.features.tokens(plane),
                 None if known is None else known > 0,
+                self.learner.disagreement(plane) if bald else None,
             )
 
     def _answer(

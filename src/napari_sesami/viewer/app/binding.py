@@ -184,6 +184,8 @@ class LayerBinding:
             show_plane(viewer, self.image, worked[0] if worked else start)
         if viewer.dims.ndisplay == 2:
             fit(viewer, self.image)
+        if scan.units[len(scan.leading_shape)] is not None:
+            viewer.canvas.overlays.scale_bar.visible = True
 
     def _leading(self) -> list[tuple[str, int]]:
         scan = self.session.scan

@@ -207,6 +207,8 @@ class Workspace:
 
     def adopt(self, image: Image) -> None:
         """Label an image layer, or go back to the labelling that it already has."""
+        from napari_sesami.session import Session
+
         known = next(
             (binding for binding in self._bindings if binding.image is image), None
         )
@@ -218,18 +220,15 @@ class Workspace:
         try:
             if known is not None:
                 image.metadata.pop(KEPT_SCAN, None)  # of the pixels before
-            scan = scan_of_layer(image)
+            session = Session(scan_of_layer(image))
             if known is not None:
-                self._retire(known)
-            binding = self.start(scan, image)
+                self._retire(known)  # its classes stay
+            for entry in image.metadata.get(KEPT_CLASSES, ()):
+                session.classes.add(entry.name, entry.color)
+            session.history.clear()  # the user has done nothing yet
+            self.take(session, image)
         except (SesamiError, OSError) as error:
             self.say(sentence(error))
-            return
-        for entry in image.metadata.get(KEPT_CLASSES, ()):
-            if entry.name not in binding.session.classes:
-                binding.session.classes.add(entry.name, entry.color)
-        binding.session.history.clear()  # the user has done nothing yet
-        binding.changed.emit()
 
     def take(
         self,

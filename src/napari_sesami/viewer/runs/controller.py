@@ -11,7 +11,12 @@ from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.jobs import Debounced, JobQueue
 from napari_sesami.viewer.runs.gpu import GpuHandover, needs_card
 from napari_sesami.viewer.runs.judging import JUDGE, RunVerdicts
-from napari_sesami.viewer.runs.notices import offer_resume, tell_end, was_cut_off
+from napari_sesami.viewer.runs.notices import (
+    ask_once,
+    offer_resume,
+    tell_end,
+    was_cut_off,
+)
 from napari_sesami.viewer.runs.planner import COUNT, TrainingPlanner
 from napari_sesami.viewer.runs.words import ACTIVE, said_begin
 
@@ -112,10 +117,34 @@ class RunsController(Controller):
         task = _Call(partial(plan.begin, session))
         self.jobs.submit(START, task, self._on_started, self._on_refused)
 
-    def resume(self, run: Run) -> None:
-        """Go on with a run that was cut off, stopped, or failed."""
+    def resume(self, run: Run, ask: Callable[[str], bool] | None = None) -> None:
+        """Go on with a run that was cut off, stopped, or failed.
+
+        If it needs code of somebody else that nobody agreed to, `ask` gets a question
+        that says what would be run from where, and returns whether it may; without
+        it a notification asks. Until then nothing of it is imported.
+        """
+        from napari_sesami.train import ForeignRecipe, check_agreed
+
+        trust = False
+        try:
+            check_agreed(run.config)
+        except ForeignRecipe as error:
+            question = (
+                f"The run of {said_begin(run.folder)} executes code that is not part "
+                f"of napari-sesami: {error.code}. Run it only if you know this file "
+                "and trust it."
+            )
+            if ask is None:
+                agreed = partial(self.resume, run, lambda _: True)
+                ask_once(self.workspace, question, "Run it anyway", agreed)
+                return
+            trust = ask(question)
+            if not trust:
+                self.workspace.say("The run was not resumed; nothing of it was run.")
+                return
         self.workspace.say(f"Going on with the run of {said_begin(run.folder)} …")
-        self.jobs.submit(TELL, _Call(run.resume), self._on_told)
+        self.jobs.submit(TELL, _Call(partial(run.resume, trust=trust)), self._on_told)
 
     def tell(self, run: Run, what: str) -> None:
         """Send `pause`, `go_on` or `checkpoint_now` to a run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_sesami.viewer.runs.words import said_begin, said_name, said_state
@@ -47,12 +48,6 @@ def offer_resume(
     workspace: Workspace, runs: Sequence[Run], resume: Callable[[Run], None]
 ) -> None:
     """Say which runs were cut off, with a button that goes on with the newest."""
-    from napari.utils.notifications import (
-        Notification,
-        NotificationSeverity,
-        notification_manager,
-    )
-
     newest = runs[0]
     status = newest.status
     which = f"The run of {said_begin(newest.folder)} was cut off"
@@ -62,11 +57,27 @@ def offer_resume(
         f"{which} at step {status.step} of {status.steps}. Resume goes on as if "
         "nothing had been."
     )
+    ask_once(workspace, text, "Resume", partial(resume, newest))
+
+
+def ask_once(
+    workspace: Workspace, text: str, verb: str, answer: Callable[[], None]
+) -> None:
+    """Say something, in the panels and as a notification with a button."""
+    from napari.utils.notifications import (
+        Notification,
+        NotificationSeverity,
+        notification_manager,
+    )
+
     workspace.say(text)
 
-    def go_on() -> None:
-        resume(newest)
+    def pressed() -> None:
+        try:
+            answer()
+        except Exception as error:
+            workspace.show_error(error)
 
     notification_manager.dispatch(
-        Notification(text, NotificationSeverity.INFO, actions=(("Resume", go_on),))
+        Notification(text, NotificationSeverity.INFO, actions=((verb, pressed),))
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QUrl
+from qtpy.QtCore import Qt, QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import (
     QMenu,
@@ -137,7 +137,7 @@ class ProgressBox(PanelPart, QWidget):
         self.forget_action.triggered.connect(self._on_forget)
         self.more_button.setMenu(menu)
 
-    def _ask(self, verb: Callable[..., None], *args: str) -> None:
+    def _ask(self, verb: Callable[..., None], *args: Any) -> None:
         """Ask something of the selected run."""
         if self._controller.selected is not None:
             verb(self._controller.selected, *args)
@@ -146,7 +146,7 @@ class ProgressBox(PanelPart, QWidget):
         run = self._controller.selected
         state = "" if run is None else run.status.state
         if state in RESUMABLE:
-            self._ask(self._controller.resume)
+            self._ask(self._controller.resume, self._trusted)
         else:
             self._ask(self._controller.tell, "go_on" if state == "paused" else "pause")
 
@@ -162,11 +162,24 @@ class ProgressBox(PanelPart, QWidget):
     def _on_forget(self) -> None:
         run = self._controller.selected
         if run is not None and self._agreed(
+            "Delete this run",
             f"Delete the run of {said_begin(run.folder)} with its checkpoints, "
-            "pictures and adapter?"
+            "pictures and adapter?",
         ):
             self.run(self._controller.forget, run)
 
-    def _agreed(self, text: str) -> bool:
-        answer = QMessageBox.question(self, "Delete this run", plain_tip(text))
+    def _trusted(self, text: str) -> bool:
+        """Ask whether code of somebody else may run; Escape and Enter say no."""
+        box = QMessageBox(self)
+        box.setIcon(QMessageBox.Icon.Warning)
+        box.setWindowTitle("Code of somebody else")
+        box.setTextFormat(Qt.TextFormat.PlainText)
+        box.setText(text)
+        go = box.addButton("Run it anyway", QMessageBox.ButtonRole.AcceptRole)
+        box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
+        box.exec()
+        return bool(box.clickedButton() is go)
+
+    def _agreed(self, title: str, text: str) -> bool:
+        answer = QMessageBox.question(self, title, plain_tip(text))
         return bool(answer == QMessageBox.StandardButton.Yes)

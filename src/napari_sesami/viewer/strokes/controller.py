@@ -65,6 +65,8 @@ class StrokesController(Controller):
 
     explained = Signal(object)
     """list of `Why`"""
+    looked = Signal(object)
+    """list of `LookShare`"""
     progressed = Signal(int, int)
     """planes of the whole scan: done, all"""
 
@@ -345,8 +347,9 @@ class StrokesController(Controller):
             self.layers.blank()
         self.changed.emit()
 
-    def _on_explained(self, reasons: object) -> None:
-        self.explained.emit(reasons)
+    def _on_explained(self, found: tuple[object, object]) -> None:
+        self.explained.emit(found[0])
+        self.looked.emit(found[1])
 
     def _on_cleaned(self, answer: tuple[int, NDArray[np.uint8], Cleaned]) -> None:
         plane, labels, told = answer

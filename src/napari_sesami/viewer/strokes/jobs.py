@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from napari_sesami.common.box import BBox
     from napari_sesami.common.cancel import Progress
-    from napari_sesami.retrieve import Repeats
+    from napari_sesami.retrieve import LookShare, Repeats
     from napari_sesami.session import Cleaned, PlaneLabels, ReadOptions, Session, Why
     from napari_sesami.viewer.app.jobs import Job
 
@@ -78,11 +78,13 @@ def cleaned(
 
 def explained(
     session: Session, plane: int, at: tuple[float, float], how: ReadOptions, job: Job
-) -> list[Why]:
-    """Tell why a pixel got its class, with pictures."""
-    return session.retrieval.why(
+) -> tuple[list[Why], list[LookShare]]:
+    """Tell why a pixel got its class: patches with pictures, and looks."""
+    reasons = session.retrieval.why(
         plane, at, how, progress=_tiles(job), cancelled=lambda: job.cancelled
     )
+    looks = session.retrieval.looks(plane, at, how, cancelled=lambda: job.cancelled)
+    return reasons, looks
 
 
 def judged(session: Session, how: ReadOptions, job: Job) -> dict[int, float]:

@@ -15,11 +15,13 @@ from napari_sesami.viewer.widgets.factory import button, column, note, picture, 
 from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
+    from napari_sesami.retrieve import LookShare
     from napari_sesami.session import Why
     from napari_sesami.viewer.strokes.controller import StrokesController
 
 SIDE = 64  # px on screen
 SHOWN = 3
+LOOKS, BAR = 4, 12  # lines, and blocks of a full bar
 REST = 60  # ms that the cursor rests before it is asked about
 HINT = "Point at a pixel and press Shift+W: three patches explain its class."
 
@@ -38,9 +40,12 @@ class WhyBox(PanelPart, QWidget):
         )
         self.hint = note(HINT, "Why a pixel got its class")
         self.rows = [_ReasonBox(controller) for _ in range(SHOWN)]
-        column(self, self.hover_tick, self.hint, *self.rows, None, margin=4)
+        self.looks = note("", "Which looks speak for the class, by their share")
+        self.looks.hide()
+        column(self, self.hover_tick, self.hint, *self.rows, self.looks, None, margin=4)
         self.hover_tick.toggled.connect(self._on_hover)
         self.watch(controller.explained, self.show_reasons)
+        self.watch(controller.looked, self.show_looks)
         self.at_close(self._later.stop)
 
     def ask(self) -> None:
@@ -57,6 +62,16 @@ class WhyBox(PanelPart, QWidget):
         share = sum(why.reason.share for why in reasons[:SHOWN])
         text = f"These patches gave {share:.0%} of all votes." if reasons else HINT
         self.hint.setText(text)
+
+    def show_looks(self, looks: list[LookShare]) -> None:
+        """Show the strongest looks that speak for the class as bars."""
+        lines = [
+            f"{'▇' * max(1, round(BAR * look.share))} {look.name} {look.share:.0%}"
+            for look in looks[:LOOKS]
+            if look.share > 0
+        ]
+        self.looks.setText("\n".join(lines))
+        self.looks.setVisible(bool(lines))
 
     def _hovered(self) -> None:
         binding = self.workspace.binding

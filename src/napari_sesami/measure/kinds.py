@@ -1,0 +1,122 @@
+"""The table of quantities: what each is called, defined by, and asks of a recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One quantity.
+
+    Attributes
+    ----------
+    home
+        Module of `quantities` and function that measures it.
+    definition
+        One line for the report.
+    needs
+        Fields of the measurement that must be given.
+    between
+        How many classes `between` may name.
+    volume
+        Whether it is measured in a whole volume, not plane by plane.
+    """
+
+    home: tuple[str, str]
+    definition: str
+    needs: tuple[str, ...] = ("feature",)
+    between: tuple[int, ...] = ()
+    volume: bool = False
+
+
+KINDS: dict[str, Quantity] = {
+    "cd": Quantity(
+        ("upright", "cd"),
+        "distance of right and left side across the axis, at shares of the height",
+    ),
+    "height": Quantity(
+        ("upright", "height"), "distance of bottom and top along the axis"
+    ),
+    "angle": Quantity(
+        ("upright", "angle"),
+        "angle between the side line (20 to 80 % of the height) and the base; 90° is "
+        "upright, more is re-entrant",
+    ),
+    "tilt": Quantity(
+        ("upright", "tilt"), "slope of the line of middles against the axis"
+    ),
+    "bow": Quantity(
+        ("upright", "bow"),
+        "2 (MW − (TW + BW) / 2) / (TW + BW) of the widths at 10, 50 and 90 % of the "
+        "height",
+    ),
+    "aspect ratio": Quantity(
+        ("upright", "aspect_ratio"), "height over the first CD named in `at`"
+    ),
+    "pitch": Quantity(
+        ("lattice", "pitch"), "distance of the middles of neighbours of the lattice"
+    ),
+    "pitch walking": Quantity(
+        ("lattice", "pitch_walking"),
+        "mean of every second pitch minus mean of the others (period 2), or the mean "
+        "of each space of four minus the mean of all",
+        needs=("feature", "period"),
+    ),
+    "space": Quantity(
+        ("lattice", "space"), "distance of facing sides of neighbours across the axis"
+    ),
+    "overlay": Quantity(
+        ("lattice", "overlay"),
+        "distance across of the middles of a feature and the nearest of another",
+        needs=("feature", "to"),
+    ),
+    "level": Quantity(
+        ("level", "level"),
+        "signed distance of an interface to the origin along the axis, deeper positive",
+        needs=("between",),
+        between=(2,),
+    ),
+    "thickness": Quantity(
+        ("film", "thickness"),
+        "distance of the outer interface along the normal of the inner one",
+        needs=("between",),
+        between=(2, 3),
+    ),
+    "diameter": Quantity(("outline", "diameter"), "2 √(A / π) of the fitted outline"),
+    "ellipticity": Quantity(
+        ("outline", "ellipticity"), "major over minor axis of the fitted ellipse"
+    ),
+    "area": Quantity(("outline", "area"), "area within the fitted outline"),
+    "corner radius": Quantity(
+        ("outline", "corner_radius"),
+        "radius of the circle through the fitted outline at a corner",
+    ),
+    "void": Quantity(
+        ("void", "void"),
+        "area by the grey integral, and its equivalent diameter",
+    ),
+    "void share": Quantity(
+        ("void", "void_share"),
+        "area of voids over voids and host",
+        needs=("feature", "to"),
+    ),
+    "bump voids": Quantity(
+        ("solder", "bump_voids"),
+        "voids of each bump of a volume: share by volume (grey integral) and of the "
+        "bump's area as seen along z",
+        needs=("feature", "to"),
+        volume=True,
+    ),
+    "ler": Quantity(
+        ("rough", "ler"),
+        "3 s of an edge about its straight line, noise taken off",
+    ),
+    "lwr": Quantity(("rough", "lwr"), "3 s of the local width, noise taken off"),
+    "lpr": Quantity(("rough", "lpr"), "3 s of the local middle, noise taken off"),
+    "lcdu": Quantity(
+        ("outline", "lcdu"),
+        "3 s of the diameters of a field about a slow trend, measuring noise taken off",
+    ),
+}
+"""Name of a quantity in a recipe to what it is."""
