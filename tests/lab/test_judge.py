@@ -7,8 +7,8 @@ import pytest
 
 from napari_sesami.lab.judge.learn import as_arrays, grow, preferences, reliability
 from napari_sesami.lab.judge.questions import (
+    AskedPrompt,
     Asker,
-    Question,
     load,
     objects,
     save,
@@ -19,7 +19,7 @@ from napari_sesami.models import Nano
 from napari_sesami.prompt import NAMES, PLAIN, Predictor
 
 
-def made_up(count: int) -> list[Question]:
+def made_up(count: int) -> list[AskedPrompt]:
     rng, out = np.random.default_rng(0), []
     for i in range(count):
         numbers = rng.normal(0.5, 0.4, (20, len(NAMES))).astype(np.float32)
@@ -27,7 +27,7 @@ def made_up(count: int) -> list[Question]:
         true = np.clip(np.nan_to_num(numbers[:, 3], nan=0.2), 0, 1)
         cut = rng.random(20) < 0.1
         out.append(
-            Question(
+            AskedPrompt(
                 f"f{i % 3}", "click", "thin", 1, numbers, true, cut, np.ones(20, int)
             )
         )
@@ -104,7 +104,7 @@ def test_the_plain_answer_is_preferred_as_far_as_it_costs_nothing():
         guess = true + rng.normal(0, 0.03, 2).astype(np.float32)
         kind = "click" if i % 2 else "box"
         questions.append(
-            Question("f", kind, size, 1, numbers, true, np.zeros(2, bool), [1, 1])
+            AskedPrompt("f", kind, size, 1, numbers, true, np.zeros(2, bool), [1, 1])
         )
         said.append(guess)
         if size != "large":

@@ -29,7 +29,7 @@ from napari_sesami.lab.judge.learn import (
 from napari_sesami.lab.judge.questions import (
     CALIBRATION,
     MODALITY,
-    Question,
+    AskedPrompt,
     load,
 )
 from napari_sesami.prompt import ClickJudge
@@ -122,7 +122,7 @@ def _learn(files: dict[str, list[Path]], key: str) -> ClickJudge:
     return ClickJudge(**trees, lean=lean, sure=sure, model=key)
 
 
-def _tell(kind: str, questions: list[Question], said: list[np.ndarray]) -> None:
+def _tell(kind: str, questions: list[AskedPrompt], said: list[np.ndarray]) -> None:
     print(
         f"\n{kind}: {len(questions)} questions; each family by trees that never saw it"
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sesami.lab.judge.questions import Question
+    from napari_sesami.lab.judge.questions import AskedPrompt
 
 SETTINGS: dict[str, Any] = {
     "max_iter": 140,
@@ -40,7 +40,7 @@ FOLDS = (
 
 
 def grow(
-    questions: Sequence[Question], **changes: Any
+    questions: Sequence[AskedPrompt], **changes: Any
 ) -> HistGradientBoostingRegressor:
     """Fit trees; each question counts the same however many candidates it has."""
     x = np.concatenate([q.numbers for q in questions])
@@ -54,7 +54,7 @@ def grow(
 
 
 def left_out(
-    questions: Sequence[Question], **changes: Any
+    questions: Sequence[AskedPrompt], **changes: Any
 ) -> list[NDArray[np.float32]]:
     """Predict each question by trees that never saw its family, nor its cousins."""
     out: list[NDArray[np.float32]] = [np.zeros(0, np.float32)] * len(questions)
@@ -72,7 +72,7 @@ def left_out(
 
 
 def choose(
-    question: Question,
+    question: AskedPrompt,
     said: NDArray[np.float32],
     lean: float = 0.0,
     enough: float = ENOUGH,
@@ -90,7 +90,7 @@ def choose(
     return best
 
 
-def firsts(questions: Sequence[Question]) -> list[Question]:
+def firsts(questions: Sequence[AskedPrompt]) -> list[AskedPrompt]:
     """Ask only about the net's own masks, where the plain answer is whole in view."""
     return [
         replace(
@@ -102,13 +102,13 @@ def firsts(questions: Sequence[Question]) -> list[Question]:
     ]  # fmt: skip
 
 
-def plain_overlap(question: Question) -> float:
+def plain_overlap(question: AskedPrompt) -> float:
     """How well the net's plain answer is; 0 where no window showed it."""
     return float(question.overlap[question.is_plain].max(initial=0))
 
 
 def preferences(
-    questions: Sequence[Question],
+    questions: Sequence[AskedPrompt],
     said: Sequence[NDArray[np.float32]],
     early: dict[int, float],
     tell: Callable[[str], None],

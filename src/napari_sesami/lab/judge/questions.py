@@ -138,7 +138,7 @@ def _no_numbers() -> NDArray[np.float32]:
 
 
 @dataclass(eq=False)
-class Question:
+class AskedPrompt:
     """A question with its candidates.
 
     Attributes
@@ -194,7 +194,7 @@ class Asker:
 
     def questions(
         self, scan: Scan, truth: NDArray[np.bool_], family: str
-    ) -> Iterator[Question]:
+    ) -> Iterator[AskedPrompt]:
         """Up to five clicks; now and then a box, several places, a slice before."""
         rng, size = self.rng, size_class(truth)
         meant = Mask.from_array(truth)
@@ -250,7 +250,7 @@ class Asker:
 
     def of_net(
         self, scan: Scan, truth: NDArray[np.bool_], family: str
-    ) -> Iterator[Question]:
+    ) -> Iterator[AskedPrompt]:
         """Clicks anywhere on an object and a loose box, answered by the net alone."""
         rng, meant, size = self.rng, Mask.from_array(truth), size_class(truth)
         inside = np.argwhere(truth)
@@ -273,20 +273,20 @@ class Asker:
                 seen * np.count_nonzero(c.mask & here) / np.count_nonzero(c.mask | here)
                 for c in level.found
             ]
-            yield Question(
+            yield AskedPrompt(
                 family, kind, size, 1, level.numbers, np.array(overlap, np.float32),
                 np.zeros(len(overlap), bool), np.full(len(overlap), level.view.shrink),
             )  # fmt: skip
 
     @staticmethod
     def _named(
-        asked: Question, family: str, kind: str, size: str, number: int
-    ) -> Question:
+        asked: AskedPrompt, family: str, kind: str, size: str, number: int
+    ) -> AskedPrompt:
         return replace(asked, family=family, kind=kind, size=size, number=number)
 
     def _ask(
         self, scan: Scan, meant: Mask, **given: Any
-    ) -> tuple[Question | None, Callable[[], Mask]]:
+    ) -> tuple[AskedPrompt | None, Callable[[], Mask]]:
         pool = self.predictor.pool(scan, **given)
         numbers, overlap, cut, level, where = [], [], [], [], []
 
@@ -316,7 +316,7 @@ class Asker:
             level.append(np.full(len(one.found), one.view.shrink))
         if not where:
             return None, lambda: meant
-        asked = Question(
+        asked = AskedPrompt(
             "", "", "", 0,
             np.concatenate(numbers),
             np.array(overlap, np.float32),
@@ -339,7 +339,7 @@ class Asker:
         return asked, answer
 
 
-def save(questions: list[Question], path: Path) -> None:
+def save(questions: list[AskedPrompt], path: Path) -> None:
     """Write questions as plain arrays."""
     counts = [len(q.overlap) for q in questions]
     np.savez_compressed(
@@ -359,7 +359,7 @@ def save(questions: list[Question], path: Path) -> None:
     )
 
 
-def load(paths: list[Path]) -> list[Question]:
+def load(paths: list[Path]) -> list[AskedPrompt]:
     """Read what `save` wrote."""
     out = []
     for path in paths:
@@ -371,7 +371,7 @@ def load(paths: list[Path]) -> list[Question]:
             rows = slice(end - data["counts"][i], end)
             early = slice(stops[i] - data["firsts"][i], stops[i])
             out.append(
-                Question(
+                AskedPrompt(
                     str(data["family"][i]), str(data["kind"][i]), str(data["size"][i]),
                     int(data["number"][i]), data["numbers"][rows],
                     data["overlap"][rows], data["cut"][rows], data["level"][rows],
@@ -388,12 +388,12 @@ def collect(
     path: Path,
     per_scene: int = 3,
     net_alone: bool = False,
-) -> list[Question]:
+) -> list[AskedPrompt]:
     """Ask about objects of a scene, and write what was asked."""
     rng = np.random.default_rng([seed, *family.encode()])
     scan, regions = scene(family, seed)
     asker = Asker(predictor, rng)
-    questions: list[Question] = []
+    questions: list[AskedPrompt] = []
     for truth in objects(regions, rng, per_scene, balanced=not net_alone):
         ask = asker.of_net if net_alone else asker.questions
         questions += ask(scan, truth, family)
