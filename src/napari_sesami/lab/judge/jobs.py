@@ -35,5 +35,5 @@ def answer_on(
     judge: Path, seed: int, families: list[str], weights: Path | None
 ) -> list[tuple[str, float, float]]:
     """Answer prompts on the scenes of one seed, as a judge decides."""
-    predictor = Predictor(nano_of(weights))
+    predictor = Predictor(nano_of(weights), plain=True)
     return answers(predictor, ClickJudge.read(judge), families, range(seed, seed + 1))
