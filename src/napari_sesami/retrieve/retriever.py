@@ -323,7 +323,8 @@ class Retriever:
         """Class ids (H, W) as of ``segment(plane, refine=False)``, and nothing else.
 
         Of a published method that carries mask patches over, the histograms are
-        shown. Pixels outside of a box (y0, x0, y1, x1) need not be decided: they may be 0.
+        shown. Pixels outside of a box (y0, x0, y1, x1) need not be decided and may be
+        0.
         """
         check_method(method)
         shape, step = self.store.scan.plane_shape, self.store.patch
