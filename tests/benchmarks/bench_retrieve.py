@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from napari_sesami import Session
-from napari_sesami.retrieve import WAYS, Rows, VoteTemperature, overlapping, worth
+from napari_sesami.retrieve import METHODS, Rows, VoteTemperature, overlapping, worth
 from napari_sesami.retrieve.voting import count_votes
 from napari_sesami.scan import Scan
 
@@ -135,13 +135,13 @@ def test_each_stage_from_stroke_to_labels():
         "choosing the temperature": processor(retriever.tune, 2),
         "fine borders": processor(lambda: retriever.segment(0), 2),
     }
-    for way in WAYS[1:]:
-        retriever.settings(way)
-        stages[f"{way}: first answer"] = processor(
-            lambda w=way: retriever.quick(0, w), 1
+    for method in METHODS[1:]:
+        retriever.settings(method)
+        stages[f"{method}: first answer"] = processor(
+            lambda w=method: retriever.quick(0, w), 1
         )
-        stages[f"{way}: as published"] = processor(
-            lambda w=way: retriever.segment(0, way=w), 1
+        stages[f"{method}: as published"] = processor(
+            lambda w=method: retriever.segment(0, method=w), 1
         )
     stages["classes that overlap"] = processor(lambda: overlapping(retriever, 0), 1)
     print(f"\nstages at {SIDE}², {len(retriever.bank)} patches   (ms, processor)")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_sesami.retrieve import (
-    WAYS,
+    METHODS,
     RetrieveError,
     Retriever,
     Rows,
@@ -61,9 +61,9 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
     return float((a & b).sum() / (a | b).sum())
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_wire_over_epoxy_is_both(retriever, way):
-    found = overlapping(retriever, 0, way=way)
+@pytest.mark.parametrize("method", METHODS)
+def test_a_wire_over_epoxy_is_both(retriever, method):
+    found = overlapping(retriever, 0, method=method)
     truth = scene()[1]
     assert found.masks.shape == truth.shape and found.masks.dtype == bool
     scores = [iou(found.masks[..., c], truth[..., c]) for c in range(3)]

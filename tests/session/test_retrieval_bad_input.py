@@ -12,7 +12,7 @@ from tests.fakes.texture import Texture, stripes
 from napari_sesami.scan import Scan
 from napari_sesami.session import Session, SessionError
 
-WAYS = ("ours", "distance", "attention", "histogram")
+METHODS = ("ours", "distance", "attention", "histogram")
 
 
 def session_of(pixels: np.ndarray, project=None) -> Session:
@@ -35,28 +35,28 @@ def stroke(class_id: int, y: int) -> np.ndarray:
     return out
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_one_class_only_covers_everything(session, way):
+@pytest.mark.parametrize("method", METHODS)
+def test_one_class_only_covers_everything(session, method):
     session.paint(stroke(2, 60))
-    found = session.segment(zoom=1.0, way=way, multi=True)
+    found = session.segment(zoom=1.0, method=method, multi=True)
     assert (found.labels == 2).all()
     assert found.multi[..., 1].all() and not found.multi[..., [0, 2]].any()
     assert np.isfinite(found.votes).all()
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_class_whose_strokes_were_all_erased_is_gone(session, way):
+@pytest.mark.parametrize("method", METHODS)
+def test_a_class_whose_strokes_were_all_erased_is_gone(session, method):
     for class_id, y in ((1, 10), (2, 60), (3, 100)):
         session.paint(stroke(class_id, y))
-    session.segment(zoom=1.0, way=way)
+    session.segment(zoom=1.0, method=method)
     session.strokes.erase(stroke(2, 60) > 0)
-    found = session.segment(zoom=1.0, way=way)
+    found = session.segment(zoom=1.0, method=method)
     assert set(np.unique(found.labels)) == {1, 3}
     session.strokes.erase(np.ones((130, 118), bool))
     with pytest.raises(SessionError, match="paint a stroke of each class"):
-        session.segment(zoom=1.0, way=way)
+        session.segment(zoom=1.0, method=method)
     session.undo()
-    assert set(np.unique(session.segment(zoom=1.0, way=way).labels)) == {1, 3}
+    assert set(np.unique(session.segment(zoom=1.0, method=method).labels)) == {1, 3}
 
 
 def test_strokes_outside_the_scan_are_refused_and_teach_nothing(session):

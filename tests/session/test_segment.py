@@ -37,19 +37,19 @@ def session() -> Session:
     return made
 
 
-@pytest.mark.parametrize("way", ["ours", "distance", "attention", "histogram"])
-def test_every_way_labels_every_plane(session, way):
-    found = session.segment(planes=[0, 1], way=way, zoom=1.0)
+@pytest.mark.parametrize("method", ["ours", "distance", "attention", "histogram"])
+def test_every_way_labels_every_plane(session, method):
+    found = session.segment(planes=[0, 1], method=method, zoom=1.0)
     truth = stripes()[1]
-    assert found.way == way and found.multi is None
+    assert found.method == method and found.multi is None
     assert found.votes.shape == (2, 130, 118, 3)
     assert (found.labels[0] == truth).mean() > 0.9
     assert (found.labels[1] == truth[::-1]).mean() > 0.9
 
 
 def test_an_unknown_way_is_said_before_anything_is_computed(session):
-    with pytest.raises(ValueError, match="way is one of ours, distance, attention"):
-        session.segment(planes=0, way="magic")
+    with pytest.raises(ValueError, match="method is one of ours, distance, attention"):
+        session.segment(planes=0, method="magic")
     assert session.retrieval.encoder.calls == 0
 
 
@@ -57,7 +57,7 @@ def test_a_cancelled_segmentation_stops(session):
     from napari_sesami.common.cancel import Cancelled
 
     with pytest.raises(Cancelled):
-        session.segment(planes=0, way="distance", zoom=1.0, cancelled=lambda: True)
+        session.segment(planes=0, method="distance", zoom=1.0, cancelled=lambda: True)
 
 
 # --- classes that overlap

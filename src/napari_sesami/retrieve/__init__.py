@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_sesami.retrieve.contradiction import Contradiction, contradictions
     from napari_sesami.retrieve.decided import LookShare, looks_that_decided
     from napari_sesami.retrieve.explain import Reason, choose_zoom, why, worth
-    from napari_sesami.retrieve.methods import WAYS, Settings, Way, check_way
+    from napari_sesami.retrieve.methods import METHODS, Method, Settings, check_method
     from napari_sesami.retrieve.overlap import Overlapping, overlapping
     from napari_sesami.retrieve.painted import PaintedPixels
     from napari_sesami.retrieve.pixel_forest import PixelSamples
@@ -50,7 +50,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "contradiction": ["Contradiction", "contradictions"],
         "decided": ["LookShare", "looks_that_decided"],
         "explain": ["Reason", "choose_zoom", "why", "worth"],
-        "methods": ["WAYS", "Settings", "Way", "check_way"],
+        "methods": ["METHODS", "Settings", "Method", "check_method"],
         "overlap": ["Overlapping", "overlapping"],
         "painted": ["PaintedPixels"],
         "pixel_forest": ["PixelSamples"],

@@ -1,4 +1,4 @@
-"""The published ways at work on a scan; k and temperature by leaving strokes out."""
+"""The published methods at work on a scan; k and temperature by leaving strokes out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from napari_sesami.retrieve.bank import RetrieveError
 from napari_sesami.retrieve.exact import similarities
 from napari_sesami.retrieve.published import (
     DEFAULT_K,
-    Method,
+    PublishedMethod,
     evidence,
     histograms,
     nearest,
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from napari_sesami.retrieve.bank import Rows
     from napari_sesami.retrieve.upsample import Check
 
-Way = Literal["ours", "distance", "attention", "histogram"]
-WAYS: tuple[Way, ...] = get_args(Way)
-GRID_K: dict[Method, tuple[int, ...]] = {
+Method = Literal["ours", "distance", "attention", "histogram"]
+METHODS: tuple[Method, ...] = get_args(Method)
+GRID_K: dict[PublishedMethod, tuple[int, ...]] = {
     "distance": (1, 2, 4, 6, 10, 20, 30),
     "attention": (2, 10, 20, 30, 50),
     "histogram": (2, 10, 20, 30, 50),
@@ -52,13 +52,15 @@ class Settings:
     score: float
 
 
-def check_way(way: str) -> None:
-    """Refuse a name that is none of the ways."""
-    if way not in WAYS:
-        raise RetrieveError(f"way is one of {', '.join(WAYS)}; {way!r} was given.")
+def check_method(method: str) -> None:
+    """Refuse a name that is none of the methods."""
+    if method not in METHODS:
+        raise RetrieveError(
+            f"method is one of {', '.join(METHODS)}; {method!r} was given."
+        )
 
 
-def choose(rows: Rows, n_classes: int, method: Method) -> Settings:
+def choose(rows: Rows, n_classes: int, method: PublishedMethod) -> Settings:
     """The k and β that label left-out strokes best, over the published grids.
 
     The score is as in `left_out_score`: the geometric mean of the true class's share,
@@ -101,7 +103,11 @@ def _left_out(
 
 
 def token_shares(
-    tokens: NDArray[np.float32], rows: Rows, n_classes: int, way: Method, how: Settings
+    tokens: NDArray[np.float32],
+    rows: Rows,
+    n_classes: int,
+    method: PublishedMethod,
+    how: Settings,
 ) -> NDArray[np.float32]:
     """Class shares of the nearest rows, (h, w, C): what the screen shows at first."""
     h, w, dim = tokens.shape
@@ -110,7 +116,7 @@ def token_shares(
     histogram = histograms(rows, n_classes)
     for part in _parts(h * w, max(1, PAIRS // max(len(rows), 1))):
         near, index = nearest(flat[part], rows, how.k)
-        weight = weights(near, way, how.beta)
+        weight = weights(near, method, how.beta)
         out[part] = torch.einsum("nk,nkc->nc", weight, histogram[index]).numpy()
     return out.reshape(h, w, n_classes)
 
@@ -119,15 +125,15 @@ def pixel_shares(
     tokens: NDArray[np.float32],
     rows: Rows,
     n_classes: int,
-    way: Method,
+    method: PublishedMethod,
     how: Settings,
     shape: tuple[int, int],
     check: Check = nothing,
 ) -> NDArray[np.float32]:
     """Class shares of every pixel, (H, W, C), as published: no edges are followed."""
     patch = rows.patches.shape[-1]
-    if way == "histogram":
-        shares = token_shares(tokens, rows, n_classes, way, how)
+    if method == "histogram":
+        shares = token_shares(tokens, rows, n_classes, method, how)
         return upsample(shares, shape, patch)
     h, w, dim = tokens.shape
     out = np.empty((h * patch, w * patch, n_classes), np.float32)
@@ -137,7 +143,7 @@ def pixel_shares(
         check()
         a, b = rows_of_tokens.start, rows_of_tokens.stop
         near, index = nearest(flat[a * w : b * w], rows, how.k)
-        said = evidence(near, index, rows, n_classes, way, how.beta)
+        said = evidence(near, index, rows, n_classes, method, how.beta)
         pixels = to_pixels(said, (b - a, w), patch)
         out[a * patch : b * patch] = pixels.permute(1, 2, 0).numpy()
     return np.ascontiguousarray(out[: shape[0], : shape[1]])

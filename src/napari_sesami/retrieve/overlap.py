@@ -22,7 +22,7 @@ from napari_sesami.retrieve.methods import (
     GRID_BETA,
     GRID_K,
     Settings,
-    check_way,
+    check_method,
     pixel_shares,
 )
 from napari_sesami.retrieve.published import DEFAULT_K, weights
@@ -32,8 +32,8 @@ from napari_sesami.retrieve.voting import BETTER, SCORE_STEPS, SHARE_STEPS, in_s
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_sesami.retrieve.methods import Way
-    from napari_sesami.retrieve.published import Method
+    from napari_sesami.retrieve.methods import Method
+    from napari_sesami.retrieve.published import PublishedMethod
     from napari_sesami.retrieve.retriever import Retriever
     from napari_sesami.retrieve.upsample import Check
     from napari_sesami.retrieve.voting import VoteTemperature
@@ -68,12 +68,12 @@ def overlapping(
     retriever: Retriever,
     plane: int,
     *,
-    way: Way = "ours",
+    method: Method = "ours",
     refine: bool = True,
     check: Check = nothing,
 ) -> Overlapping:
     """Find every class of a plane by itself; arguments as of `Retriever.segment`."""
-    check_way(way)
+    check_method(method)
     rows, n = retriever.bank.rows(), retriever.n_classes
     if len(rows) == 0:
         raise RetrieveError(
@@ -82,8 +82,8 @@ def overlapping(
     carried = carries(rows, n)
     shape, patch = retriever.store.scan.plane_shape, retriever.store.patch
     tokens = retriever.tokens(plane)
-    chosen = choice(retriever, rows, carried, way)
-    if way == "ours":
+    chosen = choice(retriever, rows, carried, method)
+    if method == "ours":
         temper = replace(retriever.temper, tau=chosen.tau)
         said = _each(tokens, rows, _shares(rows, carried), temper, check)
         votes = upsample(said, shape, patch)
@@ -98,7 +98,7 @@ def overlapping(
         votes = np.empty((*shape, n), np.float32)
         for c in range(n):
             alone = _alone(rows, carried, c)
-            pixels = pixel_shares(tokens, alone, 2, way, chosen.how, shape, check)
+            pixels = pixel_shares(tokens, alone, 2, method, chosen.how, shape, check)
             votes[..., c] = pixels[..., 0]
     limits = chosen.thresholds
     masks = votes >= limits.astype(np.float32)
@@ -118,32 +118,32 @@ class Choice:
 
 
 def choice(
-    retriever: Retriever, rows: Rows, carried: NDArray[np.bool_], way: Way
+    retriever: Retriever, rows: Rows, carried: NDArray[np.bool_], method: Method
 ) -> Choice:
     """Choose for the bank as it is now; kept until it changes."""
     state = retriever.voters.version, retriever.temper  # tuned later than rows change
-    known = retriever.overlap_choices.get(way)
+    known = retriever.overlap_choices.get(method)
     if known is None or known[0] != state:
-        found = choose_overlapping(rows, carried, way, retriever.temper)
-        known = retriever.overlap_choices[way] = (state, found)
+        found = choose_overlapping(rows, carried, method, retriever.temper)
+        known = retriever.overlap_choices[method] = (state, found)
     return known[1]
 
 
 def choose_overlapping(
-    rows: Rows, carried: NDArray[np.bool_], way: Way, temper: VoteTemperature
+    rows: Rows, carried: NDArray[np.bool_], method: Method, temper: VoteTemperature
 ) -> Choice:
     """The settings with the best left-out likelihood, and thresholds of best F1."""
     left = _LeftOut(rows, carried)
     tries = [(replace(temper, tau=tau), NO) for tau in GRID_TAU]
     how = NO
-    if way != "ours":
-        how = Settings(DEFAULT_K[way], GRID_BETA[0], math.nan)
-        betas = GRID_BETA[: 1 if way == "distance" else None]
-        tries = [(temper, Settings(k, b, 0)) for k in GRID_K[way] for b in betas]
+    if method != "ours":
+        how = Settings(DEFAULT_K[method], GRID_BETA[0], math.nan)
+        betas = GRID_BETA[: 1 if method == "distance" else None]
+        tries = [(temper, Settings(k, b, 0)) for k in GRID_K[method] for b in betas]
     even = Choice(temper.tau, how, np.full(carried.shape[1], EVEN), math.nan)
     best = even
     for now, how in tries:
-        p = left.votes(now) if way == "ours" else left.published(way, how)
+        p = left.votes(now) if method == "ours" else left.published(method, how)
         score = left.score(p)
         if not math.isnan(score) and not score <= best.score + BETTER:
             best = Choice(now.tau, how, left.thresholds(p), score)
@@ -176,13 +176,13 @@ class _LeftOut:
         near = _from_best(self._similarity, temper.tau).masked_fill_(self._same, 0)
         return _balanced(near.numpy() @ columns, columns, temper.gamma)
 
-    def published(self, way: Method, how: Settings) -> NDArray[np.float64]:
-        """The same in one of the published ways."""
+    def published(self, method: PublishedMethod, how: Settings) -> NDArray[np.float64]:
+        """The same in one of the published methods."""
         if self._near is None:
-            most = min(max(GRID_K[way]), len(self._rows))
+            most = min(max(GRID_K[method]), len(self._rows))
             self._near = self._similarity.float().topk(most, dim=1)
         near, index = (part[:, : how.k] for part in self._near)
-        weight = weights(near, way, how.beta).nan_to_num().numpy()
+        weight = weights(near, method, how.beta).nan_to_num().numpy()
         return np.einsum("nk,nkc->nc", weight, self._said[index.numpy()])
 
     def score(self, p: NDArray[np.float64]) -> float:

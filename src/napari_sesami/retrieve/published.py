@@ -1,4 +1,4 @@
-"""The three published ways of retrieval, on partly labelled patches.
+"""The three published methods of retrieval, on partly labelled patches.
 
 Each takes tokens (N, D) of length one and the rows of a bank. On patches that are
 labelled completely they are what was published (AOI-SSL: weights by distance, and
@@ -24,15 +24,19 @@ if TYPE_CHECKING:
 
     from napari_sesami.retrieve.bank import Rows
 
-Method = Literal["distance", "attention", "histogram"]
-DEFAULT_K: dict[Method, int] = {"distance": 4, "attention": 30, "histogram": 30}
+PublishedMethod = Literal["distance", "attention", "histogram"]
+DEFAULT_K: dict[PublishedMethod, int] = {
+    "distance": 4,
+    "attention": 30,
+    "histogram": 30,
+}
 
 
 def retrieve(
     tokens: Tensor,
     rows: Rows,
     n_classes: int,
-    method: Method = "histogram",
+    method: PublishedMethod = "histogram",
     k: int | None = None,
     beta: float = 0.02,
 ) -> Tensor:
@@ -52,7 +56,7 @@ def retrieve(
     return evidence(near, index, rows, n_classes, method, beta)
 
 
-def weights(near: Tensor, method: Method, beta: float) -> Tensor:
+def weights(near: Tensor, method: PublishedMethod, beta: float) -> Tensor:
     """How much each of the nearest rows counts, (N, k), from their similarities."""
     if method == "distance":
         weight = 1 / (1 - near).clamp(min=1e-6)
@@ -65,7 +69,7 @@ def evidence(
     index: Tensor,
     rows: Rows,
     n_classes: int,
-    method: Method,
+    method: PublishedMethod,
     beta: float,
 ) -> Tensor:
     """What `retrieve` gives, of the `nearest` rows that are known already."""

@@ -17,9 +17,9 @@ from napari_sesami.retrieve.bank import (
     same,
 )
 from napari_sesami.retrieve.methods import (
+    Method,
     Settings,
-    Way,
-    check_way,
+    check_method,
     choose,
     pixel_shares,
     token_shares,
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from napari_sesami.common.box import BBox
     from napari_sesami.retrieve.overlap import Choice
     from napari_sesami.retrieve.pixel_forest import PixelSamples, Trees
-    from napari_sesami.retrieve.published import Method
+    from napari_sesami.retrieve.published import PublishedMethod
     from napari_sesami.retrieve.token_store import TokenStore
     from napari_sesami.retrieve.upsample import Check
 
@@ -94,8 +94,10 @@ class Retriever:
         self.bank = Bank(store.encoder.dim, store.patch)
         self.temper = VoteTemperature()
         self.voters = VotingRows(self.bank)
-        self._settings: dict[Way, tuple[int, Settings]] = {}
-        self.overlap_choices: dict[Way, tuple[tuple[int, VoteTemperature], Choice]] = {}
+        self._settings: dict[Method, tuple[int, Settings]] = {}
+        self.overlap_choices: dict[
+            Method, tuple[tuple[int, VoteTemperature], Choice]
+        ] = {}
         self._n_classes = n_classes
         self._sums: OrderedDict[int, _Sum] = OrderedDict()
         self.evidence = PixelForest(store)
@@ -263,16 +265,16 @@ class Retriever:
         if self.voters.condense(self._n_classes, self.temper, check):
             self._sums.clear()
 
-    def settings(self, way: Way) -> Settings:
-        """How a published way is used, chosen from the strokes."""
-        known = self._settings.get(way)
+    def settings(self, method: Method) -> Settings:
+        """How a published method is used, chosen from the strokes."""
+        known = self._settings.get(method)
         if known is None or known[0] != self.voters.version:
-            if way == "ours" or len(self.voters.rows()) == 0:
+            if method == "ours" or len(self.voters.rows()) == 0:
                 raise RetrieveError(
                     "Nothing is labelled yet: paint a stroke of each class first."
                 )
-            found = choose(self.voters.rows(), self._n_classes, way)
-            known = self._settings[way] = (self.voters.version, found)
+            found = choose(self.voters.rows(), self._n_classes, method)
+            known = self._settings[method] = (self.voters.version, found)
         return known[1]
 
     def segment(
@@ -280,19 +282,19 @@ class Retriever:
         plane: int,
         *,
         refine: bool = True,
-        way: Way = "ours",
+        method: Method = "ours",
         pixels: bool = True,
         check: Check = nothing,
     ) -> Labelled:
         """Label every pixel of a plane from all strokes, wherever they were painted.
 
-        A published way is as published: it is not refined. Without `pixels` the votes
-        of tokens decide alone, which is quicker and coarser. `check` is called now and
-        then while it works; what it raises ends the work.
+        A published method is as published: it is not refined. Without `pixels` the
+        votes of tokens decide alone, which is quicker and coarser. `check` is called
+        now and then while it works; what it raises ends the work.
         """
-        check_way(way)
-        if way != "ours":
-            return self._published(plane, way, check)
+        check_method(method)
+        if method != "ours":
+            return self._published(plane, method, check)
         votes, total = self._probability(plane)
         best = self._best(plane, total)
         shape, patch = self.store.scan.plane_shape, self.store.patch
@@ -314,18 +316,19 @@ class Retriever:
     def quick(
         self,
         plane: int,
-        way: Way = "ours",
+        method: Method = "ours",
         check: Check = nothing,
         box: BBox | None = None,
     ) -> NDArray[np.uint8]:
         """Class ids (H, W) as of ``segment(plane, refine=False)``, and nothing else.
 
-        Of a published way that carries mask patches over, their histograms are shown.
-        Pixels outside of a box (y0, x0, y1, x1) need not be decided: they may be 0.
+        Of a published method that carries mask patches over, the histograms are
+        shown. Pixels outside of a box (y0, x0, y1, x1) need not be decided and may be
+        0.
         """
-        check_way(way)
+        check_method(method)
         shape, step = self.store.scan.plane_shape, self.store.patch
-        if way == "ours":
+        if method == "ours":
             votes = self._probability(plane)[0]
             if box is not None and self.trees(check) is not None:
                 part = _even(box, shape)
@@ -338,9 +341,9 @@ class Retriever:
                 return self._unmasked(labels)
             step, probability = self._mixed(plane, votes, check, True)
         else:
-            how, rows = self.settings(way), self.voters.rows()
+            how, rows = self.settings(method), self.voters.rows()
             tokens = self.tokens(plane)
-            probability = token_shares(tokens, rows, self._n_classes, way, how)
+            probability = token_shares(tokens, rows, self._n_classes, method, how)
         return self._unmasked(quick_labels(probability, shape, step))
 
     def disagreement(self, plane: int, check: Check = nothing) -> NDArray[np.float32]:
@@ -368,10 +371,14 @@ class Retriever:
         mass = self.voters.mass(self._n_classes, self.temper)
         return balanced(total.votes, mass, self.temper), total
 
-    def _published(self, plane: int, way: Method, check: Check) -> Labelled:
-        how, rows, tokens = self.settings(way), self.voters.rows(), self.tokens(plane)
+    def _published(self, plane: int, method: PublishedMethod, check: Check) -> Labelled:
+        how, rows, tokens = (
+            self.settings(method),
+            self.voters.rows(),
+            self.tokens(plane),
+        )
         shape, n = self.store.scan.plane_shape, self._n_classes
-        pixels = pixel_shares(tokens, rows, n, way, how, shape, check)
+        pixels = pixel_shares(tokens, rows, n, method, how, shape, check)
         flat, grid = self._flat(plane)
         best = best_similarity(flat, rows).reshape(*grid, 1)
         novelty = upsample(1 - best, shape, self.store.patch)[..., 0]

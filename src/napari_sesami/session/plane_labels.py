@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sesami.retrieve import Labelled, Reason, Retriever, Way
+    from napari_sesami.retrieve import Labelled, Method, Reason, Retriever
     from napari_sesami.scan import Scan
 
 PICTURE = 96  # pixels of the scan
@@ -31,8 +31,8 @@ class ReadOptions:
         Strokes that are switched off.
     refine
         Whether borders are sharpened along edges of the image.
-    way
-        Ours, or one of the published ways.
+    method
+        Ours, or one of the published methods.
     overlap
         Whether classes may overlap: each is found by itself.
     votes
@@ -44,7 +44,7 @@ class ReadOptions:
     zoom: float | None = None
     off: frozenset[int] = frozenset()
     refine: bool = True
-    way: Way = "ours"
+    method: Method = "ours"
     overlap: bool = False
     votes: bool = False
     near: tuple[float, float] | None = None
@@ -116,12 +116,12 @@ def told_of(retriever: Retriever, how: ReadOptions) -> str:
     from napari_sesami.retrieve import contradictions
 
     lines = []
-    if how.overlap and how.way in retriever.overlap_choices:
-        limits = retriever.overlap_choices[how.way][1].thresholds
+    if how.overlap and how.method in retriever.overlap_choices:
+        limits = retriever.overlap_choices[how.method][1].thresholds
         lines.append("Thresholds " + ", ".join(f"{t:.2f}" for t in limits) + ".")
-    elif how.way != "ours":
-        chosen = retriever.settings(how.way)
-        heat = "" if how.way == "distance" else f", temperature {chosen.beta:g}"
+    elif how.method != "ours":
+        chosen = retriever.settings(how.method)
+        heat = "" if how.method == "distance" else f", temperature {chosen.beta:g}"
         lines.append(f"Chosen by left-out strokes: {chosen.k} neighbours{heat}.")
     if how.refine and not how.overlap:
         for one in contradictions(retriever.voters.rows(), retriever.n_classes)[:1]:

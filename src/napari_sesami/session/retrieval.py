@@ -43,10 +43,10 @@ if TYPE_CHECKING:
         BankFile,
         Labelled,
         LookShare,
+        Method,
         Overlapping,
         Repeats,
         Retriever,
-        Way,
     )
     from napari_sesami.session.document import Document
     from napari_sesami.session.labels import Labels
@@ -149,7 +149,7 @@ class Retrieval:
         retriever = self._reads(plane, how, not quick, partly, progress, cancelled)
         found, masks = None, None
         if quick and not how.overlap:
-            labels = retriever.quick(plane, how.way, raising(cancelled))
+            labels = retriever.quick(plane, how.method, raising(cancelled))
         else:
             found, each = self._said(
                 retriever, plane, how, raising(cancelled), votes=how.votes and not quick
@@ -175,7 +175,7 @@ class Retrieval:
         self,
         planes: Iterable[int] | int | None = None,
         *,
-        way: Way = "ours",
+        method: Method = "ours",
         multi: bool | None = None,
         zoom: float | None = None,
         refine: bool = True,
@@ -189,8 +189,8 @@ class Retrieval:
         ----------
         planes
             Numbers of planes; by default those with strokes.
-        way
-            "ours", or one of the published ways as published: "distance" and
+        method
+            "ours", or one of the published methods as published: "distance" and
             "attention" (AOI-SSL), "histogram" (Hummingbird). Neighbours and
             temperature are chosen by leaving out one stroke at a time.
         multi
@@ -206,14 +206,14 @@ class Retrieval:
         progress, cancelled
             `progress(done, all)` counts planes; a cancelled call raises.
         """
-        from napari_sesami.retrieve import check_way
+        from napari_sesami.retrieve import check_method
 
-        check_way(way)
+        check_method(method)
         wanted = self.planes_asked(planes)
         both = self._strokes.overlap if multi is None else multi
         retriever = self.learner.retriever(zoom, cancelled, overlap=both)
         _switch(retriever, off)
-        how = ReadOptions(zoom, off, refine, way, both)
+        how = ReadOptions(zoom, off, refine, method, both)
         check = raising(cancelled)
         parts: list[Labelled] = []
         masks: list[Overlapping] = []
@@ -230,7 +230,7 @@ class Retrieval:
             np.stack([p.labels for p in parts]),
             np.stack([p.votes for p in parts]),
             np.stack([p.novelty for p in parts]),
-            way=way,
+            method=method,
         )
         return with_masks(found, masks) if masks else found
 
@@ -410,7 +410,7 @@ class Retrieval:
 
         how, check = how or ReadOptions(), raising(cancelled)
         retriever = self._reads(plane, how, True, None, None, cancelled)
-        if how.way != "ours" or retriever.trees(check) is None:
+        if how.method != "ours" or retriever.trees(check) is None:
             return []
         return looks_that_decided(retriever, plane, *at, check)[1]
 
@@ -532,10 +532,12 @@ class Retrieval:
 
         said, each = None, None
         if votes or not how.overlap:
-            said = retriever.segment(plane, refine=how.refine, way=how.way, check=check)
+            said = retriever.segment(
+                plane, refine=how.refine, method=how.method, check=check
+            )
         if how.overlap:
             each = overlapping(
-                retriever, plane, way=how.way, refine=how.refine, check=check
+                retriever, plane, method=how.method, refine=how.refine, check=check
             )
         return said, each
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sesami.project import ClassTable
-    from napari_sesami.retrieve import Overlapping, Way
+    from napari_sesami.retrieve import Method, Overlapping
     from napari_sesami.scan import Scan
 
 
@@ -38,7 +38,7 @@ class Segmentation:
         (n, y, x, C) bool if classes may overlap: each class by itself.
     thresholds
         (C,) of the votes for each class, chosen by leaving out strokes, if so.
-    way
+    method
         How the strokes were used.
     """
 
@@ -48,7 +48,7 @@ class Segmentation:
     novelty: NDArray[np.float32]
     multi: NDArray[np.bool_] | None = None
     thresholds: NDArray[np.float64] | None = None
-    way: Way = "ours"
+    method: Method = "ours"
 
 
 def with_masks(found: Segmentation, masks: list[Overlapping]) -> Segmentation:

@@ -238,11 +238,11 @@ def test_the_panel_fits_a_laptop_and_everything_has_a_tip(opened, qtbot):
 def test_a_published_way_is_chosen_in_the_panel(opened, qtbot, number):
     viewer, session, binding, dock = opened
     paint_three(viewer, binding, qtbot, dock)
-    way = dock.method.itemText(number)
+    method = dock.method.itemText(number)
     dock.method.setCurrentIndex(number)
     dock.method.activated.emit(number)
-    assert dock.controller.way == way != "ours"
-    expected = session.segment(way=way, zoom=1.0).labels[0]
+    assert dock.controller.method == method != "ours"
+    expected = session.segment(method=method, zoom=1.0).labels[0]
     qtbot.waitUntil(lambda: (result(dock) == expected).all(), timeout=SOON)
     qtbot.waitUntil(lambda: "neighbours" in dock.facts.text(), timeout=SOON)
     paint(viewer, binding, 3, THIRD // 2)

@@ -23,7 +23,7 @@ from napari_sesami.viewer.strokes.whole_scan import AcceptAll, WholeScan
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_sesami.retrieve import Way
+    from napari_sesami.retrieve import Method
     from napari_sesami.session import Cleaned, PlaneLabels, Session, StrokeFacts
     from napari_sesami.viewer.app.binding import LayerBinding
     from napari_sesami.viewer.app.workspace import Workspace
@@ -51,8 +51,8 @@ class StrokesController(Controller):
         Whether the scale at which the scan is read is chosen from the strokes.
     zoom
         That scale.
-    way
-        Ours, or one of the published ways.
+    method
+        Ours, or one of the published methods.
     overlap
         Whether classes may overlap.
     vote_class
@@ -74,7 +74,7 @@ class StrokesController(Controller):
         super().__init__(workspace)
         self.on = self.auto = self.refine = True
         self.zoom = 1.0
-        self.way: Way = "ours"
+        self.method: Method = "ours"
         self.overlap = False
         self.vote_class = 1
         self.maps: set[str] = set()
@@ -105,7 +105,7 @@ class StrokesController(Controller):
             self.zoom,
             frozenset(self.off),
             self.refine,
-            self.way,
+            self.method,
             self.overlap,
             votes=bool(self.maps),
         )
@@ -147,9 +147,9 @@ class StrokesController(Controller):
         self.refine = on
         self.request()
 
-    def set_way(self, way: Way) -> None:
+    def set_method(self, method: Method) -> None:
         """Use the strokes in this way."""
-        self.way = way
+        self.method = method
         self.request()
         self.changed.emit()
 
@@ -298,7 +298,7 @@ class StrokesController(Controller):
             self.workspace.say("The slice is labelled by your strokes.")
         if self._judging:
             self.judge()
-        if self.refine or self.maps or self.way != "ours":
+        if self.refine or self.maps or self.method != "ours":
             self._rest.soon()
 
     def _refuse(self) -> None:

@@ -63,7 +63,7 @@ def cleaned(
 
     found = session.retrieval.segment(
         plane,
-        way=how.way,
+        method=how.method,
         multi=how.overlap,
         zoom=how.zoom,
         refine=how.refine,

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
     from qtpy.QtWidgets import QWidget
 
-    from napari_sesami.retrieve import Way
+    from napari_sesami.retrieve import Method
 
 SCALES = (("auto", None), ("1×", 1.0), ("½×", 0.5), ("2×", 2.0))
-METHODS: tuple[tuple[str, Way], ...] = (
+METHODS: tuple[tuple[str, Method], ...] = (
     ("ours", "ours"),
     ("distance", "distance"),
     ("attention", "attention"),
@@ -132,7 +132,7 @@ class StrokesPanel(Panel):
             made.setEnabled(here and controller.last is not None)
         with signals_blocked(self.overlap_tick):
             self.overlap_tick.setChecked(controller.overlap)
-        choose(self.method, controller.way)
+        choose(self.method, controller.method)
         if not here:
             text = "Open a scan, name two classes, paint a stroke of each."
         elif controller.last is None:
@@ -150,7 +150,7 @@ class StrokesPanel(Panel):
         self.controller.set_zoom(self.scale.itemData(index))
 
     def _on_method(self, index: int) -> None:
-        self.controller.set_way(self.method.itemData(index))
+        self.controller.set_method(self.method.itemData(index))
 
     def _on_policy(self, index: int) -> None:
         self.whole.overwrite = self.policy.itemData(index)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from napari_sesami.retrieve import (
-    WAYS,
+    METHODS,
     RetrieveError,
     Retriever,
     TokenStore,
@@ -25,7 +25,7 @@ from tests.fakes.texture import Texture, stripes, three_strokes
 if TYPE_CHECKING:
     from napari_sesami.retrieve import Rows
 
-PUBLISHED = [way for way in WAYS if way != "ours"]
+PUBLISHED = [method for method in METHODS if method != "ours"]
 
 
 @pytest.fixture
@@ -38,50 +38,52 @@ def retriever() -> Retriever:
     return made
 
 
-@pytest.mark.parametrize("way", PUBLISHED)
-def test_a_published_way_on_a_scan_is_the_reference_on_its_tokens(retriever, way):
-    found = retriever.segment(0, way=way)
-    how, rows = retriever.settings(way), retriever.bank.rows()
+@pytest.mark.parametrize("method", PUBLISHED)
+def test_a_published_way_on_a_scan_is_the_reference_on_its_tokens(retriever, method):
+    found = retriever.segment(0, method=method)
+    how, rows = retriever.settings(method), retriever.bank.rows()
     tokens = retriever.store.plane(0)
     h, w, dim = tokens.shape
     flat = torch.from_numpy(tokens.reshape(-1, dim))
-    said = retrieve(flat, rows, 3, way, how.k, how.beta)
+    said = retrieve(flat, rows, 3, method, how.k, how.beta)
     expected = to_pixels(said, (h, w), 4).permute(1, 2, 0).numpy()[:130, :118]
     np.testing.assert_allclose(found.votes, expected, atol=1e-5)
     assert (found.labels == stripes()[1]).mean() > 0.9
     assert found.novelty.shape == (130, 118)
 
 
-@pytest.mark.parametrize("way", PUBLISHED)
-def test_bands_of_tokens_change_nothing(retriever, way, monkeypatch):
+@pytest.mark.parametrize("method", PUBLISHED)
+def test_bands_of_tokens_change_nothing(retriever, method, monkeypatch):
 
-    whole = retriever.segment(0, way=way).votes
+    whole = retriever.segment(0, method=method).votes
     from napari_sesami.retrieve import methods
 
     monkeypatch.setattr(methods, "PAIRS", 40 * len(retriever.bank))
-    np.testing.assert_allclose(retriever.segment(0, way=way).votes, whole, atol=1e-5)
+    np.testing.assert_allclose(
+        retriever.segment(0, method=method).votes, whole, atol=1e-5
+    )
 
 
-@pytest.mark.parametrize("way", PUBLISHED)
-def test_the_quick_answer_of_a_published_way_is_close_to_the_whole(retriever, way):
-    quick = retriever.quick(0, way)
-    assert (quick == retriever.segment(0, way=way).labels).mean() > 0.95
+@pytest.mark.parametrize("method", PUBLISHED)
+def test_the_quick_answer_of_a_published_way_is_close_to_the_whole(retriever, method):
+    quick = retriever.quick(0, method)
+    assert (quick == retriever.segment(0, method=method).labels).mean() > 0.95
 
 
-@pytest.mark.parametrize("way", PUBLISHED)
-def test_neighbours_and_temperature_are_the_best_of_the_grid(retriever, way):
+@pytest.mark.parametrize("method", PUBLISHED)
+def test_neighbours_and_temperature_are_the_best_of_the_grid(retriever, method):
     rows = retriever.bank.rows()
-    how = choose(rows, 3, way)
-    assert how.k in GRID_K[way] and how.beta in GRID_BETA
+    how = choose(rows, 3, method)
+    assert how.k in GRID_K[method] and how.beta in GRID_BETA
     best = 0.0
-    for k in GRID_K[way]:
+    for k in GRID_K[method]:
         for beta in GRID_BETA:
-            best = max(best, left_out(rows, way, k, beta))
+            best = max(best, left_out(rows, method, k, beta))
     assert how.score == pytest.approx(best, abs=1e-3)
-    assert how.score == pytest.approx(left_out(rows, way, how.k, how.beta), abs=1e-5)
+    assert how.score == pytest.approx(left_out(rows, method, how.k, how.beta), abs=1e-5)
 
 
-def left_out(rows: Rows, way: str, k: int, beta: float) -> float:
+def left_out(rows: Rows, method: str, k: int, beta: float) -> float:
     """The score by `retrieve` itself, without one stroke at a time."""
     truth = rows.counts(3).argmax(1)
     said = np.zeros(len(rows))
@@ -94,7 +96,7 @@ def left_out(rows: Rows, way: str, k: int, beta: float) -> float:
             min(k, len(others)), dim=1
         )
         weight = (near / beta).softmax(1)
-        if way == "distance":
+        if method == "distance":
             weight = 1 / (1 - near).clamp(min=1e-6)
             weight = weight / weight.sum(1, keepdim=True)
         p = np.einsum("nk,nkc->nc", weight.numpy(), histogram[index.numpy()])
@@ -111,19 +113,19 @@ def test_with_one_stroke_of_a_class_the_published_values_stand():
 
 
 def test_an_unknown_way_is_said(retriever):
-    with pytest.raises(RetrieveError, match="way is one of ours, distance"):
-        retriever.segment(0, way="nearest")
+    with pytest.raises(RetrieveError, match="method is one of ours, distance"):
+        retriever.segment(0, method="nearest")
     with pytest.raises(RetrieveError, match="'nearest' was given"):
         retriever.quick(0, "nearest")
 
 
-@pytest.mark.parametrize("way", PUBLISHED)
-def test_undoing_a_stroke_takes_its_part_in_a_published_way_back(retriever, way):
-    before = retriever.segment(0, way=way).votes
+@pytest.mark.parametrize("method", PUBLISHED)
+def test_undoing_a_stroke_takes_its_part_in_a_published_way_back(retriever, method):
+    before = retriever.segment(0, method=method).votes
     retriever.switch(4, on=False)
-    assert (retriever.segment(0, way=way).votes != before).any()
+    assert (retriever.segment(0, method=method).votes != before).any()
     retriever.switch(4, on=True)
-    np.testing.assert_array_equal(retriever.segment(0, way=way).votes, before)
+    np.testing.assert_array_equal(retriever.segment(0, method=method).votes, before)
 
 
 # --- large banks
