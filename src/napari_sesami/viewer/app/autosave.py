@@ -35,6 +35,8 @@ class ProjectSaver:
 
     changed = Signal()
     """where the session is kept, or whether all of it is saved"""
+    lost_changed = Signal()
+    """there is more or less unsaved work of closed scans"""
     scan_moved = Signal(object, object)
     """a scan is not where it was: the `Project` and the `ScanMoved`"""
 
@@ -159,12 +161,12 @@ class ProjectSaver:
         session.close()
         if lost and home is not None:
             recovery.give_up(home.path)
-            self.changed.emit()
+            self.lost_changed.emit()
 
     def discard_lost(self, project: Path) -> None:
         """Delete what an earlier window, or a closed scan, left unsaved."""
         recovery.discard(project)
-        self.changed.emit()
+        self.lost_changed.emit()
 
     def open_lost(self, project: Path) -> None:
         """Open what was left unsaved; it is still in no project of the user's."""
