@@ -72,6 +72,7 @@ def test_rows_are_by_size_and_family():
     assert rows["large"]["objects"] == 1
 
 
+@pytest.mark.slow
 def test_states_and_rivals_answer_the_same_objects(monkeypatch, tmp_path, capsys):
     image, regions = discs()
     scan = Scan.from_array(image)

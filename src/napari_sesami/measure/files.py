@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.common.checked import read_checked
 from napari_sesami.common.disk import replacing, write_atomic
 from napari_sesami.measure.budget import ErrorBudget
 from napari_sesami.measure.errors import MeasureError
@@ -130,8 +131,7 @@ def load_results(folder: str | Path) -> Results:
     if not path.exists():
         raise MeasureError(f"{folder} holds no results.json; measure into it first.")
     try:
-        data = json.loads(path.read_text("utf-8"))
-        return from_dict(data)
+        return from_dict(read_checked(path, dict[str, Any], MeasureError))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise MeasureError(f"{path} is damaged: {error}; measure again.") from None
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sesami.common.cancel import Cancelled, not_cancelled
+from napari_sesami.common.checked import DamagedFile, read_checked
 from napari_sesami.common.disk import write_atomic
 from napari_sesami.common.errors import SesamiError
 from napari_sesami.measure.control_chart import (
@@ -262,7 +263,7 @@ def _measured_before(
 ) -> dict[str, Any] | None:
     """What this scan gave before, if pixels, labels and recipe are the same."""
     try:
-        old = json.loads(part.read_text("utf-8"))
+        old = read_checked(part, dict[str, Any])
         same = (
             MeasureRecipe.loads(old["recipe"]).hash == recipe.hash
             and old["scan_hash"] == found.scan.content_hash
@@ -271,7 +272,7 @@ def _measured_before(
         if same:
             from_dict(old)
             return dict(old)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (DamagedFile, OSError, ValueError, KeyError, TypeError):
         return None
     return None
 

@@ -302,7 +302,7 @@ def test_superpixels_are_labelled_by_click_and_drag(dock, qtbot):
     assert pieces.on
     qtbot.waitUntil(lambda: pieces.ready, timeout=SOON)
     settle(qtbot, 80)
-    layer = pieces._tool.layer
+    layer = pieces._layers.layer
     qtbot.mouseMove(canvas(viewer), place(viewer, layer, (24, 30)))
     settle(qtbot, 50)
     assert np.asarray(layer.data).any()  # the one under the cursor is lit

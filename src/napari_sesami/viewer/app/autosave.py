@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
@@ -9,7 +10,6 @@ from psygnal import Signal
 from napari_sesami.common.errors import SesamiError
 from napari_sesami.viewer.app import recovery
 from napari_sesami.viewer.app.errors import sentence
-from napari_sesami.viewer.app.jobs import Priority
 from napari_sesami.viewer.app.settings import read_settings
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from napari_sesami.project import Project, ScanMoved
     from napari_sesami.session import Session
     from napari_sesami.viewer.app.jobs import Job, JobQueue
+
+LONGEST = 10.0  # s that closing a scan waits for its unsaved work to be kept
 
 
 class ProjectSaver:
@@ -33,6 +35,8 @@ class ProjectSaver:
 
     changed = Signal()
     """where the session is kept, or whether all of it is saved"""
+    lost_changed = Signal()
+    """there is more or less unsaved work of closed scans"""
     scan_moved = Signal(object, object)
     """a scan is not where it was: the `Project` and the `ScanMoved`"""
 
@@ -48,7 +52,8 @@ class ProjectSaver:
         self.session: Session | None = None
         self.recovered = 0
         self._hopeless = False  # the user's own folder takes nothing
-        self._keeping: Session | None = None  # the one that gets its folder now
+        self._keeping: threading.Thread | None = None  # gives a session its folder
+        self._moving = threading.Lock()
 
     @property
     def folder(self) -> Path | None:
@@ -104,8 +109,9 @@ class ProjectSaver:
         self.recovered = 0
 
         def run(job: Job) -> Session:
-            home = session.document.home
-            session.save(folder)
+            with self._moving:
+                home = session.document.home
+                session.save(folder)
             if home is not None and home is not session.document.home:
                 recovery.discard(home.path)  # all of it is in the new folder
             return session
@@ -143,6 +149,8 @@ class ProjectSaver:
 
     def close(self, session: Session) -> None:
         """Save a session for the last time and let go of its folder."""
+        if self._keeping is not None:
+            self._keeping.join(LONGEST)
         home, lost = session.document.home, session.document.for_recovery
         if home is not None and not home.read_only:
             try:
@@ -153,12 +161,12 @@ class ProjectSaver:
         session.close()
         if lost and home is not None:
             recovery.give_up(home.path)
-            self.changed.emit()
+            self.lost_changed.emit()
 
     def discard_lost(self, project: Path) -> None:
         """Delete what an earlier window, or a closed scan, left unsaved."""
         recovery.discard(project)
-        self.changed.emit()
+        self.lost_changed.emit()
 
     def open_lost(self, project: Path) -> None:
         """Open what was left unsaved; it is still in no project of the user's."""
@@ -198,29 +206,34 @@ class ProjectSaver:
         session = self.session
         if session is None or session.document.home is not None or self._hopeless:
             return
-        if not session.history.can_undo or self._keeping is session:
+        if not session.history.can_undo or self._keeping is not None:
             return
-        self._keeping = session
 
-        def run(job: Job) -> Session:
-            if session.document.home is None:
-                session.document.keep_for_recovery(recovery.new_folder(session))
-            return session
+        def run() -> None:
+            text = ""
+            try:
+                with self._moving:
+                    if session.document.home is None:
+                        folder = recovery.new_folder(session)
+                        session.document.keep_for_recovery(folder)
+            except (SesamiError, OSError) as error:
+                text = sentence(error)
+            self._jobs.post(self._kept, session, text)
 
-        self._jobs.submit(
-            "recovery", run, self._kept, self._not_kept, priority=Priority.BACKGROUND
+        # not a job: no click waits for it, and closing the window does
+        self._keeping = threading.Thread(
+            target=run, name="sesami-recovery", daemon=True
         )
+        self._keeping.start()
 
-    def _kept(self, session: Session) -> None:
+    def _kept(self, session: Session, trouble: str) -> None:
         self._keeping = None
-        if session.document.home is not None:
-            self._autosave(session.document.home)
+        if trouble:  # say it once: the disk is full, or read-only
+            self._hopeless = True
+            self.said.emit(f"Unsaved work can't be kept for recovery: {trouble}")
+        elif (home := session.document.home) is not None and home.in_use:
+            self._autosave(home)  # else the scan was closed meanwhile
         self.changed.emit()
-
-    def _not_kept(self, text: str) -> None:
-        """Say once that a crash would lose work: the disk is full, or read-only."""
-        self._keeping, self._hopeless = None, True
-        self.said.emit(f"Unsaved work can't be kept for recovery: {text}")
 
     def _on_saved(self) -> None:
         self._jobs.post(self.changed.emit)  # may come from the autosave thread

@@ -29,15 +29,20 @@ class OpenScans(PanelPart, QWidget):
         self.workspace = workspace
         self.rows = QVBoxLayout(self)
         self.rows.setContentsMargins(0, 0, 0, 0)
-        self.watch(workspace.session_changed, self.refresh)
+        self.watch(workspace.session_changed, self.read_lost)
+        self.watch(workspace.saver.lost_changed, self.read_lost)
         self.watch(workspace.saver.changed, self.refresh)
         self._shown: list[object] = []
+        self.read_lost()
+
+    def read_lost(self) -> None:
+        """Look at the disk for unsaved work; not after every edit."""
+        self._lost = lost_work()[:MOST]
         self.refresh()
 
     def refresh(self) -> None:
         """Show what is open behind now, and what can be brought back."""
-        behind = self.workspace.behind
-        lost = lost_work()[:MOST]
+        behind, lost = self.workspace.behind, self._lost
         key = [
             (b, b.session.document.project, b.session.document.dirty) for b in behind
         ]

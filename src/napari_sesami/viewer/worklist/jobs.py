@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_sesami.prompt import Mask, Predictor
+    from napari_sesami.prompt import Mask
     from napari_sesami.session import Session
     from napari_sesami.viewer.app.jobs import Job
     from napari_sesami.worklist import Source, WorklistEngine
@@ -36,7 +36,6 @@ def proposing(
     session: Session,
     plane: int,
     job: Job,
-    predictor: Predictor,
 ) -> tuple[list[Mask], Source]:
     """Make proposals; nothing is changed yet."""
     return engine.proposer.compute(
