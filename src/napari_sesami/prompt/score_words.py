@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SURE_FROM, CHECK_FROM = 0.8, 0.5
 """Expected overlap (IoU) with what was meant.
@@ -17,3 +20,11 @@ def certainty(score: float) -> Literal["sure", "check", "poor"]:
     if score >= SURE_FROM:
         return "sure"
     return "check" if score >= CHECK_FROM else "poor"
+
+
+def tally(scores: Iterable[float]) -> str:
+    """Say how many of several masks are sure, to check and poor."""
+    words = [certainty(score) for score in scores]
+    named = (("sure", "sure"), ("check", "to check"), ("poor", "poor"))
+    counts = ((words.count(word), name) for word, name in named)
+    return ", ".join(f"{count} {name}" for count, name in counts if count)

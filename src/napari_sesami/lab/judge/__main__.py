@@ -8,31 +8,32 @@ from __future__ import annotations
 
 import argparse
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
-from napari_sesami.lab.judge.jobs import answer_on, ask_about, nano_of
+from napari_sesami.lab.judge.jobs import ask_about, nano_of
 from napari_sesami.lab.judge.learn import (
+    all_beside,
     as_arrays,
-    calibrate,
+    by_family,
+    by_seed,
     choose,
     firsts,
     grow,
     left_out,
+    own_preference,
     plain_overlap,
     preferences,
     reliability,
 )
 from napari_sesami.lab.judge.questions import (
-    CALIBRATION,
     MODALITY,
     AskedPrompt,
     load,
 )
-from napari_sesami.prompt import ClickJudge
+from napari_sesami.prompt import ClickJudge, favourite
 
 SEEDS = {"net": 556_000, "pool": 655_001}
 """Scenes of these seeds are for the judge alone; tables are made from others."""
@@ -46,7 +47,6 @@ def main() -> None:
     add("--weights", type=Path, help="of sesami-nano; the bundled ones by default")
     add("--seeds", type=int, default=5, help="scenes of each family")
     add("--each", type=int, default=3, help="objects of each scene")
-    add("--calibrate", type=int, default=2, help="scenes to calibrate on, per family")
     add("--jobs", type=int, default=2, help="processes")
     add("--anew", action="store_true", help="ask again though questions are there")
     add("--install", action="store_true", help="replace the bundled judge")
@@ -66,30 +66,7 @@ def main() -> None:
                         waiting.append(jobs.submit(ask_about, *work))
         for asked in waiting:
             print(asked.result(), flush=True)
-        judge = _learn(files, key)
-        draft = given.folder / "draft.safetensors"
-        judge.write(draft)
-        # the best of many guesses is too good a guess: other scenes say how much
-        half = (list(MODALITY)[::2], list(MODALITY)[1::2])
-        told = jobs.map(
-            answer_on,
-            *zip(
-                *(
-                    (draft, CALIBRATION + seed, families, given.weights)
-                    for seed in range(given.calibrate)
-                    for families in half
-                ),
-                strict=True,
-            ),
-        )
-        pairs = [row for rows in told for row in rows]
-    for name in ("pool", "first"):
-        rows = np.array([(said, true) for who, said, true in pairs if who == name])
-        print(f"{name}: calibrated on {len(rows)} answers of other scenes")
-        if len(rows) >= 30:
-            said, true = calibrate(rows[:, 0], rows[:, 1])
-            trees = replace(getattr(judge, name), said=said, true=true)
-            judge = replace(judge, **{name: trees})
+    judge = _learn(files, key)
     judge.write(given.folder / "judge.safetensors")
     if given.install:
         import napari_sesami.prompt
@@ -100,32 +77,45 @@ def main() -> None:
 
 def _learn(files: dict[str, list[Path]], key: str) -> ClickJudge:
     """Grow all trees; choose how far the plain answer is preferred."""
-    questions = load([p for p in files["pool"] if p.is_file()])
+    questions = all_beside(load([p for p in files["pool"] if p.is_file()]))
     sets = {
         "pool": questions,
         "first": firsts(questions),
         "net": load([p for p in files["net"] if p.is_file()]),
     }
-    trees, guesses = {}, {}
+    print(f"pool: {len(questions)} questions; families left out in turn")
+    _tell(questions, left_out(questions, by_family(questions)))
+    guesses = {}
     for name, some in sets.items():
-        guesses[name] = said = left_out(some)
-        _tell(name, some, said)
-        chosen = [choose(q, s) for q, s in zip(some, said, strict=True)]
-        if name == "first":
-            chosen = [0] * len(some)
-        best = np.array([s[i] for s, i in zip(said, chosen, strict=True)])
-        true = np.array([q.overlap[i] for q, i in zip(some, chosen, strict=True)])
-        trees[name] = as_arrays(grow(some), best, true)
+        print(f"\n{name}: {len(some)} questions; seeds left out in turn")
+        guesses[name] = left_out(some, by_seed(some))
+        _tell(some, guesses[name])
     whole = [i for i, q in enumerate(questions) if len(q.first)]
     early = {i: float(said[0]) for i, said in zip(whole, guesses["first"], strict=True)}
     lean, sure = preferences(questions, guesses["pool"], early, print)
-    return ClickJudge(**trees, lean=lean, sure=sure, model=key)
+    own = own_preference(sets["net"], guesses["net"], print)
+    # the best of many guesses is too good a guess: what the chosen ones were says how
+    chosen = {
+        "pool": [
+            choose(q, said, float(lean[q.prompts]))
+            for q, said in zip(questions, guesses["pool"], strict=True)
+        ],
+        "first": [0] * len(sets["first"]),
+        "net": [
+            int(np.argmax(said + own * (np.arange(len(said)) == favourite(q.numbers))))
+            for q, said in zip(sets["net"], guesses["net"], strict=True)
+        ],
+    }
+    trees = {}
+    for name, some in sets.items():
+        rows = list(zip(some, guesses[name], chosen[name], strict=True))
+        best = np.array([said[i] for _, said, i in rows])
+        true = np.array([q.overlap[i] for q, _, i in rows])
+        trees[name] = as_arrays(grow(some), best, true)
+    return ClickJudge(**trees, lean=lean, sure=sure, own=own, model=key)
 
 
-def _tell(kind: str, questions: list[AskedPrompt], said: list[np.ndarray]) -> None:
-    print(
-        f"\n{kind}: {len(questions)} questions; each family by trees that never saw it"
-    )
+def _tell(questions: list[AskedPrompt], said: list[np.ndarray]) -> None:
     print(
         f"{'':<22}{'n':>5} {'plain':>6} {'judge':>6} {'oracle':>6} {'r':>6} {'ECE':>6}"
     )

@@ -1,4 +1,4 @@
-"""What each process does: ask about the scenes of one seed, or answer on them."""
+"""What each process does: ask about the scenes of one seed."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_sesami.lab.judge.questions import answers, collect
+from napari_sesami.lab.judge.questions import collect
 from napari_sesami.models import Nano
-from napari_sesami.prompt import ClickJudge, Predictor
+from napari_sesami.prompt import Predictor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,11 +29,3 @@ def ask_about(
     predictor = Predictor(nano_of(weights), plain=True)
     some = collect(predictor, family, seed, path, each, net_alone=name == "net")
     return f"{path.stem}: {len(some)} questions"
-
-
-def answer_on(
-    judge: Path, seed: int, families: list[str], weights: Path | None
-) -> list[tuple[str, float, float]]:
-    """Answer prompts on the scenes of one seed, as a judge decides."""
-    predictor = Predictor(nano_of(weights), plain=True)
-    return answers(predictor, ClickJudge.read(judge), families, range(seed, seed + 1))

@@ -12,7 +12,7 @@ from skimage.measure import label
 from napari_sesami.common.box import box_of, grown, slices
 from napari_sesami.lab.scenes import FAMILIES, TEM_KINDS, hbm_slice, tem
 from napari_sesami.lab.scenes.random_scenes.scenes import random_scene
-from napari_sesami.prompt import NAMES, PLAIN, ClickJudge, Mask, Predictor
+from napari_sesami.prompt import NAMES, PLAIN, Mask, Predictor
 from napari_sesami.scan import Scan
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from napari_sesami.prompt import WindowLevel
 
-CALIBRATION = 558_000  # first seed of scenes for calibrating alone
 SOURCE = NAMES.index("source")
 SMALLEST, LARGEST = 80, 0.35  # pixels, and share of the picture
 LARGE, THIN = 20_000, 6.0  # pixels; pixels across
@@ -143,6 +142,8 @@ class AskedPrompt:
 
     Attributes
     ----------
+    scene
+        Name of the file it was read from.
     family, kind, size
         Of the scene; "click", "box", "places" or "slice"; thin, middle or large.
     number
@@ -172,6 +173,7 @@ class AskedPrompt:
     first_overlap: NDArray[np.float32] = field(
         default_factory=lambda: np.zeros(0, np.float32)
     )
+    scene: str = ""
 
     @property
     def is_plain(self) -> NDArray[np.bool_]:
@@ -195,12 +197,12 @@ class Asker:
     def questions(
         self, scan: Scan, truth: NDArray[np.bool_], family: str
     ) -> Iterator[AskedPrompt]:
-        """Up to five clicks; now and then a box, several places, a slice before."""
+        """One to five clicks; now and then a box, several places, a slice before."""
         rng, size = self.rng, size_class(truth)
         meant = Mask.from_array(truth)
         at, _ = deep_point(truth, None if rng.random() < 0.6 else rng)
         points, labels, last = [at], [1], None
-        most = 5 if rng.random() < 0.3 else 3
+        most = int(rng.choice((1, 3, 5), p=(0.4, 0.4, 0.2)))
         for i in range(most):
             asked, answers = self._ask(
                 scan, meant, points=points, labels=labels, mask=last
@@ -375,7 +377,7 @@ def load(paths: list[Path]) -> list[AskedPrompt]:
                     str(data["family"][i]), str(data["kind"][i]), str(data["size"][i]),
                     int(data["number"][i]), data["numbers"][rows],
                     data["overlap"][rows], data["cut"][rows], data["level"][rows],
-                    data["first"][early], data["first_overlap"][early],
+                    data["first"][early], data["first_overlap"][early], path.stem,
                 )
             )  # fmt: skip
     return out
@@ -400,46 +402,3 @@ def collect(
     if questions:
         save(questions, path)
     return questions
-
-
-def answers(
-    predictor: Predictor,
-    judge: ClickJudge,
-    families: list[str],
-    seeds: range,
-    per_scene: int = 2,
-) -> list[tuple[str, float, float]]:
-    """Answer clicks and boxes: the trees that judged, what they said, the truth."""
-    told: list[tuple[str, float, float]] = []
-
-    def ask(scan: Scan, truth: NDArray[np.bool_], **given: Any) -> Mask | None:
-        pool = predictor.pool(scan, **given)
-        pool.judge = judge
-        found = pool.solve()
-        if found is not None:
-            told.append((*pool.said, found.iou(Mask.from_array(truth))))
-        return found
-
-    for seed in seeds:
-        for family in families:
-            rng = np.random.default_rng([seed, *family.encode()])
-            scan, regions = scene(family, seed)
-            for truth in objects(regions, rng, per_scene, balanced=True):
-                points, labels = [deep_point(truth)[0]], [1]
-                last: Mask | None = None
-                for _ in range(3):
-                    last = ask(scan, truth, points=points, labels=labels, mask=last)
-                    if last is None:
-                        break
-                    found = last.full
-                    (here, missed), (there, extra) = (
-                        deep_point(truth & ~found),
-                        deep_point(found & ~truth),
-                    )
-                    if max(missed, extra) < 1.5:
-                        break
-                    points.append(here if missed >= extra else there)
-                    labels.append(int(missed >= extra))
-                ask(scan, truth, box=Mask.from_array(truth).bbox)
-            predictor.store.clear()
-    return told

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -40,6 +41,7 @@ FAMILIES = tuple(MODALITY)
 ASKED = (1, 3, 5)
 GRID = 32  # views of the net start at multiples of this
 STRAIGHT = 8  # pixels in a row that make a cut
+EVEN, SHARP = 0.1, 0.1  # greys within, and at least apart from the ring
 
 
 class Clicker(Protocol):
@@ -155,6 +157,67 @@ class Walker:
         return out, np.nan
 
 
+class GrabCut:
+    """OpenCV's GrabCut, where OpenCV is installed (it is no dependency).
+
+    From a box as usual; from clicks in a window around them, whose rim is background
+    and where a disc around each click on the object is likely the object.
+    """
+
+    REACH, DISC, SEED = 160, 20, 2
+
+    def start(self, scan: Scan) -> None:
+        """Take the next scan."""
+        h, w = scan.plane_shape
+        grey = np.clip(255 * scan.grey(0, (0, 0, h, w)), 0, 255).astype(np.uint8)
+        self.image = np.repeat(grey[..., None], 3, 2)
+
+    def answer(
+        self, points: list[Any], labels: list[int], box: Any
+    ) -> tuple[NDArray[np.bool_], float]:
+        """Cut, and keep what hangs together with the clicks."""
+        cv2 = import_module("cv2")
+        h, w = self.image.shape[:2]
+        if box is not None:
+            y0, x0, y1, x1 = box
+            low, high = (y0 - 20, x0 - 20), (y1 + 20, x1 + 20)
+        else:
+            on = [p for p, label in zip(points, labels, strict=True) if label]
+            low = tuple(np.min(on, 0) - self.REACH)
+            high = tuple(np.max(on, 0) + self.REACH + 1)
+        top, left = max(low[0], 0), max(low[1], 0)
+        window = np.s_[top : min(high[0], h), left : min(high[1], w)]
+        here = np.ascontiguousarray(self.image[window])
+        marks = np.full(here.shape[:2], cv2.GC_PR_BGD, np.uint8)
+        marks[[0, -1]] = marks[:, [0, -1]] = cv2.GC_BGD
+        if box is not None:
+            marks[:] = cv2.GC_BGD
+            marks[y0 - top : y1 - top, x0 - left : x1 - left] = cv2.GC_PR_FGD
+        for value, near, sign in (
+            (cv2.GC_PR_FGD, self.DISC, 1),
+            (cv2.GC_FGD, self.SEED, 1),
+            (cv2.GC_BGD, self.SEED, 0),
+        ):
+            for (y, x), label in zip(points, labels, strict=True):
+                if label == sign:
+                    cv2.circle(marks, (int(x) - left, int(y) - top), near, value, -1)
+        out = np.zeros((h, w), bool)
+        try:
+            cv2.setRNGSeed(0)
+            models = (np.zeros((1, 65)), np.zeros((1, 65)))
+            cv2.grabCut(here, marks, None, *models, 5, cv2.GC_INIT_WITH_MASK)
+        except cv2.error:  # nothing is left for one side
+            return out, np.nan
+        found = (marks == cv2.GC_FGD) | (marks == cv2.GC_PR_FGD)
+        if points:
+            parts, _ = ndimage.label(found)
+            at = [p for p, label in zip(points, labels, strict=True) if label]
+            hit = [parts[y - top, x - left] for y, x in at]
+            found &= np.isin(parts, hit)
+        out[window] = found
+        return out, np.nan
+
+
 @dataclass
 class Row:
     """One object by one method."""
@@ -169,6 +232,8 @@ class Row:
     box_score: float = np.nan
     seam: float = 0.0
     seed: int = 0
+    even: bool = False
+    """Whether the object is an even grey region with sharp borders."""
     first: float = np.nan
     later: float = np.nan
     """Seconds of processor for the first click, and for one of the others."""
@@ -189,19 +254,20 @@ def click_rows(
         "net alone": NetClicker(model, plain=True),
         "flood fill": Flood(),
         "random walker": Walker(),
+        "GrabCut": GrabCut(),
     }
     rows: list[Row] = []
     scan, regions = scene(family, FRESH + seed)
     rng = np.random.default_rng([seed, *family.encode()])
     chosen = objects(regions, rng, per_scene, balanced)
     for name, method in methods.items():
-        if only is not None and name not in only:
+        if name not in (only or [m for m in methods if m != "GrabCut"]):
             continue
         method.start(scan)
         for truth in chosen:
             row = _one(name, method, truth, scan)
             row.family, row.modality = family, MODALITY.get(family, "random")
-            row.seed = seed
+            row.seed, row.even = seed, is_even(truth, scan)
             rows.append(row)
     return rows
 
@@ -239,6 +305,21 @@ def _one(name: str, method: Clicker, truth: NDArray[np.bool_], scan: Scan) -> Ro
     return row
 
 
+def is_even(truth: NDArray[np.bool_], scan: Scan) -> bool:
+    """Whether an object has one grey inside and clearly another all around."""
+    h, w = truth.shape
+    grey = ndimage.gaussian_filter(scan.grey(0, (0, 0, h, w)), 1.0)
+    core = ndimage.binary_erosion(truth, iterations=3)
+    ring = ndimage.binary_dilation(truth, iterations=5)
+    ring &= ~ndimage.binary_dilation(truth, iterations=2)
+    if np.count_nonzero(core) < 50 or not ring.any():
+        return False
+    low, high = np.quantile(grey[core], (0.02, 0.98))
+    middle = float(np.median(grey[core]))
+    apart = np.quantile(np.abs(grey[ring] - middle), 0.05)
+    return bool(high - low < EVEN and apart > SHARP)
+
+
 def seam(mask: NDArray[np.bool_], scan: Scan) -> float:
     """Share of the border on straight runs where views may end, without an edge."""
     h, w = mask.shape
@@ -273,6 +354,7 @@ def report(rows: Sequence[Row]) -> str:
             row.modality,
             f"all, {row.size}",
             f"{row.modality}, {row.size}",
+            *["all, even"] * row.even,
         ):
             groups[name][row.method].append(row)
     lines = [f"{'IoU after 1 / 3 / 5 clicks, box':<34}{'n':>4}"]

@@ -55,6 +55,8 @@ class Candidate:
         How many others are the same.
     tolerance
         Of a flood.
+    grows, shrinks
+        How the area of a flood changes with the next tolerance up, down (logarithm).
     seam
         Whether it ends where a view of the net ends.
     """
@@ -67,6 +69,8 @@ class Candidate:
     number: int = 0
     twins: int = 0
     tolerance: float = np.nan
+    grows: float = np.nan
+    shrinks: float = np.nan
     seam: bool = False
 
 
@@ -200,7 +204,9 @@ class PromptScene:
         if self.plain is None or not self.plain[1].any():
             return []
         whole, here = self.plain
-        return [Candidate(here, PLAIN, float(whole.score), float(whole.stability))]
+        found = Candidate(here, PLAIN, float(whole.score), float(whole.stability))
+        found.seam = self._has_seam(here)
+        return [found]
 
     def _of_witnesses(self, alone: bool = False) -> Iterator[Candidate]:
         """The net's masks, and unless they are wanted alone what is drawn from them."""
@@ -238,17 +244,21 @@ class PromptScene:
             far = floods.distance(picture, self.on, self.off)
             if self.limit is not None:
                 far = np.where(self.limit, far, np.float32(9))
-            last = 0
-            for tolerance, mask in floods.nested(far, self.on):
-                area = int(np.count_nonzero(mask))
+            last, steps = 0, floods.nested(far, self.on)
+            areas = [int(np.count_nonzero(mask)) for _, mask in steps]
+            change = [np.nan, *np.diff(np.log(areas)), np.nan]
+            for i, (tolerance, mask) in enumerate(steps):
+                area = areas[i]
                 if area < 9 or area < 1.04 * last or area > 0.8 * mask.size:
                     continue
                 last = area
-                flooded.append(Candidate(evened(mask), FLOOD, tolerance=tolerance))
+                rest = {"tolerance": tolerance, "grows": float(change[i + 1]),
+                        "shrinks": float(change[i])}  # fmt: skip
+                flooded.append(Candidate(evened(mask), FLOOD, **rest))
                 if picture is not two and area > 400:
                     cut = floods.held(opened(mask, 1 if area < 4000 else 2), self.on)
                     if np.count_nonzero(cut) < 0.9 * area:
-                        flooded.append(Candidate(cut, FLOOD, tolerance=tolerance))
+                        flooded.append(Candidate(cut, FLOOD, **rest))
         for c in without_twins(flooded):
             # a flood stops short of the middle of a soft edge
             edge = floods.held(joins.to_local_edge(c.mask, one, p.noise), self.on)

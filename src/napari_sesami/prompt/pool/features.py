@@ -31,7 +31,18 @@ NAMES = (
     "token inside", "token low", "token ring",
     "noise", "clicks on", "clicks off", "boxed", "box overlap",
     "prior overlap", "prior growth", "tolerance",
+    "grows", "shrinks", "said gap", "window contrast",
 )  # fmt: skip
+RANKED = (
+    "edge 25", "separation", "net soft overlap", "overlap mean", "like click",
+    "edge 10", "contrast", "net inside", "token inside", "spread", "said",
+)  # fmt: skip
+"""What is also ranked among the candidates of a window."""
+COMPARED = (
+    "log area", "edge 10", "edge 25", "separation", "contrast", "like click",
+    "net soft overlap", "overlap mean", "spread", "wiggle", "said", "steady",
+)  # fmt: skip
+"""What is also compared with the net's plain answer."""
 RIM = 3  # pixels of the ring around a candidate
 
 
@@ -50,6 +61,8 @@ def describe(
         scores = np.concatenate([w.scores for w in scene.witnesses])
         chance = 1 / (1 + np.exp(-np.clip(maps, -12, 12)))
         soft = np.average(chance, 0, weights=np.maximum(scores, 0.05) ** 2)
+    p = scene.pictures
+    contrast = float(p.smoothed[1].std()) / max(p.noise, 0.004)
     counted = []
     for i, c in enumerate(found[:rows]):
         rest = np.delete(overlap[i], i)
@@ -71,10 +84,34 @@ def describe(
             "twins": c.twins, "count": len(found),
             "net best": scores.max() if scores is not None else np.nan,
             "net agree": overlap[net[0], net[1]] if len(net) > 1 else np.nan,
+            "grows": c.grows, "shrinks": c.shrinks,
+            "said gap": said - scores.max() if scores is not None else np.nan,
+            "window contrast": contrast,
             "tolerance": np.log(c.tolerance / scene.pictures.noise)
             if np.isfinite(c.tolerance) else np.nan,
         })  # fmt: skip
     return np.array([[row[name] for name in NAMES] for row in counted], np.float32)
+
+
+def beside(numbers: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Add to the numbers of a window's candidates how these stand among each other.
+
+    Ranks from 0 to 1 of `RANKED`, and the differences of `COMPARED` to those of the
+    plain answer, where the window shows it.
+    """
+    count = len(numbers)
+    ranked = numbers[:, [NAMES.index(name) for name in RANKED]]
+    order = np.argsort(np.nan_to_num(ranked, nan=-1), axis=0, kind="stable")
+    ranks = np.empty(ranked.shape, np.float32)
+    steps = np.arange(count, dtype=np.float32)[:, None] / max(count - 1, 1)
+    np.put_along_axis(ranks, order, np.broadcast_to(steps, ranks.shape), 0)
+    compared = numbers[:, [NAMES.index(name) for name in COMPARED]]
+    plain = np.flatnonzero(numbers[:, NAMES.index("source")] == PLAIN)
+    if len(plain):
+        apart = compared - compared[plain[0]]
+    else:
+        apart = np.full_like(compared, np.nan)
+    return np.concatenate([numbers, ranks, apart], 1)
 
 
 def _own_numbers(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sesami.prompt.errors import PromptError
-from napari_sesami.prompt.pool.features import NAMES
+from napari_sesami.prompt.pool.features import COMPARED, NAMES, RANKED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,11 +72,12 @@ class JudgeTrees:
 
 @dataclass(frozen=True, eq=False)
 class ClickJudge:
-    """Three sets of trees, and how far the net's plain answer is preferred.
+    """Three sets of trees, and how far the net's own choice is preferred.
 
-    `pool` judges all candidates, `first` the plain answer before others are asked,
-    `net` the net's masks of one quick look. By `KINDS` of prompts: `lean` is added to
-    the plain answer when choosing, and from `sure` on nobody else is asked.
+    `pool` judges all candidates, `beside` each other, `first` the plain answer before
+    others are asked, `net` the net's masks of one quick look. By `KINDS` of prompts: `lean` is added to
+    the plain answer when choosing, and from `sure` on nobody else is asked. `own` is
+    added to the net's favourite when choosing among its masks alone.
     """
 
     pool: JudgeTrees
@@ -84,6 +85,7 @@ class ClickJudge:
     net: JudgeTrees
     lean: NDArray[np.float32]
     sure: NDArray[np.float32]
+    own: float
     model: str = ""
     """Key of the weights that it was learnt beside."""
 
@@ -102,12 +104,12 @@ class ClickJudge:
         with safe_open(path, framework="np") as file:
             facts = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}
-        if json.loads(facts.get("names", "[]")) != list(NAMES):
+        if json.loads(facts.get("names", "[]")) != _known_names():
             raise PromptError(
                 f"{path} was learnt from other numbers than this version counts; "
                 "learn it anew: python -m napari_sesami.lab.judge."
             )
-        if "lean" not in arrays:
+        if "own" not in arrays:
             raise PromptError(
                 f"{path} was learnt for an earlier version; learn it anew: "
                 "python -m napari_sesami.lab.judge."
@@ -115,7 +117,8 @@ class ClickJudge:
         trees = {name: _trees(arrays, name) for name in SETS}
         return cls(
             trees["pool"], trees["first"], trees["net"],
-            arrays["lean"], arrays["sure"], facts.get("model", ""),
+            arrays["lean"], arrays["sure"], float(arrays["own"]),
+            facts.get("model", ""),
         )  # fmt: skip
 
     def write(self, path: Path) -> None:
@@ -125,12 +128,13 @@ class ClickJudge:
         from napari_sesami.common.disk import write_atomic
 
         arrays: dict[str, NDArray[Any]] = {"lean": self.lean, "sure": self.sure}
+        arrays["own"] = np.array(self.own, np.float32)
         for name in SETS:
             trees: JudgeTrees = getattr(self, name)
             for key in (*ARRAYS, "said", "true"):
                 arrays[f"{name}.{key}"] = np.ascontiguousarray(getattr(trees, key))
             arrays[f"{name}.base"] = np.array([trees.base, trees.depth], np.float64)
-        facts = {"names": json.dumps(list(NAMES)), "model": self.model}
+        facts = {"names": json.dumps(_known_names()), "model": self.model}
         write_atomic(path, save(arrays, facts))
 
 
@@ -139,6 +143,11 @@ def kind_of(prompt: Prompt) -> int:
     if prompt.box is not None:
         return 2
     return 0 if prompt.is_one_click else 1
+
+
+def _known_names() -> list[str]:
+    """Everything that is counted, in order: what a judge must have been learnt from."""
+    return [*NAMES, *RANKED, *COMPARED]
 
 
 def _trees(arrays: Mapping[str, NDArray[Any]], name: str) -> JudgeTrees:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sesami.prompt.pool.candidates import NET, Candidate, PromptScene, Witness
-from napari_sesami.prompt.pool.features import describe
+from napari_sesami.prompt.pool.features import NAMES, describe
 from napari_sesami.prompt.pool.level import WindowLevel
 from napari_sesami.prompt.view import View
 
@@ -38,12 +38,19 @@ def judge_net(
     ranks = np.full(len(said), -9.0)
     ranks[numbers] = judge.net.predict(level.numbers)
     scores = np.zeros(len(said), np.float32)
+    scores[numbers] = [judge.net.expect(float(r)) for r in ranks[numbers]]
+    ranks[numbers[favourite(level.numbers)]] += judge.own
     for i, c in zip(numbers, level.found, strict=True):
-        scores[i] = judge.net.expect(float(ranks[i]))
         on = c.mask[tuple(level.scene.on.T)]
         off = ~c.mask[tuple(level.scene.off.T)]
         ranks[i] -= 0.5 * (1 - np.concatenate([on, off]).mean())
     return np.argsort(-ranks, kind="stable"), scores
+
+
+def favourite(numbers: NDArray[np.float32]) -> int:
+    """Which of its masks the net itself likes best: surest and steadiest."""
+    said, steady = (numbers[:, NAMES.index(name)] for name in ("said", "steady"))
+    return int(np.argmax(said + 0.25 * steady))
 
 
 def net_level(

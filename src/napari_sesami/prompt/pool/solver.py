@@ -11,7 +11,7 @@ import numpy as np
 from napari_sesami.common.cancel import check_cancelled
 from napari_sesami.prompt.large_objects import LargeObjectSolver
 from napari_sesami.prompt.pool.candidates import Candidate, PromptScene, Witness
-from napari_sesami.prompt.pool.features import describe
+from napari_sesami.prompt.pool.features import beside, describe
 from napari_sesami.prompt.pool.finish import to_data_pixels
 from napari_sesami.prompt.pool.judge import kind_of
 from napari_sesami.prompt.pool.level import WindowLevel
@@ -94,7 +94,7 @@ class PoolSolver:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """What the trees predict, and what that is worth when choosing."""
         assert self.judge is not None
-        said = self.judge.pool.predict(level.numbers)
+        said = self.judge.pool.predict(beside(level.numbers))
         lean = self.judge.lean[kind_of(self.task.prompt)]
         return said, said - np.float32(OUT) * level.cut + lean * level.is_plain
 

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
+from napari_sesami.prompt import certainty
 from napari_sesami.viewer.objects.controller import ObjectsController
 from napari_sesami.viewer.widgets.factory import (
     button,
@@ -134,7 +135,9 @@ class ObjectsPanel(Panel):
         size = (
             f"{each.pixels} px" if each.size is None else f"{each.size:.4g} {each.unit}"
         )
-        score = "" if each.score is None else f"{each.score:.2f}"
+        score = ""
+        if each.score is not None:
+            score = f"{certainty(each.score)} {each.score:.2f}"
         item = _Item([each.class_name, str(each.id), size, score])
         item.setIcon(CLASS, swatch(colors.get(each.class_name, "#808080")))
         item.setData(CLASS, _ID, each.id)

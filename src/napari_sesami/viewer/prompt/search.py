@@ -199,6 +199,8 @@ class Search:
 
     def _take(self) -> None:
         """Take over what was found, whatever ended the search."""
+        from napari_sesami.prompt import tally
+
         if not self._open:
             return
         self._open = False
@@ -210,7 +212,8 @@ class Search:
         left_out = f" {known} that are committed already are left out." * (known > 0)
         self._controller.workspace.say(
             (
-                f"{many} found: take all, or one by one; the filters work at once."
+                f"{many} found ({tally(m.score for m in self.found)}): take all, or "
+                "one by one; the filters work at once."
                 if many
                 else "Nothing new was found; lower the filters, or choose a finer grid."
             )

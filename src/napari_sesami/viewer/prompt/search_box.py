@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QFormLayout, QGridLayout, QLabel, QWidget
 from superqt.utils import signals_blocked
 
+from napari_sesami.prompt import certainty
 from napari_sesami.viewer.widgets.action_button import ActionButton
 from napari_sesami.viewer.widgets.factory import (
     button,
@@ -40,7 +41,7 @@ class ManyBox(PanelPart, QWidget):
         )
         grid = "Grid: pixels between the clicks of Everything"
         self.spacing = spin(grid, 4, 512, suffix=" px")
-        self.score = share("Least score: keep masks the model is as sure of")
+        self.score = share("Least score: sure from 0.8 on, poor below 0.5")
         least = "Least area: keep masks with so many pixels"
         self.smallest = spin(least, 1, 1_000_000, suffix=" px")
         self.likeness = share("Least likeness: of Find all like this; 1 is the same")
@@ -85,7 +86,11 @@ class ManyBox(PanelPart, QWidget):
             with signals_blocked(box):
                 box.setValue(value)
         found = len(search.found)
-        self.count.setText(f"{search.index + 1} of {found} found" if found else "")
+        text = ""
+        if found:
+            score = search.found[search.index].score
+            text = f"{search.index + 1} of {found}: {certainty(score)} ({score:.2f})"
+        self.count.setText(text)
         for each in (
             self.previous,
             self.next,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QWidget
 
+from napari_sesami.prompt import certainty
 from napari_sesami.viewer.widgets.action_button import ActionButton
 from napari_sesami.viewer.widgets.factory import (
     column,
@@ -102,7 +103,8 @@ class ReviewBox(PanelPart, QWidget):
         state = doing or review.status(index)
         self.facts.setText(
             f"Proposal {index + 1} of {len(review)}, {state}: "
-            f"{100 * proposed.certainty:.0f} % sure, {proposed.area} pixels."
+            f"{certainty(min(proposed.certainty, proposed.score))}, the class has "
+            f"{100 * proposed.certainty:.0f} % of the votes, {proposed.area} pixels."
         )
 
     def _on_tick(self, on: bool) -> None:
