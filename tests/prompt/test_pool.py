@@ -8,9 +8,18 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from scipy import ndimage
+from skimage.segmentation import flood
 
 from napari_sesami.models import Nano, build_tiny_sam
-from napari_sesami.prompt import NAMES, PLAIN, ClickJudge, Predictor, certainty
+from napari_sesami.prompt import (
+    NAMES,
+    PLAIN,
+    ClickJudge,
+    Predictor,
+    beside,
+    certainty,
+    tally,
+)
 from napari_sesami.prompt.pool import floods
 from napari_sesami.prompt.pool.morphology import box_mean, dilated, eroded, evened
 from napari_sesami.prompt.pool.pictures import SIDE, windows
@@ -152,17 +161,50 @@ def test_the_judge_reads_what_it_wrote_and_needs_no_pickle(tmp_path):
     again = ClickJudge.read(tmp_path / "judge.safetensors")
     numbers = np.random.default_rng(0).normal(0.5, 1, (40, len(NAMES)))
     numbers[::3, ::2] = np.nan
+    assert again.own == judge.own
     for kind in ("pool", "first", "net"):
         old, new = (getattr(j, kind) for j in (judge, again))
-        said = old.predict(numbers.astype(np.float32))
-        np.testing.assert_array_equal(said, new.predict(numbers.astype(np.float32)))
+        seen = numbers.astype(np.float32)
+        seen = beside(seen) if kind == "pool" else seen
+        np.testing.assert_array_equal(old.predict(seen), new.predict(seen))
         assert (np.diff(new.true) >= 0).all() and 0 <= new.expect(0.7) <= 1
 
 
 def test_words_of_a_score():
-    assert [certainty(s) for s in (0.8, 0.79, 0.5, 0.49)] == [
-        "sure", "check", "check", "poor",
-    ]  # fmt: skip
+    scores = (0.8, 0.79, 0.5, 0.49)
+    assert [certainty(s) for s in scores] == ["sure", "check", "check", "poor"]
+    assert tally(scores) == "1 sure, 2 to check, 1 poor"
+    assert tally([0.9]) == "1 sure"
+
+
+def test_candidates_are_compared_with_each_other_and_with_the_plain_one():
+    numbers = np.zeros((3, len(NAMES)), np.float32)
+    numbers[:, NAMES.index("source")] = [0, PLAIN, 3]
+    numbers[:, NAMES.index("said")] = [0.2, 0.9, 0.5]
+    seen = beside(numbers)
+    np.testing.assert_array_equal(seen[:, : len(NAMES)], numbers)
+    ranks, apart = seen[:, len(NAMES) :][:, :11], seen[:, len(NAMES) + 11 :]
+    np.testing.assert_allclose(ranks[:, -1], [0, 1, 0.5])
+    np.testing.assert_allclose(apart[:, -2], [-0.7, 0, -0.4], atol=1e-6)
+    assert np.isnan(beside(numbers[::2])[:, -1]).all()  # no plain one to compare with
+
+
+@pytest.mark.parametrize("shape", ["disc", "plate", "comb"])
+def test_an_even_region_with_sharp_borders_is_no_worse_than_a_flood(nano, shape):
+    y, x = np.mgrid[:512, :512]
+    truth = {
+        "disc": np.hypot(y - 200, x - 260) < 30,
+        "plate": (abs(y - 250) < 140) & (abs(x - 250) < 150),
+        "comb": (abs(y - 256) < 25) | ((x % 120 < 50) & (abs(y - 256) < 170)),
+    }[shape]
+    noise = np.random.default_rng(4).normal(0, 4, truth.shape)
+    scan = Scan.from_array((np.where(truth, 170, 80) + noise).astype(np.uint8))
+    at = (200, 260) if shape == "disc" else (256, 250)
+    smooth = ndimage.gaussian_filter(scan.grey(0, (0, 0, 512, 512)), 1.0)
+    fill = flood(smooth, at, tolerance=0.08)
+    mask = Predictor(nano).predict(scan, points=[at])
+    assert overlap(mask.full, truth) >= overlap(fill, truth) - 0.005
+    assert certainty(mask.score) != "poor"
 
 
 def test_the_plain_answer_is_among_the_candidates_as_it_is(nano):

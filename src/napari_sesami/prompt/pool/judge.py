@@ -75,9 +75,9 @@ class ClickJudge:
     """Three sets of trees, and how far the net's own choice is preferred.
 
     `pool` judges all candidates, `beside` each other, `first` the plain answer before
-    others are asked, `net` the net's masks of one quick look. By `KINDS` of prompts: `lean` is added to
-    the plain answer when choosing, and from `sure` on nobody else is asked. `own` is
-    added to the net's favourite when choosing among its masks alone.
+    others are asked, `net` the net's masks of one quick look. By `KINDS` of prompts:
+    `lean` is added to the plain answer when choosing, and from `sure` on nobody else is
+    asked. `own` is added to the net's favourite when choosing among its masks alone.
     """
 
     pool: JudgeTrees
