@@ -47,6 +47,7 @@ def main() -> None:
     add("--weights", type=Path, help="of sesami-nano; the bundled ones by default")
     add("--seeds", type=int, default=5, help="scenes of each family")
     add("--each", type=int, default=3, help="objects of each scene")
+    add("--families", action="store_true", help="also leave out families in turn")
     add("--jobs", type=int, default=2, help="processes")
     add("--anew", action="store_true", help="ask again though questions are there")
     add("--install", action="store_true", help="replace the bundled judge")
@@ -58,7 +59,7 @@ def main() -> None:
         waiting = []
         for name, start in SEEDS.items():
             for seed in range(start, start + given.seeds):
-                for family in (*MODALITY, "random"):
+                for family in (*MODALITY, "random", "even"):
                     path = given.folder / f"{name}_{family}_{seed}.npz"
                     files[name].append(path)
                     if given.anew or not path.is_file():
@@ -66,7 +67,7 @@ def main() -> None:
                         waiting.append(jobs.submit(ask_about, *work))
         for asked in waiting:
             print(asked.result(), flush=True)
-    judge = _learn(files, key)
+    judge = _learn(files, key, given.families)
     judge.write(given.folder / "judge.safetensors")
     if given.install:
         import napari_sesami.prompt
@@ -75,7 +76,9 @@ def main() -> None:
         judge.write(place / "judge.safetensors")
 
 
-def _learn(files: dict[str, list[Path]], key: str) -> ClickJudge:
+def _learn(
+    files: dict[str, list[Path]], key: str, families: bool = False
+) -> ClickJudge:
     """Grow all trees; choose how far the plain answer is preferred."""
     questions = all_beside(load([p for p in files["pool"] if p.is_file()]))
     sets = {
@@ -83,8 +86,9 @@ def _learn(files: dict[str, list[Path]], key: str) -> ClickJudge:
         "first": firsts(questions),
         "net": load([p for p in files["net"] if p.is_file()]),
     }
-    print(f"pool: {len(questions)} questions; families left out in turn")
-    _tell(questions, left_out(questions, by_family(questions)))
+    if families:
+        print(f"pool: {len(questions)} questions; families left out in turn")
+        _tell(questions, left_out(questions, by_family(questions)))
     guesses = {}
     for name, some in sets.items():
         print(f"\n{name}: {len(some)} questions; seeds left out in turn")

@@ -43,6 +43,8 @@ def scene(family: str, seed: int) -> tuple[Scan, NDArray[Any]]:
         side = 1024 if seed % 2 else 512
         # every fifth without noise: drawings and averaged pictures are clicked, too
         made = tem(kind, seed, (side, side), noise=seed % 5 > 0, view=view)
+    elif family == "even":
+        return even_regions(seed)
     elif family == "hbm_slice":
         side = 512 if seed % 2 else 256
         made = hbm_slice(seed, (side, side))
@@ -50,6 +52,43 @@ def scene(family: str, seed: int) -> tuple[Scan, NDArray[Any]]:
         made = FAMILIES[family](seed)
     regions = label(made.labels, connectivity=2, background=0)
     return made.scan(), regions
+
+
+def even_regions(seed: int) -> tuple[Scan, NDArray[Any]]:
+    """Draw even greys with sharp borders: plates, combs, discs, blobs on another grey.
+
+    Nothing else is in them, so nobody may answer worse than a flood.
+    """
+    rng = np.random.default_rng([seed, 11])
+    side = int(rng.choice((256, 512, 640)))
+    y, x = np.mgrid[:side, :side].astype(np.float32)
+    greys = np.zeros((side, side), int)
+    for value in (1, 2):
+        for _ in range(int(rng.integers(1, 5))):
+            cy, cx = rng.uniform(0.1, 0.9, 2) * side
+            high, wide = side * np.exp(rng.uniform(np.log(0.02), np.log(0.35), 2))
+            kind = rng.choice(("plate", "comb", "disc", "blob"))
+            plate = (abs(y - cy) < high) & (abs(x - cx) < wide)
+            if kind == "comb":
+                step = rng.uniform(12, 80)
+                teeth = (x % step < step * rng.uniform(0.3, 0.7)) & plate
+                plate = teeth | (plate & (abs(y - cy) < max(high / 4, 3)))
+            elif kind == "disc":
+                plate = np.hypot((y - cy) / high, (x - cx) / wide) < 1
+            elif kind == "blob":
+                field = ndimage.gaussian_filter(
+                    rng.normal(size=(side, side)), side / 20
+                )
+                plate = field > np.quantile(field, rng.uniform(0.6, 0.85))
+            greys[plate] = value
+    while True:
+        levels = rng.uniform(0.1, 0.9, 3)
+        if np.diff(np.sort(levels)).min() > 0.12:
+            break
+    image = ndimage.gaussian_filter(levels[greys], rng.uniform(0.2, 1.2))
+    image = image + rng.normal(0, rng.choice((0, 0.01, 0.03, 0.05)), image.shape)
+    regions = label(greys, connectivity=1, background=-1)
+    return Scan.from_array((255 * np.clip(image, 0, 1)).astype(np.uint8)), regions
 
 
 def objects(

@@ -123,8 +123,12 @@ class PoolSolver:
         prompt, views = task.prompt, task.views
         asked = [witness(self.alone, view) for view in tuple(self.alone.said)]
         anchor = prompt.anchor if len(prompt.positive) else None
+        last = prompt.mask
         for window in windows(task.shape, prompt.extent, anchor):
             check_cancelled()
+            if last is not None and _leaves(last, window, task.shape):
+                if _leaves(plain, window, task.shape):
+                    continue  # it is larger than this window: nothing here is whole
             known = [
                 w
                 for w in asked
@@ -173,6 +177,13 @@ class PoolSolver:
         rows, columns = near.logits.shape[-2:]
         logits = prior_logits(drawn, near.view, (rows, columns))
         return replace(drawn, view=near.view, logits=logits)
+
+
+def _leaves(mask: Mask, window: View, shape: tuple[int, int]) -> bool:
+    """Whether a mask goes on beyond a window of a plane."""
+    a, b = mask.bbox, window.box
+    over = (a[0] < b[0], a[1] < b[1], a[2] > b[2], a[3] > b[3])
+    return any(o and i for o, i in zip(over, window.inner_sides(shape), strict=True))
 
 
 def holds(view: View, window: View) -> bool:
