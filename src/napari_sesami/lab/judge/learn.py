@@ -98,7 +98,9 @@ def choose(
     for step in np.unique(question.level):
         here = np.where(question.level <= step, worth, -99)
         best = int(np.argmax(here))
-        if said[best] >= enough and not question.cut[best]:
+        own = np.where(question.level == step, said, -99)
+        fits = not question.cut[int(np.argmax(own))]
+        if fits and said[best] >= enough and not question.cut[best]:
             break
     return best
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 NET, NET_EDGE, JOIN, FLOOD, TOKEN, PRIOR, PLAIN = range(7)
 SAME = 0.93  # overlap at which two candidates are one
 MOST = 36
+FADE, WEAK = 0.2, 0.2  # of the side of a view; of the other edges
 LIKENESS = (0.08, 0.15, 0.25, 0.4, 0.55)  # 1 − cosine to the clicked tokens
 
 
@@ -92,6 +93,8 @@ class PromptScene:
         1 − cosine to the clicked tokens, in the pixels of the window, or None.
     prior
         The last answer, in the window.
+    plane_shape
+        Of the plane that the window is cut from.
     plain
         The net's plain answer, and what the window shows of it.
     """
@@ -108,6 +111,7 @@ class PromptScene:
     likeness: NDArray[np.float32] | None = None
     prior: NDArray[np.bool_] | None = None
     plain: tuple[Mask, NDArray[np.bool_]] | None = None
+    plane_shape: tuple[int, int] = (0, 0)
 
     @classmethod
     def of(
@@ -115,6 +119,7 @@ class PromptScene:
         pictures: Pictures,
         prompt: Prompt,
         witnesses: list[Witness],
+        plane_shape: tuple[int, int],
         plain: Mask | None = None,
     ) -> PromptScene:
         """Bring prompts and witnesses into the pixels of a window."""
@@ -128,6 +133,7 @@ class PromptScene:
             None,
             None,
             witnesses,
+            plane_shape=plane_shape,
         )
         for witness in witnesses:
             rows, columns = (
@@ -284,7 +290,8 @@ class PromptScene:
     def _has_seam(self, mask: NDArray[np.bool_]) -> bool:
         """Whether at least half the width of a mask ends where a view of the net does.
 
-        Where views end inside the window, pixels on both sides of the line differ.
+        Where views end inside the window, pixels on both sides of the line differ; or
+        the mask fades shortly before, where no edge is.
         """
         window, ends = self.pictures.view, 0
         for witness in self.witnesses:
@@ -295,11 +302,38 @@ class PromptScene:
                     if 2 < line < len(m) - 2:
                         steps = m[line - 2 : line + 2] != m[line - 3 : line + 1]
                         ends = max(ends, int(steps.sum(1).max()))
-        if ends < 3:
-            return False
-        area = int(np.count_nonzero(mask))
-        rim = area - int(np.count_nonzero(eroded(mask, 1)))
-        return ends >= max(3, area / max(rim, 1))
+        border = mask & ~eroded(mask, 1)
+        half = np.count_nonzero(mask) / max(np.count_nonzero(border), 1)
+        return ends >= max(3, half) or self._fades(border) >= max(8, half)
+
+    def _fades(self, border: NDArray[np.bool_]) -> int:
+        """How much of a border has no edge where a view of the net comes to its end.
+
+        There the net knows too little of the surroundings to go on.
+        """
+        p, window = self.pictures, self.pictures.view
+        steep = p.ridge[border]
+        if not len(steep):
+            return 0
+        # against the noise, and against most of its other edges
+        weak = border & (p.ridge < max(p.noise, WEAK * float(np.quantile(steep, 0.75))))
+        most = 0
+        for witness in self.witnesses:
+            box = witness.view.box
+            for axis, m in ((0, weak), (1, weak.T)):
+                reach = FADE * (box[axis + 2] - box[axis]) / window.shrink
+                low, high = (
+                    (box[side] - window.box[axis]) / window.shrink
+                    for side in (axis, axis + 2)
+                )
+                whole = self.plane_shape[axis]
+                if box[axis] > 0:
+                    part = m[max(int(low), 0) : max(int(low + reach), 0)]
+                    most = max(most, int(np.count_nonzero(part)))
+                if box[axis + 2] < whole:
+                    part = m[max(int(high - reach), 0) : max(int(high), 0)]
+                    most = max(most, int(np.count_nonzero(part)))
+        return most
 
     def _obeying(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Make a mask obey: connected to the clicks on, without the clicks off."""

@@ -71,7 +71,9 @@ def net_level(
     which = np.flatnonzero((inside > 0).any((1, 2)))
     if not len(which):
         return None
-    scene = PromptScene.of(pictures, task.prompt, [Witness(view, inside, said, None)])
+    scene = PromptScene.of(
+        pictures, task.prompt, [Witness(view, inside, said, None)], task.shape
+    )
     found = []
     for i in which:
         lax = int(np.count_nonzero(inside[i] > -1))

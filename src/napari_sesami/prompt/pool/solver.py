@@ -82,7 +82,9 @@ class PoolSolver:
             k = int(np.argmax(worth))
             if best is None or worth[k] > best[0]:
                 best = (float(worth[k]), float(said[k]), level, k)
-            if best[1] >= ENOUGH and not best[2].cut[best[3]]:
+            # where the favourite of a window runs out of it, a wider one is asked
+            fits = not level.cut[int(np.argmax(said))]
+            if fits and best[1] >= ENOUGH and not best[2].cut[best[3]]:
                 break
         if best is None:
             return None
@@ -139,7 +141,7 @@ class PoolSolver:
                 asked.append(witness(self.alone, view))
                 known = [asked[-1]]
             pictures = task.predictor.shelf.get(task.scan, task.plane, window)
-            yield PromptScene.of(pictures, prompt, known, plain)
+            yield PromptScene.of(pictures, prompt, known, task.shape, plain)
 
     def level(
         self, scene: PromptScene, found: list[Candidate], rows: int | None = None
