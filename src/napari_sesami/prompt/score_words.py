@@ -24,7 +24,7 @@ def certainty(score: float) -> Literal["sure", "check", "poor"]:
 
 def tally(scores: Iterable[float]) -> str:
     """Say how many of several masks are sure, to check and poor."""
-    words = [certainty(score) for score in scores]
+    words: list[str] = [certainty(score) for score in scores]
     named = (("sure", "sure"), ("check", "to check"), ("poor", "poor"))
     counts = ((words.count(word), name) for word, name in named)
     return ", ".join(f"{count} {name}" for count, name in counts if count)

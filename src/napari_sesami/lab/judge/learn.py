@@ -74,8 +74,8 @@ def left_out(
     """Predict each question by trees that saw no question of its part."""
     out: list[NDArray[np.float32]] = [np.zeros(0, np.float32)] * len(questions)
     for part in np.unique(parts):
-        mine = np.flatnonzero(parts == part)
-        rest = [questions[i] for i in np.flatnonzero(parts != part)]
+        mine = [int(i) for i in np.flatnonzero(parts == part)]
+        rest = [q for q, p in zip(questions, parts, strict=True) if p != part]
         model = grow(rest, **changes)
         said = model.predict(np.concatenate([questions[i].numbers for i in mine]))
         ends = np.cumsum([len(questions[i].overlap) for i in mine])[:-1]

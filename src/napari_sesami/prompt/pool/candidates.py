@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -258,13 +258,15 @@ class PromptScene:
                 if area < 9 or area < 1.04 * last or area > 0.8 * mask.size:
                     continue
                 last = area
-                rest = {"tolerance": tolerance, "grows": float(change[i + 1]),
-                        "shrinks": float(change[i])}  # fmt: skip
-                flooded.append(Candidate(evened(mask), FLOOD, **rest))
+                one_flood = Candidate(
+                    evened(mask), FLOOD, tolerance=tolerance,
+                    grows=float(change[i + 1]), shrinks=float(change[i]),
+                )  # fmt: skip
+                flooded.append(one_flood)
                 if picture is not two and area > 400:
                     cut = floods.held(opened(mask, 1 if area < 4000 else 2), self.on)
                     if np.count_nonzero(cut) < 0.9 * area:
-                        flooded.append(Candidate(cut, FLOOD, **rest))
+                        flooded.append(replace(one_flood, mask=cut))
         for c in without_twins(flooded):
             # a flood stops short of the middle of a soft edge
             edge = floods.held(joins.to_local_edge(c.mask, one, p.noise), self.on)
@@ -303,7 +305,7 @@ class PromptScene:
                         steps = m[line - 2 : line + 2] != m[line - 3 : line + 1]
                         ends = max(ends, int(steps.sum(1).max()))
         border = mask & ~eroded(mask, 1)
-        half = np.count_nonzero(mask) / max(np.count_nonzero(border), 1)
+        half = int(np.count_nonzero(mask)) / max(int(np.count_nonzero(border)), 1)
         return ends >= max(3, half) or self._fades(border) >= max(8, half)
 
     def _fades(self, border: NDArray[np.bool_]) -> int:
