@@ -18,6 +18,7 @@ from napari_sesami.prompt.pool.level import WindowLevel
 from napari_sesami.prompt.pool.net_only import net_level
 from napari_sesami.prompt.pool.pictures import windows
 from napari_sesami.prompt.render import prior_logits
+from napari_sesami.prompt.score_words import CHECK_FROM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -174,6 +175,9 @@ class PoolSolver:
             return replace(whole, score=score)
         pictures, mask = level.scene.pictures, level.found[number].mask
         drawn = to_data_pixels(self.task, level.view, mask, pictures.noise, score)
+        if score < CHECK_FROM and self.plain.logits is not None:
+            # of a poor answer the net learns nothing: it goes on from its own
+            return replace(drawn, view=self.plain.view, logits=self.plain.logits)
         # the next click is answered from the view that saw this one, with this mask
         near = level.scene.witnesses[-1]
         rows, columns = near.logits.shape[-2:]
