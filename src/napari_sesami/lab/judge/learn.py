@@ -30,6 +30,8 @@ SETTINGS: dict[str, Any] = {
 }
 KNOTS = 16
 ENOUGH = 0.72  # as in the solver
+SLACK = (0.002, 0.012, 0.002)  # by kind, what a lean to the plain answer may cost
+"""More at later clicks: each answer is what the next one goes on from."""
 QUICK = 0.5  # part of later clicks that must be answered without asking others
 LEANS = (0.0, 0.02, 0.04, 0.06, 0.09, 0.13, 0.18, 0.25, 9.0)
 FOLDS = (
@@ -141,7 +143,7 @@ def preferences(
     """Choose, by kind of prompt, the lean to the plain answer, and when it is sure.
 
     `early` is what was said of the plain answers before others were asked. The lean
-    is the greatest within 0.002 of the best mean over the size classes among those that
+    is the greatest within `SLACK` of the best mean over the size classes among those that
     leave no class of size below the plain answers; sure is the least that then loses
     less than 0.002 in every class, or less where later clicks would be slow.
     """
@@ -180,7 +182,9 @@ def preferences(
         } or {9.0: goal}
         best = max(np.mean(list(m.values())) for m in safe.values())
         lean[kind] = max(
-            a for a, m in safe.items() if np.mean(list(m.values())) >= best - 0.002
+            a
+            for a, m in safe.items()
+            if np.mean(list(m.values())) >= best - SLACK[kind]
         )
         reached = safe[float(max(a for a in safe if np.float32(a) == lean[kind]))]
         for limit in np.arange(0.3, 1.0, 0.02):
