@@ -32,7 +32,6 @@ KNOTS = 16
 ENOUGH = 0.72  # as in the solver
 SLACK = (0.002, 0.012, 0.002)  # by kind, what a lean to the plain answer may cost
 """More at later clicks: each answer is what the next one goes on from."""
-QUICK = 0.5  # part of later clicks that must be answered without asking others
 LEANS = (0.0, 0.02, 0.04, 0.06, 0.09, 0.13, 0.18, 0.25, 9.0)
 FOLDS = (
     ("finfet", "hbm", "beol"),
@@ -143,9 +142,9 @@ def preferences(
     """Choose, by kind of prompt, the lean to the plain answer, and when it is sure.
 
     `early` is what was said of the plain answers before others were asked. The lean
-    is the greatest within `SLACK` of the best mean over the size classes among those that
-    leave no class of size below the plain answers; sure is the least that then loses
-    less than 0.002 in every class, or less where later clicks would be slow.
+    is the greatest within `SLACK` of the best mean over the size classes among those
+    that leave no class of size below the plain answers; sure is the least that then
+    loses less than 0.002 in every class, and 0 for later clicks.
     """
     lean, sure = (np.full(len(KINDS), 9, np.float32) for _ in range(2))
     sizes = ("thin", "middle", "large")
@@ -192,12 +191,11 @@ def preferences(
             if all(made[s] >= reached[s] - 0.002 for s in made):
                 sure[kind] = limit
                 break
-        if name == "clicks":  # they must be quick, though that costs a little
-            values = [early.get(i, -9) for i in mine]
-            sure[kind] = min(sure[kind], np.quantile(values, 1 - QUICK))
-            made = means(float(lean[kind]), float(sure[kind]))
-            cells = "  ".join(f"{s} {v:.3f}" for s, v in made.items())
-            tell(f"{name}: quick ones included: {cells}")
+        if name == "clicks":
+            # what wins from a given answer before did not win from answers of its own
+            # (docs/model-card.md), and they must be quick: others are asked only where
+            # the plain answer is cut or lies elsewhere
+            sure[kind] = 0
         count = np.mean([early.get(i, -9) >= sure[kind] for i in mine])
         tell(
             f"{name}: lean {lean[kind]:.2f}, sure from {sure[kind]:.2f} "
