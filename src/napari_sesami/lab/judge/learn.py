@@ -194,7 +194,7 @@ def preferences(
         if name == "clicks":
             # what wins from a given answer before did not win from answers of its own
             # (docs/model-card.md), and they must be quick: others are asked only where
-            # the plain answer is cut or lies elsewhere
+            # the plain answer is cut or goes against a click
             sure[kind] = 0
         count = np.mean([early.get(i, -9) >= sure[kind] for i in mine])
         tell(

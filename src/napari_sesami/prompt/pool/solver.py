@@ -71,7 +71,7 @@ class PoolSolver:
         for i, scene in enumerate(self.scenes()):
             if i == 0:
                 early = self.level(scene, scene.of_net(), rows=1)
-                if early is not None and early.is_plain[0] and not early.cut[0]:
+                if early and self._could_be_all(scene, early):
                     value = float(judge.first.predict(early.numbers)[0])
                     if value >= judge.sure[kind]:
                         self.said = ("first", value)
@@ -91,6 +91,12 @@ class PoolSolver:
             return None
         self.said = ("pool", best[1])
         return self.draw(best[2], best[3], judge.pool.expect(best[1]))
+
+    @staticmethod
+    def _could_be_all(scene: PromptScene, early: WindowLevel) -> bool:
+        """Whether the plain answer is whole in view and obeys the clicks."""
+        whole = bool(early.is_plain[0]) and not early.cut[0]
+        return whole and scene.obeys(early.found[0].mask)
 
     def _judged(
         self, level: WindowLevel
