@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.common.recent import Recent
 from napari_sesami.retrieve.bank import (
     Bank,
     RetrieveError,
@@ -99,7 +99,7 @@ class Retriever:
             Method, tuple[tuple[int, VoteTemperature], Choice]
         ] = {}
         self._n_classes = n_classes
-        self._sums: OrderedDict[int, _Sum] = OrderedDict()
+        self._sums: Recent[int, _Sum] = Recent(KEPT)
         self.evidence = PixelForest(store)
         self._guide: tuple[int, Guide] | None = None
         self._strokes: dict[tuple[int, int], PaintedPixels] = {}
@@ -428,9 +428,6 @@ class Retriever:
             total = _Sum(np.zeros((*tokens.shape[:2], self._n_classes)))
             self._add(plane, total, self.voters.rows(), +1, fresh=True)
             self._sums[plane] = total
-            while len(self._sums) > KEPT:
-                self._sums.popitem(last=False)
-        self._sums.move_to_end(plane)
         return total
 
     def _vote(self, stroke: int, rows: Rows | None, sign: int) -> None:

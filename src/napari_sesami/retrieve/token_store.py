@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections import OrderedDict
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sesami.common.disk import replacing
+from napari_sesami.common.recent import Recent
 from napari_sesami.retrieve import token_cache
 from napari_sesami.retrieve.exact import TOKEN_STEPS, on_grid
 from napari_sesami.scan import TilePlan
@@ -66,11 +66,13 @@ class TokenStore:
         memory: int = 1 << 30,
     ) -> None:
         self.scan, self.encoder, self.zoom = scan, encoder, zoom
-        self._folder, self._memory = folder, memory
+        self._folder = folder
         self.trouble = ""
         self._saved = 0
-        self._planes: OrderedDict[int, NDArray[np.float32]] = OrderedDict()
-        self._tiles: OrderedDict[tuple[int, int], NDArray[np.float32]] = OrderedDict()
+        self._planes: Recent[int, NDArray[np.float32]] = Recent(
+            memory, lambda tokens: tokens.nbytes
+        )
+        self._tiles: Recent[tuple[int, int], NDArray[np.float32]] = Recent(TILES)
 
     @property
     def patch(self) -> int:
@@ -122,7 +124,7 @@ class TokenStore:
             if self._folder is not None and self._saved % TRIM_EVERY == 0:
                 token_cache.trim(self._folder)
             self._saved += 1
-        self._remember(index, tokens)
+        self._planes[index] = tokens
         return tokens
 
     def under(
@@ -180,8 +182,6 @@ class TokenStore:
             self._save(file, tokens)
         if self._folder is None:
             self._tiles[index, i] = tokens
-            while len(self._tiles) > TILES:
-                self._tiles.popitem(last=False)
         return tokens
 
     def _encode(
@@ -233,15 +233,6 @@ class TokenStore:
         with torch.inference_mode():
             found = self.encoder.encode(view.to(self.encoder.device), normalise=True)
         return on_grid(found[0].permute(1, 2, 0).float().cpu().numpy())
-
-    def _remember(self, index: int, tokens: NDArray[np.float32]) -> None:
-        self._planes[index] = tokens
-        self._planes.move_to_end(index)
-        while (
-            len(self._planes) > 1
-            and sum(t.nbytes for t in self._planes.values()) > self._memory
-        ):
-            self._planes.popitem(last=False)
 
     def _file(self, index: int) -> Path | None:
         return (
