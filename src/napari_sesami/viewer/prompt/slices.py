@@ -13,7 +13,6 @@ from napari_sesami.viewer.layers.camera import show_plane
 from napari_sesami.viewer.prompt.commits import commit_draft
 
 if TYPE_CHECKING:
-    from napari_sesami.prompt import Mask
     from napari_sesami.session import Draft, Session
     from napari_sesami.viewer.app.jobs import Job
     from napari_sesami.viewer.prompt.at_work import ObjectAtWork
