@@ -42,7 +42,7 @@ _looks: WeakKeyDictionary[Scan, Recent[int, PixelFeatures]] = WeakKeyDictionary(
 
 
 def looks_of(scan: Scan, plane: int) -> PixelFeatures:
-    """Features of a plane of a scan: the same at whatever scale its tokens are read."""
+    """Features of a plane of a scan: the same at whatever zoom its tokens are read."""
     planes = _looks.setdefault(scan, Recent(KEPT_PLANES))
     found = planes.get(plane)
     if found is None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     Check = Callable[[], None]  # called now and then; raises to stop the work
 
-EPSILON = 1e-3  # of the guide's variance; the image is in [0, 1]
+# He, Sun, Tang: Guided Image Filtering (2010), equation 5: a = cov(I, p) / (var(I) + ε)
+EPSILON = 1e-3  # the image is in [0, 1]
 
 
 def nothing() -> None:

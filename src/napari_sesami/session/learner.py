@@ -185,7 +185,7 @@ class StrokeLearner:
         return found if len(found.bank) else None
 
     def best_zoom(self, cancelled: IsCancelled | None = None) -> float:
-        """The scale at which the strokes are told apart best, or that of a bank."""
+        """The zoom at which the strokes are told apart best, or that of a bank."""
         from napari_sesami.retrieve import choose_zoom
 
         if self._taught is not None:
@@ -216,7 +216,7 @@ class StrokeLearner:
         return found is not None
 
     def token_store(self, zoom: float = 1.0) -> TokenStore:
-        """The tokens of the scan, read at a scale."""
+        """The tokens of the scan, read at a zoom."""
         from napari_sesami.common.home import home
         from napari_sesami.retrieve import TokenStore
 
@@ -314,7 +314,7 @@ def raising(cancelled: IsCancelled | None) -> Callable[[], None]:
 
 
 def _two_of_each(strokes: Sequence[PaintedPixels]) -> bool:
-    """Whether at least two classes have two strokes, so that scales can be compared."""
+    """Whether at least two classes have two strokes, so that zooms can be compared."""
     pairs = [np.unique(np.stack([p.classes, p.owners]), axis=1) for p in strokes]
     counts = np.bincount(np.concatenate(pairs, axis=1)[0]) if pairs else np.zeros(0)
     return int((counts >= 2).sum()) >= 2
