@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from napari_sesami.session.superpixels import Superpixels
 
 PARTLY_EVERY = 1.0  # s
+PARTLY_SHARE = 5  # showing parts may take one second of so many
 
 
 class Retrieval:
@@ -500,10 +501,12 @@ class Retrieval:
             nonlocal next_
             if partly is None or perf_counter() < next_:
                 return
+            begun = perf_counter()
             labels = self.preview(plane, tokens, known, zoom)
             if labels is not None:
                 partly(plane, labels)
-            next_ = perf_counter() + PARTLY_EVERY
+            now = perf_counter()
+            next_ = now + max(PARTLY_EVERY, (PARTLY_SHARE - 1) * (now - begun))
 
         tokens = learner.token_store(zoom).plane(
             plane,
