@@ -217,16 +217,14 @@ class StrokeLearner:
 
     def token_store(self, zoom: float = 1.0) -> TokenStore:
         """The tokens of the scan, read at a zoom."""
-        from napari_sesami.common.home import home
-        from napari_sesami.retrieve import TokenStore
+        from napari_sesami.retrieve import TokenStore, token_folder
 
         # a patch is a whole number of pixels of the scan, so that it can be labelled
         stride = self.encoder.stride
         zoom = stride / max(1, round(stride / zoom))
         if zoom not in self._stores:
-            folder = home() / "cache" / "tokens"
             self._stores[zoom] = TokenStore(
-                self._document.scan, self.encoder, zoom=zoom, folder=folder
+                self._document.scan, self.encoder, zoom=zoom, folder=token_folder()
             )
         return self._stores[zoom]
 

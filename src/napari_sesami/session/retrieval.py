@@ -107,10 +107,9 @@ class Retrieval:
 
         They are computed again when they are asked for.
         """
-        from napari_sesami.common.home import home
-        from napari_sesami.retrieve import empty_tokens
+        from napari_sesami.retrieve import empty_tokens, token_folder
 
-        return empty_tokens(home() / "cache" / "tokens")
+        return empty_tokens(token_folder())
 
     # --- labels
 
