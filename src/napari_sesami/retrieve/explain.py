@@ -62,7 +62,7 @@ def why(
     cell = tokens[
         min(int(y) // patch, tokens.shape[0] - 1),
         min(int(x) // patch, tokens.shape[1] - 1),
-    ]
+    ].astype(np.float32)
     near = similarities(torch.from_numpy(rows.tokens), torch.from_numpy(cell[None]))
     temper, similarity = retriever.temper, near[:, 0].numpy()
     weight = kernel(near, temper.tau)[:, 0].numpy() * rows.coverage**temper.alpha

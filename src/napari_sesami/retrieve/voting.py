@@ -111,7 +111,7 @@ def _blocks(
         part = slice(start, start + step)
         for first in range(0, len(rows), ROWS):
             some = slice(first, first + ROWS)
-            yield part, some, similarities(tokens[part], keys[some])
+            yield part, some, similarities(tokens[part].to(keys.dtype), keys[some])
 
 
 def balanced(

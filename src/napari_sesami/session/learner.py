@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -162,7 +162,7 @@ class StrokeLearner:
     def partial(
         self,
         plane: int,
-        tokens: NDArray[np.float32],
+        tokens: NDArray[np.floating[Any]],
         known: NDArray[np.bool_],
         zoom: float,
     ) -> Retriever | None:
