@@ -13,11 +13,11 @@ from tests.fakes.texture import Texture, stripes
 
 
 def session_of(grey: np.ndarray) -> Session:
-    made = Session(Scan.from_array(np.tile(grey, (2, 2)), pixel_size=2.0, units="nm"))
+    made = Session(Scan.from_array(grey, pixel_size=2.0, units="nm"))
     made.retrieval.encoder = Texture()
     for i, y in enumerate((10, 60, 100)):
         made.classes.add(f"c{i}")
-        stroke = np.zeros((260, 236), np.uint8)
+        stroke = np.zeros(grey.shape, np.uint8)
         stroke[y, 20:60] = stroke[y + 8, 50:100] = i + 1
         made.paint(stroke, plane=0)
     return made
