@@ -39,12 +39,13 @@ def test_a_large_plane_gets_the_labels_of_a_small_one(request):
     assert whole.learner.token_store().plane(0).dtype == np.float32
     request.getfixturevalue("small")
     parts = session_of(grey).retrieval
-    assert (parts.label(0, how, quick=True).labels == quick).all()
+    now, soon = (parts.label(0, how, quick=q).labels for q in (False, True))
+    assert (soon == quick).all()
     tokens = parts.learner.token_store().plane(0)
     assert tokens.dtype == np.float16
     assert (tokens == whole.learner.token_store().plane(0)).all()
     # sums of the filters begin elsewhere: the last bit may differ
-    assert (parts.label(0, how).labels == fine).mean() > 0.999
+    assert (now == fine).mean() > 0.999
 
 
 def test_tokens_of_a_large_plane_stay_on_disk(small):
@@ -68,6 +69,6 @@ def test_parts_shown_are_the_quick_answer_and_grow(small, monkeypatch):
     )
     known = [float((labels > 0).mean()) for labels in seen]
     assert len(known) > 3
-    assert known == sorted(known) and 0 < known[0] < known[-1] < 1
+    assert known == sorted(known) and 0 < known[0] < known[-1]
     there = seen[-1] > 0
     assert (seen[-1] == found.labels)[there].mean() > 0.95
