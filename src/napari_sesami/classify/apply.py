@@ -100,7 +100,7 @@ def classify_lot(
     views = features.views
     decisions = decide(
         [d.id for d in lot.defects], trained.classes, trained.probabilities(views),
-        trained.novelty(views), trained.thresholds(purity), purity, given,
+        trained.novelty(trained.space.places(views)), trained.thresholds(purity), purity, given,
         features.broken,
     )  # fmt: skip
     decisions.provenance = {

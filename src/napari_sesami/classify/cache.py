@@ -53,7 +53,6 @@ class FeatureCache:
         if self.path.exists() and self.path.stat().st_size > MOST_BYTES:
             self.path.unlink()
         base = sqlite3.connect(self.path, timeout=5, check_same_thread=False)
-        base.execute("pragma journal_mode = wal")
         base.execute("pragma synchronous = off")
         base.execute(
             "create table if not exists features (key blob primary key, value blob)"

@@ -298,7 +298,7 @@ class Classifier:
                 self._answers = None, np.zeros(len(self.lot))
             else:
                 views = self.features.views
-                self._answers = model.probabilities(views), model.novelty(views)
+                self._answers = model.probabilities(views), model.novelty(self.places)
         return self._answers
 
     def decide(self, purity: float = 0.9) -> Decisions:

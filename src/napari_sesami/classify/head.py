@@ -24,7 +24,10 @@ CONSTANT = 3.0
 """The column that becomes the bias; so large that its penalty does not count."""
 LEAST_EACH = 3
 """Labels a class on average from which ridge is used; before that, prototypes."""
-TEMPERATURES = np.geomspace(0.02, 20.0, 61)
+TEMPERATURES = 0.02, 20.0
+"""The least and the most."""
+GOLDEN = (5**0.5 - 1) / 2
+SECTIONS = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +48,15 @@ class LinearHead:
     bias: NDArray[np.float32]
     kind: str
 
+    def on_raw(
+        self, mean: NDArray[np.float32], scale: NDArray[np.float32]
+    ) -> LinearHead:
+        """Give the same head for features before they are standardised."""
+        weights = self.weights / scale[:, None]
+        return LinearHead(weights, self.bias - mean @ weights, self.kind)
+
     def scores(self, features: NDArray[np.float32]) -> Floats:
-        """Give scores (defects, classes) of standardised features."""
+        """Give scores (defects, classes) of features."""
         return (features @ self.weights + self.bias).astype(np.float64)
 
 
@@ -177,16 +187,28 @@ def best_temperature(scores: Floats, labels: Whole) -> tuple[float, float]:
     counts = np.bincount(labels, minlength=scores.shape[1])
     weight = 1 / counts[labels]
     weight /= weight.sum()
-    own = scores[np.arange(len(labels)), labels]
-    best = 1.0, np.inf
-    for temperature in TEMPERATURES:
-        scaled = scores / temperature
-        top = scaled.max(1)
-        total = np.log(np.exp(scaled - top[:, None]).sum(1)) + top
-        loss = float(weight @ (total - own / temperature))
-        if loss < best[1]:
-            best = float(temperature), loss
-    return best
+    # the loss is convex in 1 / temperature: a golden section finds its minimum
+    apart = scores - scores[np.arange(len(labels)), labels][:, None]
+    top = apart.max(1)
+    apart -= top[:, None]
+
+    def loss(sharp: float) -> float:
+        return float(weight @ (np.log(np.exp(apart * sharp).sum(1)) + top * sharp))
+
+    low, high = (float(np.log(1 / t)) for t in reversed(TEMPERATURES))
+    inner = [high - GOLDEN * (high - low), low + GOLDEN * (high - low)]
+    found = [loss(float(np.exp(place))) for place in inner]
+    for _ in range(SECTIONS):
+        if found[0] <= found[1]:
+            high, inner[1], found[1] = inner[1], inner[0], found[0]
+            inner[0] = high - GOLDEN * (high - low)
+            found[0] = loss(float(np.exp(inner[0])))
+        else:
+            low, inner[0], found[0] = inner[0], inner[1], found[1]
+            inner[1] = low + GOLDEN * (high - low)
+            found[1] = loss(float(np.exp(inner[1])))
+    best = int(found[1] < found[0])
+    return float(np.exp(-inner[best])), found[best]
 
 
 def probabilities(scores: Floats, temperature: float) -> Floats:

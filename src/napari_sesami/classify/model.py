@@ -168,11 +168,11 @@ class DefectModel:
         """Give (defects, classes); NaN rows where no view could be read."""
         return probabilities(self.scores(features), self.temperature)
 
-    def novelty(
-        self, features: Mapping[str, NDArray[np.float32]]
-    ) -> NDArray[np.float64]:
-        """Give how unlike all labelled defects each is; 1 and above is unknown."""
-        places = self.space.places(features)
+    def novelty(self, places: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Give how unlike all labelled defects each is; 1 and above is unknown.
+
+        `places` are those that `space` gives.
+        """
         if not np.isfinite(self.limit) or not len(self.known):
             return np.zeros(len(places))
         near = np.concatenate(
@@ -263,7 +263,8 @@ def fit_model(
 
 
 def _log_answers(part: ViewHead, features: NDArray[np.float32]) -> Floats:
-    scores = part.head.scores(part.scaling.apply(features))
+    head = part.head.on_raw(part.scaling.mean, part.scaling.scale)
+    scores = head.scores(features)
     return np.log(probabilities(scores, part.temperature) + 1e-12)
 
 

@@ -90,6 +90,15 @@ class PictureReader:
             except (SesamiError, OSError) as error:
                 raise ClassifyError(str(error)) from error
 
+    def __enter__(self) -> PictureReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
     def close(self) -> None:
         """Close all files."""
         with self._lock:

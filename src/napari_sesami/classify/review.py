@@ -42,8 +42,8 @@ class Suspect:
 def suspects(classifier: Classifier) -> list[Suspect]:
     """Find labels that are probably wrong, the surest first.
 
-    As in confident learning: another class answers with at least the confidence that
-    its own members get on average, and the given class with less than its own do.
+    Another class answers with more than half of the confidence, and the given class
+    with less than its members get on average.
     """
     model = classifier.model
     if model is None:
@@ -53,7 +53,7 @@ def suspects(classifier: Classifier) -> list[Suspect]:
     usual = np.array([own[labels == k].mean() for k in range(len(names))])
     said = held.argmax(1)
     sure = held[np.arange(len(labels)), said]
-    hit = (said != labels) & (sure >= usual[said]) & (own < usual[labels])
+    hit = (said != labels) & (sure > 0.5) & (own < usual[labels])
     ids = classifier.matrix().ids
     order = np.flatnonzero(hit)[np.argsort(-(sure - own)[hit], kind="stable")]
     return [

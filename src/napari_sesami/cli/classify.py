@@ -27,8 +27,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="sesami classify LOT --model M -o OUT decides a lot; sesami "
         "classify train LOT … -o M learns from labelled ones; sesami classify "
         "evaluate LOT … judges labels by heads that never saw their lot, or a model "
-        "with --model. Exit status: 0 all well, 1 some pictures could not be read, 2 with --check if "
-        "the purity found is below the wished one.",
+        "with --model. Exit status: 0 all well, 1 some pictures could not be read, "
+        "2 with --check if the purity found is below the wished one.",
     )
     add = classify.add_argument
     add(

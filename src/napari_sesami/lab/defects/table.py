@@ -146,7 +146,7 @@ def print_table(
             table = model.probabilities(views)
             said, sure = table.argmax(1), table.max(1)
             least = np.array([t.confidence for t in model.thresholds(PURITY)])
-            mine = (sure >= least[said]) & (model.novelty(views) < 1)
+            mine = (sure >= least[said]) & (model.novelty(model.space.places(views)) < 1)
             decided += int(mine.sum())
             right += int((said[mine] == bench.labels[test][mine]).sum())
             total += len(test)
