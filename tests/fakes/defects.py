@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tifffile
 
 from napari_sesami.classify import Defect, DefectPicture, Lot
 from napari_sesami.scan import Scan
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KINDS = ("speck", "scratch", "clean")
 SIDE = 96
@@ -72,7 +75,10 @@ SummaryList\r
  1 {count} 0.1 10 2;\r
 EndOfFile;\r
 """
-SPEC = "DEFECTID XREL YREL XINDEX YINDEX CLASSNUMBER TEST DSIZE IMAGECOUNT IMAGELIST".split()
+SPEC = [
+    "DEFECTID", "XREL", "YREL", "XINDEX", "YINDEX", "CLASSNUMBER", "TEST", "DSIZE",
+    "IMAGECOUNT", "IMAGELIST",
+]  # fmt: skip
 
 
 def write_klarf(

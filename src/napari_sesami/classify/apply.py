@@ -100,8 +100,8 @@ def classify_lot(
     views = features.views
     decisions = decide(
         [d.id for d in lot.defects], trained.classes, trained.probabilities(views),
-        trained.novelty(trained.space.places(views)), trained.thresholds(purity), purity, given,
-        features.broken,
+        trained.novelty(trained.space.places(views)), trained.thresholds(purity),
+        purity, given, features.broken,
     )  # fmt: skip
     decisions.provenance = {
         "lot": lot.name, "file": str(lot.path or ""), "model": str(path),

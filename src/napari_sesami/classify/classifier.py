@@ -86,6 +86,7 @@ class Classifier:
         self._scalings: dict[str, Scaling] = {}
         self._space: Space | None = None
         self._places: NDArray[np.float32] | None = None
+        self._version = 0
         self._model: DefectModel | None = None
         self._judged: tuple[str, ...] = ()
         self._answers: tuple[Floats | None, NDArray[np.float64]] | None = None
@@ -96,7 +97,8 @@ class Classifier:
     def labels(self) -> dict[str, Given]:
         """Class and giver of every labelled defect of the lot, by its name."""
         there = self.lot.positions
-        return {name: given for name, given in self.book.given.items() if name in there}
+        given = dict(self.book.given)  # a thread may compute while labels come in
+        return {name: told for name, told in given.items() if name in there}
 
     @property
     def classes(self) -> list[DefectClass]:
@@ -198,6 +200,7 @@ class Classifier:
         self._forget()
 
     def _forget(self) -> None:
+        self._version += 1
         self._model, self._answers = None, None
 
     # ------------------------------------------------------------------------ answers
@@ -256,32 +259,39 @@ class Classifier:
     def model(self) -> DefectModel | None:
         """The heads for the labels as they are; None before a second class."""
         if self._model is None:
-            features = self.features
-            names = self.label_names()
-            index = {name: k for k, name in enumerate(names)}
-            positions = self.lot.positions
-            found = sorted(
-                (positions[one], index[name]) for one, (name, _) in self.labels.items()
-            )
-            readable = np.asarray(np.isfinite(self.places).all(1))
-            rows = np.array([k for k, _ in found], np.int64)
-            labels = np.array([c for _, c in found], np.int64)
-            good = readable[rows] if len(rows) else np.zeros(0, bool)
-            if set(labels[good]) != set(range(len(names))):
-                # a class whose pictures are all broken cannot be learnt
-                left = sorted(set(labels[good]))
-                names = [names[k] for k in left]
-                labels = np.array([left.index(c) if c in left else -1 for c in labels])
-            rows, labels = rows[good], labels[good]
-            if len(names) < 2:
-                return None
-            groups = held_out_groups(self.lot, rows, labels, self.places)
-            assert self._space is not None
-            self._model = fit_model(
-                features.views, self._scalings, self._space, rows, labels, names, groups
-            )
-            self._judged = tuple(self.lot.defects[k].id for k in rows)
+            version = self._version
+            fitted = self._fitted()
+            if version != self._version:  # a label came in meanwhile
+                return None if fitted is None else fitted[0]
+            if fitted is not None:
+                self._model, self._judged = fitted
         return self._model
+
+    def _fitted(self) -> tuple[DefectModel, tuple[str, ...]] | None:
+        """Fit heads to the labels; give them, and who was labelled."""
+        features, given = self.features, self.labels
+        names = self.label_names()
+        index = {name: k for k, name in enumerate(names)}
+        positions = self.lot.positions
+        readable = np.asarray(np.isfinite(self.places).all(1))
+        found = sorted(
+            (positions[one], index[name])
+            for one, (name, _) in given.items()
+            if readable[positions[one]] and name in index
+        )
+        # a class whose pictures are all broken cannot be learnt
+        left = sorted({k for _, k in found})
+        if len(left) < 2:
+            return None
+        rows = np.array([row for row, _ in found], np.int64)
+        labels = np.array([left.index(k) for _, k in found], np.int64)
+        groups = held_out_groups(self.lot, rows, labels, self.places)
+        assert self._space is not None
+        model = fit_model(
+            features.views, self._scalings, self._space, rows, labels,
+            [names[k] for k in left], groups,
+        )  # fmt: skip
+        return model, tuple(self.lot.defects[k].id for k in rows)
 
     def label_names(self) -> list[str]:
         """Names of the classes with a label, in the order of the class book."""
@@ -292,20 +302,27 @@ class Classifier:
     @property
     def answers(self) -> tuple[Floats | None, NDArray[np.float64]]:
         """Probabilities (defects, classes) or None, and novelty, for the whole lot."""
-        if self._answers is None:
-            model = self.model
-            if model is None:
-                self._answers = None, np.zeros(len(self.lot))
-            else:
-                views = self.features.views
-                self._answers = model.probabilities(views), model.novelty(self.places)
-        return self._answers
+        if self._answers is not None:
+            return self._answers
+        version, model = self._version, self.model
+        found: tuple[Floats | None, NDArray[np.float64]]
+        if model is None:
+            found = None, np.zeros(len(self.lot))
+        else:
+            views = self.features.views
+            found = model.probabilities(views), model.novelty(self.places)
+        if version == self._version:
+            self._answers = found
+        return found
 
     def decide(self, purity: float = 0.9) -> Decisions:
         """Decide what can be decided at a purity; the rest is unknown."""
         _check_purity(purity)
-        model = self.model
-        table, novelty = self.answers
+        while True:  # until no label comes in between
+            version, model = self._version, self.model
+            table, novelty = self.answers
+            if version == self._version:
+                break
         names = model.classes if model else ()
         chosen = model.thresholds(purity) if model else ()
         given = {self.lot.positions[i]: g for i, g in self.labels.items()}
