@@ -100,6 +100,13 @@ PAGES: tuple[Page, ...] = (
         "worklist.panel:WorklistPanel",
     ),
     Page(
+        "defects",
+        "Defects",
+        "Sort defects from two magnifications",
+        "Defect classes",
+        "classify.panel:ClassifyPanel",
+    ),
+    Page(
         "models",
         "Models",
         "Which model answers clicks",
