@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 LABELS = (5, 20, 80)
 """Labels a class."""
 DRAWS = 3
+TRIES = 12
 PURITY = 0.9
 DRAWN_LOTS = 3
 LEFT_OUT = 0.34
@@ -50,6 +51,11 @@ class Bench:
     labels: NDArray[np.int64]
     names: tuple[str, ...]
     lots: NDArray[np.int64]
+
+    def draws(self, each: int) -> list[int]:
+        """Give the first draws that have so many labels of every class."""
+        good = [d for d in range(TRIES) if self.split(each, d) is not None]
+        return good[:DRAWS]
 
     def split(
         self, each: int, draw: int
@@ -127,8 +133,7 @@ def print_table(
     for name, how in methods.items():
         cells = []
         for n in LABELS:
-            found = [_accuracy(bench, how, n, draw) for draw in range(DRAWS)]
-            good = [f for f in found if f is not None]
+            good = [_accuracy(bench, how, n, draw) for draw in bench.draws(n)]
             cells.append(
                 f"{np.mean(good):.3f} ± {np.std(good):.3f}" if good else "too few"
             )
@@ -138,11 +143,8 @@ def print_table(
     print("|---|---|---|")
     for n in LABELS:
         decided = right = total = 0
-        for draw in range(DRAWS):
-            parts = _fitted(bench, METHODS["pair + template"], n, draw)
-            if parts is None:
-                continue
-            model, views, test = parts
+        for draw in bench.draws(n):
+            model, views, test = _fitted(bench, METHODS["pair + template"], n, draw)
             table = model.probabilities(views)
             said, sure = table.argmax(1), table.max(1)
             least = np.array([t.confidence for t in model.thresholds(PURITY)])
@@ -194,8 +196,7 @@ def _resized(grey: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
 def _fitted(bench: Bench, views: object, each: int, draw: int):  # type: ignore[no-untyped-def]
     """Fit on some lots: the model, the views of the judges, and who they are."""
     parts = bench.split(each, draw)
-    if parts is None:
-        return None
+    assert parts is not None
     rows, test, mine = parts
     assert isinstance(views, tuple)
     own = {v: bench.views[v] for v in views if v in bench.views}
@@ -208,10 +209,9 @@ def _fitted(bench: Bench, views: object, each: int, draw: int):  # type: ignore[
     return model, {v: x[test] for v, x in own.items()}, test
 
 
-def _accuracy(bench: Bench, how: object, each: int, draw: int) -> float | None:
+def _accuracy(bench: Bench, how: object, each: int, draw: int) -> float:
     parts = bench.split(each, draw)
-    if parts is None:
-        return None
+    assert parts is not None
     rows, test, mine = parts
     truth = bench.labels
     if isinstance(how, tuple):

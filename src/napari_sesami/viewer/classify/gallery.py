@@ -20,12 +20,12 @@ from napari_sesami.viewer.widgets.part import PanelPart
 from napari_sesami.viewer.widgets.plain import plain_tip
 
 if TYPE_CHECKING:
-    from qtpy.QtGui import QKeyEvent, QPainter
+    from qtpy.QtGui import QKeyEvent, QPainter, QResizeEvent
 
     from napari_sesami.viewer.classify.controller import ClassifyController
 
-SIDE, LINE, MARGIN = 66, 16, 3
-CELL = QSize(2 * SIDE + 3 * MARGIN, SIDE + LINE + 3 * MARGIN)
+LARGE, SMALL, LINE, MARGIN = 72, 48, 16, 3
+"""Sides of a picture on screen at most and at least, pixels."""
 NOTHING = QModelIndex()
 VIEWS = ("low", "high")
 
@@ -80,10 +80,16 @@ class GalleryDelegate(QStyledItemDelegate):
     def __init__(self, controller: ClassifyController) -> None:
         super().__init__()
         self.controller = controller
+        self.side = LARGE
+
+    def fit(self, wide: int) -> QSize:
+        """Choose the size at which at least two pairs are side by side."""
+        self.side = min(LARGE, max(SMALL, (wide // 2 - 3 * MARGIN) // 2))
+        return self.sizeHint()
 
     def sizeHint(self, *_: Any) -> QSize:
         """All are of one size."""
-        return CELL
+        return QSize(2 * self.side + 3 * MARGIN, self.side + LINE + 3 * MARGIN)
 
     def paint(self, painter: QPainter, option: Any, index: QModelIndex) -> None:
         """Draw one defect; pictures that are not read yet come later."""
@@ -92,15 +98,20 @@ class GalleryDelegate(QStyledItemDelegate):
         defect = controller.lot.defects[position]
         area: QRect = option.rect
         picked = bool(option.state & QStyle.StateFlag.State_Selected)
+        side = self.side
+        painter.setRenderHint(painter.RenderHint.SmoothPixmapTransform)
         if picked:
-            painter.fillRect(area, option.palette.highlight())
+            painter.setPen(QPen(QColor("#ffffff"), 2))
+            painter.setBrush(QColor("#5a6fd6"))
+            painter.drawRect(area.adjusted(1, 1, -1, -1))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
         for k, view in enumerate(VIEWS):
-            left = area.left() + MARGIN + k * (SIDE + MARGIN)
-            place = QRect(left, area.top() + MARGIN, SIDE, SIDE)
+            left = area.left() + MARGIN + k * (side + MARGIN)
+            place = QRect(left, area.top() + MARGIN, side, side)
             pixmap = controller.thumbnails.get(position, view)
             if pixmap is not None:
                 size = pixmap.size()
-                size.scale(SIDE, SIDE, Qt.AspectRatioMode.KeepAspectRatio)
+                size.scale(side, side, Qt.AspectRatioMode.KeepAspectRatio)
                 fitted = QRect(0, 0, size.width(), size.height())
                 fitted.moveCenter(place.center())
                 painter.drawPixmap(fitted, pixmap)
@@ -132,7 +143,10 @@ class GalleryDelegate(QStyledItemDelegate):
         else:
             text = "?"
         bar = QRect(
-            area.left() + MARGIN, area.bottom() - LINE - MARGIN, 2 * SIDE + MARGIN, LINE
+            area.left() + MARGIN,
+            area.bottom() - LINE - MARGIN,
+            2 * self.side + MARGIN,
+            LINE,
         )
         color = QColor(controller.color_of(shown))
         if given is not None:  # full: a person said so; frame: the machine
@@ -141,8 +155,8 @@ class GalleryDelegate(QStyledItemDelegate):
         else:
             painter.setPen(QPen(color, 1))
             painter.drawRect(bar.adjusted(0, 0, -1, -1))
-            role = option.palette.highlightedText if picked else option.palette.text
-            painter.setPen(role().color())
+            words = QColor("white") if picked else option.palette.text().color()
+            painter.setPen(words)
         room = bar.adjusted(3, 0, -3, 0)
         metrics = painter.fontMetrics()
         short = metrics.elidedText(text, Qt.TextElideMode.ElideRight, room.width())
@@ -176,10 +190,10 @@ class GalleryView(PanelPart, QListView):
         self.setUniformItemSizes(True)
         self.setLayoutMode(QListView.LayoutMode.Batched)
         self.setBatchSize(2000)
-        self.setGridSize(CELL)
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setMinimumHeight(2 * CELL.height())
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
+        self.setMinimumHeight(2 * self._delegate.sizeHint().height())
         named(
             self,
             "Low and high magnification of each defect. 1 to 9: call the picked ones "
@@ -191,6 +205,11 @@ class GalleryView(PanelPart, QListView):
         self.watch(controller.changed, self._repaint)
         self.watch(controller.thumbnails.ready, self._repaint)
         self.selectionModel().selectionChanged.connect(self._selected)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Keep two pairs side by side in a narrow dock."""
+        self.setGridSize(self._delegate.fit(self.viewport().width()))
+        super().resizeEvent(event)
 
     def _listed(self) -> None:
         self._model.beginResetModel()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari_sesami.viewer.classify.controller import ClassifyController
 
-LEFT, TOP, LEAST = 74, 20, 22
+LEFT, TOP, LEAST = 74, 66, 20
 RIGHT, WRONG = QColor("#0072B2"), QColor("#D55E00")
 
 
@@ -86,8 +86,12 @@ class MatrixView(PanelPart, QWidget):
         wide = self._wide(n)
         metrics = painter.fontMetrics()
         for column, name in enumerate([*matrix.names, "?"]):
-            place = QRect(int(LEFT + column * wide), 0, int(wide), TOP)
-            self._name(painter, place, name, Qt.AlignmentFlag.AlignCenter)
+            painter.save()  # names of columns stand upright
+            painter.translate(LEFT + column * wide, TOP - 4)
+            painter.rotate(-90)
+            place = QRect(0, 0, TOP - 6, int(wide))
+            self._name(painter, place, name, Qt.AlignmentFlag.AlignLeft)
+            painter.restore()
         for row, name in enumerate(matrix.names):
             y = TOP + row * LEAST
             place = QRect(0, y, LEFT - 4, LEAST)

@@ -22,6 +22,7 @@ from napari_sesami.viewer.widgets.factory import (
     named,
     note,
     row,
+    scrolled,
     tabs,
 )
 from napari_sesami.viewer.widgets.panel import Panel
@@ -29,6 +30,9 @@ from napari_sesami.viewer.widgets.plain import plain_tip
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
+
+
+TABS = 262  # px; what is higher scrolls
 
 
 class ClassifyPanel(Panel):
@@ -80,16 +84,17 @@ class ClassifyPanel(Panel):
             self.classes,
             row(self.new_button, self.undo_button, self.redo_button),
         )
-        column(judged, self.matrix)
-        column(out, self.wafer, row(self.save_button, self.model_button))
+        column(judged, self.matrix, None)
+        column(out, row(self.save_button, self.model_button), self.wafer, None)
         self.tabs = tabs(
             "Classes, confusion, wafer",
             (
                 ("Classes", "Keys, colours, counts, names", book),
-                ("Confusion", "Which class is taken for which", judged),
-                ("Wafer", "Map, Pareto, and what is written", out),
+                ("Confusion", "Which class is taken for which", scrolled(judged)),
+                ("Wafer", "Map, Pareto, and what is written", scrolled(out)),
             ),
         )
+        self.tabs.setFixedHeight(TABS)
         self.lay_out(
             row((self.name, 1), self.file_button, self.folder_button),
             row((self.show_box, 1), (self.order_box, 1), self.again_button),
