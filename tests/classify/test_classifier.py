@@ -36,7 +36,7 @@ def lot():
 
 @pytest.fixture(scope="module")
 def features(lot):
-    return features_of(lot, Texture())
+    return features_of(lot.defects, Texture())
 
 
 @pytest.fixture
@@ -179,14 +179,17 @@ def test_a_model_decides_another_lot_the_same_bits(classifier, lot, features, tm
 
 def test_the_cache_saves_work_and_survives_damage(lot, tmp_path):
     encoder, path = Texture(), tmp_path / "f.sqlite"
-    one = features_of(lot, encoder, cache=FeatureCache(path))
+    one = features_of(lot.defects, encoder, cache=FeatureCache(path))
     calls = encoder.calls
-    two = features_of(lot, encoder, cache=FeatureCache(path))
+    two = features_of(lot.defects, encoder, cache=FeatureCache(path))
     assert encoder.calls == calls and two.computed == 0 < one.computed
     for view, numbers in one.views.items():
         assert (numbers == two.views[view]).all()
     path.write_bytes(b"not a database" * 100)
-    assert features_of(lot, encoder, cache=FeatureCache(path)).computed == one.computed
+    assert (
+        features_of(lot.defects, encoder, cache=FeatureCache(path)).computed
+        == one.computed
+    )
 
 
 def test_wrong_labels_are_suspects_and_twins_contradict(classifier, lot, features):

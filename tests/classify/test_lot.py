@@ -91,7 +91,7 @@ def test_objects_of_a_labelled_scan_become_defects():
 
 def test_a_broken_picture_is_marked_and_the_rest_goes_on(tmp_path):
     lot = sesami.open_lot(write_klarf(tmp_path / "l.001", [7, 9, 0, 7], broken_page=3))
-    found = features_of(lot, Texture())
+    found = features_of(lot.defects, Texture())
     assert list(found.broken) == [1] and "Page 4" in found.broken[1]
     assert np.isfinite(found.views["high"][[0, 2, 3]]).all()
     assert not np.isfinite(found.views["high"][1]).any()
@@ -116,7 +116,7 @@ def test_missing_pages_and_files_are_sentences(tmp_path):
         defect.high, defect.low = DefectPicture("nothing.png", tmp_path), None
         defect.template = None
     with pytest.raises(ClassifyError, match="No picture"):
-        features_of(bare, Texture())
+        features_of(bare.defects, Texture())
 
 
 def test_colour_sixteen_bits_and_other_sizes_go_together(tmp_path):
@@ -125,7 +125,7 @@ def test_colour_sixteen_bits_and_other_sizes_go_together(tmp_path):
     iio.imwrite(tmp_path / "b.png", np.repeat(grey[..., None], 3, 2))
     iio.imwrite(tmp_path / "c.png", grey.astype(np.uint16) * 257)
     iio.imwrite(tmp_path / "d.png", np.kron(grey, np.ones((5, 5), np.uint8))[:, :400])
-    found = features_of(sesami.open_lot(tmp_path), Texture())
+    found = features_of(sesami.open_lot(tmp_path).defects, Texture())
     views = found.views["high"]
     assert not found.broken and np.isfinite(views).all()
     np.testing.assert_allclose(views[1], views[0], atol=0.01)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         similar,
         suspects,
     )
+    from napari_sesami.classify.why import DefectPlaces, unlike_places
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
@@ -61,6 +62,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "model": ["DefectModel", "Scaling", "Space", "fit_model", "load_model"],
         "picture": ["DefectPicture", "PictureReader"],
         "report": ["report_html"],
+        "why": ["DefectPlaces", "unlike_places"],
         "review": ["contradictions", "drift", "review_queue", "similar", "suspects"],
     },
 )

@@ -79,7 +79,11 @@ def classify_lot(
                 "machine: sesami classify train."
             )
         features = features_of(
-            lot, used, cache=cache or FeatureCache(), progress=progress, stop=stop
+            lot.defects,
+            used,
+            cache=cache or FeatureCache(),
+            progress=progress,
+            stop=stop,
         )
     elif features.key != card.features:
         raise ClassifyError(f"{path.name} was trained on other features than these.")

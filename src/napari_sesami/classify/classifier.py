@@ -213,7 +213,7 @@ class Classifier:
         """Compute the features of all pictures, once; later calls give them at once."""
         if self._features is None:
             found = features_of(
-                self.lot, self.encoder, cache=self._cache or FeatureCache(),
+                self.lot.defects, self.encoder, cache=self._cache or FeatureCache(),
                 progress=progress, stop=stop,
             )  # fmt: skip
             self.use(found)
@@ -285,7 +285,7 @@ class Classifier:
             return None
         rows = np.array([row for row, _ in found], np.int64)
         labels = np.array([left.index(k) for _, k in found], np.int64)
-        groups = held_out_groups(self.lot, rows, labels, self.places)
+        groups = held_out_groups(self.lot.defects, rows, labels, self.places)
         assert self._space is not None
         model = fit_model(
             features.views, self._scalings, self._space, rows, labels,

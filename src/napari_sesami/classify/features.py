@@ -20,13 +20,12 @@ from napari_sesami.classify.pooling import (
 from napari_sesami.common.cancel import Cancelled, not_cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from napari_sesami.classify.cache import FeatureCache
     from napari_sesami.classify.defect import Defect
-    from napari_sesami.classify.lot import Lot
     from napari_sesami.classify.picture import DefectPicture
     from napari_sesami.common.cancel import IsCancelled, Progress
     from napari_sesami.models import TokenEncoder
@@ -63,7 +62,7 @@ class LotFeatures:
 
 
 def features_of(
-    lot: Lot,
+    defects: Sequence[Defect],
     encoder: TokenEncoder,
     *,
     cache: FeatureCache | None = None,
@@ -75,8 +74,8 @@ def features_of(
 
     Parameters
     ----------
-    lot
-        Of any size.
+    defects
+        Of a lot of any size.
     encoder
         Frozen; see `napari_sesami.models.load_token_encoder`.
     cache
@@ -92,7 +91,7 @@ def features_of(
         `stop()` was true; what was computed stays in the cache.
     """
     own = reader or PictureReader()
-    n, dim = len(lot), encoder.dim
+    n, dim = len(defects), encoder.dim
     lengths = {
         "high": alone_length(dim), "low": alone_length(dim),
         DIFFERENCE: beside_length(dim),
@@ -106,7 +105,7 @@ def features_of(
         if stop():
             raise Cancelled("Reading the lot was stopped.")
         some = range(start, min(n, start + AT_ONCE))
-        _some(lot.defects, some, encoder, cache, own, found)
+        _some(defects, some, encoder, cache, own, found)
         if progress is not None:
             progress(some.stop, n)
     if reader is None:
@@ -117,7 +116,7 @@ def features_of(
     if not views:
         first = next(iter(found.broken.values()), "no defect has a picture")
         raise ClassifyError(
-            f"No picture of {lot.name} can be read ({first.rstrip('.')}); put the "
+            f"No picture of the lot can be read ({first.rstrip('.')}); put the "
             "pictures where the lot's file names them."
         )
     return found
@@ -158,7 +157,7 @@ def tokens_of(encoder: TokenEncoder, grey: NDArray[np.float32]) -> NDArray[np.fl
 
 
 def _some(
-    defects: list[Defect],
+    defects: Sequence[Defect],
     some: range,
     encoder: TokenEncoder,
     cache: FeatureCache | None,

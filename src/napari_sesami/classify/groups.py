@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
+    from napari_sesami.classify.defect import Defect
     from napari_sesami.classify.head import Whole
-    from napari_sesami.classify.lot import Lot
 
 TWIN = 0.98
 """Cosine of places from which two defects are near duplicates."""
 
 
 def held_out_groups(
-    lot: Lot, rows: Whole, labels: Whole, places: NDArray[np.float32]
+    defects: Sequence[Defect], rows: Whole, labels: Whole, places: NDArray[np.float32]
 ) -> Whole:
     """Give a group to each labelled defect: its lot, else its wafer, else its twins.
 
@@ -25,7 +27,7 @@ def held_out_groups(
     defects are held out one by one.
     """
     for name in ("lot", "wafer"):
-        names = [str(getattr(lot.defects[k], name)) for k in rows]
+        names = [str(getattr(defects[k], name)) for k in rows]
         kinds = {text: number for number, text in enumerate(sorted(set(names)))}
         if len(kinds) >= 2:
             groups = np.array([kinds[text] for text in names])

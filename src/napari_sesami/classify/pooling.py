@@ -61,7 +61,7 @@ def pooled_alone(tokens: Tokens) -> Tokens:
     """Pool one picture: mean, deviation, middle, and what is unlike the rest of it."""
     dim, height, width = tokens.shape
     flat = tokens.reshape(dim, -1)
-    grid = _Grid(height, width)
+    grid = _TokenPlaces(height, width)
     unlike, match = grid.unlike_rim(flat)
     apart, other = grid.unlike_far(flat)
     middle = apart * grid.middle
@@ -86,7 +86,7 @@ def pooled_beside(tokens: Tokens, template: Tokens) -> Tokens:
     scaled = (good - good.mean(1, keepdims=True)) / (good.std(1, keepdims=True) + 1e-6)
     scaled = scaled * flat.std(1, keepdims=True) + flat.mean(1, keepdims=True)
     scaled /= np.linalg.norm(scaled, axis=0, keepdims=True) + 1e-9
-    grid = _Grid(height, width)
+    grid = _TokenPlaces(height, width)
     unlike, match = grid.unlike_beside(flat, scaled.reshape(dim, height, width))
     own, _ = grid.unlike_rim(flat)
     both = np.minimum(own / _typical(own), unlike / _typical(unlike))
@@ -105,7 +105,7 @@ def pooled_beside(tokens: Tokens, template: Tokens) -> Tokens:
 def unlikeness(tokens: Tokens, template: Tokens | None = None) -> Tokens:
     """Give how unlike its surroundings, or its template, each token is."""
     dim, height, width = tokens.shape
-    flat, grid = tokens.reshape(dim, -1), _Grid(height, width)
+    flat, grid = tokens.reshape(dim, -1), _TokenPlaces(height, width)
     unlike, _ = grid.unlike_rim(flat)
     if template is not None:
         beside, _ = grid.unlike_beside(flat, _like(template, tokens.shape))
@@ -114,7 +114,7 @@ def unlikeness(tokens: Tokens, template: Tokens | None = None) -> Tokens:
     return found
 
 
-class _Grid:
+class _TokenPlaces:
     """Places of the tokens of a picture, and comparisons between them."""
 
     def __init__(self, height: int, width: int) -> None:

@@ -132,10 +132,10 @@ def read_klarf(path: Path) -> Klarf:
         raise ClassifyError(
             f"{path.name} does not begin with FileVersion, so it is no KLARF."
         )
-    return _Parser(path, data).parse()
+    return _KlarfParser(path, data).parse()
 
 
-class _Parser:
+class _KlarfParser:
     """Walks the tokens of a file once."""
 
     def __init__(self, path: Path, data: bytes) -> None:

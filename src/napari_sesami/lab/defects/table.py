@@ -163,7 +163,10 @@ def _bench(lot: Lot, encoder: str, progress: Progress | None) -> Bench:
     from napari_sesami.models import load_token_encoder
 
     found = features_of(
-        lot, load_token_encoder(encoder), cache=FeatureCache(), progress=progress
+        lot.defects,
+        load_token_encoder(encoder),
+        cache=FeatureCache(),
+        progress=progress,
     )
     reader = PictureReader()
     small, objects = [], []

@@ -13,7 +13,7 @@ from napari_sesami.project import default_color
 from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.app.jobs import Debounced, Priority
-from napari_sesami.viewer.classify.jobs import answering, reading
+from napari_sesami.viewer.classify.jobs import answering, explaining, reading
 from napari_sesami.viewer.classify.thumbnails import DefectThumbnails
 
 if TYPE_CHECKING:
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
         Classifier,
         ConfusionMatrix,
         Decisions,
+        DefectPlaces,
         Lot,
         LotFeatures,
     )
     from napari_sesami.viewer.app.workspace import Workspace
     from napari_sesami.viewer.classify.jobs import SortedLot
 
-READ, ANSWER = "defects-read", "defects-answer"
+READ, ANSWER, WHY = "defects-read", "defects-answer", "defects-why"
 ORDERS = (
     ("File order", "file"),
     ("Class", "class"),
@@ -67,12 +68,16 @@ class ClassifyController(Controller):
         Positions that are selected in the gallery.
     control, saved
         Of the review queue: who is in it for control, and how many need no look.
+    places
+        Position of a defect, and where it is unlike its surroundings, or None.
     thumbnails
         Small pictures.
     """
 
     changed = Signal()
     """the lot, labels, answers or what is shown"""
+    explained = Signal()
+    """other places are shown"""
     listed = Signal()
     """other defects are shown, or in another order"""
 
@@ -89,6 +94,7 @@ class ClassifyController(Controller):
         self._cell: list[int] = []
         self.control: frozenset[str] = frozenset()
         self.saved = 0
+        self.places: tuple[int, list[DefectPlaces]] | None = None
         self._soon = Debounced(self._ask, 30)
 
     def close(self) -> None:
@@ -331,6 +337,20 @@ class ClassifyController(Controller):
     def pick(self, positions: Sequence[int]) -> None:
         """Select defects, as the gallery does."""
         self.picked = list(positions)
+
+    def explain(self) -> None:
+        """Show where the first picked defect is unlike its surroundings."""
+        if not self.picked:
+            raise ViewerError("Pick a defect in the gallery first.")
+        position = self.picked[0]
+        self.workspace.jobs.submit(
+            WHY, partial(explaining, self.sorting, position),
+            partial(self._explained, position), priority=Priority.VISIBLE,
+        )  # fmt: skip
+
+    def _explained(self, position: int, found: list[DefectPlaces]) -> None:
+        self.places = position, found
+        self.explained.emit()
 
     # --- out
 

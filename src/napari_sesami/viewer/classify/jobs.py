@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         ConfusionMatrix,
         Decisions,
         DefectPicture,
+        DefectPlaces,
         LotFeatures,
         PictureReader,
     )
@@ -42,7 +43,7 @@ def reading(classifier: Classifier, job: Job) -> LotFeatures:
     cache = FeatureCache()
     try:
         return features_of(
-            classifier.lot,
+            classifier.lot.defects,
             classifier.encoder,
             cache=cache,
             progress=lambda done, of: job.report(done / max(1, of)),
@@ -58,6 +59,14 @@ def answering(classifier: Classifier, purity: float, job: Job) -> SortedLot:
     job.check()
     matrix = None if classifier.model is None else classifier.matrix(purity)
     return SortedLot(decisions, matrix)
+
+
+def explaining(classifier: Classifier, position: int, job: Job) -> list[DefectPlaces]:
+    """Find what is unlike its surroundings on both magnifications of a defect."""
+    from napari_sesami.classify import unlike_places
+
+    job.check()
+    return unlike_places(classifier.lot.defects[position], classifier.encoder)
 
 
 def shrinking(

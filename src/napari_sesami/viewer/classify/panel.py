@@ -14,6 +14,7 @@ from napari_sesami.viewer.classify.controller import ORDERS, SHOWS, ClassifyCont
 from napari_sesami.viewer.classify.gallery import GalleryView
 from napari_sesami.viewer.classify.matrix_view import MatrixView
 from napari_sesami.viewer.classify.wafer_map import WaferMap
+from napari_sesami.viewer.classify.why_view import WhyView
 from napari_sesami.viewer.widgets.factory import (
     button,
     choose,
@@ -78,19 +79,24 @@ class ClassifyPanel(Panel):
         self.model_button = button(
             "Model…", "Write a model for other lots: sesami classify LOT --model", 0
         )
-        book, judged, out = QWidget(), QWidget(), QWidget()
+        self.why = WhyView(self.controller)
+        self.why_button = button("Why", "Where the picked defect differs", 0)
+        self.alike_button = button("Most like it", "Sort by likeness to the picked", 0)
+        book, judged, out, told = QWidget(), QWidget(), QWidget(), QWidget()
         column(
             book,
             self.classes,
             row(self.new_button, self.undo_button, self.redo_button),
         )
         column(judged, self.matrix, None)
+        column(told, self.why, row(self.why_button, self.alike_button), None)
         column(out, row(self.save_button, self.model_button), self.wafer, None)
         self.tabs = tabs(
             "Classes, confusion, wafer",
             (
                 ("Classes", "Keys, colours, counts, names", book),
                 ("Confusion", "Which class is taken for which", scrolled(judged)),
+                ("Why", "What the picked defect is told by", told),
                 ("Wafer", "Map, Pareto, and what is written", scrolled(out)),
             ),
         )
@@ -115,6 +121,8 @@ class ClassifyPanel(Panel):
         self.on(self.undo_button.clicked, self.controller.undo)
         self.on(self.redo_button.clicked, self.controller.redo)
         self.on(self.again_button.clicked, self.controller.list_again)
+        self.on(self.why_button.clicked, self.controller.explain)
+        self.on(self.alike_button.clicked, self.controller.sort, "likeness")
         self.show_box.activated.connect(self._show)
         self.order_box.activated.connect(self._sort)
         self.slider.valueChanged.connect(self._wish)
@@ -126,7 +134,8 @@ class ClassifyPanel(Panel):
         there = controller.classifier is not None
         for made in (
             self.show_box, self.order_box, self.again_button, self.slider,
-            self.undo_button, self.redo_button, self.new_button,
+            self.undo_button, self.redo_button, self.new_button, self.why_button,
+            self.alike_button,
         ):  # fmt: skip
             made.setEnabled(there)
         answered = controller.decisions is not None
