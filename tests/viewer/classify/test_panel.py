@@ -90,8 +90,8 @@ def test_ten_thousand_scroll(panel, qtbot):
     bar = gallery.verticalScrollBar()
     assert gallery.model().rowCount() == 10_000
     qtbot.waitUntil(lambda: bar.maximum() > 400_000, timeout=SOON)
-    began, frames = time.process_time(), 40
+    began, frames = time.thread_time(), 40
     for frame in range(frames):
         bar.setValue(frame * bar.maximum() // frames)
         gallery.viewport().repaint()
-    assert (time.process_time() - began) / frames < 1 / 15  # 30 a second is the aim
+    assert (time.thread_time() - began) / frames < 1 / 30
