@@ -100,18 +100,18 @@ PAGES: tuple[Page, ...] = (
         "worklist.panel:WorklistPanel",
     ),
     Page(
-        "defects",
-        "Defects",
-        "Sort defects from two magnifications",
-        "Defect classes",
-        "classify.panel:ClassifyPanel",
-    ),
-    Page(
         "models",
         "Models",
         "Which model answers clicks",
         "Models",
         "models.panel:ModelsPanel",
+    ),
+    Page(
+        "defects",
+        "Defects",
+        "Sort defects from two magnifications",
+        "Defect classes",
+        "classify.panel:ClassifyPanel",
     ),
 )
 
