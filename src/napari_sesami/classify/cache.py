@@ -33,9 +33,11 @@ class FeatureCache:
         The file; None takes the one in the user's folder.
     """
 
+    _base: sqlite3.Connection | None = None
+
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or home() / "defects" / "features.sqlite"
-        self._base: sqlite3.Connection | None = None
+        self._base = None
         try:
             self._base = self._opened()
         except sqlite3.DatabaseError:  # damaged, or something else of that name
@@ -91,6 +93,15 @@ class FeatureCache:
             self._base.executemany(
                 "insert or replace into features values (?, ?)", rows
             )
+
+    def __enter__(self) -> FeatureCache:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close the file."""

@@ -40,8 +40,7 @@ def reading(classifier: Classifier, job: Job) -> LotFeatures:
     """Read and encode all pictures of a lot; what is cached is not encoded again."""
     from napari_sesami.classify import FeatureCache, features_of
 
-    cache = FeatureCache()
-    try:
+    with FeatureCache() as cache:
         return features_of(
             classifier.lot.defects,
             classifier.encoder,
@@ -49,8 +48,6 @@ def reading(classifier: Classifier, job: Job) -> LotFeatures:
             progress=lambda done, of: job.report(done / max(1, of)),
             stop=lambda: job.cancelled,
         )
-    finally:
-        cache.close()
 
 
 def answering(classifier: Classifier, purity: float, job: Job) -> SortedLot:
