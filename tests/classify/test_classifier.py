@@ -236,6 +236,7 @@ def test_table_json_and_report_hold_what_was_decided(classifier, lot, tmp_path):
     d = classifier.decide(0.6)
     text = lot.save_csv(tmp_path / "d.csv", d).read_text("utf-8-sig")
     assert len(text.splitlines()) == len(lot) + 1 and "'=1+1" in text
+    assert text.count("'") == 1  # nothing else was taken for a formula
     data = json.loads(lot.save_json(tmp_path / "d.json", d).read_text())
     assert [x["class"] for x in data["defects"]] == d.classes
     html = report_html(lot, d, classifier.matrix(0.6))

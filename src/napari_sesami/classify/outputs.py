@@ -159,6 +159,6 @@ def _where(picture: Any) -> str:
 
 def _no_formula(value: Any) -> Any:
     """Keep spreadsheets from taking a name for a formula."""
-    if isinstance(value, str) and value[:1] in "=+-@\t":
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t")):
         return f"'{value}"
     return value
