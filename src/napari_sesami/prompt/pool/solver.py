@@ -18,7 +18,6 @@ from napari_sesami.prompt.pool.level import WindowLevel
 from napari_sesami.prompt.pool.net_only import net_level
 from napari_sesami.prompt.pool.pictures import windows
 from napari_sesami.prompt.render import prior_logits
-from napari_sesami.prompt.score_words import CHECK_FROM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -181,8 +180,8 @@ class PoolSolver:
             return replace(whole, score=score)
         pictures, mask = level.scene.pictures, level.found[number].mask
         drawn = to_data_pixels(self.task, level.view, mask, pictures.noise, score)
-        if score < CHECK_FROM and self.plain.logits is not None:
-            # of a poor answer the net learns nothing: it goes on from its own
+        if self.plain.logits is not None:
+            # corrections go on from the net's own answer, as it was taught
             return replace(drawn, view=self.plain.view, logits=self.plain.logits)
         # the next click is answered from the view that saw this one, with this mask
         near = level.scene.witnesses[-1]
