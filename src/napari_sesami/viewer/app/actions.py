@@ -25,6 +25,7 @@ PROMPT = "prompt.controller:PromptController"
 QUEUE = "queue.controller:QueueController"
 WORKLIST = "worklist.controller:WorklistController"
 KEYS = "widgets.key_help:KeyCards"
+TOUR = "tour.controller:TourController"
 PANEL = "panel"
 """The panel of the action's page, for what a controller cannot do, e.g. ask."""
 
@@ -207,6 +208,7 @@ ACTIONS: tuple[Action, ...] = (
         button="Save",
     ),
     Action("show_keys", "Show all keys", "scan", KEYS, "toggle", key="Q"),
+    Action("tour", "Tour of Sesami", "scan", TOUR, "start"),
     # --- Click
     Action(
         "prompt_click",

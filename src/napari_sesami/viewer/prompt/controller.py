@@ -64,6 +64,8 @@ class PromptController(Controller):
 
     changed = Signal()
     """tool, object, answer, options: whatever a dock reflects"""
+    committed = Signal(int)
+    """an object was committed: its id"""
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__(workspace)
@@ -231,6 +233,7 @@ class PromptController(Controller):
         )
         if not options.next_at_once:
             self.history.take_up(done.id)
+        self.committed.emit(done.id)
 
     def drop(self) -> None:
         """Let go of tool, object and search: the image is another one now."""

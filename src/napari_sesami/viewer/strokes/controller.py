@@ -67,6 +67,8 @@ class StrokesController(Controller):
     """list of `Why`"""
     looked = Signal(object)
     """list of `LookShare`"""
+    accepted = Signal()
+    """the result of a slice was written into the labels"""
     progressed = Signal(int, int)
     """planes of the whole scan: done, all"""
 
@@ -247,6 +249,7 @@ class StrokesController(Controller):
             self.workspace.say(
                 "The result is in the labels; undo (Ctrl+Z) takes it back."
             )
+            self.accepted.emit()
 
     def forget_stroke(self, stroke: int) -> None:
         """Erase a stroke, undoably; one that comes from a bank is switched off."""
