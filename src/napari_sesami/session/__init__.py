@@ -22,6 +22,7 @@ from napari_sesami.session.learner import StrokeLearner
 from napari_sesami.session.object_table import ObjectRow
 from napari_sesami.session.objects import Objects
 from napari_sesami.session.plane_labels import (
+    Explanation,
     PlaneLabels,
     ReadOptions,
     StrokeFacts,
@@ -56,6 +57,7 @@ __all__ = [
     "CommittedObject",
     "Document",
     "Draft",
+    "Explanation",
     "Filled",
     "History",
     "Labels",

@@ -17,6 +17,7 @@ from napari_sesami.viewer.layers.overlay import (
     LINE,
     MASK,
     MaskOverlay,
+    edge_of,
     of_mask,
     path,
 )
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 # ms; drawing the window takes longer than most answers, so the mark of a click waits
 # as long for its mask
 PATIENCE = 80
+EDGE_WIDTH = 1.5  # px on screen of the line along a mask
 
 
 class PromptController(Controller):
@@ -330,6 +332,8 @@ class PromptController(Controller):
         for mask, value in ((hover, HOVER), (self._visible(plane), MASK)):
             if mask is not None and not mask.empty:
                 pieces.append(of_mask(mask, value))
+                if value == MASK:
+                    pieces.append(edge_of(mask, self.screen.pixels(EDGE_WIDTH)))
         head = self.draft.heads.get(plane)
         marks = self.screen.marks(head.steps if head else (), shape)
         self.screen.show(plane, [*pieces, *marks, *sketch])

@@ -39,6 +39,8 @@ class Search:
     """
 
     changed = Signal()
+    taken = Signal(int)
+    """all that was found was committed: how many"""
 
     def __init__(self, controller: ObjectAtWork) -> None:
         from napari_sesami.prompt import Filters
@@ -55,6 +57,11 @@ class Search:
         self._alike: dict[int, float] = {}  # of the masks of `_all`, by id
         self._open = False
         self._job: Job | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is still looked for."""
+        return self._open
 
     def everything(self) -> None:
         """Click on every place of a grid over the plane on screen."""
@@ -135,6 +142,7 @@ class Search:
             )
         )
         self.clear()
+        self.taken.emit(count)
 
     def accept(self) -> None:
         """Commit the mask under review, and show the next."""

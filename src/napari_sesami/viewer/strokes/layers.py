@@ -98,6 +98,7 @@ class ResultLayers:
         self._layer: Labels | None = None
         self._classes: dict[int, tuple[Planes, Labels]] = {}
         self._maps: dict[str, tuple[Planes, Image]] = {}
+        self._put_away = False  # the labels show the same
 
     @property
     def _viewer(self) -> Viewer:
@@ -111,11 +112,20 @@ class ResultLayers:
     def show(self, plane: int, labels: NDArray[np.uint8]) -> None:
         """Draw the labels of a plane."""
         changed = self.labels.put(plane, labels)
+        if self._put_away and changed and self.layer is not None:
+            self._put_away = False
+            self.layer.visible = True
         if self.layer is None:
             name = f"{self._binding.image.name} from strokes"
             self._layer = self._add_labels(self.labels, name)
         elif changed:
             self.redraw()
+
+    def put_away(self) -> None:
+        """Hide the result until it changes: the labels show the same now."""
+        if self.layer is not None and self.layer.visible:
+            self._put_away = True
+            self.layer.visible = False
 
     def redraw(self) -> None:
         """Draw again what is known of the plane on screen."""

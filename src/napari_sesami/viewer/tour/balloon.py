@@ -58,7 +58,7 @@ class Balloon(QFrame):
         self.words = note("", "What to do now")
         self.count = QLabel()
         self.skip_button = button("Skip", "Go on to the next balloon")
-        self.close_button = button("Close", "End the tour; the Help menu begins it anew")
+        self.close_button = button("Close", "End the tour; Help begins it anew")
         foot = QHBoxLayout()
         foot.addWidget(self.count, 1)
         for made in (self.skip_button, self.close_button):

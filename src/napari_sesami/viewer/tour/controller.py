@@ -128,7 +128,12 @@ class TourController(Controller):
         for part in (self._mark, self.balloon):
             if part is not None and part.isHidden() == on:
                 part.setVisible(on)
-                part.raise_()
+        if on and self._mark is not None and self.balloon is not None:
+            above = self.balloon.parentWidget()
+            # docks that come forward, and pages that load, come above
+            if above is not None and above.children()[-1] is not self.balloon:
+                self._mark.raise_()
+                self.balloon.raise_()
 
     def _where(self, at: QWidget | Spot) -> QRect | None:
         """Give the place of a widget or of a spot on the canvas, in the window."""

@@ -28,7 +28,7 @@ RUN_STEPS = 30  # of the run that the tour proposes: a minute or two
 
 @dataclass(frozen=True)
 class Hint:
-    """What a balloon says, and the widget or the place of the scan that it points at."""
+    """What a balloon says, and the widget or the place of the scan it points at."""
 
     words: str
     at: QWidget | Spot
@@ -71,10 +71,14 @@ class TourStep:
         """Tell what to do next, as things are now."""
         raise NotImplementedError
 
+    def listen(self, signal: Any, slot: Callable[..., None]) -> None:
+        """Hear something until the step ends."""
+        signal.connect(slot)
+        self._heard.append((signal, slot))
+
     def finish_at(self, signal: Any) -> None:
         """Be done when something is heard."""
-        signal.connect(self._finish)
-        self._heard.append((signal, self._finish))
+        self.listen(signal, self._finish)
 
     def end(self) -> None:
         """Listen no longer."""
@@ -87,9 +91,9 @@ class TourStep:
 
 
 class ClickStep(TourStep):
-    """One click becomes a mask, and U keeps it."""
+    """One click becomes a mask, U keeps it, and all that look like it follow."""
 
-    page, title = "click", "One click, one mask"
+    page, title = "click", "One click, all alike"
 
     def begin(self) -> None:
         """Take up the click tool, and the class of what is clicked."""
@@ -98,11 +102,30 @@ class ClickStep(TourStep):
             self._clicks.options.class_id = self.places.click.class_id
         if self._clicks.tool is not Tool.CLICK:
             self.workspace.act("prompt_click")
-        self.finish_at(self._clicks.committed)
+        self._kept = False
+        self.listen(self._clicks.committed, self._on_kept)
+        self.finish_at(self._clicks.search.taken)
 
     def hint(self) -> Hint:
-        """Click; then keep the mask."""
-        clicks, place = self._clicks, self.places.click
+        """Click, keep the mask, find all like it, take them."""
+        clicks, search, place = self._clicks, self._clicks.search, self.places.click
+        many = self.panel.many
+        if search.found:
+            return Hint(
+                f"{len(search.found)} more, in orange. Press Shift+T, or Take all, to "
+                "keep them too.",
+                many.accept_all,
+            )
+        if search.kind and not search.busy:
+            return Hint("Nothing else looks like it. Skip goes on.", many.alike)
+        if search.kind:
+            return Hint("Comparing with every place of the slice …", many.alike)
+        if self._kept:
+            return Hint(
+                "Kept. Now press Shift+S, or this button: all that look like it are "
+                "looked for.",
+                many.alike,
+            )
         if clicks.mask is not None and not clicks.mask.empty and not clicks.busy:
             return Hint(
                 "The mask follows its borders. Press U on the keyboard, or Commit, "
@@ -115,6 +138,10 @@ class ClickStep(TourStep):
         if clicks.busy:
             return Hint("The model looks at the scan …", place)
         return Hint(f"Click {place.where}: the mask appears at once.", place)
+
+    def _on_kept(self, *_: object) -> None:
+        self._kept = True
+        self.panel.many_fold.expand(animate=False)
 
 
 class StrokesStep(TourStep):
@@ -146,7 +173,8 @@ class StrokesStep(TourStep):
             return Hint(f"Now another class: press {number} on the keyboard.", place)
         if not brush:
             return Hint("Take up the brush: press W on the keyboard.", place)
-        return Hint(f"Press the left button and draw a short line {place.where}.", place)
+        words = f"Hold the left button and draw a short line {place.where}."
+        return Hint(words, place)
 
     def _number(self, class_id: int) -> str:
         session = self.workspace.session

@@ -23,11 +23,11 @@ WIRE_BOND_CLASSES = (
     ClassSpec(parts.WIRE, "wire", "#ffd23f"),
     ClassSpec(parts.BALL, "ball", "#ff7f11"),
     ClassSpec(parts.WEDGE, "wedge", "#e63bd0"),
-    ClassSpec(parts.EPOXY, "epoxy", "#5c8a3a"),
-    ClassSpec(parts.DIE, "die", "#4a6fa5"),
+    ClassSpec(parts.EPOXY, "epoxy", "#7fc24a"),
+    ClassSpec(parts.DIE, "die", "#4da3ff"),
     ClassSpec(parts.PAD, "pad", "#3fc1c9"),
     ClassSpec(parts.FRAME, "lead frame", "#b0b0b0"),
-    ClassSpec(parts.BOARD, "substrate", "#6b4f3a"),
+    ClassSpec(parts.BOARD, "substrate", "#b5835a"),
 )
 _WIRES: tuple[Colour, ...] = (
     (0.80, 0.56, 0.20),
