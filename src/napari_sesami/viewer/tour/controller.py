@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QPoint, QRect, QSize, QTimer
+from qtpy.QtCore import QPoint, QRect, QSize
 from qtpy.QtWidgets import QScrollArea, QWidget
 
 from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.errors import ViewerError
+from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.layers.camera import on_canvas
 from napari_sesami.viewer.tour.balloon import AROUND, Balloon, Mark
 from napari_sesami.viewer.tour.places import REACH, Spot, places_of
@@ -40,9 +42,7 @@ class TourController(Controller):
         self.balloon: Balloon | None = None
         self._mark: Mark | None = None
         self._places: Places | None = None
-        self._timer = QTimer()
-        self._timer.setInterval(LOOK)
-        self._timer.timeout.connect(self._look)
+        self._again = Debounced(self._look, LOOK)
 
     @property
     def number(self) -> int:
@@ -59,7 +59,7 @@ class TourController(Controller):
         self._mark, self.balloon = Mark(window), Balloon(window)
         self.balloon.skipped.connect(self.skip)
         self.balloon.closed.connect(self.close)
-        self._timer.start()
+        self._again.soon()
 
     def skip(self) -> None:
         """Go on to the next balloon, or end after the last."""
@@ -82,13 +82,14 @@ class TourController(Controller):
 
     def close(self) -> None:
         """End the tour."""
-        self._timer.stop()
+        self._again.stop()
         self._leave()
         self._places = None
         for part in (self._mark, self.balloon):
             if part is not None:
-                part.hide()
-                part.deleteLater()
+                with suppress(RuntimeError):  # they went with their window
+                    part.hide()
+                    part.deleteLater()
         self._mark = self.balloon = None
         self.changed.emit()
 
@@ -98,7 +99,12 @@ class TourController(Controller):
         self.step = None
 
     def _look(self) -> None:
-        """Point where things are now; go on if it was done."""
+        """Point where things are now; go on if it was done; look again in a moment."""
+        if self.balloon is not None:
+            self._again.soon()
+            self._point()
+
+    def _point(self) -> None:
         binding = self.workspace.binding
         if binding is None or self.balloon is None or self._mark is None:
             self._show(False)  # the sample comes, or the scan was closed
