@@ -108,6 +108,7 @@ def test_the_tour_ends_in_a_table(make_napari_viewer, qtbot, tmp_path):
     click(doubt)
     says("Bright is in doubt")
     assert workspace.binding.labels.opacity < 0.1
+    assert viewer.layers["TEM nanosheets doubt"].colorbar.visible
     click(doubt)
 
     says("Press Start")

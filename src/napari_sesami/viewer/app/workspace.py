@@ -360,7 +360,8 @@ class Workspace:
         if binding is not None:
             binding.bring_back()
             binding.select()
-            self.say(f"{binding.session.scan.name} is ready: pick a class and paint.")
+            name = binding.session.scan.name
+            self.say(f"{name} is ready: click an object (G), or paint (W).")
         else:
             self.say(WELCOME)
         self.session_changed.emit()

@@ -50,7 +50,7 @@ class Search:
         self.plane = 0
         self.spacing = 24
         self.filters: Filters = Filters()
-        self.likeness = 0.5
+        self.likeness = 0.55
         self.found: list[Mask] = []
         self.index = 0
         self._all: list[Mask] = []

@@ -437,6 +437,8 @@ class StrokesController(Controller):
     def _on_changed(self, plane: int, bbox: tuple[int, ...], layer: str) -> None:
         if layer != "strokes" or not self.on:
             return
+        if self.layers is not None:
+            self.layers.bring_back()
         self._soon.soon()
         y0, x0, y1, x1 = bbox
         ignore = None if self._session is None else self._session.scan.ignore

@@ -112,9 +112,6 @@ class ResultLayers:
     def show(self, plane: int, labels: NDArray[np.uint8]) -> None:
         """Draw the labels of a plane."""
         changed = self.labels.put(plane, labels)
-        if self._put_away and changed and self.layer is not None:
-            self._put_away = False
-            self.layer.visible = True
         if self.layer is None:
             name = f"{self._binding.image.name} from strokes"
             self._layer = self._add_labels(self.labels, name)
@@ -122,10 +119,16 @@ class ResultLayers:
             self.redraw()
 
     def put_away(self) -> None:
-        """Hide the result until it changes: the labels show the same now."""
+        """Hide the result until strokes change it: the labels show the same now."""
         if self.layer is not None and self.layer.visible:
             self._put_away = True
             self.layer.visible = False
+
+    def bring_back(self) -> None:
+        """Show the result again if it was put away."""
+        if self._put_away and self.layer is not None:
+            self.layer.visible = True
+        self._put_away = False
 
     def redraw(self) -> None:
         """Draw again what is known of the plane on screen."""

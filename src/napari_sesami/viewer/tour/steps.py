@@ -192,15 +192,18 @@ class MapStep(TourStep):
     def begin(self) -> None:
         """Look whether a map comes and goes."""
         self._strokes = self.workspace.get(StrokesController)
-        self._seen = bool(self._strokes.maps)
+        self._seen = False
 
     def hint(self) -> Hint:
         """Show the map, then put it away."""
-        tick = self.panel.maps.ticks["margin"]
+        tick, layers = self.panel.maps.ticks["margin"], self._strokes.layers
         on = bool(self._strokes.maps)
         if self._seen and not on:
             self.done = True
-        self._seen |= on
+        drawn = layers is not None and any(map(layers.map_layer, self._strokes.maps))
+        self._seen |= drawn
+        if on and not drawn:
+            return Hint("The map is being drawn …", tick)
         if on:
             return Hint(
                 "Bright is in doubt: one more stroke there teaches most. Tick it off "
