@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import napari
 import numpy as np
+from napari._qt.dialogs.qt_notification import NapariQtNotification
 from PIL import Image
 from qtpy.QtWidgets import QApplication
 from scipy.ndimage import distance_transform_edt
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 SIZES = ((1600, 1000), (1280, 800))
 SHEET, STEPS = (545, 547), 24  # a nanosheet of the sample, and steps of the run
-QUALITY = 88
+QUALITY = 80
 
 
 def main(wanted: list[str]) -> None:
@@ -95,7 +96,7 @@ def _strokes(workspace: Workspace) -> None:
             workspace.session.paint(np.where(stroke_in(mask), entry.id, 0), 0)
     panel = workspace.panels.find("strokes")
     quiet(workspace)
-    panel.controller.explain((330.0, 530.0))
+    panel.controller.explain(tuple(map(float, SHEET)))
     wait(panel.why.rows[0].isVisible)
 
 
@@ -111,8 +112,10 @@ def _next(workspace: Workspace) -> None:
 
 def _train(workspace: Workspace) -> None:
     """A short run is over, and was judged."""
-    heat = workspace.panels.find("next")
-    heat.maps.ticks["combined"].click()
+    places = workspace.panels.find("next")
+    places.maps.ticks["combined"].click()
+    places.controller.pause(True)
+    workspace.panels.find("strokes").accept()
     runs, panel = workspace.get(RunsController), workspace.panels.find("train")
     wait(panel.form.start_button.isEnabled)
     panel.form.steps.setValue(STEPS)
@@ -138,6 +141,7 @@ def _list(workspace: Workspace, folder: Path) -> None:
     by_hand(workspace.session, drawn[0])
     panel.controller.engine.item.seconds = 212.0  # nobody sits here to be timed
     panel.controller.done()
+    wait(lambda: (r := panel.controller.reviewer.review) is not None and r.proposed)
     quiet(workspace)
     judge_by_truth(panel.controller, drawn[1].labels, stop=True)
 
@@ -156,6 +160,8 @@ def shoot(workspace: Workspace, page: str) -> None:
     """Take the window in both sizes."""
     viewer = workspace.viewer
     window = viewer.window._qt_window
+    for note in window.findChildren(NapariQtNotification):
+        note.close()
     for width, height in SIZES:
         window.setGeometry(0, 0, width, height)
         pump(30)

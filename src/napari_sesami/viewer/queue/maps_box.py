@@ -11,7 +11,7 @@ from superqt.utils import signals_blocked
 
 from napari_sesami.viewer.layers.shown_maps import ShownMaps
 from napari_sesami.viewer.queue.heat import KINDS
-from napari_sesami.viewer.widgets.factory import column, note, pixmap, row, tick
+from napari_sesami.viewer.widgets.factory import WrappedNote, column, pixmap, row, tick
 from napari_sesami.viewer.widgets.part import PanelPart
 from napari_sesami.viewer.widgets.several_maps import several_tick
 
@@ -70,7 +70,8 @@ class Legend(QWidget):
 
     def __init__(self, kind: MapKind, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.words = note(kind.legend, f"What {kind.title} means")
+        self.words = WrappedNote(f"What {kind.title} means")
+        self.words.setText(kind.legend)
         low, high = (QLabel(f"{limit:g}") for limit in kind.limits)
         bar = QLabel()
         bar.setPixmap(colour_bar(kind.colormap))

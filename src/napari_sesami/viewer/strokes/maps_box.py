@@ -10,7 +10,7 @@ from superqt.utils import signals_blocked
 
 from napari_sesami.viewer.layers.result_planes import MAPS
 from napari_sesami.viewer.layers.shown_maps import ShownMaps
-from napari_sesami.viewer.widgets.factory import combo, fill_classes, note, tick
+from napari_sesami.viewer.widgets.factory import WrappedNote, combo, fill_classes, tick
 from napari_sesami.viewer.widgets.part import PanelPart
 from napari_sesami.viewer.widgets.several_maps import several_tick
 
@@ -29,7 +29,7 @@ class MapsBox(PanelPart, QGroupBox):
             for kind in MAPS
         }
         self.classes = combo("Class whose votes are shown")
-        self.legend = note("", "What the maps mean")
+        self.legend = WrappedNote("What the maps mean")
         self.several = several_tick(self.workspace)
         layout = QGridLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)

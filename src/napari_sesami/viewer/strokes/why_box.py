@@ -106,6 +106,10 @@ class WhyBox(PanelPart, QWidget):
             self.at_close(hear_moves(self.workspace.viewer, self._later), "mouse")
 
 
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= LEAST else "under 1%"
+
+
 class ShareBars(QWidget):
     """A bar for each class: its colour, its name, and how likely it is."""
 
@@ -172,7 +176,7 @@ class _ReasonBox(PanelPart, QWidget):
         place = f"slice {reason.plane}" if reason.plane >= 0 else "of a bank"
         self.words.setText(
             f"{names.get(reason.class_id, '?')}, {place}\n"
-            f"this stroke has {reason.share:.0%} of the votes"
+            f"{_percent(reason.share)} of the votes"
         )
         self.go.setEnabled(reason.plane >= 0)
         if why.picture is None:
