@@ -1,17 +1,15 @@
-"""Choose what "find all like this" begins with, and how it trusts what is cut.
+"""Choose the least likeness that "find all like this" begins with.
 
     python scripts/choose_alike.py [SCENES]
 
 On fresh procedural scenes one object of a kind is given; all others of its class and
 about its size are to be found, those that the border cuts too. Prints precision and
-recall, the mean F1 for each power of the visible share and each least likeness, and
-the pair with the best.
+recall, the mean F1 for each least likeness, and the one with the best.
 """
 
 from __future__ import annotations
 
 import sys
-from unittest import mock
 
 import numpy as np
 from scipy import ndimage
@@ -21,14 +19,13 @@ from napari_sesami.models import load_prompt_model
 from napari_sesami.prompt import Mask, Predictor, find_alike
 from napari_sesami.scan import Scan
 
-POWERS = (0.0, 0.25, 0.5)
 LIKENESSES = (0.45, 0.5, 0.55, 0.6, 0.65)
 
 
 def main(count: int) -> None:
     """Measure each pair and print the choice."""
     model = load_prompt_model("sesami-nano")
-    found: dict[tuple[float, float], list[float]] = {}
+    found: dict[float, list[float]] = {least: [] for least in LIKENESSES}
     kinds = list(FAMILIES)
     for seed in range(count):
         kind = kinds[seed % len(kinds)]
@@ -38,21 +35,19 @@ def main(count: int) -> None:
             continue
         parts, like, others = pick
         scan, predictor = Scan.from_array(scene.image), Predictor(model)
-        for power in POWERS:
-            with mock.patch("napari_sesami.prompt.alike.CAREFUL", power):
-                matches = find_alike(predictor, scan, like, least=0.3)
-            named = [(match.likeness, hit_of(match.mask, parts)) for match in matches]
-            for least in LIKENESSES:
-                kept = [part for likeness, part in named if likeness >= least]
-                hits = len(set(kept) & others)
-                precision, recall = hits / max(len(kept), 1), hits / len(others)
-                f1 = 2 * precision * recall / max(precision + recall, 1e-9)
-                found.setdefault((power, least), []).append(f1)
-                print(f"{kind} {seed}: power {power:g}, likeness {least:g}: ", end="")
-                print(f"precision {precision:.2f}, recall {recall:.2f}", flush=True)
-    means = {pair: round(float(np.mean(f1)), 3) for pair, f1 in found.items()}
+        matches = find_alike(predictor, scan, like, least=0.3)
+        named = [(match.likeness, hit_of(match.mask, parts)) for match in matches]
+        for least in LIKENESSES:
+            kept = [part for likeness, part in named if likeness >= least]
+            hits = len(set(kept) & others)
+            precision, recall = hits / max(len(kept), 1), hits / len(others)
+            f1 = 2 * precision * recall / max(precision + recall, 1e-9)
+            found[least].append(f1)
+            print(f"{kind} {seed}, likeness {least:g}: ", end="")
+            print(f"precision {precision:.2f}, recall {recall:.2f}", flush=True)
+    means = {least: round(float(np.mean(f1)), 3) for least, f1 in found.items()}
     print(means)
-    print("CAREFUL, likeness =", max(means, key=lambda pair: means[pair]))
+    print("likeness =", max(means, key=lambda least: means[least]))
 
 
 def hit_of(mask: Mask, parts: np.ndarray) -> int:

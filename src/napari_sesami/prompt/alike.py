@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 OVERLAP = 64  # pixels that neighbouring views share
 INSIDE = 0.5  # of a match that may lie in a better one
-CAREFUL = 0.25  # power by which a match counts less the less of it is visible
 VISIBLE = 0.4  # of the object and its rim that the border of the plane must leave
 
 
@@ -164,9 +163,8 @@ def match(
     Returns
     -------
     tuple
-        The mean over those cells of the template that lie on the plane: less where they
-        are fewer, -1 where they are too few. And how many rows and columns come before
-        place (0, 0).
+        The mean over those cells of the template that lie on the plane, -1 where they
+        are too few; and how many rows and columns come before place (0, 0).
     """
     over = [int(n * (1 - VISIBLE)) for n in template.shape[:2]]
     around = [(n, n) for n in over]
@@ -181,9 +179,7 @@ def match(
     )
     seen = signal.fftconvolve(room, weight[::-1, ::-1], mode="valid")
     enough = seen >= VISIBLE * weight.sum()
-    share = np.minimum(seen / weight.sum(), 1)
-    trusted = total / np.maximum(seen, 1e-9) * np.maximum(share, 0) ** CAREFUL
-    mean = np.where(enough, trusted, -1.0)
+    mean = np.where(enough, total / np.maximum(seen, 1e-9), -1.0)
     return np.asarray(mean, np.float32), (over[0], over[1])
 
 

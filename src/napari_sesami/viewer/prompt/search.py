@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 EVERYTHING, ALIKE = "everything", "find all like this"
 SEARCH = "search"  # topic of the work
+LIKENESS = 0.55  # to begin with; chosen by scripts/choose_alike.py
 LEAST = 0.3  # matches below are never kept; the slider chooses above
 
 
@@ -50,7 +51,7 @@ class Search:
         self.plane = 0
         self.spacing = 24
         self.filters: Filters = Filters()
-        self.likeness = 0.55
+        self.likeness = LIKENESS
         self.found: list[Mask] = []
         self.index = 0
         self._all: list[Mask] = []
