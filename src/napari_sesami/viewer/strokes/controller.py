@@ -262,7 +262,7 @@ class StrokesController(Controller):
                 "The result is in the labels; undo (Ctrl+Z) takes it back."
             )
             if self.layers is not None and not self.overlap:
-                self.layers.put_away()
+                self.layers.hide()
             self.accepted.emit()
 
     def forget_stroke(self, stroke: int) -> None:
@@ -437,7 +437,7 @@ class StrokesController(Controller):
     def _on_changed(self, plane: int, bbox: tuple[int, ...], layer: str) -> None:
         if layer != "strokes" or not self.on:
             return
-        if self.layers is not None:
+        if self.layers is not None and self.layers.put_away:
             self.layers.bring_back()
         self._soon.soon()
         y0, x0, y1, x1 = bbox

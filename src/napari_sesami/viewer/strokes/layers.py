@@ -98,7 +98,7 @@ class ResultLayers:
         self._layer: Labels | None = None
         self._classes: dict[int, tuple[Planes, Labels]] = {}
         self._maps: dict[str, tuple[Planes, Image]] = {}
-        self._put_away = False  # the labels show the same
+        self.put_away = False  # the labels show the same
 
     @property
     def _viewer(self) -> Viewer:
@@ -118,17 +118,17 @@ class ResultLayers:
         elif changed:
             self.redraw()
 
-    def put_away(self) -> None:
+    def hide(self) -> None:
         """Hide the result until strokes change it: the labels show the same now."""
         if self.layer is not None and self.layer.visible:
-            self._put_away = True
+            self.put_away = True
             self.layer.visible = False
 
     def bring_back(self) -> None:
-        """Show the result again if it was put away."""
-        if self._put_away and self.layer is not None:
+        """Show the result again, after it was put away."""
+        if self.layer is not None:
             self.layer.visible = True
-        self._put_away = False
+        self.put_away = False
 
     def redraw(self) -> None:
         """Draw again what is known of the plane on screen."""
