@@ -57,6 +57,8 @@ if TYPE_CHECKING:
 
 PARTLY_EVERY = 1.0  # s
 MOST_REASONS = 5  # strokes that are told behind a pixel
+LARGE = 4096**2  # pixels of a plane whose votes are kept for the next question
+PARTLY_SHARE = 5  # showing parts may take one second of so many
 
 
 class Retrieval:
@@ -110,10 +112,9 @@ class Retrieval:
 
         They are computed again when they are asked for.
         """
-        from napari_sesami.common.home import home
-        from napari_sesami.retrieve import empty_tokens
+        from napari_sesami.retrieve import empty_tokens, token_folder
 
-        return empty_tokens(home() / "cache" / "tokens")
+        return empty_tokens(token_folder())
 
     # --- labels
 
@@ -154,6 +155,9 @@ class Retrieval:
         found, masks = None, None
         if quick and not how.overlap:
             labels = retriever.quick(plane, how.method, raising(cancelled))
+        elif not (how.votes or how.overlap) and how.method == "ours":
+            check = raising(cancelled)
+            labels = retriever.labels(plane, refine=how.refine, check=check)
         else:
             found, each = self._said(
                 retriever, plane, how, raising(cancelled), votes=how.votes and not quick
@@ -241,9 +245,10 @@ class Retrieval:
     def preview(
         self,
         plane: int,
-        tokens: NDArray[np.float32],
+        tokens: NDArray[np.floating[Any]],
         known: NDArray[np.bool_],
         zoom: float = 1.0,
+        asked: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.uint8] | None:
         """Label the part of a plane that was read already, while the rest is to come.
 
@@ -253,11 +258,14 @@ class Retrieval:
             Which plane, and the scale at which it is read.
         tokens, known
             (h, w, D) as far as they are known, and where that is, (h, w).
+        asked
+            Where labels are asked for, (h, w); by default wherever tokens are known.
 
         Returns
         -------
         ndarray or None
-            (y, x) class ids, 0 where nothing is known; None if no stroke is there.
+            (y, x) class ids, 0 where nothing is known or asked for; None if no stroke
+            is there.
         """
         p = self.learner.token_store(zoom).patch
         height, width = self._document.scan.plane_shape
@@ -265,8 +273,9 @@ class Retrieval:
         found = self.learner.partial(plane, tokens, seen, zoom)
         if found is None:
             return None
-        box = box_of(seen)
-        return np.where(seen, found.quick(plane, box=box), 0).astype(np.uint8)
+        if asked is not None:
+            seen = asked.repeat(p, 0).repeat(p, 1)[:height, :width]
+        return np.where(seen, found.quick(plane, box=box_of(seen)), 0).astype(np.uint8)
 
     def clean(
         self,
@@ -409,23 +418,33 @@ class Retrieval:
     ) -> Explanation:
         """Tell how likely each class is at a pixel (y, x), and which strokes say so.
 
-        The labels of the plane are kept, so that the next pixel of it is quick until
-        the strokes change.
+        The votes of the plane are kept, so that the next pixel of it is quick until
+        the strokes change. Of a very large plane the strokes alone are asked.
         """
         from napari_sesami.retrieve import strokes_behind
 
         how = how or ReadOptions()
         retriever = self._reads(plane, how, True, None, progress, cancelled)
-        version = retriever.voters.version, retriever.temper
-        key = (plane, how.refine, how.method, version)
-        if self._explained is None or self._explained[:2] != (retriever, key):
-            said = retriever.segment(
-                plane, refine=how.refine, method=how.method, check=raising(cancelled)
-            )
-            self._explained = (retriever, key, said.votes)
-        votes = self._explained[2][int(at[0]), int(at[1])]
-        shares = {int(i) + 1: float(votes[i]) for i in np.argsort(-votes)}
-        reasons = strokes_behind(retriever, plane, *at)
+        reasons, check = strokes_behind(retriever, plane, *at), raising(cancelled)
+        height, width = self._document.scan.plane_shape
+        if height * width > LARGE:  # the votes of the strokes alone need no plane
+            sums: dict[int, float] = {}
+            for one in reasons:
+                sums[one.class_id] = sums.get(one.class_id, 0.0) + one.share
+            shares = dict(sorted(sums.items(), key=lambda pair: -pair[1]))
+        else:
+            version = retriever.voters.version, retriever.temper
+            key = (plane, how.refine, how.method, version)
+            if self._explained is None or self._explained[:2] != (retriever, key):
+                said = retriever.segment(
+                    plane,
+                    refine=how.refine,
+                    method=how.method,
+                    check=raising(cancelled),
+                )
+                self._explained = (retriever, key, said.votes)
+            votes = self._explained[2][int(at[0]), int(at[1])]
+            shares = {int(i) + 1: float(votes[i]) for i in np.argsort(-votes)}
         shown = with_pictures(reasons[:MOST_REASONS], self._document.scan)
         return Explanation(shares, shown)
 
@@ -530,20 +549,31 @@ class Retrieval:
         learner, zoom, next_ = self.learner, how.zoom, 0.0
         if zoom is None:
             zoom = learner.best_zoom(cancelled)
+        store, painted = learner.token_store(zoom), learner.painted_on(plane)
+        rows, columns = np.divmod(painted, self._document.scan.plane_shape[1])
+        rows, columns = rows // store.patch, columns // store.patch
+        shown = np.zeros(self._document.scan.plane_shape, np.uint8)
+        decided: NDArray[np.bool_] | None = None  # by all strokes of this plane
 
-        def show(tokens: NDArray[np.float32], known: NDArray[np.bool_]) -> None:
-            nonlocal next_
+        def show(tokens: NDArray[np.floating[Any]], known: NDArray[np.bool_]) -> None:
+            nonlocal next_, decided
             if partly is None or perf_counter() < next_:
                 return
-            labels = self.preview(plane, tokens, known, zoom)
+            begun = perf_counter()
+            asked = known if decided is None else known & ~decided
+            labels = self.preview(plane, tokens, known, zoom, asked)
             if labels is not None:
-                partly(plane, labels)
-            next_ = perf_counter() + PARTLY_EVERY
+                np.copyto(shown, labels, where=labels > 0)
+                partly(plane, shown.copy())
+                if known[rows, columns].all():
+                    decided = known.copy()
+            now = perf_counter()
+            next_ = now + max(PARTLY_EVERY, (PARTLY_SHARE - 1) * (now - begun))
 
-        tokens = learner.token_store(zoom).plane(
+        tokens = store.plane(
             plane,
             near=how.near,
-            first=learner.painted_on(plane),
+            first=painted,
             progress=progress,
             partly=None if partly is None else show,
             cancelled=cancelled,
