@@ -425,7 +425,7 @@ class Retrieval:
 
         how = how or ReadOptions()
         retriever = self._reads(plane, how, True, None, progress, cancelled)
-        reasons, check = strokes_behind(retriever, plane, *at), raising(cancelled)
+        reasons = strokes_behind(retriever, plane, *at)
         height, width = self._document.scan.plane_shape
         if height * width > LARGE:  # the votes of the strokes alone need no plane
             sums: dict[int, float] = {}
