@@ -198,6 +198,5 @@ def pump(rounds: int) -> None:
         time.sleep(0.01)
 
 
-assert {page.name for page in PAGES} == {
-    name[1:] for name in globals() if name[0] == "_" and name[1] != "_"
-}
+DRAWN = {name[1:] for name in globals() if name[0] == "_" and name[1] != "_"}
+assert {page.name for page in PAGES} >= DRAWN
