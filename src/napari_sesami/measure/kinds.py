@@ -114,6 +114,11 @@ KINDS: dict[str, Quantity] = {
     ),
     "lwr": Quantity(("rough", "lwr"), "3 s of the local width, noise taken off"),
     "lpr": Quantity(("rough", "lpr"), "3 s of the local middle, noise taken off"),
+    "caliper": Quantity(
+        ("caliper", "caliper"),
+        "distance along a line drawn by hand of the edges nearest to its ends",
+        needs=("ends",),
+    ),
     "lcdu": Quantity(
         ("outline", "lcdu"),
         "3 s of the diameters of a field about a slow trend, measuring noise taken off",

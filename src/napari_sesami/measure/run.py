@@ -93,22 +93,8 @@ def measure(
             f"{recipe.name} speaks of; label it, or give the class that name."
         )
     chosen = _planes_of(scan, labels) if planes is None else list(planes)
-    source = Provenance(
-        scan=scan.name,
-        path=str(scan.path or ""),
-        image_key=scan.image_key or "",
-        pixel_size=" × ".join("?" if s is None else f"{s:.9g}" for s in _sizes(scan)),
-        pixel_unit=next((u for u in reversed(scan.units) if u is not None), "px"),
-        pixel_source="file" if scan.path is not None else "given",
-        scan_hash=scan.content_hash,
-        labels_source=labels_source,
-        labels_hash=hash_of_labels(labels),
-        recipe=recipe.name,
-        recipe_hash=recipe.hash,
-        version=version("napari-sesami"),
-        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        **(about or {}),
-    )
+    labels_hash = hash_of_labels(labels)
+    source = provenance_of(scan, labels_hash, recipe, labels_source, about)
     rows: list[Result] = []
     failures: list[str] = []
     total = len(chosen) * len(recipe.measure)
@@ -123,13 +109,39 @@ def measure(
             rows += results_of(work, m, moved=moved)
             if progress is not None:
                 progress(k * len(recipe.measure) + number + 1, total)
-        failures += _missing(work, plane if len(chosen) > 1 else None)
+        failures += missing_features(work, plane if len(chosen) > 1 else None)
     for m in recipe.measure:
         if KINDS[m.kind].volume:
             if stop():
                 raise Cancelled("Measuring was stopped.")
             rows += _in_volume(scan, labels, classes, recipe, m)
     return Results(rows, recipe, [source] * len(rows), failures)
+
+
+def provenance_of(
+    scan: Scan,
+    labels_hash: str,
+    recipe: MeasureRecipe,
+    labels_source: str = "",
+    about: dict[str, str] | None = None,
+) -> Provenance:
+    """Say where the numbers of a scan come from."""
+    return Provenance(
+        scan=scan.name,
+        path=str(scan.path or ""),
+        image_key=scan.image_key or "",
+        pixel_size=" × ".join("?" if s is None else f"{s:.9g}" for s in _sizes(scan)),
+        pixel_unit=next((u for u in reversed(scan.units) if u is not None), "px"),
+        pixel_source="file" if scan.path is not None else "given",
+        scan_hash=scan.content_hash,
+        labels_source=labels_source,
+        labels_hash=labels_hash,
+        recipe=recipe.name,
+        recipe_hash=recipe.hash,
+        version=version("napari-sesami"),
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        **(about or {}),
+    )
 
 
 def _in_volume(
@@ -166,7 +178,7 @@ def results_of(
     if moved:
         readings = _with_segmentation(readings, m, moved)
     values = [_finished(work, m, r) for r in readings]
-    return [*values, *_statistics(work, m, values)]
+    return [*values, *statistics_of(work, m, values)]
 
 
 def _finished(work: Work, m: Measurement, r: Reading) -> Result:
@@ -228,7 +240,7 @@ def _profile(r: Reading, factor: float) -> dict[str, Any]:
     }
 
 
-def _statistics(work: Work, m: Measurement, values: list[Result]) -> list[Result]:
+def statistics_of(work: Work, m: Measurement, values: list[Result]) -> list[Result]:
     """Means and spreads over features; scan terms of a budget do not average out."""
     if m.kind in ROUGH or m.kind == "pitch walking":
         return []
@@ -346,7 +358,7 @@ def _with_segmentation(
     return out
 
 
-def _missing(work: Work, plane: int | None) -> list[str]:
+def missing_features(work: Work, plane: int | None) -> list[str]:
     """Sentences about features that the recipe expects and the site lacks."""
     out = []
     where = "" if plane is None else f" in slice {plane}"
