@@ -55,6 +55,8 @@ class MeasureController(Controller):
         What measures the plane on screen and follows edits, once it has.
     chosen
         Number of the chosen row, or −1.
+    focus
+        Name of the quantity whose numbers stand on the canvas.
     whole
         Whether all slices are measured.
     anchor
@@ -69,6 +71,7 @@ class MeasureController(Controller):
         self.picked: list[str] = []
         self.tools = MeasureTools(self)
         self.rows: list[Result] = []
+        self.focus = ""
         self.chosen, self.whole, self.anchor, self.took = -1, False, "", 0.0
         self.status_shown = self.verdict_shown = ""
         self.layers: MeasureLayers | None = None
@@ -134,7 +137,7 @@ class MeasureController(Controller):
         name = session.measurements.add(
             self.kind, picked, self.binding.plane, **fields
         )  # fmt: skip
-        self.picked = []
+        self.picked, self.focus, self.chosen = [], name, -1
         self.workspace.say(f"{name}: every {_of(self.recipe, name)} is measured.")
         self.changed.emit()
         return name
@@ -163,6 +166,15 @@ class MeasureController(Controller):
         """Choose a row: its edges and line stand out."""
         if row != self.chosen:
             self.chosen = row if 0 <= row < len(self.rows) else -1
+            if self.chosen >= 0:
+                self.focus = self.rows[row].measurement
+            self.draw()
+            self.changed.emit()
+
+    def look_at(self, name: str) -> None:
+        """Write the numbers of one quantity on the canvas."""
+        if name != self.focus:
+            self.focus, self.chosen = name, -1
             self.draw()
             self.changed.emit()
 
@@ -326,7 +338,13 @@ class MeasureController(Controller):
         chosen = self._place(self.chosen)
         self.live, self.rows, self._results = live, rows, results
         places = [_place(r) for r in rows]
+        if chosen is not None and chosen not in places:  # its depth was dragged
+            near = [p for p in places if p[:-1] == chosen[:-1]]
+            chosen = min(near, key=lambda p: abs(p[-1] - chosen[-1]), default=None)
         self.chosen = places.index(chosen) if chosen in places else -1
+        known = [m.name for m in self.recipe.measure]
+        if self.focus not in known:
+            self.focus = known[-1] if known else ""
         self.draw()
         self.changed.emit()
 
@@ -406,7 +424,7 @@ class MeasureController(Controller):
             return
         shown = [k for k in self.shown if self.rows[k].geometry.lines
                  or self.rows[k].geometry.edges]  # fmt: skip
-        self.canvas.show(self.rows, self.chosen, shown, draft)
+        self.canvas.show(self.rows, self.chosen, shown, self.focus, draft)
 
     def feature_of(self, r: Result) -> FoundFeature | None:
         """The instance that a row is of, if the plane on screen was measured."""
@@ -478,4 +496,5 @@ def _group(status: str) -> str:
 
 
 def _place(r: Result) -> tuple[Any, ...]:
-    return r.measurement, r.plane, r.number, r.zone, r.at, r.statistic
+    at = -1.0 if r.at is None else r.at
+    return r.measurement, r.plane, r.number, r.zone, r.statistic, at

@@ -73,9 +73,13 @@ class MeasureLayers:
         rows: Sequence[Result],
         chosen: int,
         shown: Sequence[int],
+        focus: str = "",
         draft: Points | None = None,
     ) -> None:
-        """Draw rows by their numbers in `shown`; the chosen one stands out."""
+        """Draw rows by their numbers in `shown`; the chosen one stands out.
+
+        Those of the quantity `focus` have their numbers beside them.
+        """
         width = data_pixels(self._viewer, self._binding.strokes, WIDTH)
         drawn: list[tuple[int, Points]] = []
         paths: list[Points] = []
@@ -93,8 +97,12 @@ class MeasureLayers:
                         paths.append(self._put(r.plane, edge))
                         colors.append(CHOSEN if k == chosen else EDGE)
         self.drawn = drawn
+        named = [k for k, _ in drawn if rows[k].measurement == focus]
+        few = len(named) <= MOST_TEXTS
         texts = [
-            _text(rows[k]) if len(drawn) <= MOST_TEXTS or k == chosen else ""
+            _text(rows[k])
+            if k == chosen or (few and rows[k].measurement == focus)
+            else ""
             for k, _ in drawn
         ]
         first: set[int] = set()
@@ -180,6 +188,7 @@ class MeasureLayers:
         )  # fmt: skip
         if texts is not None:
             layer.features = {"text": texts}
+            layer.refresh_text()
 
     def _add(self, kind: str) -> Shapes:
         image = self._binding.image
@@ -188,7 +197,8 @@ class MeasureLayers:
                 ndim=len(self._shape),
                 name=f"{image.name} {kind}",
                 opacity=1.0,
-                features={"text": []},
+                features={"text": np.array([], object)},
+                feature_defaults={"text": ""},  # else napari writes "nan"
                 text={
                     "string": "{text}",
                     "size": 10,

@@ -47,14 +47,14 @@ class MeasurePanel(Panel):
         super().__init__(napari_viewer, parent)
         self.controller = controller = self.workspace.get(MeasureController)
         kinds = [(k, k, q.definition) for k, q in KINDS.items() if k != "caliper"]
-        self.kind_combo = combo("What is measured", kinds, 10, "Quantity")
+        self.kind_combo = combo("What is measured", kinds, 8, "Quantity")
         self.one, self.two = (
-            combo(f"{word} class", letters=7, name=f"{word} class")
+            combo(f"{word} class", letters=5, name=f"{word} class")
             for word in ("First", "Second")
         )
         self.add_button = button("Measure", "Measure it on every instance of the class")
         self.tools = {
-            name: ActionButton(self.workspace, f"measure_{name}", "measure", least=0)
+            name: ActionButton(self.workspace, f"measure_{name}", "measure", least=40)
             for name in TOOLS
         }
         for each in self.tools.values():
@@ -69,16 +69,16 @@ class MeasurePanel(Panel):
             *((s.replace("_", " "), s, why) for s, why in STATUSES.items()
               if s not in ("ok", "uncalibrated")),
         ]  # fmt: skip
-        self.status_combo = combo("Rows of which status", status, 6, "Status")
+        self.status_combo = combo("Rows of which status", status, 4, "Status")
         verdicts = [("any verdict", "", "")] + [
             (v, v, "") for v in ("pass", "fail", "undecided")
         ]
-        self.verdict_combo = combo("Rows of which verdict", verdicts, 6, "Verdict")
+        self.verdict_combo = combo("Rows of which verdict", verdicts, 4, "Verdict")
         self.copy_button = button(
             "Copy", "Put the rows on the clipboard, with a header"
         )
         self.table = ValueTable(controller)
-        self.table.setMinimumHeight(116)
+        self.table.setMinimumHeight(90)
         self.budget = BudgetBar()
         self.plot_combo = combo(
             "Which plot", [(t, k, tip) for t, k, tip in PLOTS], 7, "Plot of"

@@ -45,7 +45,7 @@ class PlotView(QWidget):
         self.svg = ""
         self._text = "#d0d0d0"
         self.empty = "Choose a value to see its plot."
-        self.setMinimumHeight(106)
+        self.setMinimumHeight(84)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         named(self, "Plot of the chosen quantity", "Plot")
 

@@ -48,20 +48,20 @@ class RecipeBox(PanelPart, QWidget):
         self.list = QTreeWidget()
         tip = "What is measured; this list is the recipe. A click shows its fields"
         tree(self.list, ["Quantity", "mean ± U"], "Quantities", tip)
-        self.list.setFixedHeight(72)
+        self.list.setFixedHeight(64)
         self.depths = named(QLineEdit(), "Depths in % of the height, e.g. 10, 50, 90")
         self.window = spin(
             "Share of the height that one value averages over", 1, 100, suffix=" %"
         )
-        self.edge = combo("How an edge is defined", EDGES, 4, "Edge definition")
+        self.edge = combo("How an edge is defined", EDGES, 3, "Edge definition")
         self.lower = named(QLineEdit(), "Lower limit, in the unit of the value")
         self.upper = named(QLineEdit(), "Upper limit, in the unit of the value")
         for field, words in ((self.lower, "lower"), (self.upper, "upper")):
             field.setPlaceholderText(words)
         for field in (self.lower, self.upper, self.depths):
             field.setMinimumWidth(34)
-        self.remove_button = button("Remove", "Measure this no longer (undoable)")
-        self.remove_button.setMinimumWidth(56)
+        self.remove_button = button("Drop", "Measure this no longer (undoable)")
+        self.remove_button.setMinimumWidth(40)
         self._at = row(QLabel("at"), (self.depths, 2), QLabel("over"), (self.window, 1))
         column(
             self,
@@ -70,7 +70,7 @@ class RecipeBox(PanelPart, QWidget):
             row(QLabel("edge"), self.edge, (self.lower, 1), (self.upper, 1),
                 self.remove_button),
         )  # fmt: skip
-        self.list.itemSelectionChanged.connect(self._show_fields)
+        self.on(self.list.itemSelectionChanged, self._on_chosen)
         self.on(self.depths.editingFinished, self._take_depths)
         self.on(self.window.valueChanged, self._take_window)
         self.on(self.edge.activated, self._take_edge)
@@ -91,11 +91,6 @@ class RecipeBox(PanelPart, QWidget):
     def refresh(self) -> None:
         """List what the recipe measures, with the means there are."""
         controller = self.controller
-        row_ = controller.rows[controller.chosen] if controller.chosen >= 0 else None
-        kept = self.chosen
-        keep = kept.name if kept else ""
-        if row_ is not None:
-            keep = row_.measurement
         with signals_blocked(self.list):
             self.list.clear()
             for m in controller.recipe.measure:
@@ -103,11 +98,7 @@ class RecipeBox(PanelPart, QWidget):
                 item.setData(0, Qt.ItemDataRole.UserRole, m.name)
                 item.setToolTip(0, plain_tip(f"{m.kind}: {KINDS[m.kind].definition}"))
                 self.list.addTopLevelItem(item)
-                item.setSelected(m.name == keep)
-            if not self.list.selectedItems() and self.list.topLevelItemCount():
-                last = self.list.topLevelItem(self.list.topLevelItemCount() - 1)
-                if last is not None:
-                    last.setSelected(True)
+                item.setSelected(m.name == controller.focus)
         self._show_fields()
 
     def _mean(self, m: Measurement) -> str:
@@ -120,6 +111,10 @@ class RecipeBox(PanelPart, QWidget):
         r = shown[0]
         text = stated(r.value, r.U, r.unit).split(" (k")[0]
         return text + (" …" if len(judged) > 1 else "")
+
+    def _on_chosen(self) -> None:
+        if (m := self.chosen) is not None:
+            self.controller.look_at(m.name)
 
     def _show_fields(self) -> None:
         m = self.chosen

@@ -55,11 +55,10 @@ class _Rows(QAbstractTableModel):
             if column == 1:
                 return str(r.number) if r.number else of(r)
             if column == 2:
-                return (
-                    stated(r.value, r.U, r.unit).split(" (k")[0] if r.has_value else "–"
-                )
-            return MARKS[r.verdict] if r.has_value else r.status.replace("_", " ")
-        if role == Qt.ItemDataRole.ForegroundRole and column == 3:
+                text = stated(r.value, r.U, r.unit) if r.has_value else r.status
+                return text.split(" (k")[0].replace("_", " ")
+            return MARKS[r.verdict]
+        if role == Qt.ItemDataRole.ForegroundRole and (column == 3 or not r.has_value):
             return QColor(INKS.get(r.verdict, "#999999"))
         if role == Qt.ItemDataRole.TextAlignmentRole and column in (1, 2):
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -85,12 +84,15 @@ class ValueTable(QTableView):
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setMouseTracking(True)
         self.setWordWrap(False)
+        font = self.font()
+        font.setPointSizeF(0.9 * font.pointSizeF())
+        self.setFont(font)
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(20)
         self.setShowGrid(False)
         header = self.horizontalHeader()
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        for column, width in ((1, 40), (2, 108), (3, 24)):
+        for column, width in ((1, 34), (2, 122), (3, 18)):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
             self.setColumnWidth(column, width)
         header.setMinimumSectionSize(16)
@@ -110,8 +112,6 @@ class ValueTable(QTableView):
             model.beginResetModel()
             model.shown = shown
             model.endResetModel()
-        bad = any(not controller.rows[k].has_value for k in shown)
-        self.setColumnWidth(3, 84 if bad else 24)
         if controller.chosen in shown:
             place = model.index(shown.index(controller.chosen), 0)
             if self.currentIndex().row() != place.row():
