@@ -6,6 +6,7 @@ import hashlib
 import math
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -147,18 +148,37 @@ def provenance_of(
 def _in_volume(
     scan: Scan, labels: Any, classes: Any, recipe: MeasureRecipe, m: Measurement
 ) -> list[Result]:
-    """Measure a quantity of a whole volume: shares in %, limits per bump."""
-    from napari_sesami.measure.quantities.solder import bump_voids
+    """Measure a quantity of a whole volume, and its means over instances."""
+    from napari_sesami.measure.quantities.columns import voxel_of
 
+    home, name = KINDS[m.kind].home
+    module = import_module(f"napari_sesami.measure.quantities.{home}")
+    unit, sides = voxel_of(scan)
+    known = unit in LENGTHS
+    step = math.sqrt(sides[1] * sides[2])
+    factor = step * LENGTHS[unit] / LENGTHS[recipe.unit] if known else 1.0
     rows = []
-    for number, r in bump_voids(scan, labels, classes, recipe, m):
-        bar = r.budget.expanded if r.budget.terms else math.nan
+    for number, r in getattr(module, name)(scan, labels, classes, recipe, m):
+        status, shown = r.status, r.unit
+        if r.power:
+            shown = recipe.unit if known else "px"
+            shown += {1: "", 2: "²", 3: "³"}[r.power]
+            status = status if known or status != "ok" else "uncalibrated"
+        scale = factor**r.power
+        value, budget = r.value * scale, r.budget.scaled(scale)
+        if r.power and known and status == "ok":
+            budget = budget.common(
+                scale=abs(value) * r.power * (recipe.scale.u_rel or 0.0)
+            )
+        bar = budget.expanded if budget.terms else math.nan
+        limits = m.limits if known or not r.power else None
         rows.append(
             Result(
-                m.name, m.kind, r.zone, value=r.value, unit=r.unit, budget=r.budget,
-                n=r.n, status=r.status, verdict=verdict(r.value, bar, m.limits),
-                limits=m.limits, feature=m.to or "", number=number, cnr=r.cnr,
-                edge="grey integral" if r.zone == "volume" else "labels",
+                m.name, m.kind, r.zone, value=value, unit=shown, budget=budget, n=r.n,
+                status=status, verdict=verdict(value, bar, limits), limits=limits,
+                feature=(m.to if m.kind == "bump voids" else m.feature) or "",
+                number=number, cnr=r.cnr,
+                edge="grey integral" if r.zone == "volume" else "50 %",
             )
         )  # fmt: skip
     return rows
