@@ -178,7 +178,10 @@ def _in_volume(
                 status=status, verdict=verdict(value, bar, limits), limits=limits,
                 feature=(m.to if m.kind == "bump voids" else m.feature) or "",
                 number=number, cnr=r.cnr,
-                edge="grey integral" if r.zone == "volume" else "50 %",
+                edge="grey integral" if r.zone == "volume" else "50 %", plane=r.plane,
+                geometry=Geometry(
+                    tuple(r.edges), tuple(r.lines), (sides[1], sides[2]), unit
+                ),
             )
         )  # fmt: skip
     return rows

@@ -68,6 +68,8 @@ class Reading:
         Blur in pixels, step over noise, length evaluated and distance of its samples.
     profile
         Curves to plot: name → values.
+    plane
+        Of a volume's values: the slice that `edges` and `lines` (in pixels) lie in.
     """
 
     value: float = float("nan")
@@ -87,6 +89,7 @@ class Reading:
     length: float = float("nan")
     step: float = float("nan")
     profile: dict[str, Any] = field(default_factory=dict)
+    plane: int = 0
 
     def __post_init__(self) -> None:
         if self.status != "ok" or not np.isfinite(self.value):

@@ -64,8 +64,10 @@ class _Volume:
         self.scan, self.labels, self.recipe = scan, labels, recipe
         self.ids = class_ids(classes)
         self.unit, self.voxel = voxel_of(scan)
-        self.rise = self.voxel[0] / float(np.sqrt(self.voxel[1] * self.voxel[2]))
-        self._first: Site | None = None
+        step = float(np.sqrt(self.voxel[1] * self.voxel[2]))
+        self.rise = self.voxel[0] / step
+        self.spacing = np.array(self.voxel[1:]) / step
+        self.first: Site | None = None
 
     def columns(self, *ids: int) -> list[VoxelColumn]:
         """What hangs together of some classes; crumbs are left out."""
@@ -80,10 +82,10 @@ class _Volume:
     def site(self, plane: int) -> Site:
         """One slice; blur and noise are those of the first that was asked for."""
         site = Site(self.scan, self.labels, self.ids, plane, self.recipe.sigma_px)
-        if self._first is None:
-            self._first = site
-        site.__dict__["_blur"] = self._first._blur
-        site.__dict__["inflation"] = self._first.inflation
+        if self.first is None:
+            self.first = site
+        site.__dict__["_blur"] = self.first._blur
+        site.__dict__["inflation"] = self.first.inflation
         return site
 
     def sections(
@@ -154,7 +156,8 @@ def _core(column: VoxelColumn) -> NDArray[np.bool_]:
 
 
 def _step(volume: _Volume, pixels: NearPixels, z: float, length: float) -> Face | str:
-    site = volume._first or volume.site(int(np.clip(z, 0, len(volume.labels) - 1)))
+    last = int(volume.labels.shape[0]) - 1
+    site = volume.first or volume.site(int(np.clip(z, 0, last)))
     fit = fit_step(
         pixels, polynomial(length, 0), sigma=max(0.5, site.sigma / volume.rise),
         free_sigma=True, inflation=site.inflation,
@@ -241,6 +244,7 @@ def column_diameter(
             value=float(values.mean()), n=len(values),
             budget=ErrorBudget.of(edge=(max(u, spread), max(2.0, 10.0 * len(values)))),
             edges=[sections[len(sections) // 2].edge],
+            plane=sections[len(sections) // 2].z,
         )  # fmt: skip
     return sorted(out.items())
 
@@ -302,8 +306,10 @@ def bump_height(
             out.append((number, Reading(status=bad)))
             continue
         (a, ua, ca), (b, ub, cb) = (f for f in faces if not isinstance(f, str))
+        z, *middle = column.middle
         out.append((number, Reading(
-            value=(b - a) * volume.rise, n=2, cnr=min(ca, cb),
+            value=(b - a) * volume.rise, n=2, cnr=min(ca, cb), plane=round(z),
+            lines=[np.array([middle, middle])],
             budget=ErrorBudget.of(edge=(float(np.hypot(ua, ub)) * volume.rise, 20.0)),
         )))  # fmt: skip
     return out
@@ -354,8 +360,12 @@ def misalignment(
             for part in (tops, feet)
         )))  # fmt: skip
         bar = ErrorBudget.of(edge=(u * float(np.sqrt(2)), 20.0))
+        line = np.stack([b, a]) / volume.spacing
+        plane = tops[number][0].z
         for zone, value in (("dx", dx), ("dy", dy), ("length", np.hypot(dy, dx))):
-            out.append((number, Reading(value=float(value), zone=zone, budget=bar)))
+            out.append((number, Reading(
+                value=float(value), zone=zone, budget=bar, lines=[line], plane=plane
+            )))  # fmt: skip
         places.append(b)
         moves.append(a - b)
     if len(moves) >= 4:
