@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -121,6 +124,16 @@ BONDS = recipe(
         ("clearance", 'feature = "wire"'),
     ],
 )  # fmt: skip
+
+
+def test_the_recipe_for_wire_bonds_of_the_page_measures_ratios():
+    page = (Path(__file__).parents[2] / "docs" / "metrology.md").read_text("utf-8")
+    shown = [b for b in re.findall(r"```toml\n(.*?)```", page, re.S) if "wedge" in b]
+    scene = wire_bond(5, (300, 300), 2.5)
+    r = measure(scene.scan(), scene.labels, scene.classes, Recipe.loads(shown[0]))
+    ratios = [v for v in r["ball in wire diameters"] if v.zone == "in wires"]
+    assert all(2 < v.value < 5 for v in ratios if v.number and v.has_value)
+    assert {v.verdict for v in r["clearance"] if v.has_value} == {"pass"}
 
 
 def test_balls_wires_and_wedges_of_a_bond_picture():

@@ -44,7 +44,7 @@ THINNED = 32_000_000  # voxels of labels that a bond line is found in
 
 
 @dataclass(frozen=True)
-class _Section:
+class StackSection:
     """One fitted section of a column: diameter and middle in steps, with errors."""
 
     z: int
@@ -54,7 +54,7 @@ class _Section:
     edge: Points
 
 
-class _Volume:
+class StackVolume:
     """A volume with labels and the blur that all its slices share."""
 
     def __init__(
@@ -90,13 +90,13 @@ class _Volume:
 
     def sections(
         self, wanted: Iterable[tuple[int, VoxelColumn, list[int]]], id_: int
-    ) -> dict[int, list[_Section]]:
+    ) -> dict[int, list[StackSection]]:
         """Fit outlines of (number, column, slices), each slice read once."""
         by_plane: dict[int, list[tuple[int, VoxelColumn]]] = {}
         for number, column, planes in wanted:
             for z in planes:
                 by_plane.setdefault(z, []).append((number, column))
-        found: dict[int, list[_Section]] = {}
+        found: dict[int, list[StackSection]] = {}
         for z in sorted(by_plane):
             site = self.site(z)
             work = Work(site, self.recipe)
@@ -155,7 +155,9 @@ def _core(column: VoxelColumn) -> NDArray[np.bool_]:
     return np.asarray(np.hypot(yy - y, xx - x) <= radius)
 
 
-def _step(volume: _Volume, pixels: NearPixels, z: float, length: float) -> Face | str:
+def _step(
+    volume: StackVolume, pixels: NearPixels, z: float, length: float
+) -> Face | str:
     last = int(volume.labels.shape[0]) - 1
     site = volume.first or volume.site(int(np.clip(z, 0, last)))
     fit = fit_step(
@@ -174,7 +176,7 @@ def _step(volume: _Volume, pixels: NearPixels, z: float, length: float) -> Face 
 
 def _section(
     work: Work, column: VoxelColumn, z: int, id_: int, number: int
-) -> _Section | None:
+) -> StackSection | None:
     y0, x0, y1, x1 = column.slices[z][:4]
     parts, count = ndimage.label(work.site.labels[y0:y1, x0:x1] == id_)
     if not count:
@@ -192,7 +194,7 @@ def _section(
     points = edge.line(181)[:-1]
     middle, major, minor, _ = ellipse_axes(points)
     u = float(np.sqrt(max(edge.fit.covariance[0, 0], 0)))
-    return _Section(
+    return StackSection(
         z, 2 * float(np.sqrt(major * minor)), 2 * u,
         (float(middle[0]), float(middle[1])), work.site.to_data(points),
     )  # fmt: skip
@@ -207,7 +209,7 @@ def _inner(column: VoxelColumn, most: int = MOST_SLICES) -> list[int]:
     return [inner[round(k)] for k in at]
 
 
-def _few(sections: list[_Section] | None) -> Reading | None:
+def _few(sections: list[StackSection] | None) -> Reading | None:
     return Reading(status="not_found") if not sections else None
 
 
@@ -216,7 +218,7 @@ def column_diameter(
 ) -> Numbered:
     """Measure equivalent diameters: mean over a column, or at mid-height of a bump."""
     assert m.feature is not None
-    volume = _Volume(scan, labels, classes, recipe, m.name)
+    volume = StackVolume(scan, labels, classes, recipe, m.name)
     found = volume.columns(volume.class_of(m.feature))
     short = m.kind == "bump diameter"
     wanted, out = [], dict[int, Reading]()
@@ -254,7 +256,7 @@ def column_tilt(
 ) -> Numbered:
     """Measure the lean of the line of middles against z."""
     assert m.feature is not None
-    volume = _Volume(scan, labels, classes, recipe, m.name)
+    volume = StackVolume(scan, labels, classes, recipe, m.name)
     found = volume.columns(volume.class_of(m.feature))
     wanted, out = [], dict[int, Reading]()
     for number, column in enumerate(found, start=1):
@@ -292,7 +294,7 @@ def bump_height(
 ) -> Numbered:
     """Measure the distance of the faces at both ends of each column, along z."""
     assert m.feature is not None
-    volume = _Volume(scan, labels, classes, recipe, m.name)
+    volume = StackVolume(scan, labels, classes, recipe, m.name)
     out = []
     for number, column in enumerate(
         volume.columns(volume.class_of(m.feature)), start=1
@@ -323,7 +325,7 @@ def misalignment(
     For all of a scan together: translation, rotation and scale by least squares.
     """
     assert m.feature is not None and m.to is not None
-    volume = _Volume(scan, labels, classes, recipe, m.name)
+    volume = StackVolume(scan, labels, classes, recipe, m.name)
     pillars, pads = (
         volume.columns(volume.class_of(name)) for name in (m.feature, m.to)
     )
@@ -414,7 +416,7 @@ def crack(
     The opening is given only where it is more than a voxel.
     """
     assert m.feature is not None and m.to is not None
-    volume = _Volume(scan, labels, classes, recipe, m.name)
+    volume = StackVolume(scan, labels, classes, recipe, m.name)
     broken, host = volume.class_of(m.feature), volume.class_of(m.to)
     out: Numbered = []
     for number, column in enumerate(volume.columns(broken, host), start=1):
@@ -451,7 +453,7 @@ def gap(
     `between` names what lies below, in between, and above; faces are fitted in tiles.
     """
     assert m.between is not None
-    volume = _Volume(scan, labels, classes, recipe, m.name)
+    volume = StackVolume(scan, labels, classes, recipe, m.name)
     below, inside, above = (volume.ids[name] for name in m.between)
     depth, rows, columns = (int(n) for n in labels.shape)
     thin = max(1, int(np.ceil(np.sqrt(depth * rows * columns / THINNED))))
@@ -496,7 +498,9 @@ def _layers(
     return found
 
 
-def _bond_line(volume: _Volume, low: Points, high: Points, thin: int) -> list[Reading]:
+def _bond_line(
+    volume: StackVolume, low: Points, high: Points, thin: int
+) -> list[Reading]:
     tile = max(6, max(low.shape) // TILES)
     first = max(0, int(np.nanmin(low)) - REACH)
     last = min(volume.scan.data.shape[0], int(np.nanmax(high)) + REACH + 2)

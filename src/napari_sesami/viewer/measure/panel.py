@@ -85,6 +85,7 @@ class MeasurePanel(Panel):
         )
         self.plot = PlotView()
         self.count = note("", "How many values there are")
+        self.count.setWordWrap(False)  # else the page is as high as it would like
         self.whole = tick("All slices", "Measure every slice that has labels")
         self.save_button = button("Save…", "Values as CSV or JSON, the recipe as TOML, "
                                   "or a folder with a report")  # fmt: skip

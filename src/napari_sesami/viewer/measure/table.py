@@ -23,7 +23,7 @@ MARKS = {"pass": "✓", "fail": "✗", "undecided": "?", "": ""}
 INKS = {"pass": "#3fb27f", "fail": "#ff6d3a", "undecided": "#d9a514"}
 
 
-class _Rows(QAbstractTableModel):
+class ValueRows(QAbstractTableModel):
     """The rows that the filters let through."""
 
     def __init__(self, controller: MeasureController) -> None:
@@ -77,7 +77,7 @@ class ValueTable(QTableView):
     def __init__(self, controller: MeasureController) -> None:
         super().__init__()
         self._controller = controller
-        self._model = _Rows(controller)
+        self._model = ValueRows(controller)
         self.setModel(self._model)
         named(self, "A click shows the place; Ctrl+C copies what is shown", "Values")
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
