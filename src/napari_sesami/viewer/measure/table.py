@@ -32,18 +32,22 @@ class ValueRows(QAbstractTableModel):
         self.shown: list[int] = []
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:
+        """How many rows there are."""
         return 0 if parent is not None and parent.isValid() else len(self.shown)
 
     def columnCount(self, parent: QModelIndex | None = None) -> int:
+        """How many columns there are."""
         return len(HEAD)
 
     def headerData(self, section: int, orientation: Any, role: int = 0) -> Any:
+        """Name a column."""
         if role == Qt.ItemDataRole.DisplayRole:
             across = orientation == Qt.Orientation.Horizontal
             return HEAD[section] if across else section + 1
         return None
 
     def data(self, index: QModelIndex, role: int = 0) -> Any:
+        """Give a cell's words, colour, side or tip."""
         if not index.isValid() or index.row() >= len(self.shown):
             return None
         r = self._controller.rows[self.shown[index.row()]]
