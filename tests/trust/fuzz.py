@@ -44,6 +44,11 @@ def originals(folder: Path) -> list[Path]:
     tifffile.imwrite(folder / "plain.tif", pixels, metadata=None)
     tifffile.imwrite(folder / "zlib.tif", pixels, compression="zlib", metadata=None)
     tifffile.imwrite(folder / "lzw.tif", pixels, compression="lzw", metadata=None)
+    for name in ("zstd", "lzma", "packbits", "jpeg2000", "jpegxr", "lerc", "webp"):
+        packed = np.repeat(pixels[:1, ..., None], 3, -1)[0]  # WebP takes colours alone
+        tifffile.imwrite(
+            folder / f"{name}.tif", packed, compression=name, photometric="rgb"
+        )
     rgb = rng.integers(0, 255, (48, 64, 3), dtype=np.uint8)
     tifffile.imwrite(folder / "jpeg.tif", rgb, compression="jpeg", photometric="rgb")
     tifffile.imwrite(folder / "tile.tif", rgb, tile=(16, 16), photometric="rgb")

@@ -242,3 +242,22 @@ def test_commit_does_not_grow_with_the_number_of_objects() -> None:
     assert last < 3 * first + 2e-3
     orders = [o.order for o in session.objects.values()]
     assert orders == sorted(orders) and len(set(orders)) == len(orders)
+
+
+@pytest.mark.parametrize("side", [999, 2**30, 10**30])
+def test_a_shape_that_is_not_the_scans_is_a_sentence(tmp_path: Path, side: int) -> None:
+    scan = np.zeros((8, 9), np.uint8)
+    with Session(scan, tmp_path / "p.sesami") as session:
+        session.classes.add("a")
+        session.save()
+    path = tmp_path / "p.sesami" / "project.json"
+    whole = path.read_text()
+    index = json.loads(whole)
+    index["scans"][0]["shape"][0] = side
+    path.write_text(json.dumps(index))
+    with pytest.raises(ProjectError, match=r"project\.json is damaged"):
+        Session(scan, tmp_path / "p.sesami")
+    # nothing of it is kept: the mended file is read, not what was in memory
+    path.write_text(whole)
+    with Session(scan, tmp_path / "p.sesami") as session:
+        assert [entry.name for entry in session.classes] == ["a"]

@@ -178,8 +178,6 @@ class _ObjectReplay:
         return mask
 
     def _make(self, plane: int) -> Mask | None:
-        from napari_sesami.prompt import between
-
         part = self.target.parts[plane]
         how = dict(part.prompts or {})
         if "followed" in how:
@@ -191,7 +189,8 @@ class _ObjectReplay:
             first, last = (self._as_it_was(int(p), int(n)) for p, n in ends)
             if first is None or last is None:
                 return None
-            return between(first, last)[plane - first.plane - 1]
+            masks = self.new.prompts.between(first, last)
+            return masks[plane - first.plane - 1]
         head = self.heads[plane] = self.old.objects.chain(self.target.id, plane)
         if head.answer is not None:  # no model made it
             return self.old.objects.mask(self.target.id, plane)

@@ -65,6 +65,12 @@ class ScanList:
         for entry in self.all:
             same_image = entry.image_key in (None, scan.image_key)
             if same_image and entry.content_hash == scan.content_hash:
+                if entry.shape != scan.shape:
+                    raise ProjectError(
+                        f"The project remembers {entry.name!r} with the shape "
+                        f"{entry.shape}, but the scan has {scan.shape}: project.json "
+                        "is damaged. Copy project.previous.json over it."
+                    )
                 self._remember_place(entry, scan)
                 return self._entries[entry.key]
         self._check_unchanged(scan)

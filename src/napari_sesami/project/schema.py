@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import (
     Annotated,
@@ -65,7 +66,7 @@ class ScanRow(TypedDict):
     key: Annotated[str, Field(pattern=rf"^{SCAN_KEY.pattern}$", max_length=200)]
     name: str
     content_hash: str
-    shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=2)]
+    shape: Annotated[list[Annotated[int, Field(ge=1, lt=2**31)]], Field(min_length=2)]
     axes: Annotated[list[str], Field(min_length=2)]
     file_size: Size
     own_size: NotRequired[Size | None]
@@ -79,6 +80,8 @@ def _axes_fit(row: ScanRow) -> ScanRow:
     spatial = [axis for axis in row["axes"] if axis != "c"]
     if len(row["axes"]) != len(row["shape"]) or spatial[-2:] != ["y", "x"]:
         raise ValueError("its axes do not end with y, x or do not fit its shape")
+    if math.prod(row["shape"]) >= 2**62:
+        raise ValueError("its shape has more pixels than can be counted")
     own = row.get("own_size")
     for size in (row["file_size"], own):
         if size and {len(size[0]), len(size[1])} != {len(row["axes"])}:

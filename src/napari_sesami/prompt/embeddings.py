@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
-from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from napari_sesami.common.checked import checked
 from napari_sesami.common.disk import replacing
+from napari_sesami.common.recent import Recent
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,10 +63,11 @@ class EmbeddingStore:
     def __init__(
         self, memory: int = 1 << 29, folder: Path | None = None, disk: int = 4 << 30
     ) -> None:
-        self.memory, self.disk = memory, disk
+        self.disk = disk
         self.folder = None if folder is None else Path(folder)
-        self._kept: OrderedDict[EmbeddingKey, Embedding] = OrderedDict()
-        self._lock = threading.Lock()
+        self._kept: Recent[EmbeddingKey, Embedding] = Recent(
+            memory, lambda embedding: embedding.nbytes
+        )
 
     @classmethod
     def in_user_folder(
@@ -80,46 +80,31 @@ class EmbeddingStore:
 
     def __contains__(self, key: EmbeddingKey) -> bool:
         """Whether it is in memory, i.e. ready at once."""
-        with self._lock:
-            return key in self._kept
+        return key in self._kept
 
     @property
     def nbytes(self) -> int:
         """Memory in use."""
-        with self._lock:
-            return sum(e.nbytes for e in self._kept.values())
+        return int(self._kept.total)
 
     def get(self, key: EmbeddingKey) -> Embedding | None:
         """Find an embedding in memory or on disk."""
-        with self._lock:
-            found = self._kept.get(key)
+        found = self._kept.get(key)
+        if found is None:
+            found = self._load(key)
             if found is not None:
-                self._kept.move_to_end(key)
-                return found
-        loaded = self._load(key)
-        if loaded is not None:
-            self._keep(key, loaded)
-        return loaded
+                self._kept[key] = found
+        return found
 
     def put(self, key: EmbeddingKey, embedding: Embedding) -> None:
         """Keep an embedding, in memory and (if there is a folder) on disk."""
-        self._keep(key, embedding)
+        self._kept[key] = embedding
         if self.folder is not None:
             self._save(key, embedding)
 
     def clear(self) -> None:
         """Forget what is in memory; files stay."""
-        with self._lock:
-            self._kept.clear()
-
-    def _keep(self, key: EmbeddingKey, embedding: Embedding) -> None:
-        with self._lock:
-            self._kept[key] = embedding
-            self._kept.move_to_end(key)
-            total = sum(e.nbytes for e in self._kept.values())
-            while total > self.memory and len(self._kept) > 1:
-                _, dropped = self._kept.popitem(last=False)
-                total -= dropped.nbytes
+        self._kept.clear()
 
     def _load(self, key: EmbeddingKey) -> Embedding | None:
         """Read a file, if it is there, whole, and really of this key."""

@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     from napari_sesami.retrieve.published import retrieve, to_pixels
     from napari_sesami.retrieve.repeats import Repeats, find_repeats, transfer_labels
     from napari_sesami.retrieve.retriever import Retriever
-    from napari_sesami.retrieve.token_cache import empty_tokens
+    from napari_sesami.retrieve.token_cache import (
+        empty_tokens,
+        token_folder,
+        tokens_kept,
+    )
     from napari_sesami.retrieve.token_store import PartialStore, TokenStore
     from napari_sesami.retrieve.voting import VoteTemperature
 
@@ -58,7 +62,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "published": ["retrieve", "to_pixels"],
         "repeats": ["Repeats", "find_repeats", "transfer_labels"],
         "retriever": ["Retriever"],
-        "token_cache": ["empty_tokens"],
+        "token_cache": ["empty_tokens", "token_folder", "tokens_kept"],
         "token_store": ["PartialStore", "TokenStore"],
         "voting": ["VoteTemperature"],
     },

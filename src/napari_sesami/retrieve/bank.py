@@ -139,7 +139,7 @@ def touched_rows(
 def rows_by_stroke(
     painted: PaintedPixels,
     shape: tuple[int, int],
-    tokens: NDArray[np.float32],
+    tokens: NDArray[np.floating[Any]],
     plane: int,
 ) -> dict[int, Rows]:
     """Rows of every stroke of a plane (H, W), in one pass over the painted pixels."""
@@ -163,7 +163,8 @@ def rows_by_stroke(
     who, place = np.divmod(cells, h * w)
     rows, columns = np.divmod(place, w)
     where = np.stack([np.full_like(rows, plane), rows, columns], 1).astype(np.int32)
-    every = Rows(tokens[rows, columns], patches, where, names[who])
+    own = tokens[rows, columns].astype(np.float32, copy=False)
+    every = Rows(own, patches, where, names[who])
     edges = np.searchsorted(who, np.arange(len(names) + 1))
     return {
         int(name): every.take(slice(edges[i], edges[i + 1]))

@@ -224,7 +224,7 @@ def fitting_zoom(card: BankCard, scan: Scan, encoder: TokenEncoder) -> float:
 
 
 def combine(a: BankFile, b: BankFile) -> BankFile:
-    """One bank of two of the same encoder and scale; classes are joined by name."""
+    """One bank of two of the same encoder and zoom; classes are joined by name."""
     same = a.card.encoder_key == b.card.encoder_key
     sizes = (_metres(a.card), _metres(b.card))
     alike = (
@@ -235,7 +235,7 @@ def combine(a: BankFile, b: BankFile) -> BankFile:
     if not same or not alike or a.rows.patches.shape[1:] != b.rows.patches.shape[1:]:
         raise RetrieveError(
             f"The banks of {a.card.source} and {b.card.source} differ in encoder or in "
-            "the size of a patch; make the second one again at the scale of the first."
+            "the size of a patch; make the second one again at the zoom of the first."
         )
     classes = list(a.card.classes)
     names = {entry.name: entry.id for entry in classes}

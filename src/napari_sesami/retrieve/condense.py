@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from napari_sesami.retrieve.bank import Rows
     from napari_sesami.retrieve.upsample import Check
 
-CAP = 10_000
-CHUNK = 250
+CAP = 10_000  # rows that may vote
+CHUNK = 250  # rows that are asked at a time
 POOL = 30_000  # of more rows a selection is taken first: all pairs are compared
 ASKED = 4_000  # rows that tell the accuracy
 

@@ -1,4 +1,4 @@
-"""Why a pixel got its class, what a stroke is worth, at which scale to read a scan."""
+"""Why a pixel got its class, what a stroke is worth, at which zoom to read a scan."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def why(
     cell = tokens[
         min(int(y) // patch, tokens.shape[0] - 1),
         min(int(x) // patch, tokens.shape[1] - 1),
-    ]
+    ].astype(np.float32)
     near = similarities(torch.from_numpy(rows.tokens), torch.from_numpy(cell[None]))
     temper, similarity = retriever.temper, near[:, 0].numpy()
     weight = kernel(near, temper.tau)[:, 0].numpy() * rows.coverage**temper.alpha
@@ -221,7 +221,7 @@ def _rows_of(
 ) -> Rows:
     tokens = store.under(plane, painted.pixels, cancelled=cancelled)
     if tokens is None:
-        raise Cancelled("Choosing the scale was stopped.")
+        raise Cancelled("Choosing the zoom was stopped.")
     found = rows_by_stroke(painted, store.scan.plane_shape, tokens, plane)
     parts = [found[name] for name in sorted(found)]
     return Rows.join(parts) if parts else Rows.empty(store.encoder.dim, store.patch)

@@ -81,7 +81,7 @@ def overlapping(
         )
     carried = carries(rows, n)
     shape, patch = retriever.store.scan.plane_shape, retriever.store.patch
-    tokens = retriever.tokens(plane)
+    tokens = retriever.tokens(plane).astype(np.float32, copy=False)
     chosen = choice(retriever, rows, carried, method)
     if method == "ours":
         temper = replace(retriever.temper, tau=chosen.tau)

@@ -7,13 +7,13 @@ stroke costs the tiles under it. Wide filters run on reduced images.
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from napari_sesami.common.recent import Recent
 from napari_sesami.retrieve.upsample import one_thread
 
 if TYPE_CHECKING:
@@ -38,18 +38,15 @@ KEPT = 4  # tiles: a plane of 2048² stays
 KEPT_PLANES = 2  # of a scan
 
 
-_looks: WeakKeyDictionary[Scan, OrderedDict[int, PixelFeatures]] = WeakKeyDictionary()
+_looks: WeakKeyDictionary[Scan, Recent[int, PixelFeatures]] = WeakKeyDictionary()
 
 
 def looks_of(scan: Scan, plane: int) -> PixelFeatures:
-    """Features of a plane of a scan: the same at whatever scale its tokens are read."""
-    planes = _looks.setdefault(scan, OrderedDict())
+    """Features of a plane of a scan: the same at whatever zoom its tokens are read."""
+    planes = _looks.setdefault(scan, Recent(KEPT_PLANES))
     found = planes.get(plane)
     if found is None:
-        found = PixelFeatures(lambda box: scan.grey(plane, box))
-    planes[plane] = found
-    while len(planes) > KEPT_PLANES:
-        planes.popitem(last=False)
+        planes[plane] = found = PixelFeatures(lambda box: scan.grey(plane, box))
     return found
 
 
@@ -64,8 +61,8 @@ class PixelFeatures:
 
     def __init__(self, image: NDArray[np.float32] | Read) -> None:
         self._image, self._busy = image, Lock()
-        self._tiles: OrderedDict[tuple[int, int], dict[int, NDArray[np.float16]]]
-        self._tiles = OrderedDict()
+        self._tiles: Recent[tuple[int, int], dict[int, NDArray[np.float16]]]
+        self._tiles = Recent(KEPT)
 
     def at(
         self, y: NDArray[np.intp], x: NDArray[np.intp], check: Check
@@ -112,9 +109,6 @@ class PixelFeatures:
                     part = self._image[top:bottom, left:right]
                 maps = describe(part, check)
                 self._tiles[row, column] = maps
-                while len(self._tiles) > KEPT:
-                    self._tiles.popitem(last=False)
-            self._tiles.move_to_end((row, column))
         return top, left, maps
 
 

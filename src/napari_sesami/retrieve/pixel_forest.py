@@ -13,7 +13,7 @@ class may win there. Numbers were chosen by `scripts/choose_evidence.py`.
 from __future__ import annotations
 
 import warnings
-from collections import OrderedDict, deque
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import entr
 
+from napari_sesami.common.recent import Recent
 from napari_sesami.retrieve.pixel_features import (
     N_LOOKS,
     at_pixels,
@@ -103,7 +104,9 @@ class PixelForest:
     def __init__(self, store: TokenStore) -> None:
         self.store = store
         self._foreign: PixelSamples | None = None
-        self._tiles: OrderedDict[tuple[int, ...], NDArray[np.float16]] = OrderedDict()
+        self._tiles: Recent[tuple[int, ...], NDArray[np.float16]] = Recent(
+            KEPT, lambda described: described.nbytes
+        )
         self._known: dict[int, tuple[NDArray[np.intp], NDArray[np.float16]]] = {}
         self._fitted: tuple[Any, Trees | None] | None = None
 
@@ -249,9 +252,6 @@ class PixelForest:
             tokens = self._tokens(plane, y.ravel(), x.ravel())
             found = np.concatenate([seen, tokens], axis=1, dtype=np.float16)
             self._tiles[at] = found
-            while sum(t.nbytes for t in self._tiles.values()) > KEPT:
-                self._tiles.popitem(last=False)
-        self._tiles.move_to_end(at)
         return found
 
     def _tokens(

@@ -74,6 +74,7 @@ def find_repeats(
     tokens = store.plane(plane)
     if tokens is None:
         raise RetrieveError("The tokens of this plane are not computed yet.")
+    tokens = tokens.astype(np.float32, copy=False)
     p = store.patch
     y0, x0, y1, x1 = box
     if min(y1 - y0, x1 - x0) < 2 * p:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.common.recent import Recent
 from napari_sesami.retrieve.bank import (
     Bank,
     RetrieveError,
@@ -62,6 +62,9 @@ if TYPE_CHECKING:
 
 KEPT = 2  # planes whose running votes stay in memory; others are counted again
 REACH = 3  # pixels over which a border may be moved to an edge of the image
+STRIP = 512  # rows of a plane too large for whole maps that are refined at a time
+MARGIN = 64  # rows around them that the filters may look at
+WHOLE = 1 << 25  # pixels of a plane up to which its maps are made whole
 EVEN = 64  # pixels: boxes that are decided alone begin at multiples
 ELSEWHERE = -1
 """Plane of rows that come from another scan."""
@@ -99,7 +102,7 @@ class Retriever:
             Method, tuple[tuple[int, VoteTemperature], Choice]
         ] = {}
         self._n_classes = n_classes
-        self._sums: OrderedDict[int, _Sum] = OrderedDict()
+        self._sums: Recent[int, _Sum] = Recent(KEPT)
         self.evidence = PixelForest(store)
         self._guide: tuple[int, Guide] | None = None
         self._strokes: dict[tuple[int, int], PaintedPixels] = {}
@@ -313,6 +316,36 @@ class Retriever:
         novelty = upsample((1 - best)[..., None], shape, patch)[..., 0]
         return Labelled(labels, said, np.clip(novelty, 0, 2))
 
+    def labels(
+        self, plane: int, *, refine: bool = True, check: Check = nothing
+    ) -> NDArray[np.uint8]:
+        """Class ids (H, W) as of `segment`, without its maps.
+
+        A plane of more than `WHOLE` pixels is decided strip by strip, so that memory
+        does not grow with maps of all its pixels.
+        """
+        shape = self.store.scan.plane_shape
+        if shape[0] * shape[1] <= WHOLE:
+            return self.segment(plane, refine=refine, check=check).labels
+        votes = self._probability(plane)[0]
+        step, mixed = self._mixed(plane, votes, check, not refine)
+        if not refine:
+            return self._unmasked(quick_labels(mixed, shape, step))
+        out = np.empty(shape, np.uint8)
+        for start in range(0, shape[0], STRIP):
+            check()
+            stop = min(start + STRIP, shape[0])
+            first, last = max(0, start - MARGIN), min(stop + MARGIN, shape[0])
+            part = mixed[first // step : -(-last // step)]
+            said = upsample(part, (last - first, shape[1]), step)
+            image = self.store.scan.grey(plane, (first, 0, last, shape[1]))
+            guide = Guide(image, REACH, step=2)
+            for c in range(said.shape[-1]):
+                said[..., c] = guide.filter(said[..., c])
+            own = said[start - first : stop - first]
+            out[start:stop] = own.argmax(-1).astype(np.uint8) + np.uint8(1)
+        return self._unmasked(out)
+
     def quick(
         self,
         plane: int,
@@ -329,9 +362,9 @@ class Retriever:
         check_method(method)
         shape, step = self.store.scan.plane_shape, self.store.patch
         if method == "ours":
-            votes = self._probability(plane)[0]
             if box is not None and self.trees(check) is not None:
                 part = _even(box, shape)
+                votes = self._probability(plane, part)[0]
                 step, probability = self._mixed(plane, votes, check, True, part)
                 y0, x0, y1, x1 = part
                 labels = np.zeros(shape, np.uint8)
@@ -339,10 +372,11 @@ class Retriever:
                     probability, (y1 - y0, x1 - x0), step
                 )
                 return self._unmasked(labels)
+            votes = self._probability(plane)[0]
             step, probability = self._mixed(plane, votes, check, True)
         else:
             how, rows = self.settings(method), self.voters.rows()
-            tokens = self.tokens(plane)
+            tokens = self._single(plane)
             probability = token_shares(tokens, rows, self._n_classes, method, how)
         return self._unmasked(quick_labels(probability, shape, step))
 
@@ -361,13 +395,23 @@ class Retriever:
         """Drop what is remembered of a plane; it is counted again when asked for."""
         self._sums.pop(plane, None)
 
-    def _probability(self, plane: int) -> tuple[NDArray[np.float32], _Sum]:
-        """Probabilities (h, w, C) of the tokens of a plane."""
+    def _probability(
+        self, plane: int, box: BBox | None = None
+    ) -> tuple[NDArray[np.float32], _Sum]:
+        """Probabilities (h, w, C) of the tokens of a plane.
+
+        If its votes were not counted yet, those outside of a box (y0, x0, y1, x1) in
+        pixels need not be.
+        """
         if len(self.voters.rows()) == 0:
             raise RetrieveError(
                 "Nothing is labelled yet: paint a stroke of each class first."
             )
-        total = self._sum(plane)
+        total = self._sums.get(plane)
+        if total is None and box is not None:
+            total = self._count(plane, box)
+        else:
+            total = self._sum(plane)
         mass = self.voters.mass(self._n_classes, self.temper)
         return balanced(total.votes, mass, self.temper), total
 
@@ -375,7 +419,7 @@ class Retriever:
         how, rows, tokens = (
             self.settings(method),
             self.voters.rows(),
-            self.tokens(plane),
+            self._single(plane),
         )
         shape, n = self.store.scan.plane_shape, self._n_classes
         pixels = pixel_shares(tokens, rows, n, method, how, shape, check)
@@ -428,9 +472,22 @@ class Retriever:
             total = _Sum(np.zeros((*tokens.shape[:2], self._n_classes)))
             self._add(plane, total, self.voters.rows(), +1, fresh=True)
             self._sums[plane] = total
-            while len(self._sums) > KEPT:
-                self._sums.popitem(last=False)
-        self._sums.move_to_end(plane)
+        return total
+
+    def _count(self, plane: int, box: BBox) -> _Sum:
+        """Votes of the tokens around a box of a plane alone; none are remembered."""
+        import torch
+
+        tokens, patch = self.tokens(plane), self.store.patch
+        low = (max(0, k // patch - 1) for k in box[:2])
+        high = (-(-k // patch) + 1 for k in box[2:])
+        part = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        asked = np.ascontiguousarray(tokens[part], np.float32)
+        rows = self.voters.rows()
+        flat = torch.from_numpy(asked.reshape(-1, asked.shape[-1]))
+        votes, _ = count_votes(flat, rows, self._n_classes, self.temper)
+        total = _Sum(np.zeros((*tokens.shape[:2], self._n_classes)))
+        total.votes[part] = votes.reshape(*asked.shape[:2], -1)
         return total
 
     def _vote(self, stroke: int, rows: Rows | None, sign: int) -> None:
@@ -462,12 +519,18 @@ class Retriever:
             total.best = best_similarity(flat, self.voters.rows()).reshape(shape)
         return total.best
 
-    def tokens(self, plane: int) -> NDArray[np.float32]:
-        """Tokens (h, w, D) of a plane, which must have been computed."""
+    def tokens(self, plane: int) -> NDArray[np.floating[Any]]:
+        """Tokens (h, w, D) of a plane, which must have been computed.
+
+        Of a large plane they are float16, and may lie on disk.
+        """
         tokens = self.store.plane(plane)
         if tokens is None:
             raise RetrieveError("The tokens of this plane are not computed yet.")
         return tokens
+
+    def _single(self, plane: int) -> NDArray[np.float32]:
+        return self.tokens(plane).astype(np.float32, copy=False)
 
     def _flat(self, plane: int) -> tuple[Tensor, tuple[int, int]]:
         import torch

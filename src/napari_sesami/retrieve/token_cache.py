@@ -6,9 +6,16 @@ import os
 import time
 from pathlib import Path
 
+from napari_sesami.common.home import home
+
 LIMIT = 8 << 30  # bytes
 AGE = 60 * 86_400.0  # s since a file was last used
 SUFFIX = ".npy"
+
+
+def token_folder() -> Path:
+    """Where the tokens of all scans of this user are kept."""
+    return home() / "cache" / "tokens"
 
 
 def used(path: Path) -> None:
@@ -59,6 +66,19 @@ def trim(folder: Path, limit: float = LIMIT, age: float = AGE) -> int:
             except OSError:
                 continue
     return gone
+
+
+def tokens_kept(folder: Path) -> int:
+    """Count the bytes of all token files of a folder."""
+    total = 0
+    for place, _, names in os.walk(folder, followlinks=False):
+        for name in names:
+            if name.endswith(SUFFIX):
+                try:
+                    total += (Path(place) / name).stat().st_size
+                except OSError:  # another window took it away
+                    continue
+    return total
 
 
 def empty_tokens(folder: Path) -> int:

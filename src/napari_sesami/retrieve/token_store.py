@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections import OrderedDict
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sesami.common.disk import replacing
+from napari_sesami.common.recent import Recent
 from napari_sesami.retrieve import token_cache
 from napari_sesami.retrieve.exact import TOKEN_STEPS, on_grid
 from napari_sesami.scan import TilePlan
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from napari_sesami.models import TokenEncoder
     from napari_sesami.scan import Scan
 
-    Partly = Callable[[NDArray[np.float32], NDArray[np.bool_]], None]
+    Partly = Callable[[NDArray[np.floating[Any]], NDArray[np.bool_]], None]
 
 TRIM_EVERY = 32  # planes that are saved: then old files are looked for
 TILES = 256  # kept in memory where nothing is kept on disk
+LARGE = 1 << 18  # tokens of a plane above which they stay in half precision, on disk
 OVERLAP = 64  # view pixels shared by neighbouring tiles; the middle of it is the cut
 
 
@@ -66,11 +67,13 @@ class TokenStore:
         memory: int = 1 << 30,
     ) -> None:
         self.scan, self.encoder, self.zoom = scan, encoder, zoom
-        self._folder, self._memory = folder, memory
+        self._folder = folder
         self.trouble = ""
         self._saved = 0
-        self._planes: OrderedDict[int, NDArray[np.float32]] = OrderedDict()
-        self._tiles: OrderedDict[tuple[int, int], NDArray[np.float32]] = OrderedDict()
+        self._planes: Recent[int, NDArray[np.floating[Any]]] = Recent(
+            memory, lambda tokens: tokens.nbytes
+        )
+        self._tiles: Recent[tuple[int, int], NDArray[np.floating[Any]]] = Recent(TILES)
 
     @property
     def patch(self) -> int:
@@ -102,8 +105,11 @@ class TokenStore:
         progress: Progress | None = None,
         partly: Partly | None = None,
         cancelled: IsCancelled | None = None,
-    ) -> NDArray[np.float32] | None:
+    ) -> NDArray[np.floating[Any]] | None:
         """Tokens (h, w, D) of a plane; None if `cancelled` said so on the way.
+
+        They are float32; of a `LARGE` plane float16, which holds the same numbers, and
+        left on disk where it can be.
 
         The tile around the pixel `near` is computed first, then those under the pixels
         `first` (places in the flat plane), then outward. Each tile is
@@ -118,11 +124,14 @@ class TokenStore:
             if tokens is None:
                 return None
             self._save(self._file(index), tokens)
+            if _large(tokens):
+                kept = self._load(index)
+                tokens = tokens if kept is None else kept
             self._drop_tiles(index)
             if self._folder is not None and self._saved % TRIM_EVERY == 0:
                 token_cache.trim(self._folder)
             self._saved += 1
-        self._remember(index, tokens)
+        self._planes[index] = tokens
         return tokens
 
     def under(
@@ -131,7 +140,7 @@ class TokenStore:
         pixels: NDArray[np.integer],
         *,
         cancelled: IsCancelled | None = None,
-    ) -> NDArray[np.float32] | None:
+    ) -> NDArray[np.floating[Any]] | None:
         """Tokens (h, w, D) of a plane, right in the patches of some pixels, else 0.
 
         Only tiles under the pixels, which are places in the flat plane, are computed;
@@ -139,10 +148,9 @@ class TokenStore:
         """
         if self.ready(index):
             return self.plane(index)
-        image = resized(self.scan.grey(index), self.zoom)
+        image = _Image(self.scan, index, self.zoom)
         stride, plan = self.encoder.stride, self._plan(image.shape)
-        h, w = (-(-n // stride) for n in image.shape)
-        out = np.zeros((h, w, self.encoder.dim), np.float32)
+        out = self._no_tokens(image.shape)
         for i in self._tiles_under(plan, pixels):
             if cancelled is not None and cancelled():
                 return None
@@ -165,8 +173,14 @@ class TokenStore:
                 found.append(i)
         return found
 
+    def _no_tokens(self, shape: tuple[int, ...]) -> NDArray[np.floating[Any]]:
+        """Zeros (h, w, D) for a plane of that shape."""
+        h, w = (-(-n // self.encoder.stride) for n in shape)
+        kind = np.float16 if h * w > LARGE else np.float32
+        return np.zeros((h, w, self.encoder.dim), kind)
+
     def _tile(
-        self, index: int, i: int, plan: TilePlan, image: NDArray[np.float32]
+        self, index: int, i: int, plan: TilePlan, image: _Image
     ) -> NDArray[np.float32]:
         """Tokens of one tile: from memory, from disk, or computed and kept."""
         known = self._tiles.get((index, i))
@@ -176,12 +190,10 @@ class TokenStore:
         side = [-(-n // self.encoder.stride) for n in plan.size(i)]
         tokens = self._read(file, (*side, self.encoder.dim))
         if tokens is None:
-            tokens = self._encode_tile(plan.cut(image, i))
+            tokens = self._encode_tile(image.read(plan, i))
             self._save(file, tokens)
         if self._folder is None:
             self._tiles[index, i] = tokens
-            while len(self._tiles) > TILES:
-                self._tiles.popitem(last=False)
         return tokens
 
     def _encode(
@@ -192,13 +204,12 @@ class TokenStore:
         progress: Progress | None,
         partly: Partly | None,
         cancelled: IsCancelled | None,
-    ) -> NDArray[np.float32] | None:
-        image = resized(self.scan.grey(index), self.zoom)
+    ) -> NDArray[np.floating[Any]] | None:
+        image = _Image(self.scan, index, self.zoom)
         stride = self.encoder.stride
         plan = self._plan(image.shape)
-        h, w = (-(-n // stride) for n in image.shape)
-        out = np.zeros((h, w, self.encoder.dim), np.float32)
-        known = np.zeros((h, w), bool)
+        out = self._no_tokens(image.shape)
+        known = np.zeros(out.shape[:2], bool)
         middle = None if near is None else [k * self.zoom for k in near]
         order = plan.order(middle)
         if first is not None and len(first):
@@ -234,15 +245,6 @@ class TokenStore:
             found = self.encoder.encode(view.to(self.encoder.device), normalise=True)
         return on_grid(found[0].permute(1, 2, 0).float().cpu().numpy())
 
-    def _remember(self, index: int, tokens: NDArray[np.float32]) -> None:
-        self._planes[index] = tokens
-        self._planes.move_to_end(index)
-        while (
-            len(self._planes) > 1
-            and sum(t.nbytes for t in self._planes.values()) > self._memory
-        ):
-            self._planes.popitem(last=False)
-
     def _file(self, index: int) -> Path | None:
         return (
             None if self._folder is None else self._folder / self.key / f"{index}.npy"
@@ -259,14 +261,14 @@ class TokenStore:
         if file is not None:
             shutil.rmtree(file.with_suffix(".tiles"), ignore_errors=True)
 
-    def _load(self, index: int) -> NDArray[np.float32] | None:
+    def _load(self, index: int) -> NDArray[np.floating[Any]] | None:
         sides = (math.ceil(n * self.zoom - 1e-6) for n in self.scan.plane_shape)
         h, w = (-(-max(1, n) // self.encoder.stride) for n in sides)
         return self._read(self._file(index), (h, w, self.encoder.dim))
 
     def _read(
         self, path: Path | None, shape: tuple[int, ...]
-    ) -> NDArray[np.float32] | None:
+    ) -> NDArray[np.floating[Any]] | None:
         """Read tokens of this shape; anything else is computed again.
 
         That is what a crash cut short, and what another version left behind.
@@ -275,21 +277,24 @@ class TokenStore:
             return None
         try:
             # mapped: a header that promises too much takes no memory
-            tokens = np.load(path, mmap_mode="r", allow_pickle=False)
+            # (mode "c": nothing is written, but torch wants memory that could be)
+            tokens = np.load(path, mmap_mode="c", allow_pickle=False)
         except (OSError, ValueError, EOFError, SyntaxError, OverflowError):
             return None
         good = tokens.shape == shape and tokens.dtype == np.float16
         token_cache.used(path)
-        return tokens.astype(np.float32) if good else None
+        if not good:
+            return None
+        return tokens if _large(tokens) else tokens.astype(np.float32)
 
-    def _save(self, path: Path | None, tokens: NDArray[np.float32]) -> None:
+    def _save(self, path: Path | None, tokens: NDArray[np.floating[Any]]) -> None:
         """Write atomically; a full or read-only disk costs the cache, not the work."""
         if path is None:
             return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path, sync=False) as part, part.open("wb") as stream:
-                np.save(stream, tokens.astype(np.float16))
+                np.save(stream, tokens.astype(np.float16, copy=False))
         except OSError as error:
             self._folder = None
             self.trouble = (
@@ -298,11 +303,30 @@ class TokenStore:
             )
 
 
+class _Image:
+    """The grey image of a plane at a zoom, read tile by tile where that is possible."""
+
+    def __init__(self, scan: Scan, plane: int, zoom: float) -> None:
+        self._scan, self._plane = scan, plane
+        self._whole: NDArray[np.float32] | None = None
+        self.shape: tuple[int, ...] = scan.plane_shape
+        if zoom != 1:
+            self._whole = resized(scan.grey(plane), zoom)
+            self.shape = self._whole.shape
+
+    def read(self, plan: TilePlan, tile: int) -> NDArray[np.float32]:
+        """One tile of a plan."""
+        if self._whole is not None:
+            return plan.cut(self._whole, tile)
+        y, x = plan[tile]
+        return self._scan.grey(self._plane, (y.start, x.start, y.stop, x.stop))
+
+
 class PartialStore(TokenStore):
     """A store in which one plane is known in part only, and nothing is computed."""
 
     def __init__(
-        self, whole: TokenStore, plane: int, tokens: NDArray[np.float32]
+        self, whole: TokenStore, plane: int, tokens: NDArray[np.floating[Any]]
     ) -> None:
         super().__init__(whole.scan, whole.encoder, zoom=whole.zoom)
         self._whole, self._partial = whole, (plane, tokens)
@@ -311,11 +335,15 @@ class PartialStore(TokenStore):
         """Whether anything is known of a plane."""
         return plane == self._partial[0] or self._whole.ready(plane)
 
-    def plane(self, index: int, **_: object) -> NDArray[np.float32] | None:
+    def plane(self, index: int, **_: object) -> NDArray[np.floating[Any]] | None:
         """Tokens (h, w, D) as far as they are known; None if there are none."""
         if index == self._partial[0]:
             return self._partial[1]
         return self._whole.plane(index) if self._whole.ready(index) else None
+
+
+def _large(tokens: NDArray[np.floating[Any]]) -> bool:
+    return tokens.shape[0] * tokens.shape[1] > LARGE
 
 
 def resized(image: NDArray[np.float32], zoom: float) -> NDArray[np.float32]:

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
     Check = Callable[[], None]  # called now and then; raises to stop the work
 
-EPSILON = 1e-3  # of the guide's variance; the image is in [0, 1]
+SEAMS = 1 << 14  # places between classes that are interpolated at a time
+# He, Sun, Tang: Guided Image Filtering (2010), equation 5: a = cov(I, p) / (var(I) + ε)
+EPSILON = 1e-3  # the image is in [0, 1]
 
 
 def nothing() -> None:
@@ -75,13 +77,15 @@ def quick_labels(
     f = ((np.arange(patch) + (0.5 if patch % 2 == 0 else 0.0)) / patch).astype(
         np.float32
     )
-    a, b, c, d = (
-        np.ascontiguousarray(padded[i + down, j + right].T)[..., None]  # (C, n, 1)
-        for down, right in ((0, 0), (0, 1), (1, 0), (1, 1))
-    )
-    above, below = a + (b - a) * f, c + (d - c) * f  # along x: (C, n, p)
-    mixed = above[:, :, None] + (below - above)[:, :, None] * f[:, None]
-    blocks[i, :, j, :] = mixed.argmax(0)
+    for start in range(0, len(i), SEAMS):
+        rows, columns = i[start : start + SEAMS], j[start : start + SEAMS]
+        a, b, c, d = (
+            np.ascontiguousarray(padded[rows + down, columns + right].T)[..., None]
+            for down, right in ((0, 0), (0, 1), (1, 0), (1, 1))
+        )  # (C, n, 1)
+        above, below = a + (b - a) * f, c + (d - c) * f  # along x: (C, n, p)
+        mixed = above[:, :, None] + (below - above)[:, :, None] * f[:, None]
+        blocks[rows, :, columns, :] = mixed.argmax(0)
     skip = patch - patch // 2
     flat = blocks.reshape(same.shape[0] * patch, -1)
     return flat[skip : skip + shape[0], skip : skip + shape[1]] + np.uint8(1)

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
     from napari_sesami.retrieve.bank import Rows
 
-SHARE_STEPS = 2.0**12
+SHARE_STEPS = 2.0**12  # of a share, for the same reason as the next
 SCORE_STEPS = 2.0**20  # of a logarithm: sums of them do not depend on the order
-AREA_POWER = 0.25  # what fresh synthetic scenes liked best
+# p(c) ∝ votes(c) · area(c)^AREA_POWER; scripts/choose_evidence.py looks for it
+AREA_POWER = 0.25
 LEAST_SHARE = 0.003  # of a plane, so that a class of a few pixels is not swallowed
 AREA_STEPS = 10
 AREA_SAMPLE = 1 << 14  # tokens are enough to know how much of a plane a class covers
@@ -110,7 +111,7 @@ def _blocks(
         part = slice(start, start + step)
         for first in range(0, len(rows), ROWS):
             some = slice(first, first + ROWS)
-            yield part, some, similarities(tokens[part], keys[some])
+            yield part, some, similarities(tokens[part].to(keys.dtype), keys[some])
 
 
 def balanced(

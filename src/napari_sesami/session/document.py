@@ -83,10 +83,18 @@ class Document:
         if project is None:
             work = ScanLabels(scan.leading_shape, scan.plane_shape, ClassTable())
             self._take(work)
-        elif isinstance(project, Project):
-            self._open(project)
-        else:
-            self._open(Project.open_or_create(project))
+            return
+        home = (
+            project if isinstance(project, Project) else Project.open_or_create(project)
+        )
+        try:
+            self._open(home)
+        except BaseException:  # a folder that nobody works on is let go of
+            if hasattr(self, "work"):
+                home.release(self.work)
+            if self.owns_project and not home.in_use:
+                home.close()
+            raise
 
     def plane_number(self, plane: Plane) -> int:
         """Give the flat number of a plane, however it was named."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -162,7 +162,7 @@ class StrokeLearner:
     def partial(
         self,
         plane: int,
-        tokens: NDArray[np.float32],
+        tokens: NDArray[np.floating[Any]],
         known: NDArray[np.bool_],
         zoom: float,
     ) -> Retriever | None:
@@ -185,7 +185,7 @@ class StrokeLearner:
         return found if len(found.bank) else None
 
     def best_zoom(self, cancelled: IsCancelled | None = None) -> float:
-        """The scale at which the strokes are told apart best, or that of a bank."""
+        """The zoom at which the strokes are told apart best, or that of a bank."""
         from napari_sesami.retrieve import choose_zoom
 
         if self._taught is not None:
@@ -216,17 +216,15 @@ class StrokeLearner:
         return found is not None
 
     def token_store(self, zoom: float = 1.0) -> TokenStore:
-        """The tokens of the scan, read at a scale."""
-        from napari_sesami.common.home import home
-        from napari_sesami.retrieve import TokenStore
+        """The tokens of the scan, read at a zoom."""
+        from napari_sesami.retrieve import TokenStore, token_folder
 
         # a patch is a whole number of pixels of the scan, so that it can be labelled
         stride = self.encoder.stride
         zoom = stride / max(1, round(stride / zoom))
         if zoom not in self._stores:
-            folder = home() / "cache" / "tokens"
             self._stores[zoom] = TokenStore(
-                self._document.scan, self.encoder, zoom=zoom, folder=folder
+                self._document.scan, self.encoder, zoom=zoom, folder=token_folder()
             )
         return self._stores[zoom]
 
@@ -314,7 +312,7 @@ def raising(cancelled: IsCancelled | None) -> Callable[[], None]:
 
 
 def _two_of_each(strokes: Sequence[PaintedPixels]) -> bool:
-    """Whether at least two classes have two strokes, so that scales can be compared."""
+    """Whether at least two classes have two strokes, so that zooms can be compared."""
     pairs = [np.unique(np.stack([p.classes, p.owners]), axis=1) for p in strokes]
     counts = np.bincount(np.concatenate(pairs, axis=1)[0]) if pairs else np.zeros(0)
     return int((counts >= 2).sum()) >= 2

@@ -412,6 +412,12 @@ class Prompts:
                 return
             last = step.mask
 
+    def between(self, first: Mask, last: Mask) -> list[Mask]:
+        """Fill the planes between those of two masks, in order."""
+        from napari_sesami.prompt import between
+
+        return between(first, last)
+
     def guarded(self, call: Callable[[], Any]) -> Any:
         """Call; when a GPU fails in the middle, go on with the CPU."""
         predictor = self.predictor

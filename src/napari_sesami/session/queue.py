@@ -193,7 +193,7 @@ class Queue:
 
     @property
     def control_planes(self) -> list[int]:
-        """Slices that judge and not_cancelled teach; none in a scan of few planes."""
+        """Slices that judge and never teach; none in a scan of few planes."""
         from napari_sesami.suggest import control_slices
 
         n = self._document.scan.n_planes

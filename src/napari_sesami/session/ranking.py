@@ -127,7 +127,7 @@ class Ranking:
             self._regions(plane, cancelled),
             votes,
             novelty,
-            tokens,
+            None if tokens is None else tokens.astype(np.float32, copy=False),
             self._labelled(plane),
             self._disagreement(plane, cancelled),
         )

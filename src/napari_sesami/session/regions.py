@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_sesami.common.cancel import not_cancelled
+from napari_sesami.common.recent import Recent
 from napari_sesami.session.errors import SessionError
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ class RegionPool:
     """
 
     predicted: dict[int, NDArray[np.float64]] = field(default_factory=dict)
-    _regions: OrderedDict[tuple[int, str], NDArray[np.int32]] = field(
-        default_factory=OrderedDict
+    _regions: Recent[tuple[int, str], NDArray[np.int32]] = field(
+        default_factory=lambda: Recent(REMEMBERED, lambda regions: regions.size)
     )
 
     def shares(self, classes: int) -> NDArray[np.float64]:
@@ -51,17 +51,11 @@ class RegionPool:
 
     def known(self, plane: int, kind: str) -> NDArray[np.int32] | None:
         """Regions of a plane, if they are remembered."""
-        found = self._regions.get((plane, kind))
-        if found is not None:
-            self._regions.move_to_end((plane, kind))
-        return found
+        return self._regions.get((plane, kind))
 
     def put(self, plane: int, kind: str, regions: NDArray[np.int32]) -> None:
         """Remember regions; the oldest ones go."""
-        known = self._regions
-        known[plane, kind] = regions
-        while len(known) > 1 and sum(r.size for r in known.values()) > REMEMBERED:
-            known.popitem(last=False)
+        self._regions[plane, kind] = regions
 
 
 def make_regions(

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from napari_sesami.session.superpixels import Superpixels
 
 PARTLY_EVERY = 1.0  # s
+PARTLY_SHARE = 5  # showing parts may take one second of so many
 
 
 class Retrieval:
@@ -106,10 +107,9 @@ class Retrieval:
 
         They are computed again when they are asked for.
         """
-        from napari_sesami.common.home import home
-        from napari_sesami.retrieve import empty_tokens
+        from napari_sesami.retrieve import empty_tokens, token_folder
 
-        return empty_tokens(home() / "cache" / "tokens")
+        return empty_tokens(token_folder())
 
     # --- labels
 
@@ -150,6 +150,9 @@ class Retrieval:
         found, masks = None, None
         if quick and not how.overlap:
             labels = retriever.quick(plane, how.method, raising(cancelled))
+        elif not (how.votes or how.overlap) and how.method == "ours":
+            check = raising(cancelled)
+            labels = retriever.labels(plane, refine=how.refine, check=check)
         else:
             found, each = self._said(
                 retriever, plane, how, raising(cancelled), votes=how.votes and not quick
@@ -237,9 +240,10 @@ class Retrieval:
     def preview(
         self,
         plane: int,
-        tokens: NDArray[np.float32],
+        tokens: NDArray[np.floating[Any]],
         known: NDArray[np.bool_],
         zoom: float = 1.0,
+        asked: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.uint8] | None:
         """Label the part of a plane that was read already, while the rest is to come.
 
@@ -249,11 +253,14 @@ class Retrieval:
             Which plane, and the scale at which it is read.
         tokens, known
             (h, w, D) as far as they are known, and where that is, (h, w).
+        asked
+            Where labels are asked for, (h, w); by default wherever tokens are known.
 
         Returns
         -------
         ndarray or None
-            (y, x) class ids, 0 where nothing is known; None if no stroke is there.
+            (y, x) class ids, 0 where nothing is known or asked for; None if no stroke
+            is there.
         """
         p = self.learner.token_store(zoom).patch
         height, width = self._document.scan.plane_shape
@@ -261,8 +268,9 @@ class Retrieval:
         found = self.learner.partial(plane, tokens, seen, zoom)
         if found is None:
             return None
-        box = box_of(seen)
-        return np.where(seen, found.quick(plane, box=box), 0).astype(np.uint8)
+        if asked is not None:
+            seen = asked.repeat(p, 0).repeat(p, 1)[:height, :width]
+        return np.where(seen, found.quick(plane, box=box_of(seen)), 0).astype(np.uint8)
 
     def clean(
         self,
@@ -495,20 +503,31 @@ class Retrieval:
         learner, zoom, next_ = self.learner, how.zoom, 0.0
         if zoom is None:
             zoom = learner.best_zoom(cancelled)
+        store, painted = learner.token_store(zoom), learner.painted_on(plane)
+        rows, columns = np.divmod(painted, self._document.scan.plane_shape[1])
+        rows, columns = rows // store.patch, columns // store.patch
+        shown = np.zeros(self._document.scan.plane_shape, np.uint8)
+        decided: NDArray[np.bool_] | None = None  # by all strokes of this plane
 
-        def show(tokens: NDArray[np.float32], known: NDArray[np.bool_]) -> None:
-            nonlocal next_
+        def show(tokens: NDArray[np.floating[Any]], known: NDArray[np.bool_]) -> None:
+            nonlocal next_, decided
             if partly is None or perf_counter() < next_:
                 return
-            labels = self.preview(plane, tokens, known, zoom)
+            begun = perf_counter()
+            asked = known if decided is None else known & ~decided
+            labels = self.preview(plane, tokens, known, zoom, asked)
             if labels is not None:
-                partly(plane, labels)
-            next_ = perf_counter() + PARTLY_EVERY
+                np.copyto(shown, labels, where=labels > 0)
+                partly(plane, shown.copy())
+                if known[rows, columns].all():
+                    decided = known.copy()
+            now = perf_counter()
+            next_ = now + max(PARTLY_EVERY, (PARTLY_SHARE - 1) * (now - begun))
 
-        tokens = learner.token_store(zoom).plane(
+        tokens = store.plane(
             plane,
             near=how.near,
-            first=learner.painted_on(plane),
+            first=painted,
             progress=progress,
             partly=None if partly is None else show,
             cancelled=cancelled,

@@ -122,7 +122,7 @@ class Session:
         home = Project.open(project)
         try:
             session = cls(home.open_scan(scan, locate=locate), home)
-        except ValueError:
+        except BaseException:
             if not home.in_use:
                 home.close()
             raise

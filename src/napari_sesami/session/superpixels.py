@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 
 from napari_sesami.common.box import box_of
+from napari_sesami.common.recent import Recent
 from napari_sesami.session.errors import SessionError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Superpixels:
 
     def __init__(self, document: Document, labels: Labels) -> None:
         self._document, self._labels = document, labels
-        self._known: OrderedDict[tuple[int, int], NDArray[np.int32]] = OrderedDict()
+        self._known: Recent[tuple[int, int], NDArray[np.int32]] = Recent(KEPT)
         self._cutting = threading.Lock()
 
     def cut(self, plane: Plane = None, *, scale: int = 24) -> NDArray[np.int32]:
@@ -58,13 +58,12 @@ class Superpixels:
             )
         at = (self._document.plane_number(plane), int(scale))
         with self._cutting:
-            if at not in self._known:
+            found = self._known.get(at)
+            if found is None:
                 scan = self._document.scan
-                self._known[at] = superpixels(scan.grey(at[0]), at[1], scan.ignore)
-                while len(self._known) > KEPT:
-                    self._known.popitem(last=False)
-            self._known.move_to_end(at)
-            return self._known[at]
+                found = superpixels(scan.grey(at[0]), at[1], scan.ignore)
+                self._known[at] = found
+            return found
 
     def assign(
         self,

@@ -7,6 +7,7 @@ import torch
 from qtpy.QtCore import Qt
 
 from napari_sesami.models import build_tiny_sam, catalog
+from napari_sesami.retrieve import token_folder
 
 pytestmark = pytest.mark.gui
 
@@ -52,6 +53,18 @@ def test_a_file_is_imported_used_and_removed(dock, qtbot, tmp_path, monkeypatch)
     qtbot.mouseClick(dock.remove_button, Qt.MouseButton.LeftButton)
     assert "lab_sam" not in names(dock)
     assert [e.name for e in catalog.entries()] == ["sesami-nano"]
+
+
+def test_kept_tokens_are_counted_and_deleted(dock, qtbot):
+    assert not dock.empty_button.isEnabled()
+    path = token_folder() / "key" / "0.npy"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(bytes(3_000_000))
+    dock.refresh()
+    assert dock.kept.text().endswith(": 3 MB")
+    qtbot.mouseClick(dock.empty_button, Qt.MouseButton.LeftButton)
+    assert not path.exists()
+    assert dock.kept.text().endswith(": 0 MB")
 
 
 def test_a_foreign_file_is_refused_in_a_sentence(dock, qtbot, tmp_path):

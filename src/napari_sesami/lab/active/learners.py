@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from scipy import ndimage
+
+from napari_sesami.common.recent import Recent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,17 +44,15 @@ class Features:
 
     def __init__(self, store: TokenStore, step: int) -> None:
         self.store, self.step = store, step
-        self._kept: OrderedDict[int, NDArray[np.float32]] = OrderedDict()
+        self._kept: Recent[int, NDArray[np.float32]] = Recent(
+            MEMORY, lambda features: features.nbytes
+        )
 
     def __call__(self, plane: int) -> NDArray[np.float32]:
         """Features (h, w, F) of a plane's grid."""
         found = self._kept.get(plane)
         if found is None:
-            found = self._make(plane)
-            self._kept[plane] = found
-        self._kept.move_to_end(plane)
-        while sum(f.nbytes for f in self._kept.values()) > MEMORY:
-            self._kept.popitem(last=False)
+            self._kept[plane] = found = self._make(plane)
         return found
 
     def tokens(self, plane: int) -> NDArray[np.float32]:

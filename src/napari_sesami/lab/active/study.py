@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.common.recent import Recent
 from napari_sesami.lab.active.learners import Features, HeadLearner, VoteLearner
 from napari_sesami.session import SessionError
 
@@ -83,7 +84,7 @@ class Study:
             scan, encoder or load_token_encoder(), zoom=zoom, folder=folder
         )
         self.features = Features(store, step)
-        self._regions: dict[tuple[Kind, int, int], NDArray[np.int32]] = {}
+        self._regions: Recent[tuple[Kind, int, int], NDArray[np.int32]] = Recent(KEPT)
 
     def truth_cells(self, plane: int) -> NDArray[np.uint8]:
         """Truth of a plane's grid."""
@@ -121,8 +122,6 @@ class Study:
                 grey = self.scan.grey(plane)[s // 2 :: s, s // 2 :: s]
                 made = room.superpixels(grey, max(2, size // s), step=1)
             self._regions[key] = made.astype(np.int32)
-            while len(self._regions) > KEPT:
-                self._regions.pop(next(iter(self._regions)))
         return self._regions[key]
 
     def learner(self, name: LearnerName, restart: bool = True) -> Learner:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired
 
 import numpy as np
 from pydantic import ConfigDict
@@ -261,6 +261,7 @@ class _SetRow(TypedDict):
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
     classes: dict[int, str]
     pictures: list[_WholePictureRow]
+    notes: NotRequired[list[str]]
 
 
 def _read(folder: Path, row: dict[str, Any]) -> Picture:

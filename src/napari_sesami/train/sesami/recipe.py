@@ -8,7 +8,6 @@ masks: points, corrective points, loose boxes, and partial masks smaller than th
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -107,7 +106,7 @@ class Sesami(Recipe):
     def __init__(self, config: RunConfig, folder: Path) -> None:
         super().__init__(config, folder)
         self.options: SesamiConfig = config.recipe_options
-        self._cache: OrderedDict[tuple[int, int], tuple[Tensor, ...]] = OrderedDict()
+        self._cache: dict[tuple[int, int], tuple[Tensor, ...]] = {}
         self._cached = 0
         self._latest: dict[str, Any] = {}
 

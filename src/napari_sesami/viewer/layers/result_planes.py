@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.common.recent import Recent
 from napari_sesami.project import PlaneArray
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Planes(PlaneArray):
     """Planes of a result: the last ones in memory, those of a whole scan on disk."""
 
     def __init__(self, shape: tuple[int, ...], dtype: DTypeLike) -> None:
-        self._own: OrderedDict[int, NDArray[Any]] = OrderedDict()
+        self._own: Recent[int, NDArray[Any]] = Recent(KEPT_PLANES)
         self._nothing = np.zeros(shape[-2:], dtype)
         self._disk: Any = None
         self._folder: Path | None = None
@@ -88,9 +88,6 @@ class Planes(PlaneArray):
         if old is not None and np.array_equal(old, pixels):
             return False
         self._own[number] = pixels
-        self._own.move_to_end(number)
-        while len(self._own) > KEPT_PLANES:
-            self._own.popitem(last=False)
         return True
 
     def clear(self) -> None:

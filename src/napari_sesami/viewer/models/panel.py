@@ -11,6 +11,7 @@ from qtpy.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
     QGridLayout,
+    QLabel,
     QMessageBox,
     QPlainTextEdit,
     QTreeWidget,
@@ -19,8 +20,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sesami.models import catalog
+from napari_sesami.retrieve import empty_tokens, token_folder, tokens_kept
 from napari_sesami.viewer.app.settings import read_settings, remember_model
-from napari_sesami.viewer.widgets.factory import button, named, tree
+from napari_sesami.viewer.widgets.factory import button, named, row, tree
 from napari_sesami.viewer.widgets.panel import Panel
 from napari_sesami.viewer.widgets.plain import plain_tip
 
@@ -57,6 +59,11 @@ class ModelsPanel(Panel):
         self.import_button = button("Import…", "Install weights from a file")
         self.fetch_button = button("Download…", "Fetch these weights over the network")
         self.remove_button = button("Remove", "Delete this model from this computer")
+        self.kept = QLabel()
+        self.empty_button = button(
+            "Empty",
+            "Delete the tokens of all scans; they are computed again if needed",
+        )
         self._compose()
         self._connect()
         self.refresh()
@@ -75,6 +82,9 @@ class ModelsPanel(Panel):
         if self.list.currentItem() is None and self.list.topLevelItemCount():
             self.list.setCurrentItem(self.list.topLevelItem(0))
         self._on_selected()
+        kept = tokens_kept(token_folder())
+        self.kept.setText(f"Tokens kept on disk: {kept / 1e6:,.0f} MB")
+        self.empty_button.setEnabled(kept > 0)
 
     @property
     def selected(self) -> str | None:
@@ -111,7 +121,8 @@ class ModelsPanel(Panel):
         buttons.addWidget(self.import_button, 0, 1)
         buttons.addWidget(self.fetch_button, 1, 0)
         buttons.addWidget(self.remove_button, 1, 1)
-        self.lay_out(self.list, self.card, buttons, stretch=self.card)
+        kept = row((self.kept, 1), self.empty_button)
+        self.lay_out(self.list, self.card, buttons, kept, stretch=self.card)
 
     def _connect(self) -> None:
         self.list.currentItemChanged.connect(self._on_selected)
@@ -119,6 +130,7 @@ class ModelsPanel(Panel):
         self.import_button.clicked.connect(self._ask_import)
         self.fetch_button.clicked.connect(self._ask_download)
         self.remove_button.clicked.connect(self._ask_remove)
+        self.on(self.empty_button.clicked, self._empty)
 
     def _add(self, name: str, size: str, state: str, wanted: str | None) -> None:
         item = QTreeWidgetItem([name, size, state])
@@ -171,6 +183,11 @@ class ModelsPanel(Panel):
         catalog.remove(name)
         if read_settings().model == name:
             remember_model("")
+        self.refresh()
+
+    def _empty(self) -> None:
+        gone = empty_tokens(token_folder()) / 1e6
+        self.workspace.say(f"{gone:,.0f} MB of tokens were deleted.")
         self.refresh()
 
     def _agreed(self, title: str, text: str) -> bool:

@@ -13,7 +13,6 @@ from napari_sesami.viewer.layers.camera import show_plane
 from napari_sesami.viewer.prompt.commits import commit_draft
 
 if TYPE_CHECKING:
-    from napari_sesami.prompt import Mask
     from napari_sesami.session import Draft, Session
     from napari_sesami.viewer.app.jobs import Job
     from napari_sesami.viewer.prompt.at_work import ObjectAtWork
@@ -109,7 +108,7 @@ class SliceFollower:
                 "Prompt the object in two slices that are not neighbours; then what "
                 "lies between is filled in."
             )
-        found = self._begin()
+        found, session = self._begin(), controller.binding.session
 
         def task(job: Job) -> None:
             for n, (a, b) in enumerate(gaps):
@@ -117,10 +116,11 @@ class SliceFollower:
                 assert first is not None
                 assert last is not None
                 made = [draft.heads[p].depth for p in (a, b)]
-                found.update(_filled_in(first, last, made))
+                how = {"between": [a, b], "prompts": made}
+                for mask in session.prompts.between(first, last):
+                    found[mask.plane] = Filled(mask, mask.score, how)
                 job.report((n + 1) / len(gaps), "Filling in …")
 
-        session = controller.binding.session
         self._job = controller.engine.run(
             BETWEEN, session, task, self._on_done, self._on_failed, self._on_cancelled
         )
@@ -241,10 +241,3 @@ class SliceFollower:
         why = "; ".join(dict.fromkeys(_ENDS[end] for end in self._ends if end))
         ended = f" It stopped where {why}." if why else ""
         self._controller.workspace.say(f"{count} slices added.{ended}")
-
-
-def _filled_in(first: Mask, last: Mask, made: list[int]) -> dict[int, Filled]:
-    from napari_sesami.prompt import between
-
-    how = {"between": [first.plane, last.plane], "prompts": made}
-    return {m.plane: Filled(m, m.score, how) for m in between(first, last)}

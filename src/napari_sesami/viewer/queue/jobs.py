@@ -23,7 +23,7 @@ LINE = (255, 43, 214)
 
 
 def best_zoom(session: Session, job: Job) -> float:
-    """The scale at which the strokes are told apart best."""
+    """The zoom at which the strokes are told apart best."""
     return session.retrieval.learner.best_zoom(lambda: job.cancelled)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_sesami.viewer.app.jobs import Job
     from napari_sesami.viewer.queue.controller import QueueController
 
-RANK, SCALE, JUDGE = "what to label next", "scale of the queue", "clicks saved"
+RANK, ZOOM, JUDGE = "what to label next", "zoom of the queue", "clicks saved"
 REST = 400  # ms after an answer
 JUDGE_EVERY = 5  # answers
 
@@ -58,7 +58,7 @@ class QueueRanker:
         return self._on
 
     def begin(self, anew: bool = False) -> None:
-        """Rank now; `anew` also chooses the scale from the strokes again."""
+        """Rank now; `anew` also chooses the zoom from the strokes again."""
         controller = self._controller
         binding = controller.binding
         binding.flush()
@@ -72,7 +72,7 @@ class QueueRanker:
         self._job = None  # a job that was cancelled ended the ranking before
         if self.zoom is None:
             task = partial(jobs.best_zoom, binding.session)
-            self._submit(SCALE, task, self._on_zoom)
+            self._submit(ZOOM, task, self._on_zoom)
         else:
             self._start()
         controller.changed.emit()
@@ -87,7 +87,7 @@ class QueueRanker:
     def stop(self) -> None:
         """Leave it, and forget what belongs to the session."""
         self._later.stop()
-        for topic in (RANK, SCALE, JUDGE):
+        for topic in (RANK, ZOOM, JUDGE):
             self._controller.workspace.jobs.cancel(topic)
         self._on = self._again = False
         self.zoom, self.trouble = None, ""
@@ -96,7 +96,7 @@ class QueueRanker:
     def halt(self) -> None:
         """Stop what runs; the list stays."""
         self._controller.workspace.jobs.cancel(RANK)
-        self._controller.workspace.jobs.cancel(SCALE)
+        self._controller.workspace.jobs.cancel(ZOOM)
         self._on = self._again = False
         self._controller.changed.emit()
 

@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from napari_sesami.viewer.app.binding import LayerBinding
     from napari_sesami.viewer.app.workspace import Workspace
 
-QUICK, REFINE, SCALE, WHY, WORTH, CLEAN = (
+QUICK, REFINE, ZOOM, WHY, WORTH, CLEAN = (
     "strokes",
     "fine borders",
-    "scale of strokes",
+    "zoom of strokes",
     "why",
     "worth of strokes",
     "clean up",
 )
-SLOW_TOPICS = (REFINE, SCALE, WHY, WORTH, CLEAN)
+SLOW_TOPICS = (REFINE, ZOOM, WHY, WORTH, CLEAN)
 REST = 250  # ms without a stroke before borders are refined
 
 
@@ -137,7 +137,7 @@ class StrokesController(Controller):
             self.request()
 
     def set_zoom(self, zoom: float | None) -> None:
-        """Read the scan at this scale; None chooses it from the strokes."""
+        """Read the scan at this zoom; None chooses it from the strokes."""
         self.auto, self._scaled = zoom is None, frozenset()
         self.zoom = self.zoom if zoom is None else zoom
         self.request()
@@ -331,13 +331,13 @@ class StrokesController(Controller):
             self._scaled = strokes
             task = partial(jobs.best_zoom, self.binding.session)
             self.workspace.jobs.submit(
-                SCALE, task, self._on_scale, priority=Priority.RANKING
+                ZOOM, task, self._on_zoom, priority=Priority.RANKING
             )
 
-    def _on_scale(self, zoom: float) -> None:
+    def _on_zoom(self, zoom: float) -> None:
         if zoom != self.zoom:
             self.zoom = zoom
-            self.workspace.say(f"The strokes are told apart best at {zoom:g}× scale.")
+            self.workspace.say(f"The strokes are told apart best at zoom {zoom:g}.")
             self.request()
 
     def _on_refused(self, text: str) -> None:

@@ -93,7 +93,7 @@ def judged(session: Session, how: ReadOptions, job: Job) -> dict[int, float]:
 
 
 def best_zoom(session: Session, job: Job) -> float:
-    """Find the scale at which the strokes are told apart best."""
+    """Find the zoom at which the strokes are told apart best."""
     return session.retrieval.learner.best_zoom(lambda: job.cancelled)
 
 

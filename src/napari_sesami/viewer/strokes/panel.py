@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from napari_sesami.retrieve import Method
 
-SCALES = (("auto", None), ("1×", 1.0), ("½×", 0.5), ("2×", 2.0))
+ZOOMS = (("auto", None), ("1×", 1.0), ("½×", 0.5), ("2×", 2.0))
 METHODS: tuple[tuple[str, Method], ...] = (
     ("ours", "ours"),
     ("distance", "distance"),
@@ -62,9 +62,9 @@ class StrokesPanel(Panel):
             "A moment after the stroke, follow the edges of the image",
             self.controller.refine,
         )
-        self.scale = combo(
-            "Scale at which the scan is read: ½ sees more around each pixel",
-            SCALES,
+        self.zoom = combo(
+            "Zoom at which the scan is read: ½ sees more around each pixel",
+            ZOOMS,
             letters=3,
         )
         self.method = combo(
@@ -106,7 +106,7 @@ class StrokesPanel(Panel):
         self.lay_out(
             row(self.live_tick, (self.fine_tick, 1), self.overlap_tick),
             row(QLabel("Method"), (self.method, 1)),
-            row(QLabel("Scale"), self.scale, (self.clean_button, 1)),
+            row(QLabel("Zoom"), self.zoom, (self.clean_button, 1)),
             self.facts,
             row((self.accept_button, 1), self.policy),
             self.whole,
@@ -119,7 +119,7 @@ class StrokesPanel(Panel):
         self.fine_tick.toggled.connect(self.controller.set_refine)
         self.overlap_tick.toggled.connect(self.controller.set_overlap)
         self.method.activated.connect(self._on_method)
-        self.scale.activated.connect(self._on_scale)
+        self.zoom.activated.connect(self._on_scale)
         self.policy.activated.connect(self._on_policy)
         self.on(self.clean_button.clicked, self.controller.clean_up)
         self.refresh()
@@ -147,7 +147,7 @@ class StrokesPanel(Panel):
         self.facts.setText(text)
 
     def _on_scale(self, index: int) -> None:
-        self.controller.set_zoom(self.scale.itemData(index))
+        self.controller.set_zoom(self.zoom.itemData(index))
 
     def _on_method(self, index: int) -> None:
         self.controller.set_method(self.method.itemData(index))
