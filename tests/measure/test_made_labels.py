@@ -60,7 +60,7 @@ def test_made_labels_are_measured_with_what_they_leave_open(taught, kind, tmp_pa
         "bank": ["-b", folder / "fins.bank"],
         "model": ["-p", folder / "fins.sesami"],
     }
-    arguments = ["measure", folder / "fins.toml", path, "--labels", kind, *home]
+    arguments = ["measure", folder / "fins.toml", path, "--labels", kind, *home[kind]]
     assert main([str(a) for a in (*arguments, "-o", tmp_path)]) == 0
     found = load_results(tmp_path)
     values = [r for r in found["fin CD"] if r.statistic == "value" and r.has_value]
