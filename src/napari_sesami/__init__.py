@@ -11,17 +11,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_sesami.classify import open_lot
     from napari_sesami.scan import Scan, ScanError
     from napari_sesami.scan import open_scan as open
     from napari_sesami.session import Session
 
 __version__ = "0.1.0"
-__all__ = ["Scan", "ScanError", "Session", "__version__", "open"]
+__all__ = ["Scan", "ScanError", "Session", "__version__", "open", "open_lot"]
 
 _HOMES = {
     "Scan": ("napari_sesami.scan", "Scan"),
     "ScanError": ("napari_sesami.scan", "ScanError"),
     "open": ("napari_sesami.scan", "open_scan"),
+    "open_lot": ("napari_sesami.classify", "open_lot"),
     "Session": ("napari_sesami.session", "Session"),
 }
 

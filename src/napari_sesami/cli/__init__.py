@@ -28,6 +28,7 @@ VERBS = (
     "models",
     "segment",
     "measure",
+    "classify",
     "replay",
     "worklist",
     "evaluate",

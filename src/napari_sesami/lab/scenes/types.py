@@ -118,6 +118,8 @@ class SemPair:
         How many times smaller the pixels of `high` are.
     center
         (y, x) in pixels of `low` that the middle of `high` shows.
+    template
+        The place of `high` on a good die, if it was asked for.
     """
 
     low: Synthetic
@@ -126,3 +128,4 @@ class SemPair:
     zoom: float = 4.0
     center: tuple[float, float] = (0.0, 0.0)
     info: dict[str, Any] = field(default_factory=dict)
+    template: Synthetic | None = None

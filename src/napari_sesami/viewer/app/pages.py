@@ -113,6 +113,13 @@ PAGES: tuple[Page, ...] = (
         "Models",
         "models.panel:ModelsPanel",
     ),
+    Page(
+        "defects",
+        "Defects",
+        "Sort defects from two magnifications",
+        "Defect classes",
+        "classify.panel:ClassifyPanel",
+    ),
 )
 
 

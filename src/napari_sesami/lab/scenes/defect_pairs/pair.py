@@ -74,6 +74,7 @@ def sem_pair(
     pattern: str | None = None,
     zoom: float = 4.0,
     marks: bool = True,
+    template: bool = False,
 ) -> SemPair:
     """Draw one place of a patterned wafer at low and at high magnification.
 
@@ -98,6 +99,9 @@ def sem_pair(
         How many times smaller a pixel of the high magnification is.
     marks
         Whether noise may burn in a data bar or a scale bar.
+    template
+        Draw the same place of a good die at high magnification, too; the stage stops
+        a few pixels beside it.
 
     Returns
     -------
@@ -109,6 +113,7 @@ def sem_pair(
     pattern = pattern or str(rng.choice(ALLOWED[defect]))
     surface = PATTERNS[pattern](rng)
     n = draw_numbers(defect, pattern, surface.pitch, surface.width, rng)
+    good = surface
     if defect == "collapse":
         surface, n = _lean(surface, n, rng)
     rough = Roughness(
@@ -141,7 +146,18 @@ def sem_pair(
     )
     middle = off - jitter / zoom
     center = (float(0.5 * shape[0] + middle[0]), float(0.5 * shape[1] + middle[1]))
-    return SemPair(low, high, defect, zoom, center, info)
+    other = None
+    if template:  # its own numbers, so that pairs are the same with and without
+        own = np.random.default_rng([seed, 1, *defect.encode()])
+        beside = jitter + own.normal(0, 1.5, 2)
+        nm = low_nm / zoom
+        grey, labels = _render(
+            good, "none", n, rough, look, shape, nm, turn, beside, own
+        )
+        key = int(own.integers(2**62))
+        name = f"sem_{defect}_template_{seed}"
+        other = _finish((nm, grey, labels), noise, marks, name, key, info)
+    return SemPair(low, high, defect, zoom, center, info, other)
 
 
 def _lean(
