@@ -1,11 +1,14 @@
 """Draw the workbench: open it by napari's menu, go through its pages by mouse.
 
     python scripts/draw_workbench.py [FOLDER] [WIDTHxHEIGHT] [light]
+    python scripts/draw_workbench.py pages [PAGE …]
 
-FOLDER gets a picture of the whole screen for each page, and the two pictures of
-docs/viewer.md. On a machine without a screen:
+The first fills FOLDER with a picture of the whole screen for each page, and the two
+pictures of docs/viewer.md. The second draws the pages at work, each as large as a
+screen of 1600 × 1000 and of 1280 × 800, for docs/pages.md. On a machine without a
+screen:
 
-    xvfb-run -a -s "-screen 0 1280x800x24" python scripts/draw_workbench.py
+    xvfb-run -a -s "-screen 0 1600x1000x24" python scripts/draw_workbench.py pages
 """
 
 from __future__ import annotations
@@ -107,4 +110,9 @@ def pump(rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["pages"]:
+        import draw_pages
+
+        draw_pages.main(sys.argv[2:])
+    else:
+        main()

@@ -110,10 +110,12 @@ def test_the_demonstration_runs_without_a_screen(tmp_path, capsys):
     out = tmp_path / "demo"
     assert main(["demo", "--headless", "-s", "sem_pair", "-o", str(out)]) == 0
     printed = capsys.readouterr().out.splitlines()
-    for suffix in ("image.png", "masks.png", "labels.ome.tif", "objects.csv"):
+    names = ("image.png", "masks.png", "labels.ome.tif", "objects.csv", "sheet.png")
+    for suffix in names:
         path = out / f"sem_pair_{suffix}"
         assert path.stat().st_size > 0
         assert str(path) in printed
+    assert sum(line[:2] in ("1.", "2.", "3.", "4.") for line in printed) == 4
     labels = open_scan(out / "sem_pair_labels.ome.tif")
     assert labels.units == ("nm", "nm")
     assert np.asarray(labels.data).max() > 0
@@ -121,7 +123,11 @@ def test_the_demonstration_runs_without_a_screen(tmp_path, capsys):
 
 def test_every_verb_is_one_file_with_a_parser_and_a_run():
     folder = Path(cli.__file__).parent
-    files = {path.stem for path in folder.glob("*.py")} - {"__init__", "checks"}
+    files = {path.stem for path in folder.glob("*.py")} - {
+        "__init__",
+        "checks",
+        "demo_sheet",
+    }
     names = {verb.replace("-", "_") for verb in cli.VERBS}
     assert files == names
     for name in names:

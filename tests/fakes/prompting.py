@@ -7,7 +7,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_sesami.viewer.app.workspace import workspace_of
-from napari_sesami.viewer.layers.overlay import MASK
+from napari_sesami.viewer.layers.overlay import EDGE, MASK
 from tests.fakes.grey_model import GreyModel
 from tests.fakes.hands import LEFT, NO_KEY, canvas, place, settle
 
@@ -63,4 +63,4 @@ def shown(dock) -> np.ndarray:
     """Where the preview layer shows the mask on the plane on screen."""
     preview = dock.controller.screen.preview
     data = np.asarray(preview.layer.data[(*preview._lead(preview.plane), ...)])
-    return data == MASK
+    return np.isin(data, (MASK, EDGE))

@@ -135,6 +135,24 @@ def test_one_click_finds_the_whole_array(predictor):
     assert likeness == sorted(likeness, reverse=True)
 
 
+def test_objects_that_the_border_cuts_are_found_too(predictor):
+    grey = np.full((96, 96), 0.2, np.float32)
+    truth = [disc(y, x, 9) for y in (0, 48, 95) for x in (0, 48, 95)]
+    for one in truth:
+        grey[one] = 0.9
+    scan = Scan.from_array(grey)
+    like = predictor.predict(scan, points=[(48, 48)])
+    found = [m.mask.full for m in find_alike(predictor, scan, like, least=0.3)]
+    halves = [truth[i] for i in (1, 3, 5, 7)]
+    assert len(found) <= len(truth)
+    for one in halves:  # corners hold a quarter, too little to be sure of
+        best = max((f & one).sum() / (f | one).sum() for f in found)
+        assert best > 0.7
+    # no match sticks to a border where nothing is
+    for f in found:
+        assert max((f & one).sum() for one in truth) > 0.7 * f.sum()
+
+
 def test_nothing_to_look_for_is_said(predictor):
     scan = Scan.from_array(vias()[0])
     empty = Mask((0, 0, 0, 0), np.zeros((0, 0), bool), 0.0, scan.plane_shape)

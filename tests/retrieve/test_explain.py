@@ -15,6 +15,7 @@ from napari_sesami.retrieve import (
     choose_zoom,
     explain,
     looks_that_decided,
+    strokes_behind,
     why,
 )
 from napari_sesami.retrieve import worth as worth_of
@@ -52,9 +53,23 @@ def test_the_last_row_and_column_have_reasons_too(retriever):
     assert why(retriever, 0, 129, 117)[0].class_id == 3
 
 
+def test_every_stroke_behind_a_pixel_is_told_once_with_its_share(retriever):
+    retriever.set_strokes(0, *two_strokes_a_class())
+    found = strokes_behind(retriever, 0, 55, 100)
+    assert sorted(r.stroke for r in found) == [1, 2, 3, 4, 5, 6]
+    assert sum(r.share for r in found) == pytest.approx(1)
+    assert {r.class_id for r in found[:2]} == {2}
+    assert [r.share for r in found] == sorted((r.share for r in found), reverse=True)
+    # patches of one stroke are added up
+    patches = why(retriever, 0, 55, 100, n=1000)
+    own = sum(p.share for p in patches if p.stroke == found[0].stroke)
+    assert own > max(p.share for p in patches)
+
+
 def test_nothing_painted_nothing_to_explain(retriever):
-    with pytest.raises(RetrieveError, match="no reason"):
-        why(retriever, 0, 5, 5)
+    for ask in (why, strokes_behind):
+        with pytest.raises(RetrieveError, match="no reason"):
+            ask(retriever, 0, 5, 5)
 
 
 def test_a_wrong_stroke_is_worth_less_than_nothing(retriever):

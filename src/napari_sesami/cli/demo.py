@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sesami.scan import SampleData
+    from napari_sesami.scan import SampleData, Scan
     from napari_sesami.session import Session
 
 OBJECTS_PER_CLASS = 3
+SURE = 0.8  # IoU of a mask that one would keep as it is
 SMALLEST = 60  # pixels; smaller truth objects are not worth a click in a demonstration
 
 
@@ -75,7 +76,8 @@ class Clicked:
 
 
 def headless(key: str, folder: Path) -> list[Path]:
-    """Click objects of a sample, commit them, write pictures, labels and a table."""
+    """Click objects of a sample, paint strokes, write pictures, labels and a table."""
+    from napari_sesami.cli import demo_sheet
     from napari_sesami.scan import load_sample, save_labels
     from napari_sesami.session import Session
 
@@ -84,18 +86,92 @@ def headless(key: str, folder: Path) -> list[Path]:
     for entry in sample.classes:
         session.classes.add(entry.name, color=entry.color)
     plane = sample.scan.n_planes // 2
-    print(f"Sample {key}: {sample.scan.name}, clicking on plane {plane}")
-    rows = [
-        _click(session, sample, plane, *target) for target in targets(sample, plane)
-    ]
+    aims = targets(sample, plane)
+    print(f"Sample {key}: {sample.scan.name}, slice {plane}.")
+    print(f"1. Click {len(aims)} objects: once inside, once where the first mask errs.")
+    rows = [_click(session, sample, plane, *target) for target in aims]
     folder.mkdir(parents=True, exist_ok=True)
     labels = np.asarray(session.labels)
-    paths = [
-        folder / f"{key}_{n}" for n in ("image.png", "masks.png", "labels.ome.tif")
-    ]
-    _write_pictures(session, sample, plane, paths[0], paths[1])
+    names = ("image.png", "masks.png", "labels.ome.tif", "objects.csv", "sheet.png")
+    paths = [folder / f"{key}_{name}" for name in names]
+    rgb = demo_sheet.grey_of(sample.scan, plane)
+    colors = demo_sheet.palette([entry.color for entry in sample.classes])
+    clicked = labels.reshape(-1, *labels.shape[-2:])[plane]
+    masks = demo_sheet.coloured(rgb, clicked, colors, 0.4)
+    _write_pictures(rgb, masks, paths[0], paths[1])
     save_labels(labels, paths[2], like=sample.scan)
-    return [*paths, _write_table(rows, sample, folder / f"{key}_objects.csv")]
+    _write_table(rows, sample, paths[3])
+    strokes = _strokes(sample, plane)
+    session.paint(strokes, plane=plane)
+    began = time.perf_counter()
+    found = session.segment(planes=[plane])
+    seconds = time.perf_counter() - began
+    truth = _truth_plane(sample, plane)
+    right = float((found.labels[0] == truth)[truth > 0].mean())
+    print(
+        f"2. Paint one short stroke in each of {len(np.unique(strokes)) - 1} classes: "
+        f"the slice is labelled in {seconds:.1f} s, {right:.0%} of its pixels as in "
+        "the truth."
+    )
+    print("3. Ask where the strokes are in doubt: the next one teaches most there.")
+    best = np.sort(found.votes[0], axis=-1)
+    doubt = 1 - (best[..., -1] - best[..., -2])
+    painted = demo_sheet.coloured(rgb, strokes, colors, 1.0)
+    sure = sum(row.iou >= SURE for row in rows)
+    used = [e for e in sample.classes if (truth == e.id).any()]
+    labelled = demo_sheet.coloured(rgb, found.labels[0], colors, 0.45)
+    tiles = [
+        demo_sheet.tile(
+            painted, f"The scan, and one short stroke in each of {len(used)} classes"
+        ),
+        demo_sheet.tile(
+            labelled,
+            f"Labelled from them in {seconds:.1f} s: {right:.0%} right",
+        ),
+        demo_sheet.tile(
+            masks,
+            f"{len(rows)} objects by two clicks each, {sure} with an IoU over {SURE:g}",
+            [row.yx for row in rows],
+        ),
+        demo_sheet.tile(
+            demo_sheet.heated(rgb, doubt), "Where the strokes are in doubt: go on there"
+        ),
+    ]
+    demo_sheet.draw_sheet(
+        paths[4], f"{sample.title or sample.scan.name} · napari-sesami", tiles,
+        [(e.color, e.name) for e in used], _pixel_of(sample.scan, rgb.shape),
+    )  # fmt: skip
+    print(f"4. Show {paths[4].name} to somebody.")
+    return paths
+
+
+def _strokes(sample: SampleData, plane: int) -> NDArray[np.uint8]:
+    """Paint a short line in the thickest place of each class of the truth."""
+    from napari_sesami.train import deepest
+
+    truth = _truth_plane(sample, plane)
+    strokes = np.zeros(truth.shape, np.uint8)
+    for entry in sample.classes:
+        mask = truth == entry.id
+        if mask.sum() < SMALLEST:
+            continue
+        (y, x), depth = deepest(mask)
+        thick, half = max(1, min(4, int(depth) - 1)), truth.shape[1] // 20
+        line = np.zeros_like(mask)
+        line[max(0, y - thick) : y + thick, max(0, x - half) : x + half] = True
+        strokes[line & mask] = entry.id
+    return strokes
+
+
+def _pixel_of(scan: Scan, shape: tuple[int, ...]) -> tuple[float, str] | None:
+    """Width of a pixel of the sheet, and its unit."""
+    from napari_sesami.cli.demo_sheet import SIDE
+
+    at = -2 if scan.is_rgb else -1
+    size, unit = scan.pixel_size[at], scan.units[at]
+    if size is None or unit is None:
+        return None
+    return size * max(shape[:2]) / SIDE, unit
 
 
 def targets(sample: SampleData, plane: int) -> list[tuple[int, NDArray[np.bool_]]]:
@@ -146,22 +222,12 @@ def _click(
 
 
 def _write_pictures(
-    session: Session, sample: SampleData, plane: int, image: Path, masks: Path
+    rgb: NDArray[np.uint8], masks: NDArray[np.uint8], image: Path, over: Path
 ) -> None:
     import imageio.v3 as iio
 
-    raw = sample.scan.plane(plane) if sample.scan.is_rgb else None
-    grey = (sample.scan.grey(plane) * 255).astype(np.uint8)
-    rgb = np.asarray(raw) if raw is not None else np.repeat(grey[..., None], 3, -1)
-    iio.imwrite(image, rgb.astype(np.uint8))
-    labels = np.asarray(session.labels)
-    labels = labels.reshape(-1, *labels.shape[-2:])[plane]
-    colors = np.zeros((256, 3), np.float32)
-    for entry in sample.classes:
-        code = entry.color.lstrip("#")
-        colors[entry.id] = [int(code[i : i + 2], 16) for i in (0, 2, 4)]
-    over = np.where(labels[..., None] > 0, 0.5 * rgb + 0.5 * colors[labels], rgb)
-    iio.imwrite(masks, over.astype(np.uint8))
+    iio.imwrite(image, rgb)
+    iio.imwrite(over, masks)
 
 
 def _write_table(rows: list[Clicked], sample: SampleData, path: Path) -> Path:

@@ -29,11 +29,20 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add("scans", nargs="*", type=Path, help="scans, folders, or a project *.sesami")
     add("-o", "--out", type=Path, help="folder for tables, report and pictures")
     add(
-        "--labels", choices=("project", "files", "bank"),
+        "--labels", choices=("project", "files", "bank", "model"),
         help="where labels come from (default: project for *.sesami, else files)",
     )  # fmt: skip
-    add("-p", "--project", type=Path, help="the project that holds the labels")
+    add(
+        "-p",
+        "--project",
+        type=Path,
+        help="the project that holds the labels, or that teaches --labels model",
+    )
     add("-b", "--bank", type=Path, help="the bank that makes the labels")
+    add(
+        "-m", "--model", default="sesami-nano",
+        help="the token encoder of --labels bank or model (default: %(default)s)",
+    )  # fmt: skip
     add("--classes", type=Path, help="a JSON file of classes, for labels from files")
     add("-j", "--workers", type=int, default=1, help="processes")
     add("--xlsx", action="store_true", help="also write results.xlsx")
@@ -105,7 +114,11 @@ def _labels(arguments: Any, scans: list[Path]) -> tuple[str, dict[str, Any]]:
     if kind == "bank":
         if arguments.bank is None:
             raise SesamiError("--labels bank needs --bank FILE.")
-        return kind, {"bank": arguments.bank}
+        return kind, {"bank": arguments.bank, "model": arguments.model}
+    if kind == "model":
+        if arguments.project is None:
+            raise SesamiError("--labels model needs --project FOLDER.sesami.")
+        return kind, {"project": arguments.project, "model": arguments.model}
     return kind, {"classes": arguments.classes}
 
 

@@ -32,6 +32,7 @@ MOST_BLOCKS = 40
 FEW_BLOCKS = 2.9  # times the fit's own variance, where nothing is known of the noise
 PRIOR_DOF = 10.0  # how far what is known of the scan's noise counts beside blocks
 _SQRT_2PI = float(np.sqrt(2 * np.pi))
+_LOG_SIGMA = tuple(float(np.log(s)) for s in SIGMA_LIMITS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +111,11 @@ def polynomial(length: float, degree: int) -> Basis:
     """Shapes 1, s, s² … over a piece of this length, scaled to [−1, 1]."""
 
     def basis(along: Values) -> Values:
-        return np.vander(along * (2 / max(length, 1e-9)), degree + 1, increasing=True)
+        scaled = along * (2 / max(length, 1e-9))
+        shapes = np.ones((scaled.size, degree + 1))
+        for k in range(1, degree + 1):
+            shapes[:, k] = shapes[:, k - 1] * scaled
+        return shapes
 
     return basis
 
@@ -182,17 +187,17 @@ def fit_step(
         cost = float(weight @ (rest * rest))
         for _ in range(8):
             lifted = normal.copy()
-            lifted[np.diag_indices(free)] *= 1 + damping
+            lifted.flat[:: free + 1] *= 1 + damping
             try:
                 move = np.linalg.solve(lifted, score)
             except np.linalg.LinAlgError:
                 return None
-            move[2] = np.clip(move[2], -2, 2)
+            move[2] = min(2.0, max(-2.0, float(move[2])))
             tried = theta.copy()
             tried[:free] += move
             if free_sigma:
-                near = theta[-1] + np.clip(move[-1], -0.5, 0.5)
-                tried[-1] = np.clip(near, *np.log(SIGMA_LIMITS))
+                near = theta[-1] + min(0.5, max(-0.5, float(move[-1])))
+                tried[-1] = min(_LOG_SIGMA[1], max(_LOG_SIGMA[0], near))
             new_rest, new_jac = _step_model(tried, d, shapes, grey)
             new_cost = float(weight @ (new_rest * new_rest))
             if new_cost <= cost * (1 + 1e-12):
@@ -290,11 +295,12 @@ def _judged(
     places, offsets = _blocks(pixels, jac, rest, weight, period)
     at = basis(places)
     dof = float(len(places) - count)
-    residual = offsets - at @ np.linalg.lstsq(at, offsets, rcond=None)[0]
     covariance, few = own * known, dof < 3
     if not few:  # blocks tell more the more there are
+        gram = np.linalg.pinv(at.T @ at, hermitian=True)
+        residual = offsets - at @ (gram @ (at.T @ offsets))
         spread = float(residual @ residual) / dof
-        blocks = spread * np.linalg.pinv(at.T @ at)
+        blocks = spread * gram
         covariance = (dof * blocks + PRIOR_DOF * covariance) / (dof + PRIOR_DOF)
     dof = PRIOR_DOF + (0.0 if few else dof)
     inflation = max(1.0, float(covariance[0, 0] / max(own[0, 0], 1e-30)))

@@ -82,6 +82,11 @@ class FoundFeature:
         return top, bottom
 
     @property
+    def key(self) -> tuple[str, BBox, float]:
+        """What it is known by from one look to the next, whatever its number."""
+        return self.name, self.box, self.area
+
+    @property
     def height(self) -> float:
         """Depth from top to bottom by the labels."""
         return self.ends[1] - self.ends[0]
@@ -105,16 +110,41 @@ def find_features(
         outside[y0:y1, x0:x1] = False
         chosen &= ~outside
     parts, _ = ndimage.label(chosen)
+    found = _components(site, frame, name, spec, parts, (0, 0))
+    if spec.like is not None:
+        found = _alike(found, spec.like)
+    found = _numbered(found)
+    if spec.expect is not None and spec.expect.columns is not None:
+        whole = [f for f in found if f.status == "ok"]
+        found = whole if len(whole) >= spec.expect.columns else found
+    return found
+
+
+def _components(
+    site: Site,
+    frame: MeasureFrame,
+    name: str,
+    spec: FeatureSpec,
+    parts: NDArray[np.int32],
+    corner: tuple[int, int],
+) -> list[FoundFeature]:
+    """Make features of numbered pixels whose first one is at `corner` of the plane."""
     found: list[FoundFeature] = []
     low, high = spec.area_range(site.unit, site.pixel)
     pixel_area = site.spacing[0] * site.spacing[1]
+    y0, x0 = corner
     for number, place in enumerate(ndimage.find_objects(parts), start=1):
+        if place is None:
+            continue
         mask = parts[place] == number
         area = float(mask.sum()) * pixel_area
         if not low <= area <= high or mask.sum() < 4:
             continue
         mask = ndimage.binary_fill_holes(mask) if spec.kind == "object" else mask
-        box = (place[0].start, place[1].start, place[0].stop, place[1].stop)
+        box = (
+            place[0].start + y0, place[1].start + x0,
+            place[0].stop + y0, place[1].stop + x0,
+        )  # fmt: skip
         y, x = np.nonzero(mask)
         middle = np.array([y.mean() + box[0], x.mean() + box[1]]) * site.spacing
         depth, across = frame.coordinates(middle)
@@ -125,13 +155,68 @@ def find_features(
                 _status(site, box, mask, frame, spec), frame, site.spacing,
             )
         )  # fmt: skip
-    if spec.like is not None:
-        found = _alike(found, spec.like)
-    found = _numbered(found)
-    if spec.expect is not None and spec.expect.columns is not None:
-        whole = [f for f in found if f.status == "ok"]
-        found = whole if len(whole) >= spec.expect.columns else found
     return found
+
+
+def features_again(
+    site: Site,
+    frame: MeasureFrame,
+    name: str,
+    spec: FeatureSpec,
+    old: list[FoundFeature],
+    box: BBox,
+) -> list[FoundFeature]:
+    """Find features after labels changed within a box: only there it looks again."""
+    partial = spec.depth is None and spec.within is None and spec.like is None
+    if not partial or (spec.expect is not None and spec.expect.columns is not None):
+        return find_features(site, frame, name, spec)
+    near, window = grown(box, 1), grown(box, 24)
+    rows, columns = site.shape
+    while True:  # until all that touches the change lies within the window
+        y0, x0 = max(0, window[0]), max(0, window[1])
+        y1, x1 = min(rows, window[2]), min(columns, window[3])
+        chosen = site.labels[y0:y1, x0:x1] == site.class_id(spec.class_)
+        parts, count = ndimage.label(chosen)
+        part = np.s_[
+            max(0, near[0] - y0) : near[2] - y0, max(0, near[1] - x0) : near[3] - x0
+        ]
+        touched = np.zeros(count + 1, bool)
+        touched[np.unique(parts[part])] = True
+        touched[0] = False
+        ends = [
+            parts[0] if y0 > 0 else parts[:0],
+            parts[-1] if y1 < rows else parts[:0],
+            parts[:, 0] if x0 > 0 else parts[:0],
+            parts[:, -1] if x1 < columns else parts[:0],
+        ]
+        if not any(touched[e].any() for e in ends if e.size):
+            break
+        window = grown(window, max(window[2] - window[0], window[3] - window[1]))
+    parts[~touched[parts]] = 0
+    kept = [f for f in old if not _within(f, near)]
+    return _numbered(kept + _components(site, frame, name, spec, parts, (y0, x0)))
+
+
+def _within(feature: FoundFeature, box: BBox) -> bool:
+    """Whether any pixel of a feature lies in a box."""
+    if not meets(feature.box, box):
+        return False
+    y0, x0 = feature.box[:2]
+    part = np.s_[max(0, box[0] - y0) : box[2] - y0, max(0, box[1] - x0) : box[3] - x0]
+    return bool(feature.mask[part].any())
+
+
+def grown(box: BBox, by: int) -> BBox:
+    """Give a box with a margin; it may leave the picture."""
+    return box[0] - by, box[1] - by, box[2] + by, box[3] + by
+
+
+def meets(one: BBox, other: BBox) -> bool:
+    """Whether two boxes share a pixel."""
+    return (
+        one[0] < other[2] and other[0] < one[2]
+        and one[1] < other[3] and other[1] < one[3]
+    )  # fmt: skip
 
 
 def _clip_depth(
@@ -206,10 +291,12 @@ def _numbered(found: list[FoundFeature]) -> list[FoundFeature]:
     rows = _lattice(depth, 0.5 * float(np.median(heights)))
     columns = _lattice(across, 0.5 * float(np.median(widths)))
     order = np.lexsort((across, rows))
-    return [
-        replace(found[i], number=n, row=int(rows[i]), column=int(columns[i]))
-        for n, i in enumerate(order, start=1)
-    ]
+    numbered = []
+    for n, i in enumerate(order, start=1):
+        same = replace(found[i], number=n, row=int(rows[i]), column=int(columns[i]))
+        same.__dict__["boundary"] = found[i].boundary  # traced once
+        numbered.append(same)
+    return numbered
 
 
 def _lattice(values: NDArray[np.float64], gap: float) -> NDArray[np.int64]:

@@ -69,12 +69,9 @@ class StraightGuide:
 
     def at(self, along: Points, across: Points | float = 0.0) -> Points:
         """See `GuideCurve`."""
-        s, d = np.broadcast_arrays(np.asarray(along, float), across)
-        return (
-            np.asarray(self.middle)
-            + s[..., None] * np.array(self.direction)
-            + d[..., None] * np.array(self.outside)
-        )
+        (y, x), (ny, nx) = self.middle, self.outside
+        s, d = np.asarray(along, float), np.asarray(across, float)
+        return np.stack([y - s * nx + d * ny, x + s * ny + d * nx], axis=-1)
 
 
 @dataclass(frozen=True, eq=False)

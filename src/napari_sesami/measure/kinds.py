@@ -108,12 +108,82 @@ KINDS: dict[str, Quantity] = {
         needs=("feature", "to"),
         volume=True,
     ),
+    "via diameter": Quantity(
+        ("stacked", "column_diameter"),
+        "mean of the equivalent diameters of a column's sections",
+        volume=True,
+    ),
+    "via tilt": Quantity(
+        ("stacked", "column_tilt"),
+        "lean of the line of middles against z",
+        volume=True,
+    ),
+    "bump diameter": Quantity(
+        ("stacked", "column_diameter"),
+        "equivalent diameter of the section at mid-height",
+        volume=True,
+    ),
+    "bump height": Quantity(
+        ("stacked", "bump_height"),
+        "distance along z of the fitted faces at both ends",
+        volume=True,
+    ),
+    "gap": Quantity(
+        ("stacked", "gap"),
+        "distance along z of two facing planes: mean, range, and warpage (range of the "
+        "upper one about its plane)",
+        needs=("between",),
+        between=(3,),
+        volume=True,
+    ),
+    "misalignment": Quantity(
+        ("stacked", "misalignment"),
+        "middle of a pillar minus middle of the pad below; of the die by least squares",
+        needs=("feature", "to"),
+        volume=True,
+    ),
+    "crack": Quantity(
+        ("stacked", "crack"),
+        "share of a bump's section that a crack takes as seen along z, and its area",
+        needs=("feature", "to"),
+        volume=True,
+    ),
+    "wire diameter": Quantity(
+        ("bond", "wire_diameter"), "median of the local widths of a wire's labels"
+    ),
+    "wire sweep": Quantity(
+        ("bond", "wire_sweep"),
+        "largest distance of a wire from its chord over the chord; chord and arc",
+    ),
+    "wedge": Quantity(
+        ("bond", "wedge"),
+        "width and length along the wire; with `to` also in wire diameters",
+    ),
+    "ball": Quantity(
+        ("bond", "ball"),
+        "diameter of the ellipse through a ball's outline, and major over minor axis; "
+        "with `to` also in wire diameters",
+    ),
+    "ball offset": Quantity(
+        ("bond", "ball_offset"),
+        "middle of a ball minus middle of its pad, distance of their edges, share of "
+        "the ball on the pad",
+        needs=("feature", "to"),
+    ),
+    "clearance": Quantity(
+        ("bond", "clearance"), "distance from a wire to the nearest other one"
+    ),
     "ler": Quantity(
         ("rough", "ler"),
         "3 s of an edge about its straight line, noise taken off",
     ),
     "lwr": Quantity(("rough", "lwr"), "3 s of the local width, noise taken off"),
     "lpr": Quantity(("rough", "lpr"), "3 s of the local middle, noise taken off"),
+    "caliper": Quantity(
+        ("caliper", "caliper"),
+        "distance along a line drawn by hand of the edges nearest to its ends",
+        needs=("ends",),
+    ),
     "lcdu": Quantity(
         ("outline", "lcdu"),
         "3 s of the diameters of a field about a slow trend, measuring noise taken off",

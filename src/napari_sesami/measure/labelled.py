@@ -24,6 +24,7 @@ SOURCES = {
     "files": "napari_sesami.measure.labelled:FileLabels",
     "project": "napari_sesami.session:ProjectLabels",
     "bank": "napari_sesami.session:BankLabels",
+    "model": "napari_sesami.worklist:ModelLabels",
 }
 """Name of a source of labels → "module:Class", imported when it is used."""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_sesami.measure.recipe import Limits
 
 WIDTH, HEIGHT, EDGE = 300, 150, 34
-COLOURS = {
+TERM_COLORS = {
     "edge": "#0072B2", "sampling": "#56B4E9", "model": "#009E73",
     "segmentation": "#F0E442", "scale": "#E69F00", "distortion": "#D55E00",
     "tilt": "#CC79A7", "offset": "#999999",
@@ -31,8 +31,9 @@ def budget_bar(budget: ErrorBudget, width: int = 90) -> str:
     x, parts = 0.0, []
     for name, (u, _) in budget.terms.items():
         share = width * u * u / total
+        color = TERM_COLORS[name]
         parts.append(
-            f"<rect x='{x:.1f}' width='{share:.1f}' height='9' fill='{COLOURS[name]}'>"
+            f"<rect x='{x:.1f}' width='{share:.1f}' height='9' fill='{color}'>"
             f"<title>{name} {u:.3g}</title></rect>"
         )
         x += share

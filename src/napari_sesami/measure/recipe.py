@@ -179,6 +179,9 @@ class Measurement(_RecipePart):
         Grey of a film too thin to show it, from a thick place.
     least
         Fewest instances a statistic is made of.
+    ends, rows
+        Of a caliper: both ends, as (y, x) in pixels, or with a feature as (depth,
+        across) from its middle; and over how many pixels across the line it averages.
     """
 
     name: str = Field(min_length=1)
@@ -205,6 +208,8 @@ class Measurement(_RecipePart):
     offset_u: float = Field(0.0, ge=0)
     film_grey: float | None = None
     least: int = Field(1, ge=1)
+    ends: Annotated[tuple[Pair, Pair] | None, BeforeValidator(_pair)] = None
+    rows: float = Field(16.0, ge=4, le=400)
 
     @model_validator(mode="after")
     def _complete(self) -> Measurement:
@@ -252,7 +257,7 @@ class MeasureRecipe(_RecipePart):
     name: str = "recipe"
     unit: Literal["pm", "Å", "nm", "µm", "mm"] = "nm"
     needs: tuple[str, ...] = ()
-    sigma_px: float | None = Field(None, gt=0.2, lt=10)
+    sigma_px: float | None = Field(default=None, gt=0.2, lt=10)
     scale: ScaleSpec = Field(default_factory=ScaleSpec)
     frame: FrameSpec = FrameSpec()
     features: dict[str, FeatureSpec] = Field(default_factory=dict)
@@ -310,6 +315,11 @@ class MeasureRecipe(_RecipePart):
                 f"{name} is of version {version}; this napari-sesami reads up to "
                 f"{VERSION}, so update it."
             )
+        return cls.of(data, name, text)
+
+    @classmethod
+    def of(cls, data: Any, name: str = "recipe", text: str = "") -> MeasureRecipe:
+        """Check plain values, as TOML gives them; `text` is where lines are told of."""
         try:
             return cls.model_validate(data)
         except ValidationError as error:

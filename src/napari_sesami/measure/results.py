@@ -300,6 +300,12 @@ class Results:
 
         return pandas.DataFrame(self.records(), columns=list(COLUMNS))
 
+    def to_csv(self) -> str:
+        """Give the table as CSV."""
+        from napari_sesami.measure.files import to_csv
+
+        return to_csv(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Give everything as plain JSON values, budgets and geometry, too."""
         rows = []

@@ -6,6 +6,7 @@ import hashlib
 import math
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -93,22 +94,8 @@ def measure(
             f"{recipe.name} speaks of; label it, or give the class that name."
         )
     chosen = _planes_of(scan, labels) if planes is None else list(planes)
-    source = Provenance(
-        scan=scan.name,
-        path=str(scan.path or ""),
-        image_key=scan.image_key or "",
-        pixel_size=" × ".join("?" if s is None else f"{s:.9g}" for s in _sizes(scan)),
-        pixel_unit=next((u for u in reversed(scan.units) if u is not None), "px"),
-        pixel_source="file" if scan.path is not None else "given",
-        scan_hash=scan.content_hash,
-        labels_source=labels_source,
-        labels_hash=hash_of_labels(labels),
-        recipe=recipe.name,
-        recipe_hash=recipe.hash,
-        version=version("napari-sesami"),
-        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        **(about or {}),
-    )
+    labels_hash = hash_of_labels(labels)
+    source = provenance_of(scan, labels_hash, recipe, labels_source, about)
     rows: list[Result] = []
     failures: list[str] = []
     total = len(chosen) * len(recipe.measure)
@@ -123,7 +110,7 @@ def measure(
             rows += results_of(work, m, moved=moved)
             if progress is not None:
                 progress(k * len(recipe.measure) + number + 1, total)
-        failures += _missing(work, plane if len(chosen) > 1 else None)
+        failures += missing_features(work, plane if len(chosen) > 1 else None)
     for m in recipe.measure:
         if KINDS[m.kind].volume:
             if stop():
@@ -132,21 +119,69 @@ def measure(
     return Results(rows, recipe, [source] * len(rows), failures)
 
 
+def provenance_of(
+    scan: Scan,
+    labels_hash: str,
+    recipe: MeasureRecipe,
+    labels_source: str = "",
+    about: dict[str, str] | None = None,
+) -> Provenance:
+    """Say where the numbers of a scan come from."""
+    return Provenance(
+        scan=scan.name,
+        path=str(scan.path or ""),
+        image_key=scan.image_key or "",
+        pixel_size=" × ".join("?" if s is None else f"{s:.9g}" for s in _sizes(scan)),
+        pixel_unit=next((u for u in reversed(scan.units) if u is not None), "px"),
+        pixel_source="file" if scan.path is not None else "given",
+        scan_hash=scan.content_hash,
+        labels_source=labels_source,
+        labels_hash=labels_hash,
+        recipe=recipe.name,
+        recipe_hash=recipe.hash,
+        version=version("napari-sesami"),
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        **(about or {}),
+    )
+
+
 def _in_volume(
     scan: Scan, labels: Any, classes: Any, recipe: MeasureRecipe, m: Measurement
 ) -> list[Result]:
-    """Measure a quantity of a whole volume: shares in %, limits per bump."""
-    from napari_sesami.measure.quantities.solder import bump_voids
+    """Measure a quantity of a whole volume, and its means over instances."""
+    from napari_sesami.measure.quantities.columns import voxel_of
 
+    home, name = KINDS[m.kind].home
+    module = import_module(f"napari_sesami.measure.quantities.{home}")
+    unit, sides = voxel_of(scan)
+    known = unit in LENGTHS
+    step = math.sqrt(sides[1] * sides[2])
+    factor = step * LENGTHS[unit] / LENGTHS[recipe.unit] if known else 1.0
     rows = []
-    for number, r in bump_voids(scan, labels, classes, recipe, m):
-        bar = r.budget.expanded if r.budget.terms else math.nan
+    for number, r in getattr(module, name)(scan, labels, classes, recipe, m):
+        status, shown = r.status, r.unit
+        if r.power:
+            shown = recipe.unit if known else "px"
+            shown += {1: "", 2: "²", 3: "³"}[r.power]
+            status = status if known or status != "ok" else "uncalibrated"
+        scale = factor**r.power
+        value, budget = r.value * scale, r.budget.scaled(scale)
+        if r.power and known and status == "ok":
+            budget = budget.common(
+                scale=abs(value) * r.power * (recipe.scale.u_rel or 0.0)
+            )
+        bar = budget.expanded if budget.terms else math.nan
+        limits = m.limits if known or not r.power else None
         rows.append(
             Result(
-                m.name, m.kind, r.zone, value=r.value, unit=r.unit, budget=r.budget,
-                n=r.n, status=r.status, verdict=verdict(r.value, bar, m.limits),
-                limits=m.limits, feature=m.to or "", number=number, cnr=r.cnr,
-                edge="grey integral" if r.zone == "volume" else "labels",
+                m.name, m.kind, r.zone, value=value, unit=shown, budget=budget, n=r.n,
+                status=status, verdict=verdict(value, bar, limits), limits=limits,
+                feature=(m.to if m.kind == "bump voids" else m.feature) or "",
+                number=number, cnr=r.cnr,
+                edge="grey integral" if r.zone == "volume" else "50 %", plane=r.plane,
+                geometry=Geometry(
+                    tuple(r.edges), tuple(r.lines), (sides[1], sides[2]), unit
+                ),
             )
         )  # fmt: skip
     return rows
@@ -166,7 +201,7 @@ def results_of(
     if moved:
         readings = _with_segmentation(readings, m, moved)
     values = [_finished(work, m, r) for r in readings]
-    return [*values, *_statistics(work, m, values)]
+    return [*values, *statistics_of(work, m, values)]
 
 
 def _finished(work: Work, m: Measurement, r: Reading) -> Result:
@@ -228,7 +263,7 @@ def _profile(r: Reading, factor: float) -> dict[str, Any]:
     }
 
 
-def _statistics(work: Work, m: Measurement, values: list[Result]) -> list[Result]:
+def statistics_of(work: Work, m: Measurement, values: list[Result]) -> list[Result]:
     """Means and spreads over features; scan terms of a budget do not average out."""
     if m.kind in ROUGH or m.kind == "pitch walking":
         return []
@@ -346,7 +381,7 @@ def _with_segmentation(
     return out
 
 
-def _missing(work: Work, plane: int | None) -> list[str]:
+def missing_features(work: Work, plane: int | None) -> list[str]:
     """Sentences about features that the recipe expects and the site lacks."""
     out = []
     where = "" if plane is None else f" in slice {plane}"

@@ -93,7 +93,7 @@ def fit_flank(
             return None
         peak, floor = window
     assert fit is not None
-    shift = 0.0
+    shift = model = 0.0
     if method == "threshold":
         shift = float(fit.sigma * ndtri(1 - level))
     elif method in ("peak", "model"):
@@ -103,14 +103,28 @@ def fit_flank(
         if found is None:
             return None
         shift, u = found
+        if method == "model":  # what the shape of its tails has a say in
+            model = _tail_error(straight, shift)
         own = fit.covariance.copy()
         own[0, 0] = u * u
         fit = replace(fit, covariance=own, dof=9.0)
     moved_shape = fit.shape.copy()
     moved_shape[0] += shift
     blocks = fit.blocks + np.array([0.0, shift])
-    # the value is what the method says, so no other window has a say in it
-    return replace(fit, shape=moved_shape, blocks=blocks, model_shift=0.0)
+    # but for the model, the value is what the method says: no window has a say in it
+    return replace(fit, shape=moved_shape, blocks=blocks, model_shift=model)
+
+
+def _tail_error(pixels: NearPixels, edge: float) -> float:
+    """How far the model's edge moves with a window a quarter narrower on each side."""
+    away = pixels.across - edge
+    moves = []
+    for low, high in ((0.75, 1.0), (1.0, 0.75)):
+        keep = (away >= low * away.min()) & (away <= high * away.max())
+        found = _model_place(pixels.where(keep), None)
+        if found is not None:
+            moves.append(float(found[0]) - edge)
+    return float(np.sqrt(np.mean(np.square(moves)))) if moves else 0.0
 
 
 def replace_across(pixels: NearPixels, basis: Basis, shape: Values) -> NearPixels:

@@ -343,7 +343,8 @@ class Site:
             chosen = np.argsort(order)[np.sort(order) >= 1.5]
             other = seen[good][:, chosen] != class_
             first = np.where(other.any(1), order[chosen][other.argmax(1)], np.inf)
-            rooms.append(float(np.quantile(first, 0.15, method="lower")))
+            low = int(0.15 * (first.size - 1))
+            rooms.append(float(np.partition(first, low)[low]))
         return LabelView("ok", inside, outside, along, good, rooms[0], rooms[1])
 
     @cached_property

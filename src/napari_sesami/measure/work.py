@@ -15,21 +15,31 @@ import numpy as np
 
 from napari_sesami.measure.budget import ErrorBudget
 from napari_sesami.measure.edge import polynomial
-from napari_sesami.measure.features import find_features
+from napari_sesami.measure.features import (
+    features_again,
+    find_features,
+    grown,
+    meets,
+)
 from napari_sesami.measure.frame import MeasureFrame
 from napari_sesami.measure.guide import StraightGuide, robust_line
 from napari_sesami.measure.kinds import KINDS
+from napari_sesami.measure.site import CLEAR
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from numpy.typing import NDArray
 
+    from napari_sesami.common.box import BBox
     from napari_sesami.measure.features import FoundFeature
     from napari_sesami.measure.recipe import Measurement, MeasureRecipe
     from napari_sesami.measure.site import FoundEdge, Site
 
     Points = NDArray[np.float64]
+
+EDGE_REACH = 16
+"""Pixels from a feature's box within which labels may change its edges, beside blur."""
 
 
 @dataclass(eq=False)
@@ -58,6 +68,8 @@ class Reading:
         Blur in pixels, step over noise, length evaluated and distance of its samples.
     profile
         Curves to plot: name → values.
+    plane
+        Of a volume's values: the slice that `edges` and `lines` (in pixels) lie in.
     """
 
     value: float = float("nan")
@@ -77,6 +89,7 @@ class Reading:
     length: float = float("nan")
     step: float = float("nan")
     profile: dict[str, Any] = field(default_factory=dict)
+    plane: int = 0
 
     def __post_init__(self) -> None:
         if self.status != "ok" or not np.isfinite(self.value):
@@ -116,8 +129,31 @@ class Work:
             self._features[name] = find_features(self.site, self.frame, name, spec)
         return self._features[name]
 
+    def look_again(self, box: BBox) -> set[str]:
+        """Find features anew where labels changed within a box, and drop edges there.
+
+        The frame and the scan's blur stay as they were. Gives the names of features of
+        which there are more, fewer or others now.
+        """
+        reach = EDGE_REACH + int(2 * CLEAR * self.site.sigma)
+        wide = grown(box, reach)
+        self._edges = {
+            key: edge for key, edge in self._edges.items() if not meets(key[1][1], wide)
+        }
+        renumbered = set()
+        for name, old in self._features.items():
+            spec = self.recipe.features[name]
+            new = features_again(self.site, self.frame, name, spec, old, box)
+            if [f.number for f in new] != [f.number for f in old] or any(
+                (a.row, a.column) != (b.row, b.column)
+                for a, b in zip(old, new, strict=True)
+            ):
+                renumbered.add(name)
+            self._features[name] = new
+        return renumbered
+
     def edge(self, key: Any, make: Any) -> FoundEdge:
-        """Give an edge made by `make()`, once for a key."""
+        """Give an edge made by `make()`, once for a key (what, key of a feature, …)."""
         if key not in self._edges:
             self._edges[key] = make()
         return self._edges[key]
@@ -130,6 +166,10 @@ class Work:
         module = import_module(f"napari_sesami.measure.quantities.{home}")
         found: list[Reading] = getattr(module, name)(self, measurement, only)
         return found
+
+    def relative(self, points: Points, feature: FoundFeature) -> Points:
+        """Give (y, x) in pixels as (depth, across) from the middle of a feature."""
+        return self.frame.coordinates(self.site.from_data(points)) - feature.centre
 
     def chosen(
         self, measurement: Measurement, only: Collection[int] | None

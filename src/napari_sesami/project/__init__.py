@@ -6,6 +6,7 @@ from napari_sesami.project.changes import (
     Change,
     ObjectChange,
     PixelChange,
+    RecipeChange,
     SizeChange,
     Step,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "Project",
     "ProjectError",
     "ProjectLocked",
+    "RecipeChange",
     "Record",
     "Remembered",
     "SaveError",

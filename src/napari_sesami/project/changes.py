@@ -125,7 +125,21 @@ class SizeChange:
         return SizeChange(self.after, self.before)
 
 
-Change: TypeAlias = PixelChange | ObjectChange | ClassChange | SizeChange | AnswerChange
+@dataclass(frozen=True)
+class RecipeChange:
+    """What is measured on the scan changed: TOML of a recipe before and after."""
+
+    before: str
+    after: str
+
+    def inverse(self) -> RecipeChange:
+        """Give the edit that takes this one back."""
+        return RecipeChange(self.after, self.before)
+
+
+Change: TypeAlias = (
+    PixelChange | ObjectChange | ClassChange | SizeChange | AnswerChange | RecipeChange
+)
 
 
 @dataclass(frozen=True)
@@ -160,6 +174,8 @@ def pack(changes: tuple[Change, ...]) -> tuple[list[dict[str, Any]], bytes]:
             case SizeChange():
                 states_ = [change.before, change.after]
                 head.append({"kind": "size", "states": states_})
+            case RecipeChange(was, now):
+                head.append({"kind": "recipe", "states": [was, now]})
     return head, b"".join(body)
 
 
@@ -186,6 +202,8 @@ def unpack(head: list[dict[str, Any]], body: bytes) -> tuple[Change, ...]:
             changes.append(ObjectChange(int(item["id"]), before, after))
         elif item["kind"] == "answer":
             changes.append(AnswerChange(int(item["id"]), before, after))
+        elif item["kind"] == "recipe":
+            changes.append(RecipeChange(before, after))
         else:
             sizes = [(tuple(s[0]), tuple(s[1])) for s in (before, after)]
             changes.append(SizeChange(*sizes))

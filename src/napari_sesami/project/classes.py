@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 MAX_CLASSES = 255
 """Labels are kept as one byte per pixel."""
 
-# Seven colours of Okabe and Ito, then those that lie farthest from all before them in
-# CIELAB, for normal sight, deuteranopia and protanopia alike.
+# Six colours of Okabe and Ito, then those that lie farthest from all before them in
+# CIELAB, for normal sight, deuteranopia and protanopia alike, among those that are
+# bright enough to be seen over a dark scan (scripts/choose_palette.py).
 PALETTE = tuple(
-    "#E69F00 #56B4E9 #009E73 #F0E442 #0072B2 #D55E00 #CC79A7 #5500FF #88FFAA "
-    "#3377FF #993322 #55FFFF #883366 #55BB66 #88DDBB #CCEE77".split()
+    "#E69F00 #56B4E9 #009E73 #F0E442 #D55E00 #CC79A7 #7766FF #BBFFAA #99FFEE "
+    "#66BB66 #2288DD #77DDAA #66DDEE #CCEE77 #FF0044 #668844".split()
 )
 _HEX = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 

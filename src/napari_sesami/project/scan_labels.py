@@ -16,6 +16,7 @@ from napari_sesami.project.changes import (
     Change,
     ObjectChange,
     PixelChange,
+    RecipeChange,
     SizeChange,
 )
 from napari_sesami.project.classes import ClassChange, ClassTable
@@ -47,6 +48,8 @@ class ScanLabels:
         This work's class table; the project keeps those of its scans alike.
     last_object
         The highest id that an object ever had.
+    recipe
+        What is measured on the scan, as TOML; "" for nothing.
     size
         (sizes, units) if the user gave the scan a pixel size, else None.
     lock
@@ -81,6 +84,7 @@ class ScanLabels:
         self.answers: dict[int, Mapping[str, Any]] = {
             int(key): value for key, value in answers.items()
         }
+        self.recipe = "" if store is None else str(store.state.get("recipe", ""))
         saved = [] if store is None else store.state["classes"]
         self._used = {int(i): True for i in saved}  # classes that pixels may have
         known = 0 if store is None else int(store.state.get("last_object", 0))
@@ -235,6 +239,8 @@ class ScanLabels:
                 self.classes.apply(change)
             case SizeChange():
                 self.size = change
+            case RecipeChange():
+                self.recipe = change.after
 
     def _fits(self, change: Change) -> bool:
         """Whether a change from a file lies in this scan and has all its pixels."""
@@ -247,7 +253,8 @@ class ScanLabels:
 
     def _more(self) -> dict[str, Any]:
         known = {"last_object": self.last_object, "classes": list(self.classes.ids)}
-        return {**known, "answers": dict(self.answers)}
+        recipe = {"recipe": self.recipe} if self.recipe else {}
+        return {**known, "answers": dict(self.answers), **recipe}
 
     def _thaw(self, taken: Mapping[str, Mapping[int, NDArray[Any]]], ok: bool) -> None:
         with self.lock:

@@ -25,6 +25,7 @@ Index = Annotated[int, Field(ge=0)]
 ClassId = Annotated[int, Field(ge=1, le=255)]
 Digits = Annotated[str, Field(pattern=r"^[0-9]{1,12}$")]
 Size = tuple[list[float | None], list[str | None]]
+RecipeText = Annotated[str, Field(max_length=1_000_000)]
 
 
 class Head(TypedDict, total=False):
@@ -116,6 +117,7 @@ class ScanState(TypedDict):
     classes: NotRequired[list[int]]
     last_object: NotRequired[Index]
     answers: NotRequired[dict[Digits, dict[str, Any]]]
+    recipe: NotRequired[RecipeText]
 
 
 class PartRow(TypedDict):
@@ -182,6 +184,11 @@ class _SizeStates(TypedDict):
     states: tuple[Size, Size]
 
 
+class _RecipeStates(TypedDict):
+    kind: Literal["recipe"]
+    states: tuple[RecipeText, RecipeText]
+
+
 class RecordRow(TypedDict):
     """One record of a journal."""
 
@@ -190,7 +197,12 @@ class RecordRow(TypedDict):
     group: int | None
     changes: list[
         Annotated[
-            PixelRow | _ClassStates | _ObjectStates | _AnswerStates | _SizeStates,
+            PixelRow
+            | _ClassStates
+            | _ObjectStates
+            | _AnswerStates
+            | _SizeStates
+            | _RecipeStates,
             Field(discriminator="kind"),
         ]
     ]

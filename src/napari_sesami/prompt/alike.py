@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from napari_sesami.scan import Scan
 
 OVERLAP = 64  # pixels that neighbouring views share
+INSIDE = 0.5  # of a match that may lie in a better one
+VISIBLE = 0.4  # of the object and its rim that the border of the plane must leave
 
 
 @dataclass(frozen=True)
@@ -73,19 +75,21 @@ def find_alike(
     template, weight, corner = _template(tokens, like, cell)
     if here != like.plane:
         tokens, cell = token_map(predictor, scan, here, progress, cancel)
-    likeness = match(tokens, template, weight)
+    likeness, before = match(tokens, template, weight)
     places = _peaks(likeness, template.shape[:2], least, most)
-    if not len(places):
-        return []
-    offset = np.array(corner) * cell
-    boxes, scores = [], []
-    h, w = like.shape
+    offset = (np.array(corner) + before) * cell
+    boxes, scores, areas = [], [], []
+    height, width = scan.plane_shape
     for row, column in places:
         move = np.array([row, column]) * cell - offset
-        box = np.array(like.bbox, float) + np.tile(move, 2)
-        if (box[:2] >= -cell).all() and box[2] <= h + cell and box[3] <= w + cell:
-            boxes.append(np.clip(box, 0, [h, w, h, w]))
-            scores.append(float(likeness[row, column]))
+        whole = np.array(like.bbox) + np.tile(move, 2)
+        box = np.clip(whole, 0, [height, width, height, width])
+        if (box[2:] - box[:2] < cell).any():
+            continue
+        boxes.append(box.astype(float))
+        scores.append(float(likeness[row, column]))
+        y0, x0, y1, x1 = box - np.tile(whole[:2], 2)  # what the border leaves of it
+        areas.append(int(np.count_nonzero(like.mask[y0:y1, x0:x1])))
     if not boxes:
         return []
     masks = predictor.predict_many(
@@ -97,13 +101,17 @@ def find_alike(
         progress=progress,
     )
     found = {
-        id(m): Match(m, s * _same_size(m, like))
-        for m, s in zip(masks, scores, strict=True)
+        id(m): Match(m, s * _same_size(m.area, area))
+        for m, s, area in zip(masks, scores, areas, strict=True)
         if not m.empty
     }
     unique = without_duplicates([m.mask for m in found.values()], 0.5)
-    matches = [found[id(m)] for m in unique]
-    return sorted(matches, key=lambda m: -m.likeness)
+    matches: list[Match] = []
+    for one in sorted((found[id(m)] for m in unique), key=lambda m: -m.likeness):
+        # things that look alike do not lie in each other
+        if all(_shared(one.mask, better.mask) < INSIDE for better in matches):
+            matches.append(one)
+    return matches
 
 
 def token_map(
@@ -149,16 +157,30 @@ def match(
     tokens: NDArray[np.float32],
     template: NDArray[np.float32],
     weight: NDArray[np.float32],
-) -> NDArray[np.float32]:
-    """Weighted mean cosine of a template at every place, (h − th + 1, w − tw + 1)."""
-    if tokens.shape[0] < template.shape[0] or tokens.shape[1] < template.shape[1]:
-        return np.zeros((0, 0), np.float32)
+) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    """Weighted mean cosine of a template at every place, also where it sticks out.
+
+    Returns
+    -------
+    tuple
+        The mean over those cells of the template that lie on the plane, -1 where they
+        are too few; and how many rows and columns come before place (0, 0).
+    """
+    over = [int(n * (1 - VISIBLE)) for n in template.shape[:2]]
+    around = [(n, n) for n in over]
+    room = np.pad(np.ones(tokens.shape[:2], np.float32), around)
+    if (np.array(room.shape) < template.shape[:2]).any():
+        return np.zeros((0, 0), np.float32), (over[0], over[1])
+    padded = np.pad(tokens, [*around, (0, 0)])
     weighted = template * weight[..., None]
     total = sum(
-        signal.fftconvolve(tokens[..., d], weighted[::-1, ::-1, d], mode="valid")
+        signal.fftconvolve(padded[..., d], weighted[::-1, ::-1, d], mode="valid")
         for d in range(tokens.shape[-1])
     )
-    return np.asarray(total / weight.sum(), np.float32)
+    seen = signal.fftconvolve(room, weight[::-1, ::-1], mode="valid")
+    enough = seen >= VISIBLE * weight.sum()
+    mean = np.where(enough, total / np.maximum(seen, 1e-9), -1.0)
+    return np.asarray(mean, np.float32), (over[0], over[1])
 
 
 def _template(
@@ -189,6 +211,12 @@ def _peaks(
     return at[order[:most]]
 
 
-def _same_size(mask: Mask, like: Mask) -> float:
+def _shared(mask: Mask, other: Mask) -> float:
+    """Share of a mask that lies in another."""
+    iou = mask.iou(other)
+    return iou * (mask.area + other.area) / (1 + iou) / max(mask.area, 1)
+
+
+def _same_size(area: int, expected: int) -> float:
     """1 for the same area, falling to a half for twice or half of it."""
-    return min(mask.area, like.area) / max(mask.area, like.area, 1)
+    return min(area, expected) / max(area, expected, 1)

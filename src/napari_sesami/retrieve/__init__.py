@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from napari_sesami.retrieve.condense import CAP
     from napari_sesami.retrieve.contradiction import Contradiction, contradictions
     from napari_sesami.retrieve.decided import LookShare, looks_that_decided
-    from napari_sesami.retrieve.explain import Reason, choose_zoom, why, worth
+    from napari_sesami.retrieve.explain import (
+        Reason,
+        choose_zoom,
+        strokes_behind,
+        why,
+        worth,
+    )
     from napari_sesami.retrieve.methods import METHODS, Method, Settings, check_method
     from napari_sesami.retrieve.overlap import Overlapping, overlapping
     from napari_sesami.retrieve.painted import PaintedPixels
@@ -53,7 +59,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "condense": ["CAP"],
         "contradiction": ["Contradiction", "contradictions"],
         "decided": ["LookShare", "looks_that_decided"],
-        "explain": ["Reason", "choose_zoom", "why", "worth"],
+        "explain": ["Reason", "choose_zoom", "strokes_behind", "why", "worth"],
         "methods": ["METHODS", "Settings", "Method", "check_method"],
         "overlap": ["Overlapping", "overlapping"],
         "painted": ["PaintedPixels"],

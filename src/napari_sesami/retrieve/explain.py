@@ -34,10 +34,10 @@ BETTER = 0.02  # another zoom must win by so much: native pixels are the safe ch
 
 @dataclass(frozen=True)
 class Reason:
-    """One labelled patch that spoke for a pixel.
+    """One labelled patch that spoke for a pixel, or the loudest one of a stroke.
 
-    `bbox` is (y0, x0, y1, x1) in pixels of `plane`; `share` is its part of all votes
-    that the pixel got, so the reasons of a pixel tell how much they explain.
+    `bbox` is (y0, x0, y1, x1) in pixels of `plane`; `share` is its part, or that of the
+    whole stroke, of all votes that the pixel got.
     """
 
     stroke: int
@@ -52,6 +52,43 @@ def why(
     retriever: Retriever, plane: int, y: float, x: float, n: int = 3
 ) -> list[Reason]:
     """The n labelled patches that decided the pixel (y, x) of a plane."""
+    rows, near = _likenesses(retriever, plane, y, x)
+    temper = retriever.temper
+    weight = kernel(near, temper.tau)[:, 0].numpy() * rows.coverage**temper.alpha
+    weight /= max(float(weight.sum()), 1e-300)
+    best = np.argsort(-weight, kind="stable")[:n]
+    return [_reason(retriever, rows, near, int(i), float(weight[i])) for i in best]
+
+
+def strokes_behind(
+    retriever: Retriever, plane: int, y: float, x: float
+) -> list[Reason]:
+    """Give every stroke's part of the votes for a pixel, the strongest first.
+
+    All parts add up to one. They are balanced as where a plane is labelled: a class is
+    divided by the power γ of all that is labelled of it. A stroke is shown by its patch
+    that speaks loudest.
+    """
+    rows, near = _likenesses(retriever, plane, y, x)
+    temper = retriever.temper
+    said = shares(rows, retriever.n_classes, temper)
+    scale = np.maximum(said.sum(0), 1e-12) ** -temper.gamma
+    weight = kernel(near, temper.tau)[:, 0].numpy() * (said @ scale)
+    weight /= max(float(weight.sum()), 1e-300)
+    names, owner = np.unique(rows.stroke, return_inverse=True)
+    share = np.bincount(owner, weight, len(names))
+    out = []
+    for each in np.argsort(-share, kind="stable"):
+        own = np.flatnonzero(owner == each)
+        loudest = int(own[weight[own].argmax()])
+        out.append(_reason(retriever, rows, near, loudest, float(share[each])))
+    return out
+
+
+def _likenesses(
+    retriever: Retriever, plane: int, y: float, x: float
+) -> tuple[Rows, torch.Tensor]:
+    """All labelled patches, and how alike each is to that of the pixel, (M, 1)."""
     tokens = retriever.store.plane(plane)
     if tokens is None:
         raise RetrieveError("The tokens of this plane are not computed yet.")
@@ -63,21 +100,14 @@ def why(
         min(int(y) // patch, tokens.shape[0] - 1),
         min(int(x) // patch, tokens.shape[1] - 1),
     ].astype(np.float32)
-    near = similarities(torch.from_numpy(rows.tokens), torch.from_numpy(cell[None]))
-    temper, similarity = retriever.temper, near[:, 0].numpy()
-    weight = kernel(near, temper.tau)[:, 0].numpy() * rows.coverage**temper.alpha
-    weight /= max(float(weight.sum()), 1e-300)
-    best = np.argsort(-weight, kind="stable")[:n]
-    return [_reason(rows, int(i), similarity, weight, patch) for i in best]
+    keys = torch.from_numpy(rows.tokens)
+    return rows, similarities(keys, torch.from_numpy(cell[None]))
 
 
 def _reason(
-    rows: Rows,
-    i: int,
-    similarity: NDArray[np.float32],
-    weight: NDArray[np.float64],
-    patch: int,
+    retriever: Retriever, rows: Rows, near: torch.Tensor, i: int, share: float
 ) -> Reason:
+    patch = retriever.store.patch
     labelled = rows.patches[i][rows.patches[i] != UNLABELLED]
     plane, row, column = (int(v) for v in rows.where[i])
     y, x = row * patch, column * patch
@@ -86,8 +116,8 @@ def _reason(
         class_id=int(np.bincount(labelled).argmax()),
         plane=plane,
         bbox=(y, x, y + patch, x + patch),
-        similarity=float(similarity[i]),
-        share=float(weight[i]),
+        similarity=float(near[i, 0]),
+        share=share,
     )
 
 

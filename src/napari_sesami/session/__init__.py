@@ -19,9 +19,11 @@ from napari_sesami.session.history import History
 from napari_sesami.session.labelled import BankLabels, ProjectLabels
 from napari_sesami.session.labels import Labels
 from napari_sesami.session.learner import StrokeLearner
+from napari_sesami.session.measurements import Measurements
 from napari_sesami.session.object_table import ObjectRow
 from napari_sesami.session.objects import Objects
 from napari_sesami.session.plane_labels import (
+    Explanation,
     PlaneLabels,
     ReadOptions,
     StrokeFacts,
@@ -56,9 +58,11 @@ __all__ = [
     "CommittedObject",
     "Document",
     "Draft",
+    "Explanation",
     "Filled",
     "History",
     "Labels",
+    "Measurements",
     "ObjectRow",
     "Objects",
     "Part",

@@ -16,6 +16,7 @@ from napari_sesami.project import (
     ObjectChange,
     PixelChange,
     Project,
+    RecipeChange,
     Record,
     ScanLabels,
     SizeChange,
@@ -250,6 +251,8 @@ class Document:
             self.events.objects.emit(tuple(objects))
         if any(isinstance(change, AnswerChange) for change in changes):
             self.events.queries.emit()
+        if any(isinstance(change, RecipeChange) for change in changes):
+            self.events.recipe.emit()
         self.events.history.emit()
 
     def _on_class(self, change: ClassChange) -> None:

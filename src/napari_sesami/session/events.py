@@ -16,6 +16,8 @@ class SessionEvents(SignalGroup):
     """Committed objects came, changed or went: their ids."""
     queries = Signal()
     """The queue of queries, or the answers to them, changed."""
+    recipe = Signal()
+    """What is measured changed."""
     history = Signal()
     """What can be undone or redone changed."""
     scan = Signal(object)

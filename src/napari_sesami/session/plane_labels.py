@@ -101,6 +101,25 @@ class Why:
     picture: NDArray[np.uint8] | None
 
 
+@dataclass(frozen=True)
+class Explanation:
+    """Why a pixel has its class.
+
+    Attributes
+    ----------
+    shares
+        How likely each class is there, by its id, the likeliest first; they add up to
+        one.
+    strokes
+        The strokes behind it, the strongest first, with their shares of all votes.
+        Grey values and edges speak too, so a class may be likelier than its strokes
+        alone make it.
+    """
+
+    shares: dict[int, float]
+    strokes: list[Why]
+
+
 def stroke_facts(retriever: Retriever) -> tuple[StrokeFacts, ...]:
     """Everything that is in the bank, stroke by stroke."""
     out = []

@@ -17,6 +17,7 @@ from napari_sesami.session.cleanup import AGREE, SCORE, SPECK, Cleaned, clean_pl
 from napari_sesami.session.errors import SessionError
 from napari_sesami.session.learner import StrokeLearner, raising
 from napari_sesami.session.plane_labels import (
+    Explanation,
     PlaneLabels,
     ReadOptions,
     Why,
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
     from napari_sesami.session.superpixels import Superpixels
 
 PARTLY_EVERY = 1.0  # s
+MOST_REASONS = 5  # strokes that are told behind a pixel
+LARGE = 4096**2  # pixels of a plane whose votes are kept for the next question
 PARTLY_SHARE = 5  # showing parts may take one second of so many
 
 
@@ -92,6 +95,8 @@ class Retrieval:
         self._labels, self._prompts = labels, prompts
         self.superpixels = superpixels
         self.learner = StrokeLearner(document)
+        # the labels that were explained last: of which retriever, how, votes
+        self._explained: tuple[Retriever, tuple[Any, ...], Any] | None = None
 
     @property
     def encoder(self) -> TokenEncoder:
@@ -401,6 +406,47 @@ class Retrieval:
         how = how or ReadOptions()
         retriever = self._reads(plane, how, True, None, progress, cancelled)
         return with_pictures(why(retriever, plane, *at), self._document.scan)
+
+    def explain(
+        self,
+        plane: int,
+        at: tuple[float, float],
+        how: ReadOptions | None = None,
+        *,
+        progress: Progress | None = None,
+        cancelled: IsCancelled | None = None,
+    ) -> Explanation:
+        """Tell how likely each class is at a pixel (y, x), and which strokes say so.
+
+        The votes of the plane are kept, so that the next pixel of it is quick until
+        the strokes change. Of a very large plane the strokes alone are asked.
+        """
+        from napari_sesami.retrieve import strokes_behind
+
+        how = how or ReadOptions()
+        retriever = self._reads(plane, how, True, None, progress, cancelled)
+        reasons = strokes_behind(retriever, plane, *at)
+        height, width = self._document.scan.plane_shape
+        if height * width > LARGE:  # the votes of the strokes alone need no plane
+            sums: dict[int, float] = {}
+            for one in reasons:
+                sums[one.class_id] = sums.get(one.class_id, 0.0) + one.share
+            shares = dict(sorted(sums.items(), key=lambda pair: -pair[1]))
+        else:
+            version = retriever.voters.version, retriever.temper
+            key = (plane, how.refine, how.method, version)
+            if self._explained is None or self._explained[:2] != (retriever, key):
+                said = retriever.segment(
+                    plane,
+                    refine=how.refine,
+                    method=how.method,
+                    check=raising(cancelled),
+                )
+                self._explained = (retriever, key, said.votes)
+            votes = self._explained[2][int(at[0]), int(at[1])]
+            shares = {int(i) + 1: float(votes[i]) for i in np.argsort(-votes)}
+        shown = with_pictures(reasons[:MOST_REASONS], self._document.scan)
+        return Explanation(shares, shown)
 
     def looks(
         self,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 from napari_sesami.project import Project
 from napari_sesami.session.adapters import Adapters
 from napari_sesami.session.document import Document
+from napari_sesami.session.measurements import Measurements
 from napari_sesami.session.objects import Objects
 from napari_sesami.session.prompts import Prompts
 from napari_sesami.session.queue import Queue
@@ -59,6 +60,8 @@ class Session:
         What the prompt model learnt, switched and rolled back.
     retrieval
         Labels of every plane from a few strokes.
+    measurements
+        Dimensions with error bars: the recipe, and what it gives on the labels.
     runs
         Training, and what it gave.
     history
@@ -91,6 +94,7 @@ class Session:
         self.objects = Objects(document)
         self.adapters = Adapters(document)
         self.prompts = Prompts(document, self.adapters)
+        self.measurements = Measurements(document)
         self.runs = SessionRuns(document, self.adapters)
         self.retrieval = Retrieval(
             document,

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_sesami.session import SessionError
 from napari_sesami.worklist.review import Source
-from napari_sesami.worklist.teacher import LabelledScan, Teacher
+from napari_sesami.worklist.teacher import LabelledScan, Teacher, labelled_scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     Progress = Callable[[float, str], None]
 
-PLANES = 8  # labelled planes of a volume that teach
 SOURCES = 12  # scans that teach: those accepted last
 
 
@@ -144,19 +143,7 @@ class Proposer:
         return self._tried[at]
 
     def _source(self, item: WorkItem) -> LabelledScan | None:
-        store = self.project.saved_labels(str(item.key))
-        if store is None:
-            return None
-        numbers = sorted(store.stored("labels"))
-        if len(numbers) > PLANES:
-            at = np.linspace(0, len(numbers) - 1, PLANES)
-            numbers = [numbers[round(i)] for i in at]
-        planes = {p: store.read_plane("labels", p) for p in numbers}
-        read = {p: labels for p, labels in planes.items() if labels is not None}
-        if not read:
-            return None
-        key = f"{item.key}/{store.state['generation']}"
-        return LabelledScan(self.project.open_scan(str(item.key)), read, True, key)
+        return labelled_scan(self.project, str(item.key))
 
 
 def _quiet(fraction: float, text: str) -> None:

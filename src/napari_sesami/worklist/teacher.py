@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
     from napari_sesami.common.cancel import IsCancelled
     from napari_sesami.models import TokenEncoder
+    from napari_sesami.project import Project
     from napari_sesami.retrieve import Retriever, Rows, TokenStore
     from napari_sesami.scan import Scan
 
     Progress = Callable[[float, str], None]
 
 PER_CLASS = 240  # patches that one plane teaches of a class
+PLANES = 8  # labelled planes of a volume that teach
 PURE = 0.6  # share of a patch that its class must have to be an example of it
 EMPTY = 0.05  # share of a plane without a label from which "nothing" is learnt too
 
@@ -46,6 +48,23 @@ class LabelledScan:
     planes: dict[int, NDArray[np.uint8]]
     complete: bool = True
     key: str = ""
+
+
+def labelled_scan(project: Project, key: str) -> LabelledScan | None:
+    """Read a scan of a project with its labels as they were saved; None without any."""
+    store = project.saved_labels(key)
+    if store is None:
+        return None
+    numbers = sorted(store.stored("labels"))
+    if len(numbers) > PLANES:
+        at = np.linspace(0, len(numbers) - 1, PLANES)
+        numbers = [numbers[round(i)] for i in at]
+    planes = {p: store.read_plane("labels", p) for p in numbers}
+    read = {p: labels for p, labels in planes.items() if labels is not None}
+    if not read:
+        return None
+    name = f"{key}/{store.state['generation']}"
+    return LabelledScan(project.open_scan(key), read, True, name)
 
 
 @dataclass

@@ -327,7 +327,7 @@ def test_alt_and_a_number_open_a_page(opened, qtbot):
     main = viewer.window._qt_window
     main.activateWindow()
     qtbot.waitUntil(main.isActiveWindow)
-    QTest.keyClick(canvas(viewer), Qt.Key.Key_8, Qt.KeyboardModifier.AltModifier)
+    QTest.keyClick(canvas(viewer), Qt.Key.Key_9, Qt.KeyboardModifier.AltModifier)
     assert workbench.page.name == "models"
     assert workbench.buttons["models"].isChecked()
 

@@ -235,6 +235,7 @@ def test_the_list_holds_still_under_the_mouse(opened, qtbot):
 def test_every_heat_map_is_a_layer_with_a_legend(make_napari_viewer, qtbot):
     viewer, _session, binding, dock = begin(make_napari_viewer, qtbot, 3)
     heat = dock.controller.heat
+    dock.maps.several.click()
     for box in dock.maps.ticks.values():
         box.click()
     qtbot.waitUntil(

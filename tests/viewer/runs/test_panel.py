@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import shutil
 import signal
 import weakref
@@ -359,7 +360,15 @@ def test_what_there_is_to_learn_from_is_said_in_words(opened, qtbot):
     label_more(session, 12)
     qtbot.waitUntil(dock.form.start_button.isEnabled, timeout=SOON)
     assert words.text().startswith("12 objects of 2 classes on 1 scan, ")
+    assert re.search(r"scan, 9 to learn from, 3 to judge\.", words.text())
     assert "Estimate" in dock.form.estimate.text()
+    qtbot.mouseClick(dock.form.estimate_button, LEFT)
+    assert dock.form.estimate_button.text() == "Cancel"
+    qtbot.waitUntil(lambda: "Trying" in dock.form.estimate.text())
+    qtbot.mouseClick(dock.form.estimate_button, LEFT)
+    qtbot.waitUntil(lambda: dock.controller.planner.estimating is None, timeout=SOON)
+    assert dock.form.estimate_button.text() == "Estimate"
+    assert "stopped" in dock.workspace.message
 
 
 def test_the_panel_fits_a_laptop_and_everything_has_a_tip(opened, qtbot, finished):

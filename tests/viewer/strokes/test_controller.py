@@ -65,12 +65,16 @@ def test_undo_of_all_strokes_leaves_nothing(headless, strokes):
 def test_reasons_are_found_and_wrong_places_refused(headless, strokes):
     paint(headless.session)
     headless.wait(lambda: labelled(strokes))
-    reasons, looks = [], []
+    reasons, looks, shares = [], [], []
     strokes.explained.connect(reasons.append)
+    strokes.weighed.connect(shares.append)
     strokes.looked.connect(looks.append)
     strokes.explain((20.0, 100.0))
     headless.wait(lambda: bool(looks))
     assert reasons[0][0].reason.class_id == 1
+    assert next(iter(shares[0])) == 1  # the likeliest comes first
+    assert sum(shares[0].values()) == pytest.approx(1, abs=1e-3)
+    assert shares[0][1] > 0.5
     assert sum(s.share for s in looks[0] if s.share > 0) == pytest.approx(1)
     with pytest.raises(ViewerError, match="Point at a pixel of the scan"):
         strokes.explain((500.0, 0.0))

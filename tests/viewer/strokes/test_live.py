@@ -154,6 +154,7 @@ def test_maps_are_layers_with_a_legend(opened, qtbot):
     viewer, _, binding, dock = opened
     paint_three(viewer, binding, qtbot, dock)
     layers = dock.controller.layers
+    dock.maps.several.click()
     for key in ("vote", "margin", "novelty"):
         dock.maps.ticks[key].click()
     qtbot.waitUntil(
@@ -167,8 +168,29 @@ def test_maps_are_layers_with_a_legend(opened, qtbot):
         np.testing.assert_array_equal(
             getattr(layers.map_layer("margin"), name), getattr(binding.image, name)
         )
+    assert layers.map_layer("margin").colorbar.visible
     dock.maps.ticks["vote"].click()
     assert layers.map_layer("vote") is None
+
+
+def test_one_map_at_a_time_over_faded_labels_that_come_back(opened, qtbot):
+    viewer, _, binding, dock = opened
+    paint_three(viewer, binding, qtbot, dock)
+    layers, labels = dock.controller.layers, binding.labels
+    before = labels.opacity, layers.layer.opacity
+    dock.maps.ticks["margin"].click()
+    qtbot.waitUntil(lambda: layers.map_layer("margin") is not None, timeout=SOON)
+    doubt = np.asarray(layers.map_layer("margin").data[...])
+    assert doubt[THIRD - 2 : THIRD + 2].mean() > doubt[: THIRD - 8].mean()
+    assert labels.opacity < 0.2 > layers.layer.opacity
+    dock.maps.ticks["novelty"].click()
+    qtbot.waitUntil(lambda: layers.map_layer("novelty") is not None, timeout=SOON)
+    assert not dock.maps.ticks["margin"].isChecked()
+    assert layers.map_layer("margin") is None
+    assert labels.opacity < 0.2
+    labels.opacity = 0.3  # somebody's own choice stays
+    dock.maps.ticks["novelty"].click()
+    assert (labels.opacity, layers.layer.opacity) == (0.3, before[1])
 
 
 def test_why_names_the_stroke_and_un_teaching_it_is_undoable(opened, qtbot):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         spheres,
     )
     from napari_sesami.lab.metrology.table import print_table, self_test
+    from napari_sesami.lab.metrology.truth import measure_truth, nearest_truth
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
@@ -33,5 +34,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
             "spheres",
         ],
         "table": ["print_table", "self_test"],
+        "truth": ["measure_truth", "nearest_truth"],
     },
 )

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from napari_sesami.lab.scenes.defect_pairs.pair import DEFECTS, sem_pair
     from napari_sesami.lab.scenes.families import FAMILIES
     from napari_sesami.lab.scenes.samples import make_samples
-    from napari_sesami.lab.scenes.types import SemPair, SynthError, Synthetic
+    from napari_sesami.lab.scenes.types import (
+        SemPair,
+        SynthError,
+        Synthetic,
+        TruthValue,
+    )
     from napari_sesami.lab.scenes.volumes.stack import hbm, hbm_slabs, hbm_slice
     from napari_sesami.lab.scenes.wire_bonds.scan import wire_bond
 
@@ -26,7 +31,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "defect_pairs.pair": ["DEFECTS", "sem_pair"],
         "families": ["FAMILIES"],
         "samples": ["make_samples"],
-        "types": ["SemPair", "SynthError", "Synthetic"],
+        "types": ["SemPair", "SynthError", "Synthetic", "TruthValue"],
         "volumes.stack": ["hbm", "hbm_slabs", "hbm_slice"],
         "wire_bonds.scan": ["wire_bond"],
     },

@@ -18,6 +18,27 @@ class SynthError(SesamiError):
     """A procedural scene was asked for with numbers it cannot be drawn with."""
 
 
+@dataclass(frozen=True)
+class TruthValue:
+    """A dimension that a scene was drawn with.
+
+    Attributes
+    ----------
+    kind, zone
+        As `measure.KINDS` and its readings name them.
+    value, unit
+        What was drawn.
+    place
+        The middle of what it is of, in pixels (y, x) or (z, y, x).
+    """
+
+    kind: str
+    value: float
+    unit: str
+    place: tuple[float, ...]
+    zone: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Synthetic:
     """A procedural scan with exact truth.
@@ -40,6 +61,8 @@ class Synthetic:
         Bool (y, x), True where the picture does not show the specimen, or None.
     info
         Everything else worth knowing: seed, dimensions drawn, noise parameters.
+    truth
+        Dimensions of single parts, as drawn; empty where the scene does not tell.
     """
 
     image: NDArray[Any]
@@ -51,6 +74,7 @@ class Synthetic:
     name: str
     ignore: NDArray[np.bool_] | None = None
     info: dict[str, Any] = field(default_factory=dict)
+    truth: tuple[TruthValue, ...] = ()
 
     def scan(self) -> Scan:
         """Give the picture as a Scan with its pixel size; the truth stays here."""

@@ -29,7 +29,7 @@ CORNER_ARC = 60.0  # degrees that a corner's circle must be seen over
 
 def outline(work: Work, feature: FoundFeature, order: int = 2) -> FoundEdge:
     """Fit the closed outline of a feature: the ellipse of its labels, and waves."""
-    key = ("outline", feature.name, feature.number, order)
+    key = ("outline", feature.key, order)
     return work.edge(key, lambda: _outline(work, feature, order))
 
 

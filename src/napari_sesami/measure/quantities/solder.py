@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_sesami.measure.budget import ErrorBudget
-from napari_sesami.measure.errors import MeasureError
+from napari_sesami.measure.quantities.columns import check_volume, find_columns
 from napari_sesami.measure.site import class_ids
 from napari_sesami.measure.work import Reading
 
@@ -31,39 +31,35 @@ def bump_voids(
     labels. The window of one bump is read at a time.
     """
     assert m.feature is not None and m.to is not None
-    if len(scan.leading_shape) != 1 or scan.is_rgb:
-        raise MeasureError(
-            f"{m.name} is measured in a volume (z, y, x); {scan.name} has the axes "
-            f"{', '.join(scan.axes)}."
-        )
+    check_volume(scan, m.name)
     ids = class_ids(classes)
     void = ids[recipe.features[m.feature].class_]
     host = ids[recipe.features[m.to].class_]
-    volume = np.asarray(labels)
     sigma = recipe.sigma_px or 1.0
     grow = int(np.ceil(3 * sigma))
     margin = grow + 4
-    bumps, _ = ndimage.label((volume == host) | (volume == void))
-    places = ndimage.find_objects(bumps)
-    full = _void_grey(scan, volume, void, places, sigma)
+    bumps = find_columns(labels, [host, void])
+    full = _void_grey(scan, labels, void, [b.box for b in bumps], sigma)
     found: list[tuple[int, Reading]] = []
     number = 0
-    for k in _reading_order(places):
-        place = places[k]
-        mask = ndimage.binary_fill_holes(bumps[place] == k + 1)
-        if not (volume[place] == host)[mask].any():
+    for bump in bumps:
+        place = bump.box
+        part = np.asarray(labels[place])
+        pieces, _ = ndimage.label((part == host) | (part == void))
+        own = int(np.bincount(pieces.ravel())[1:].argmax()) + 1
+        mask = ndimage.binary_fill_holes(pieces == own)
+        if not (part == host)[mask].any():
             continue
         number += 1
-        ends = zip(place, volume.shape, strict=True)
-        if any(s.start == 0 or s.stop == n for s, n in ends):
+        if bump.cut_by(labels.shape, ends=True):
             for zone in ("volume", "projection"):
                 found.append(
                     (number, Reading(status="cut_off", power=0, unit="%", zone=zone))
                 )
             continue
         window = tuple(
-            slice(max(0, s.start - margin), min(n, s.stop + margin))
-            for s, n in zip(place, volume.shape, strict=True)
+            slice(max(0, s.start - margin), min(int(n), s.stop + margin))
+            for s, n in zip(place, labels.shape, strict=True)
         )
         inner = tuple(
             slice(s.start - w.start, s.stop - w.start)
@@ -71,34 +67,24 @@ def bump_voids(
         )
         body = np.zeros([w.stop - w.start for w in window], bool)
         body[inner] = mask
-        own = (volume[window] == void) & body
+        holes = (np.asarray(labels[window]) == void) & body
         found += [
-            (number, r) for r in _shares(scan, window, body, own, full, grow, sigma)
+            (number, r) for r in _shares(scan, window, body, holes, full, grow, sigma)
         ]
     return found
 
 
-def _reading_order(places: list[tuple[slice, ...]]) -> list[int]:
-    """Number bumps by layers, rows and columns, half a bump being no difference."""
-    if not places:
-        return []
-    middle = np.array([[(s.start + s.stop) / 2 for s in p] for p in places])
-    size = np.median([[s.stop - s.start for s in p] for p in places], axis=0)
-    cell = np.floor(middle[:, :2] / size[:2])
-    return [int(k) for k in np.lexsort((middle[:, 2], cell[:, 1], cell[:, 0]))]
-
-
 def _void_grey(
     scan: Scan,
-    volume: NDArray[Any],
+    labels: Any,
     void: int,
-    places: list[tuple[slice, ...]],
+    places: list[tuple[slice, slice, slice]],
     sigma: float,
 ) -> float | None:
     """Grey inside of voids, from the cores of the largest."""
     best: list[tuple[int, float]] = []
     for place in places:
-        inside = volume[place] == void
+        inside = np.asarray(labels[place]) == void
         if inside.sum() < 27:
             continue
         deep = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1, 1:-1]

@@ -32,7 +32,7 @@ def side(
     work: Work, feature: FoundFeature, right: bool, low: float, high: float
 ) -> FoundEdge:
     """Fit the left or right side between two depths of the frame."""
-    key = ("side", feature.name, feature.number, right, round(low, 6), round(high, 6))
+    key = ("side", feature.key, right, low, high)
     return work.edge(key, lambda: _side(work, feature, right, low, high))
 
 
@@ -87,7 +87,7 @@ def _piece(
 
 def end(work: Work, feature: FoundFeature, bottom: bool) -> FoundEdge:
     """Fit the top or the bottom over the middle 60 % of its width."""
-    key = ("end", feature.name, feature.number, bottom)
+    key = ("end", feature.key, bottom)
     return work.edge(key, lambda: _end(work, feature, bottom))
 
 

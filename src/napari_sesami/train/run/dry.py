@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_sesami.train.run.folder import RunFolder
 
 STEPS = 3
+PATIENCE = 4.0  # s, after which the steps that were taken must do
 
 
 def trial(folder: RunFolder, micro: int | None) -> dict[str, Any]:
@@ -43,6 +44,8 @@ def trial(folder: RunFolder, micro: int | None) -> dict[str, Any]:
             began = time.monotonic()
             engine.update(batches)
             seconds.append(time.monotonic() - began)
+            if sum(seconds) > PATIENCE:
+                break
     except Exception as error:
         if isinstance(error, SesamiError):
             return {"refused": str(error)}

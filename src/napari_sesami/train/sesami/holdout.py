@@ -64,6 +64,12 @@ def assemble(
             "left out."
         )
     parts = hold_out(given)
+    lost = number - sum(len(p.objects()) for p in parts)
+    if lost:
+        said.append(
+            f"{lost} of {number} objects lie across the cut between the side that is "
+            "learnt and the side that judges, and were left out."
+        )
     said += _warnings(parts, classes)
     used = {c for p in parts for c in p.objects().values()}
     named = {k: v for k, v in classes.items() if k in used}

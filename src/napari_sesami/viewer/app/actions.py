@@ -23,8 +23,10 @@ NUMBERS = "1-9"
 LABEL = "label.controller:LabelController"
 PROMPT = "prompt.controller:PromptController"
 QUEUE = "queue.controller:QueueController"
+MEASURE = "measure.controller:MeasureController"
 WORKLIST = "worklist.controller:WorklistController"
 KEYS = "widgets.key_help:KeyCards"
+TOUR = "tour.controller:TourController"
 PANEL = "panel"
 """The panel of the action's page, for what a controller cannot do, e.g. ask."""
 
@@ -207,6 +209,7 @@ ACTIONS: tuple[Action, ...] = (
         button="Save",
     ),
     Action("show_keys", "Show all keys", "scan", KEYS, "toggle", key="Q"),
+    Action("tour", "Tour of Sesami", "scan", TOUR, "start"),
     # --- Click
     Action(
         "prompt_click",
@@ -505,6 +508,53 @@ ACTIONS: tuple[Action, ...] = (
         when="answering",
         on_layers=True,
         replaces="nothing on labels (select on points)",
+    ),
+    # --- Measure
+    Action(
+        "measure_pick",
+        "Click a class to measure it",
+        "measure",
+        MEASURE,
+        "tools.use",
+        argument="pick",
+        key="Shift-M",
+        button="Pick class",
+        tip="Click a labelled class: the quantity is measured on all of it",
+        needs="scan",
+    ),
+    Action(
+        "measure_caliper",
+        "Draw a caliper that snaps to edges",
+        "measure",
+        MEASURE,
+        "tools.use",
+        argument="caliper",
+        key="Shift-C",
+        button="Caliper",
+        tip="Drag a line: its ends snap to the nearest edges",
+        needs="scan",
+    ),
+    Action(
+        "measure_move",
+        "Choose and drag dimension lines",
+        "measure",
+        MEASURE,
+        "tools.use",
+        argument="move",
+        key="Shift-I",
+        button="Move",
+        tip="Click a line to choose its row; drag it to another depth",
+        needs="scan",
+    ),
+    Action(
+        "measure_again",
+        "Measure again from the beginning",
+        "measure",
+        MEASURE,
+        "measure_now",
+        key="Shift-R",
+        button="Measure again",
+        needs="scan",
     ),
     # --- List
     Action(

@@ -85,6 +85,13 @@ PAGES: tuple[Page, ...] = (
         "objects.panel:ObjectsPanel",
     ),
     Page(
+        "measure",
+        "Measure",
+        "Dimensions with error bars",
+        "Measure dimensions",
+        "measure.panel:MeasurePanel",
+    ),
+    Page(
         "train",
         "Train",
         "Train on what was labelled",

@@ -19,6 +19,7 @@ from napari_sesami.viewer.app.actions import PANEL, ROOM, Action, meanings
 from napari_sesami.viewer.app.autosave import ProjectSaver
 from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.errors import ViewerError, sentence
+from napari_sesami.viewer.app.help_menu import offer_tour
 from napari_sesami.viewer.app.jobs import Debounced, JobQueue
 from napari_sesami.viewer.app.opening import Opening
 from napari_sesami.viewer.app.pages import PAGES
@@ -61,6 +62,7 @@ def workspace_of(viewer: Viewer) -> Workspace:
     """
     real = getattr(viewer, "__wrapped__", viewer)
     if real not in _workspaces:
+        offer_tour()
         _workspaces[real] = Workspace(real)
         _watch_quit()
     return _workspaces[real]
@@ -358,7 +360,8 @@ class Workspace:
         if binding is not None:
             binding.bring_back()
             binding.select()
-            self.say(f"{binding.session.scan.name} is ready: pick a class and paint.")
+            name = binding.session.scan.name
+            self.say(f"{name} is ready: click an object (G), or paint (W).")
         else:
             self.say(WELCOME)
         self.session_changed.emit()

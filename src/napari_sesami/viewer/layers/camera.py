@@ -73,6 +73,18 @@ def middle(viewer: Any, layer: Layer) -> tuple[float, float]:
     return float(y), float(x)
 
 
+def on_canvas(
+    viewer: Any, layer: Layer, plane: int, yx: tuple[float, float]
+) -> tuple[float, float]:
+    """Where a place of a layer lies on the canvas, in pixels (y, x) of the screen."""
+    index = plane_index(layer.data.shape[: layer.ndim - 2], plane)
+    world = np.array(layer.data_to_world((*index, *yx))[-2:])
+    camera = viewer.scene.camera
+    at = np.array(viewer.canvas.size) / 2
+    at += (world - camera.center[-2:]) * float(camera.zoom)
+    return float(at[0]), float(at[1])
+
+
 def cursor(viewer: Any, layer: Layer) -> tuple[float, float]:
     """The pixel (y, x) under the cursor."""
     y, x = layer.world_to_data(viewer.cursor.position[-layer.ndim :])[-2:]

@@ -26,15 +26,16 @@ if TYPE_CHECKING:
 
     Drawn = tuple[int, BBox, NDArray[np.bool_]]  # value, box, pixels within
 
-MASK, HOVER, ADD, CUT, LINE, FOUND = 1, 2, 3, 4, 5, 6
+MASK, HOVER, ADD, CUT, LINE, EDGE, FOUND = 1, 2, 3, 4, 5, 6, 7
 _COLORS = {
     0: (0.0, 0.0, 0.0, 0.0),
-    MASK: (0.1, 0.8, 1.0, 0.55),
+    MASK: (0.1, 0.8, 1.0, 0.28),  # what is below is what one judges the mask by
+    EDGE: (0.1, 0.85, 1.0, 1.0),
     HOVER: (1.0, 1.0, 1.0, 0.3),
     ADD: (0.1, 1.0, 0.2, 1.0),
     CUT: (1.0, 0.1, 0.1, 1.0),
     LINE: (1.0, 0.95, 0.2, 1.0),
-    None: (1.0, 0.55, 0.0, 0.5),  # FOUND and more: one of many
+    None: (1.0, 0.55, 0.0, 0.4),  # FOUND and more: one of many
 }
 _WRITES = 20  # after as many, napari's own undo of this layer is emptied
 PREVIEW = "prompt"
@@ -136,6 +137,21 @@ class MaskOverlay:
 def of_mask(mask: Mask, value: int = MASK) -> Drawn:
     """Draw a mask."""
     return value, mask.bbox, mask.mask
+
+
+def edge_of(mask: Mask, width: float) -> Drawn:
+    """Draw the border of a mask, so many pixels wide, inside it."""
+    pixels, step = mask.mask, max(1, round(width))
+    inner = np.zeros_like(pixels)
+    room = pixels[step:-step, step:-step]
+    if room.size:
+        inner[step:-step, step:-step] = room & (
+            pixels[: -2 * step, step:-step]
+            & pixels[2 * step :, step:-step]
+            & pixels[step:-step, : -2 * step]
+            & pixels[step:-step, 2 * step :]
+        )
+    return EDGE, mask.bbox, pixels & ~inner
 
 
 def disc(yx: Sequence[float], radius: float, value: int, shape: Any) -> Drawn:

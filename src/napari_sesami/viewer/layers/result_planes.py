@@ -40,10 +40,10 @@ MAPS = (
     ),
     MapKind(
         "margin",
-        "Margin",
+        "Doubt",
         "magma",
         (0.0, 1.0),
-        "Margin: bright = decided, black = two classes are even; paint there.",
+        "Doubt: 1 − margin (best − second); bright = two are even, paint there.",
     ),
     MapKind(
         "novelty",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_sesami.viewer.layers.result_planes import MapKind
 
 STROKES, LABELS = "strokes", "labels"
+BAR = (18, 140)  # px of a colour bar on the canvas
 L = TypeVar("L", bound="Layer")
 
 
@@ -98,7 +99,7 @@ def add_result(
 def add_map(
     viewer: ViewerModel, link: LayerBinding, kind: MapKind, data: Any, opacity: float
 ) -> Image:
-    """Add a heat map below the strokes; the selection stays."""
+    """Add a heat map below the strokes, with its colour bar; the selection stays."""
     with keeping_selection(viewer):
         layer = viewer.add_image(
             data,
@@ -112,6 +113,8 @@ def add_map(
             **spatial_kwargs(link.image),
         )
         _put_below(viewer, layer, link.strokes)
+    layer.colorbar.size = BAR
+    layer.colorbar.visible = True
     return layer
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -144,7 +143,7 @@ class ModelsPanel(Panel):
         name = self.selected
         entry = next((e for e in catalog.entries() if e.name == name), None)
         said = catalog.info(name) if name else ""
-        self.card.setPlainText(re.sub(r": +", ": ", said))  # no columns in this font
+        self.card.setPlainText(_card(said, entry is not None and entry.removable))
         prompts = entry is not None and entry.kind == "prompt"
         self.use_button.setEnabled(prompts)
         self.fetch_button.setEnabled(name is not None and entry is None)
@@ -197,3 +196,18 @@ class ModelsPanel(Panel):
     def _on_installed(self, name: str) -> None:
         self.workspace.say(f"{name} is installed.")
         self.refresh(name)
+
+
+def _card(said: str, own_file: bool) -> str:
+    """Lines of a card, what it is first; where the file lies only if it is the user's.
+
+    The font has no columns, so that names and facts stand in lines of their own.
+    """
+    told = dict(line.split(":", 1) for line in said.splitlines() if ":" in line)
+    facts = {name.strip(): fact.strip() for name, fact in told.items()}
+    head = [facts.pop(name) for name in ("Title", "Card") if name in facts]
+    facts.pop("Name", None)
+    if not own_file:
+        facts.pop("File", None)
+    lines = [f"{name}: {fact}" for name, fact in facts.items()]
+    return "\n".join(["\n\n".join(head), "", *lines]).strip()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from psygnal import Signal
+
 from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.app.jobs import Debounced
@@ -27,6 +29,9 @@ class ObjectsController(Controller):
     rows
         One for each object, as of the last change.
     """
+
+    saved = Signal(object)
+    """the table was written: its path"""
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__(workspace)
@@ -76,6 +81,7 @@ class ObjectsController(Controller):
         """Write the table for a spreadsheet."""
         self.binding.session.objects.save_csv(path)
         self.workspace.say(f"{len(self.rows)} objects are in {path.name}.")
+        self.saved.emit(path)
 
     def close(self) -> None:
         """Let go of workspace and session."""

@@ -121,7 +121,7 @@ class ObjectsPanel(Panel):
         if not rows:
             text = "Nothing is committed yet: click an object, then press U."
         elif things == len(rows):
-            text = f"{len(rows)} objects"
+            text = "1 object" if len(rows) == 1 else f"{len(rows)} objects"
         else:
             text = f"{things} objects, {len(rows) - things} regions of material"
         self.count.setText(text)

@@ -18,6 +18,7 @@ from napari_sesami.viewer.layers.overlay import (
     LINE,
     MASK,
     MaskOverlay,
+    edge_of,
     of_mask,
     path,
 )
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 # ms; drawing the window takes longer than most answers, so the mark of a click waits
 # as long for its mask
 PATIENCE = 80
+EDGE_WIDTH = 1.5  # px on screen of the line along a mask
 
 
 class PromptController(Controller):
@@ -65,6 +67,8 @@ class PromptController(Controller):
 
     changed = Signal()
     """tool, object, answer, options: whatever a dock reflects"""
+    committed = Signal(int)
+    """an object was committed: its id"""
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__(workspace)
@@ -232,6 +236,7 @@ class PromptController(Controller):
         )
         if not options.next_at_once:
             self.history.take_up(done.id)
+        self.committed.emit(done.id)
 
     def drop(self) -> None:
         """Let go of tool, object and search: the image is another one now."""
@@ -328,6 +333,8 @@ class PromptController(Controller):
         for mask, value in ((hover, HOVER), (self._visible(plane), MASK)):
             if mask is not None and not mask.empty:
                 pieces.append(of_mask(mask, value))
+                if value == MASK:
+                    pieces.append(edge_of(mask, self.screen.pixels(EDGE_WIDTH)))
         head = self.draft.heads.get(plane)
         marks = self.screen.marks(head.steps if head else (), shape)
         self.screen.show(plane, [*pieces, *marks, *sketch])

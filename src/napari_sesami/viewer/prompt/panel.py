@@ -54,6 +54,7 @@ class PromptPanel(Panel):
         )
         self.watch(self.workspace.session_changed, self._on_session)
         self.watch(self.controller.changed, self.refresh)
+        self.watch(self.controller.search.changed, self._on_search)
         self.take_image()
         self._on_session()
 
@@ -71,6 +72,11 @@ class PromptPanel(Panel):
             self.watch(session.document.events.classes, self.refresh, "session")
             self.watch(session.document.events.history, self.refresh, "session")
         self.refresh()
+
+    def _on_search(self) -> None:
+        """Show the buttons that take what was found."""
+        if self.controller.search.found and not self.many_fold.isExpanded():
+            self.many_fold.expand(animate=False)
 
     def refresh(self) -> None:
         """Show what is, whoever changed it."""

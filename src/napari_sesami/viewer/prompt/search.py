@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 EVERYTHING, ALIKE = "everything", "find all like this"
 SEARCH = "search"  # topic of the work
+LIKENESS = 0.55  # to begin with; chosen by scripts/choose_alike.py
 LEAST = 0.3  # matches below are never kept; the slider chooses above
 
 
@@ -39,6 +40,8 @@ class Search:
     """
 
     changed = Signal()
+    taken = Signal(int)
+    """all that was found was committed: how many"""
 
     def __init__(self, controller: ObjectAtWork) -> None:
         from napari_sesami.prompt import Filters
@@ -48,13 +51,18 @@ class Search:
         self.plane = 0
         self.spacing = 24
         self.filters: Filters = Filters()
-        self.likeness = 0.5
+        self.likeness = LIKENESS
         self.found: list[Mask] = []
         self.index = 0
         self._all: list[Mask] = []
         self._alike: dict[int, float] = {}  # of the masks of `_all`, by id
         self._open = False
         self._job: Job | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is still looked for."""
+        return self._open
 
     def everything(self) -> None:
         """Click on every place of a grid over the plane on screen."""
@@ -135,6 +143,7 @@ class Search:
             )
         )
         self.clear()
+        self.taken.emit(count)
 
     def accept(self) -> None:
         """Commit the mask under review, and show the next."""

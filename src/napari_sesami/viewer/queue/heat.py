@@ -16,6 +16,7 @@ from napari_sesami.viewer.layers.session_layers import (
     redraw,
     remove,
 )
+from napari_sesami.viewer.layers.shown_maps import ShownMaps
 from napari_sesami.viewer.layers.spatial import label_shape
 from napari_sesami.viewer.queue import jobs
 from napari_sesami.viewer.strokes.controller import StrokesController
@@ -47,17 +48,17 @@ KINDS = (
     ),
     MapKind(
         "margin",
-        "Margin",
+        "Doubt",
         "magma",
         (0.0, 1.0),
-        "Margin: 1 − (best − second); 1 = two classes are level.",
+        "Doubt: 1 − margin (best − second); 1 = two classes are even.",
     ),
     MapKind(
         "bvsb",
         "Second ÷ best",
         "magma",
         (0.0, 1.0),
-        "Second ÷ best probability: 1 = level. Lights up more than margin does.",
+        "Second ÷ best probability: 1 = level. Lights up more than doubt does.",
     ),
     MapKind(
         "rareness",
@@ -104,12 +105,15 @@ class HeatMaps:
         controller.workspace.viewer.dims.events.current_step.connect(self._on_dims)
 
     def show(self, key: str, on: bool) -> None:
-        """Show a map, or take it away."""
+        """Show a map, or take it away; one at a time unless several are allowed."""
+        shown = self._controller.workspace.get(ShownMaps)
         if on:
             self.wanted.add(key)
+            shown.put_on(f"queue {key}", partial(self.show, key, False))
             self._request()
         else:
             self.wanted.discard(key)
+            shown.taken_off(f"queue {key}")
             self._hide(key)
         self._controller.changed.emit()
 
@@ -135,6 +139,8 @@ class HeatMaps:
             self._controller.workspace.jobs.post(self._remove, gone)
         self._layers.clear()
         self._fresh.clear()
+        for key in tuple(self.wanted):
+            self._controller.workspace.get(ShownMaps).taken_off(f"queue {key}")
         self.wanted.clear()
         self._binding = binding
 

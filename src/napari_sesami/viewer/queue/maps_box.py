@@ -9,9 +9,11 @@ import numpy as np
 from qtpy.QtWidgets import QGridLayout, QGroupBox, QLabel, QVBoxLayout, QWidget
 from superqt.utils import signals_blocked
 
+from napari_sesami.viewer.layers.shown_maps import ShownMaps
 from napari_sesami.viewer.queue.heat import KINDS
-from napari_sesami.viewer.widgets.factory import column, note, pixmap, row, tick
+from napari_sesami.viewer.widgets.factory import WrappedNote, column, pixmap, row, tick
 from napari_sesami.viewer.widgets.part import PanelPart
+from napari_sesami.viewer.widgets.several_maps import several_tick
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QPixmap
@@ -40,18 +42,23 @@ class HeatBox(PanelPart, QGroupBox):
         grid.setVerticalSpacing(2)
         for i, box in enumerate(self.ticks.values()):
             grid.addWidget(box, i // 2, i % 2)  # three would cut their names
+        self.several = several_tick(self.workspace)
+        grid.addWidget(self.several, *divmod(len(self.ticks), 2))
         layout.addLayout(grid)
         for legend in self.legends.values():
             layout.addWidget(legend)
         for key, box in self.ticks.items():
             box.toggled.connect(partial(controller.heat.show, key))
         self.watch(controller.changed, self.refresh)
+        self.watch(self.workspace.get(ShownMaps).changed, self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
         """Show which maps are on."""
         wanted = self._controller.heat.wanted
         self.setEnabled(self.workspace.binding is not None)
+        with signals_blocked(self.several):
+            self.several.setChecked(self.workspace.get(ShownMaps).several)
         for key, box in self.ticks.items():
             with signals_blocked(box):
                 box.setChecked(key in wanted)
@@ -63,7 +70,8 @@ class Legend(QWidget):
 
     def __init__(self, kind: MapKind, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.words = note(kind.legend, f"What {kind.title} means")
+        self.words = WrappedNote(f"What {kind.title} means")
+        self.words.setText(kind.legend)
         low, high = (QLabel(f"{limit:g}") for limit in kind.limits)
         bar = QLabel()
         bar.setPixmap(colour_bar(kind.colormap))

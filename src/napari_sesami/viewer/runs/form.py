@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from napari_sesami.viewer.runs.controller import RunsController
 
+SECOND = 1000  # ms
 LOOK = 1500  # ms after the last edit until the labels are counted again
 STEPS = 200
 WORDS_TIP = "Committed objects and labels; the run is judged on those held out"
@@ -48,16 +49,20 @@ class StartForm(PanelPart, QWidget):
         tip = "LoRA rank; automatic trains 1.4 % of the model"
         self.rank = spin(tip, 0, 256, step=4, zero="automatic")
         self.decoder = tick("Train the mask decoder too", "Learns more, takes longer")
-        tip = "From a dry step of the real training process"
+        tip = "From a few dry steps of the real training process"
         self.estimate = note("", "Estimate of time and memory", tip)
         self.estimate_button = button(
-            "Estimate", "Try one step and tell how long the run takes, and its memory"
+            "Estimate",
+            "Try a few steps and tell how long the run takes, and its memory; again: "
+            "stop that",
         )
         self.start_button = button(
             "Start", "Train in the background; napari stays free"
         )
         self._look = Debounced(self._on_look, LOOK)
+        self._count = Debounced(self.refresh, SECOND)  # while a trial runs
         self.at_close(self._look.stop)
+        self.at_close(self._count.stop)
         fields = QFormLayout()
         fields.setContentsMargins(0, 0, 0, 0)
         fields.addRow("Steps", self.steps)
@@ -96,8 +101,12 @@ class StartForm(PanelPart, QWidget):
         ready = found.enough and not controller.starting
         self.start_button.setEnabled(ready)
         self.start_button.setText("Starting …" if controller.starting else "Start")
-        self.estimate_button.setEnabled(ready and planner.estimating is None)
+        trying = planner.estimating is not None
+        self.estimate_button.setEnabled(ready or trying)
+        self.estimate_button.setText("Cancel" if trying else "Estimate")
         self.estimate.setText(planner.words(self.plan))
+        if trying:
+            self._count.soon()
 
     def _on_session(self) -> None:
         session = self.workspace.session
@@ -122,7 +131,12 @@ class StartForm(PanelPart, QWidget):
             self._planner.count()
 
     def _on_estimate(self) -> None:
-        self.run(self._planner.estimate, self.plan)
+        if self._planner.estimating is None:
+            self.run(self._planner.estimate, self.plan)
+        else:
+            self.run(self._planner.stop)
 
     def _on_start(self) -> None:
+        """Start; a trial that still runs makes way."""
+        self._planner.stop()
         self.run(self._controller.start, self.plan)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from napari_sesami.common.cancel import cancellable
 from napari_sesami.viewer.runs.words import counted, said_memory, said_time
 
 if TYPE_CHECKING:
@@ -94,6 +96,7 @@ class TrainingPlanner:
         self._controller = controller
         self.learnable = Learnable()
         self.estimating: TrainingPlan | None = None
+        self.since = 0.0  # when the trial began
         self._known: dict[tuple[Any, ...], Estimate] = {}
 
     def count(self) -> None:
@@ -113,26 +116,35 @@ class TrainingPlanner:
         if session is None:
             return
         self.estimating = plan
+        self.since = time.monotonic()
         self._controller.workspace.say(
-            "Trying a step of the training; this takes a moment …"
+            "Trying a few steps of the training; Cancel ends that."
         )
         self.estimated.emit()
 
         def run(job: Job) -> Estimate:
-            return plan.tried(session)
+            with cancellable(lambda: job.cancelled):
+                return plan.tried(session)
 
-        self._controller.jobs.submit(ESTIMATE, run, self._on_estimate, self._on_refused)
+        self._controller.jobs.submit(
+            ESTIMATE, run, self._on_estimate, self._on_refused, self._on_stopped
+        )
+
+    def stop(self) -> None:
+        """End the trial; nothing of it is kept."""
+        self._controller.jobs.cancel(ESTIMATE)
 
     def words(self, plan: TrainingPlan) -> str:
         """Say what a plan takes, as far as it is known."""
         found = self._known.get(self._key(plan))
         if self.estimating is not None:
-            return "Trying a step …"
+            passed = time.monotonic() - self.since
+            return f"Trying a few steps: {passed:.0f} s …"
         if found is None:
-            return "Estimate tries one step, to tell time and memory."
-        time = said_time(found.seconds_per_step * plan.steps)
+            return "Estimate tries a few steps, to tell time and memory."
+        long = said_time(found.seconds_per_step * plan.steps)
         memory = said_memory(found.memory_bytes)
-        return f"About {time} and {memory} of memory here."
+        return f"About {long} and {memory} of memory here."
 
     def _key(self, plan: TrainingPlan) -> tuple[Any, ...]:
         """What the cost of one step depends on."""
@@ -159,6 +171,10 @@ class TrainingPlanner:
         self.estimating = None
         self.estimated.emit()
 
+    def _on_stopped(self) -> None:
+        self._controller.workspace.say("The trial was stopped.")
+        self._on_refused("")
+
 
 def recipes() -> list[tuple[str, str]]:
     """Recipes that a form can offer, and their titles."""
@@ -170,12 +186,12 @@ def recipes() -> list[tuple[str, str]]:
 def _learnable(session: Session, job: Job) -> Learnable:
     """Count what a run would learn from; a sentence if that is not enough."""
     found = session.runs.training_set()
-    objects = sum(len(picture.objects()) for picture in found.pictures)
+    learnt = sum(len(picture.objects()) for picture in found.training)
     held = sum(len(picture.objects()) for picture in found.held_out)
     scans = len({picture.scan for picture in found.pictures})
     sentence = (
-        f"{counted(objects, 'object')} of "
+        f"{counted(learnt + held, 'object')} of "
         f"{counted(len(found.classes), 'class', 'classes')} on "
-        f"{counted(scans, 'scan')}, {held} held out."
+        f"{counted(scans, 'scan')}, {learnt} to learn from, {held} to judge."
     )
     return Learnable(sentence, found.notes, True)

@@ -15,6 +15,7 @@ from napari_sesami.viewer.app.errors import ViewerError, sentence
 from napari_sesami.viewer.app.jobs import Debounced, Priority
 from napari_sesami.viewer.layers.camera import go_to, middle
 from napari_sesami.viewer.layers.result_planes import MAPS
+from napari_sesami.viewer.layers.shown_maps import ShownMaps
 from napari_sesami.viewer.prompt.controller import PromptController
 from napari_sesami.viewer.strokes import jobs
 from napari_sesami.viewer.strokes.layers import ResultLayers
@@ -24,7 +25,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sesami.retrieve import Method
-    from napari_sesami.session import Cleaned, PlaneLabels, Session, StrokeFacts
+    from napari_sesami.session import (
+        Cleaned,
+        Explanation,
+        PlaneLabels,
+        Session,
+        StrokeFacts,
+    )
     from napari_sesami.viewer.app.binding import LayerBinding
     from napari_sesami.viewer.app.workspace import Workspace
 
@@ -65,8 +72,12 @@ class StrokesController(Controller):
 
     explained = Signal(object)
     """list of `Why`"""
+    weighed = Signal(object)
+    """how likely each class is at the pixel that was explained, by its id"""
     looked = Signal(object)
     """list of `LookShare`"""
+    accepted = Signal()
+    """the result of a slice was written into the labels"""
     progressed = Signal(int, int)
     """planes of the whole scan: done, all"""
 
@@ -120,12 +131,15 @@ class StrokesController(Controller):
         self.changed.emit()
 
     def show_map(self, key: str, on: bool) -> None:
-        """Show a map, or take it away."""
+        """Show a map, or take it away; one at a time unless several are allowed."""
+        shown = self.workspace.get(ShownMaps)
         if on:
             self.maps.add(key)
+            shown.put_on(f"strokes {key}", partial(self.show_map, key, False))
             self.request()
         else:
             self.maps.discard(key)
+            shown.taken_off(f"strokes {key}")
             if self.layers is not None:
                 self.layers.hide_map(next(kind for kind in MAPS if kind.key == key))
         self.changed.emit()
@@ -247,6 +261,9 @@ class StrokesController(Controller):
             self.workspace.say(
                 "The result is in the labels; undo (Ctrl+Z) takes it back."
             )
+            if self.layers is not None and not self.overlap:
+                self.layers.hide()
+            self.accepted.emit()
 
     def forget_stroke(self, stroke: int) -> None:
         """Erase a stroke, undoably; one that comes from a bank is switched off."""
@@ -322,7 +339,7 @@ class StrokesController(Controller):
             channel = min(self.vote_class, said.votes.shape[-1]) - 1
             pixels = {
                 "vote": said.votes[..., channel],
-                "margin": said.margin,
+                "margin": 1 - said.margin,
                 "novelty": said.novelty,
             }[kind.key]
             self.layers.show_map(kind, found.plane, np.ascontiguousarray(pixels))
@@ -347,8 +364,9 @@ class StrokesController(Controller):
             self.layers.blank()
         self.changed.emit()
 
-    def _on_explained(self, found: tuple[object, object]) -> None:
-        self.explained.emit(found[0])
+    def _on_explained(self, found: tuple[Explanation, object]) -> None:
+        self.explained.emit(found[0].strokes)
+        self.weighed.emit(found[0].shares)
         self.looked.emit(found[1])
 
     def _on_cleaned(self, answer: tuple[int, NDArray[np.uint8], Cleaned]) -> None:
@@ -419,6 +437,8 @@ class StrokesController(Controller):
     def _on_changed(self, plane: int, bbox: tuple[int, ...], layer: str) -> None:
         if layer != "strokes" or not self.on:
             return
+        if self.layers is not None and self.layers.put_away:
+            self.layers.bring_back()
         self._soon.soon()
         y0, x0, y1, x1 = bbox
         ignore = None if self._session is None else self._session.scan.ignore

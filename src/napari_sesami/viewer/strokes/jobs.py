@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from napari_sesami.common.box import BBox
     from napari_sesami.common.cancel import Progress
     from napari_sesami.retrieve import LookShare, Repeats
-    from napari_sesami.session import Cleaned, PlaneLabels, ReadOptions, Session, Why
+    from napari_sesami.session import (
+        Cleaned,
+        Explanation,
+        PlaneLabels,
+        ReadOptions,
+        Session,
+    )
     from napari_sesami.viewer.app.jobs import Job
 
     Show = Callable[[int, NDArray[np.uint8]], None]
@@ -78,9 +84,9 @@ def cleaned(
 
 def explained(
     session: Session, plane: int, at: tuple[float, float], how: ReadOptions, job: Job
-) -> tuple[list[Why], list[LookShare]]:
-    """Tell why a pixel got its class: patches with pictures, and looks."""
-    reasons = session.retrieval.why(
+) -> tuple[Explanation, list[LookShare]]:
+    """Tell why a pixel got its class: classes, strokes with pictures, and looks."""
+    reasons = session.retrieval.explain(
         plane, at, how, progress=_tiles(job), cancelled=lambda: job.cancelled
     )
     looks = session.retrieval.looks(plane, at, how, cancelled=lambda: job.cancelled)

@@ -98,6 +98,7 @@ class ResultLayers:
         self._layer: Labels | None = None
         self._classes: dict[int, tuple[Planes, Labels]] = {}
         self._maps: dict[str, tuple[Planes, Image]] = {}
+        self.put_away = False  # the labels show the same
 
     @property
     def _viewer(self) -> Viewer:
@@ -116,6 +117,18 @@ class ResultLayers:
             self._layer = self._add_labels(self.labels, name)
         elif changed:
             self.redraw()
+
+    def hide(self) -> None:
+        """Hide the result until strokes change it: the labels show the same now."""
+        if self.layer is not None and self.layer.visible:
+            self.put_away = True
+            self.layer.visible = False
+
+    def bring_back(self) -> None:
+        """Show the result again, after it was put away."""
+        if self.layer is not None:
+            self.layer.visible = True
+        self.put_away = False
 
     def redraw(self) -> None:
         """Draw again what is known of the plane on screen."""

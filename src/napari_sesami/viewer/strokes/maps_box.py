@@ -9,15 +9,17 @@ from qtpy.QtWidgets import QGridLayout, QGroupBox, QWidget
 from superqt.utils import signals_blocked
 
 from napari_sesami.viewer.layers.result_planes import MAPS
-from napari_sesami.viewer.widgets.factory import combo, fill_classes, note, tick
+from napari_sesami.viewer.layers.shown_maps import ShownMaps
+from napari_sesami.viewer.widgets.factory import WrappedNote, combo, fill_classes, tick
 from napari_sesami.viewer.widgets.part import PanelPart
+from napari_sesami.viewer.widgets.several_maps import several_tick
 
 if TYPE_CHECKING:
     from napari_sesami.viewer.strokes.controller import StrokesController
 
 
 class MapsBox(PanelPart, QGroupBox):
-    """Votes of a class, margin, and what was never seen."""
+    """Votes of a class, doubt, and what was never seen."""
 
     def __init__(self, live: StrokesController, parent: QWidget | None = None) -> None:
         super().__init__("Maps", parent)
@@ -27,18 +29,21 @@ class MapsBox(PanelPart, QGroupBox):
             for kind in MAPS
         }
         self.classes = combo("Class whose votes are shown")
-        self.legend = note("", "What the maps mean")
+        self.legend = WrappedNote("What the maps mean")
+        self.several = several_tick(self.workspace)
         layout = QGridLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(self.ticks["vote"], 0, 0)
         layout.addWidget(self.classes, 0, 1)
         layout.addWidget(self.ticks["margin"], 1, 0)
         layout.addWidget(self.ticks["novelty"], 1, 1)
-        layout.addWidget(self.legend, 2, 0, 1, 2)
+        layout.addWidget(self.several, 2, 0, 1, 2)
+        layout.addWidget(self.legend, 3, 0, 1, 2)
         for key, box in self.ticks.items():
             box.toggled.connect(partial(live.show_map, key))
         self.classes.activated.connect(self._on_class)
         self.watch(live.changed, self.refresh)
+        self.watch(self.workspace.get(ShownMaps).changed, self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
@@ -46,6 +51,8 @@ class MapsBox(PanelPart, QGroupBox):
         session = self.workspace.session
         entries = () if session is None else session.classes
         fill_classes(self.classes, entries, self._live.vote_class)
+        with signals_blocked(self.several):
+            self.several.setChecked(self.workspace.get(ShownMaps).several)
         for key, box in self.ticks.items():
             with signals_blocked(box):
                 box.setChecked(key in self._live.maps)

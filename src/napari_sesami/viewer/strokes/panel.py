@@ -141,7 +141,7 @@ class StrokesPanel(Panel):
             strokes = len(controller.strokes) - len(controller.off)
             text = (
                 f"{strokes} strokes of {controller.last.classes} classes, read at "
-                f"{controller.zoom:g}× in {1000 * controller.seconds:.0f} ms."
+                f"{controller.zoom:g}× in {controller.seconds:.1f} s."
             )
             text += f"\n{controller.last.told}" if controller.last.told else ""
         self.facts.setText(text)

@@ -1,10 +1,11 @@
-"""Why?: the three patches that decided a pixel, each with a way to take it back."""
+"""Why?: how likely each class is, and the strokes behind it, to be taken back."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QRect, Qt
+from qtpy.QtGui import QColor, QPainter
 from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
 from napari_sesami.viewer.app.errors import ViewerError
@@ -15,6 +16,8 @@ from napari_sesami.viewer.widgets.factory import button, column, note, picture, 
 from napari_sesami.viewer.widgets.part import PanelPart
 
 if TYPE_CHECKING:
+    from qtpy.QtGui import QPaintEvent
+
     from napari_sesami.retrieve import LookShare
     from napari_sesami.session import Why
     from napari_sesami.viewer.strokes.controller import StrokesController
@@ -22,8 +25,10 @@ if TYPE_CHECKING:
 SIDE = 64  # px on screen
 SHOWN = 3
 LOOKS, BAR = 4, 12  # lines, and blocks of a full bar
+CLASSES, LEAST = 4, 0.01  # bars of classes, and the least share of one
+LINE, BAR_WIDTH = 20, 110  # px
 REST = 60  # ms that the cursor rests before it is asked about
-HINT = "Point at a pixel and press Shift+W: three patches explain its class."
+HINT = "Point at a pixel and press Shift+W: shares of classes, and the strokes behind."
 
 
 class WhyBox(PanelPart, QWidget):
@@ -40,11 +45,15 @@ class WhyBox(PanelPart, QWidget):
         )
         self.hint = note(HINT, "Why a pixel got its class")
         self.rows = [_ReasonBox(controller) for _ in range(SHOWN)]
+        self.shares = ShareBars()
+        self.shares.hide()
         self.looks = note("", "Which looks speak for the class, by their share")
         self.looks.hide()
-        column(self, self.hover_tick, self.hint, *self.rows, self.looks, None, margin=4)
+        parts = (self.hover_tick, self.hint, self.shares, *self.rows, self.looks)
+        column(self, *parts, None, margin=4)
         self.hover_tick.toggled.connect(self._on_hover)
         self.watch(controller.explained, self.show_reasons)
+        self.watch(controller.weighed, self.show_shares)
         self.watch(controller.looked, self.show_looks)
         self.at_close(self._later.stop)
 
@@ -56,12 +65,24 @@ class WhyBox(PanelPart, QWidget):
         self._controller.explain(at)
 
     def show_reasons(self, reasons: list[Why]) -> None:
-        """Show up to three reasons."""
+        """Show up to three strokes."""
         for i, row in enumerate(self.rows):
             row.show_reason(reasons[i] if i < len(reasons) else None)
-        share = sum(why.reason.share for why in reasons[:SHOWN])
-        text = f"These patches gave {share:.0%} of all votes." if reasons else HINT
-        self.hint.setText(text)
+        self.hint.setVisible(not reasons)
+
+    def show_shares(self, shares: dict[int, float]) -> None:
+        """Show how likely each class is, as bars."""
+        session = self.workspace.session
+        if session is None:
+            return
+        classes = {entry.id: entry for entry in session.classes}
+        told = [
+            (classes[id_].name, str(classes[id_].color), share)
+            for id_, share in shares.items()
+            if id_ in classes and (share >= LEAST or id_ == next(iter(shares)))
+        ]
+        self.shares.show_shares(told[:CLASSES])
+        self.shares.setVisible(bool(told))
 
     def show_looks(self, looks: list[LookShare]) -> None:
         """Show the strongest looks that speak for the class as bars."""
@@ -85,6 +106,40 @@ class WhyBox(PanelPart, QWidget):
             self.at_close(hear_moves(self.workspace.viewer, self._later), "mouse")
 
 
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= LEAST else "under 1%"
+
+
+class ShareBars(QWidget):
+    """A bar for each class: its colour, its name, and how likely it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: list[tuple[str, str, float]] = []
+        self.setToolTip("How likely each class is at this pixel")
+
+    def show_shares(self, told: list[tuple[str, str, float]]) -> None:
+        """Show (name, colour, share) of some classes."""
+        self._told = told
+        words = ", ".join(f"{name} {share:.0%}" for name, _, share in told)
+        self.setAccessibleName(f"Shares of classes: {words}")
+        self.setFixedHeight(LINE * len(told))
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Draw a line for each class."""
+        painter = QPainter(self)
+        text = self.palette().color(self.foregroundRole())
+        for n, (name, color, share) in enumerate(self._told):
+            top, bar = n * LINE, round(BAR_WIDTH * share)
+            painter.fillRect(0, top + 3, BAR_WIDTH, LINE - 6, QColor(128, 128, 128, 60))
+            painter.fillRect(0, top + 3, max(2, bar), LINE - 6, QColor(color))
+            painter.setPen(text)
+            where = QRect(BAR_WIDTH + 8, top, self.width() - BAR_WIDTH - 8, LINE)
+            flags = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
+            painter.drawText(where, flags, f"{share:.0%} {name}")
+
+
 class _ReasonBox(PanelPart, QWidget):
     """One reason: picture, words, and two buttons."""
 
@@ -96,8 +151,8 @@ class _ReasonBox(PanelPart, QWidget):
         self.image.setFixedSize(SIDE, SIDE)
         self.image.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.image.setAccessibleName("The patch and what is around it")
-        self.words = note("", "Class, slice, similarity and share of the votes")
-        self.go = button("Show", "Go to this patch")
+        self.words = note("", "Class, slice, and the stroke's share of the votes")
+        self.go = button("Show", "Go to the patch of the stroke that speaks loudest")
         self.forget = button("Un-teach", "Forget the stroke it is from; undoable")
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 2, 0, 2)
@@ -121,7 +176,7 @@ class _ReasonBox(PanelPart, QWidget):
         place = f"slice {reason.plane}" if reason.plane >= 0 else "of a bank"
         self.words.setText(
             f"{names.get(reason.class_id, '?')}, {place}\n"
-            f"similar {reason.similarity:.2f}, {reason.share:.0%} of votes"
+            f"{_percent(reason.share)} of the votes"
         )
         self.go.setEnabled(reason.plane >= 0)
         if why.picture is None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+    from qtpy.QtGui import QResizeEvent
 
     from napari_sesami.project import ClassEntry
 
@@ -71,6 +72,32 @@ def note(text: str, name: str, tip: str = "") -> QLabel:
     made = named(QLabel(text), tip, name)
     made.setWordWrap(True)
     return made
+
+
+class WrappedNote(QLabel):
+    """A line of words that wraps and keeps the height that it needs.
+
+    In a page that scrolls Qt gives wrapped words one line, and takes the rest from
+    what lies around them.
+    """
+
+    def __init__(self, name: str, tip: str = "") -> None:
+        super().__init__()
+        named(self, tip, name)
+        self.setWordWrap(True)
+
+    def setText(self, text: str | None) -> None:
+        """Show other words."""
+        super().setText(text)
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Wrap anew."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        self.setMinimumHeight(max(0, self.heightForWidth(self.width())))
 
 
 def combo(

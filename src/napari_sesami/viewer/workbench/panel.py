@@ -136,7 +136,7 @@ class Workbench(Panel):
     def _connect(self) -> None:
         self._group.idClicked.connect(self._on_turned)
         for place, _ in enumerate(PAGES, 1):
-            shortcut = QShortcut(QKeySequence(f"Alt+{place}"), self)
+            shortcut = QShortcut(QKeySequence(f"Alt+{place % 10}"), self)
             shortcut.activated.connect(self._on_shortcut)
         self.own_dock_button.clicked.connect(self._on_own_dock)
         self.show_button.clicked.connect(self._on_show)
@@ -214,7 +214,7 @@ class Workbench(Panel):
     def _on_shortcut(self) -> None:
         keys = self.sender()
         assert isinstance(keys, QShortcut)
-        self.turn_to(PAGES[int(keys.key().toString()[-1]) - 1].name)
+        self.turn_to(PAGES[(int(keys.key().toString()[-1]) - 1) % 10].name)
 
     def _on_own_dock(self) -> None:
         """Move the page, as it is, into a dock that floats beside the window."""
@@ -284,6 +284,6 @@ def _page_button(shown: Page) -> QToolButton:
     made.setIconSize(QSize(ICON, ICON))
     made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     place = PAGES.index(shown) + 1
-    made.setToolTip(f"{shown.line} (Alt+{place})")
+    made.setToolTip(f"{shown.line} (Alt+{place % 10})")
     made.setAccessibleName(f"{shown.title}: {shown.line}")
     return made

@@ -26,23 +26,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MATERIALS: dict[str, Material] = {
-    "silicon": Material("#4e79a7", 0.27, 0.40, 0.006, 0.012),
+    "silicon": Material("#4da3ff", 0.27, 0.40, 0.006, 0.012),
     "oxide": Material("#f1ce63", 0.17, 0.74, 0.014, 0.006),
     "nitride": Material("#8cd17d", 0.245, 0.60, 0.012, 0.006),
     "low-k": Material("#d4a6c8", 0.12, 0.80, 0.016, 0.010),
     "high-k": Material("#e15759", 0.80, 0.15, 0.030, 0.020),
     "titanium nitride": Material("#b07aa1", 0.45, 0.30, 0.020, 0.012, 0.022, 3.0),
     "tungsten": Material("#f28e2b", 0.90, 0.08, 0.012, 0.012, 0.020, 9.0),
-    "cobalt": Material("#9c755f", 0.62, 0.20, 0.014, 0.012, 0.024, 9.0),
+    "cobalt": Material("#c99a7c", 0.62, 0.20, 0.014, 0.012, 0.024, 9.0),
     "copper": Material("#ff9d9a", 0.64, 0.24, 0.012, 0.015, 0.024, 26.0),
     "tantalum": Material("#86bcb6", 0.86, 0.11, 0.018, 0.012),
-    "epitaxy": Material("#59a14f", 0.37, 0.32, 0.008, 0.025),
+    "epitaxy": Material("#5fcf5a", 0.37, 0.32, 0.008, 0.025),
     "polysilicon": Material("#a0cbe8", 0.275, 0.44, 0.010, 0.012, 0.014, 16.0),
     "silicon germanium": Material("#499894", 0.315, 0.36, 0.014, 0.012, 0.016, 9.0),
     "alumina": Material("#d37295", 0.24, 0.62, 0.012, 0.006),
     "platinum": Material("#bab0ac", 0.84, 0.14, 0.05, 0.03, 0.10, 5.0),
-    "carbon": Material("#79706e", 0.075, 0.86, 0.012, 0.006),
-    "void": Material("#000000", 0.03, 0.95, 0.004, 0.004),
+    "carbon": Material("#9a938f", 0.075, 0.86, 0.012, 0.006),
+    "void": Material("#ff4fd8", 0.03, 0.95, 0.004, 0.004),
 }
 _BF_GRAIN = 2.6  # crystals differ more in bright field
 

@@ -39,8 +39,8 @@ DEFECTS = (
 """The defect classes of SEM pairs; "none" is a place without a defect."""
 
 _COLORS = (
-    "#4e79a7", "#a0cbe8", "#e15759", "#f28e2b", "#edc948", "#59a14f", "#b07aa1",
-    "#9c755f", "#ff9da7", "#76b7b2",
+    "#4da3ff", "#a0cbe8", "#e15759", "#f28e2b", "#edc948", "#5fcf5a", "#b07aa1",
+    "#c99a7c", "#ff9da7", "#76b7b2",
 )  # fmt: skip
 CLASSES = tuple(
     ClassSpec(number, name, color)

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_sesami.lab.scenes.types import SynthError, Synthetic
 from napari_sesami.lab.scenes.volumes import parts as hp
+from napari_sesami.lab.scenes.volumes.dimensions import dimensions
 from napari_sesami.lab.scenes.volumes.tomography import (
     BLUR_UM,
     VOXEL_UM,
@@ -212,4 +213,5 @@ def _whole(plan: VolumePlan, name: str) -> Synthetic:
         image[start : start + 32] = part.image
         labels[start : start + 32] = part.labels
         info = info or part.info
-    return replace(part, image=image, labels=labels, info=info)
+    truth = tuple(dimensions(plan))
+    return replace(part, image=image, labels=labels, info=info, truth=truth)

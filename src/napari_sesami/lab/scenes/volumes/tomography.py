@@ -31,12 +31,12 @@ VolumeAxis = Literal["z", "y", "x"]
 HBM_CLASSES = (
     ClassSpec(hp.PILLAR, "Cu pillar", "#d9822b"),
     ClassSpec(hp.SOLDER, "solder", "#f2d544"),
-    ClassSpec(hp.PAD, "Cu pad", "#b0413e"),
+    ClassSpec(hp.PAD, "Cu pad", "#e0605c"),
     ClassSpec(hp.TSV, "TSV", "#3fa7a0"),
     ClassSpec(hp.VOID, "void", "#e63bd0"),
     ClassSpec(hp.CRACK, "crack", "#ff2b2b"),
-    ClassSpec(hp.SILICON, "silicon", "#4a6fa5"),
-    ClassSpec(hp.UNDERFILL, "underfill", "#5c8a3a"),
+    ClassSpec(hp.SILICON, "silicon", "#4da3ff"),
+    ClassSpec(hp.UNDERFILL, "underfill", "#7fc24a"),
 )
 _TRUTH = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, hp.SILICON], np.uint8)
 VOXEL_UM = {"logic": 1.5, "memory": 1.0, "stack": 2.0}

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from napari_sesami.lab.scenes.types import SynthError, Synthetic
+from napari_sesami.lab.scenes.types import SynthError, Synthetic, TruthValue
 from napari_sesami.lab.scenes.wire_bonds import parts
 from napari_sesami.lab.scenes.wire_bonds.canvas import BondCanvas, cloud
 from napari_sesami.lab.scenes.wire_bonds.parts import Bond, BondLook, Box, Colour, Point
@@ -17,17 +17,19 @@ from napari_sesami.noise import ShotNoise
 from napari_sesami.scan import ClassSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 WIRE_BOND_CLASSES = (
     ClassSpec(parts.WIRE, "wire", "#ffd23f"),
     ClassSpec(parts.BALL, "ball", "#ff7f11"),
     ClassSpec(parts.WEDGE, "wedge", "#e63bd0"),
-    ClassSpec(parts.EPOXY, "epoxy", "#5c8a3a"),
-    ClassSpec(parts.DIE, "die", "#4a6fa5"),
+    ClassSpec(parts.EPOXY, "epoxy", "#7fc24a"),
+    ClassSpec(parts.DIE, "die", "#4da3ff"),
     ClassSpec(parts.PAD, "pad", "#3fc1c9"),
     ClassSpec(parts.FRAME, "lead frame", "#b0b0b0"),
-    ClassSpec(parts.BOARD, "substrate", "#6b4f3a"),
+    ClassSpec(parts.BOARD, "substrate", "#b5835a"),
 )
 _WIRES: tuple[Colour, ...] = (
     (0.80, 0.56, 0.20),
@@ -94,7 +96,7 @@ def wire_bond(
     canvas = BondCanvas.blank(shape, pixel_um, turn)
     look = _look(rng)
     pitch = pitch_um or float(rng.uniform(4.6, 7.2)) * wire_um
-    bonds = _draw_scene(canvas, look, wire_um, pitch, rng)
+    bonds, pads = _draw_scene(canvas, look, wire_um, pitch, rng)
     own = np.random.default_rng((seed, 32))
     chroma = _saturation(own) if saturation is None else saturation
     picture = _photograph(canvas, chroma, noise, seed, rng)
@@ -108,13 +110,34 @@ def wire_bond(
         name=f"wire_bond-{seed}",
         info={
             "seed": seed,
-            "wires": bonds,
+            "wires": len(bonds),
             "wire_um": wire_um,
             "pitch_um": pitch,
             "saturation": chroma,
             "licence": "CC0-1.0",
         },
+        truth=tuple(_dimensions(canvas, bonds, pads)),
     )
+
+
+def _dimensions(
+    canvas: BondCanvas, bonds: list[Bond], pads: list[Point]
+) -> Iterator[TruthValue]:
+    """What balls and wires were drawn with, offsets as the picture shows them."""
+    cos, sin = np.cos(canvas.angle), np.sin(canvas.angle)
+    turn = np.array([[cos, sin], [-sin, cos]])
+    middle = (np.array(canvas.labels.shape) - 1) / 2
+    t = np.linspace(0, 1, 401)
+    for bond, pad in zip(bonds, pads, strict=True):
+        y, x = turn @ np.array(bond.ball) / canvas.step + middle
+        place = (float(y), float(x))
+        dy, dx = turn @ (np.array(bond.ball) - np.array(pad))
+        chord = float(np.hypot(*(np.array(bond.wedge) - np.array(bond.ball))))
+        sway = np.abs(bond.sway * np.sin(np.pi * t) * (1 + 0.4 * np.cos(np.pi * t)))
+        yield TruthValue("ball", bond.ball_diameter, "µm", place)
+        yield TruthValue("ball offset", float(dy), "µm", place, "dy")
+        yield TruthValue("ball offset", float(dx), "µm", place, "dx")
+        yield TruthValue("wire sweep", 100 * float(sway.max()) / chord, "%", place)
 
 
 def _look(rng: np.random.Generator) -> BondLook:
@@ -152,7 +175,7 @@ def _draw_scene(
     wire: float,
     pitch: float,
     rng: np.random.Generator,
-) -> int:
+) -> tuple[list[Bond], list[Point]]:
     """Paint from the ground up; the die fills a side or a corner of the picture."""
     half_y, half_x = (n * canvas.step / 2 for n in canvas.labels.shape)
     unit = min(half_y, half_x)
@@ -175,13 +198,13 @@ def _draw_scene(
     parts.draw_die(canvas, die, look, rng)
     for bond in bonds:
         parts.draw_pad(canvas, bond.ball, 1.35 * bond.ball_diameter, look, rng)
-    _draw_bonds(canvas, bonds, look, rng)
-    return len(bonds)
+    placed = _draw_bonds(canvas, bonds, look, rng)
+    return placed, [bond.ball for bond in bonds]
 
 
 def _draw_bonds(
     canvas: BondCanvas, bonds: list[Bond], look: BondLook, rng: np.random.Generator
-) -> None:
+) -> list[Bond]:
     placed = [_off_centre(bond, rng) for bond in bonds]
     for bond in placed:
         parts.draw_shadow(canvas, bond, look)
@@ -190,6 +213,7 @@ def _draw_bonds(
         parts.draw_ball(canvas, bond, look, rng)
     for bond in placed:
         parts.draw_wire(canvas, bond, look, rng)
+    return placed
 
 
 def _bonds(

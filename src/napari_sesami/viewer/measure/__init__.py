@@ -1,0 +1,1 @@
+"""Dimensions on the canvas: pick a quantity and classes, see value ± U, export."""

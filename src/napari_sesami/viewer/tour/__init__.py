@@ -1,0 +1,1 @@
+"""The tour: five balloons, from the first click to a table of objects."""
