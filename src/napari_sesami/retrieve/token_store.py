@@ -148,7 +148,7 @@ class TokenStore:
         """
         if self.ready(index):
             return self.plane(index)
-        image = _Image(self.scan, index, self.zoom)
+        image = _GreyTiles(self.scan, index, self.zoom)
         stride, plan = self.encoder.stride, self._plan(image.shape)
         out = self._no_tokens(image.shape)
         for i in self._tiles_under(plan, pixels):
@@ -180,7 +180,7 @@ class TokenStore:
         return np.zeros((h, w, self.encoder.dim), kind)
 
     def _tile(
-        self, index: int, i: int, plan: TilePlan, image: _Image
+        self, index: int, i: int, plan: TilePlan, image: _GreyTiles
     ) -> NDArray[np.float32]:
         """Tokens of one tile: from memory, from disk, or computed and kept."""
         known = self._tiles.get((index, i))
@@ -205,7 +205,7 @@ class TokenStore:
         partly: Partly | None,
         cancelled: IsCancelled | None,
     ) -> NDArray[np.floating[Any]] | None:
-        image = _Image(self.scan, index, self.zoom)
+        image = _GreyTiles(self.scan, index, self.zoom)
         stride = self.encoder.stride
         plan = self._plan(image.shape)
         out = self._no_tokens(image.shape)
@@ -303,7 +303,7 @@ class TokenStore:
             )
 
 
-class _Image:
+class _GreyTiles:
     """The grey image of a plane at a zoom, read tile by tile where that is possible."""
 
     def __init__(self, scan: Scan, plane: int, zoom: float) -> None:
