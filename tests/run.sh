@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything a change must pass, in a fresh virtual environment:
-# system libraries, install, manifest, ruff, mypy, import arrows, the fast tests on
-# all cores, then one after the other those that open windows.
+# system libraries, install, manifest, ruff, mypy, import arrows, on all cores the fast
+# tests and then those that open windows, with a screen of its own for each process.
 #
 #   bash tests/run.sh            all of it
 #   bash tests/run.sh -k scan    arguments go to pytest
@@ -75,4 +75,4 @@ tests() { # status 5: the arguments leave none of them, which is no failure
   step pytest "$@" || [ $? = 5 ]
 }
 tests -n auto "$@"
-tests -m "gui and not slow and not benchmark" "$@"
+tests -n auto --dist loadfile -m "gui and not slow and not benchmark" "$@"

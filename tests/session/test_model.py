@@ -19,6 +19,7 @@ from hypothesis.stateful import (
 )
 
 from napari_sesami.session import Session, SessionError
+from napari_sesami.session.edits import LEAST_LEFT
 
 SHAPE = (2, 8, 9)
 SCAN = np.arange(144, dtype=np.uint8).reshape(SHAPE)
@@ -170,9 +171,14 @@ class SessionMachine(RuleBasedStateMachine):
         assert allowed.any()
         assert found.id == target
         self.last_object = max(self.last_object, target)
+        before = ids.copy()
         labels[own] = ids[own] = 0
         new.labels[new.ids == target] = class_
         labels[allowed], ids[allowed] = class_, target
+        for other in set(np.unique(before[before != ids]).tolist()) - {0, target}:
+            left = ids == other  # a rim goes, too
+            if left.sum() < LEAST_LEFT * (before == other).sum():
+                labels[left] = ids[left] = 0
         new.of_object[target] = class_
         new.tidy()
         # a commit is a step even if no pixel changes: its order and prompts do
