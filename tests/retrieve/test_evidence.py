@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -15,7 +18,13 @@ from napari_sesami.retrieve import (
     pixel_features,
     pixel_forest,
 )
-from napari_sesami.retrieve.pixel_features import N_LOOKS, PixelFeatures, sample, spaced
+from napari_sesami.retrieve.pixel_features import (
+    N_LOOKS,
+    PixelFeatures,
+    looks_of,
+    sample,
+    spaced,
+)
 from napari_sesami.retrieve.pixel_forest import PER_CLASS, PixelForest, joined
 from napari_sesami.scan import Scan
 from tests.fakes.texture import Texture, stripes, three_strokes
@@ -212,3 +221,12 @@ def test_trees_agree_where_strokes_are_and_contradict_each_other_far_away(tmp_pa
     assert map_.shape == (130, 118)
     assert 0 <= map_.min() <= map_.max() <= 1
     assert map_[[10, 60, 100], 20:60].mean() < 0.4 * map_.mean()
+
+
+def test_features_go_with_their_scan():
+    scan = Scan.from_array(stripes()[0])
+    looks_of(scan, 0).at(np.array([3, 40]), np.array([5, 60]), go_on)
+    gone = weakref.ref(scan)
+    del scan
+    gc.collect()
+    assert gone() is None

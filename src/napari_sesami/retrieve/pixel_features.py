@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from threading import Lock
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
@@ -46,7 +46,14 @@ def looks_of(scan: Scan, plane: int) -> PixelFeatures:
     planes = _looks.setdefault(scan, Recent(KEPT_PLANES))
     found = planes.get(plane)
     if found is None:
-        planes[plane] = found = PixelFeatures(lambda box: scan.grey(plane, box))
+        own = ref(scan)  # what is kept must not keep its scan
+
+        def read(box: BBox) -> NDArray[np.float32]:
+            asked = own()
+            assert asked is not None  # whoever asks has it
+            return asked.grey(plane, box)
+
+        planes[plane] = found = PixelFeatures(read)
     return found
 
 
