@@ -23,7 +23,7 @@ from napari_sesami.retrieve import empty_tokens, token_folder, tokens_kept
 from napari_sesami.viewer.app.settings import read_settings, remember_model
 from napari_sesami.viewer.widgets.factory import button, named, row, tree
 from napari_sesami.viewer.widgets.panel import Panel
-from napari_sesami.viewer.widgets.plain import plain_tip
+from napari_sesami.viewer.widgets.plain import plain_label, plain_tip
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -58,7 +58,7 @@ class ModelsPanel(Panel):
         self.import_button = button("Import…", "Install weights from a file")
         self.fetch_button = button("Download…", "Fetch these weights over the network")
         self.remove_button = button("Remove", "Delete this model from this computer")
-        self.kept = QLabel()
+        self.kept = plain_label(QLabel())
         self.empty_button = button(
             "Empty",
             "Delete the tokens of all scans; they are computed again if needed",

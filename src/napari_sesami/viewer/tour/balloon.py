@@ -9,6 +9,7 @@ from qtpy.QtGui import QColor, QPainter, QPen, QPolygon
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from napari_sesami.viewer.widgets.factory import button, column, note
+from napari_sesami.viewer.widgets.plain import plain_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,9 +55,9 @@ class Balloon(QFrame):
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
         self.setAccessibleName("Tour")
-        self.title = QLabel()
+        self.title = plain_label(QLabel())
         self.words = note("", "What to do now")
-        self.count = QLabel()
+        self.count = plain_label(QLabel())
         self.skip_button = button("Skip", "Go on to the next balloon")
         self.close_button = button("Close", "End the tour; Help begins it anew")
         foot = QHBoxLayout()
