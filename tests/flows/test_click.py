@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 SOON = 60_000  # ms, on a busy machine
 # Lower them with each step towards 25 hops of a reader. 108 and 53 where the answer
 # comes within the grace of a click; a slow machine goes the longer way, 116 and 59.
-# Candidates beside the net, and who chooses among them, are 32 calls of these.
-CALLS, ENTERED = 156, 76
+# Candidates beside the net, and who chooses among them, are about 50 calls of these.
+CALLS, ENTERED = 176, 86
 
 
 def block() -> np.ndarray:
