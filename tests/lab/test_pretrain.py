@@ -320,6 +320,7 @@ def test_processes_that_draw_end_with_the_one_that_started_them(
     assert drawer.wait(60) == 0
 
 
+@pytest.mark.slow
 def test_the_command_line_trains_with_two_processes(
     tmp_path: Path, scenes: Path
 ) -> None:

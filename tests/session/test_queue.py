@@ -380,13 +380,13 @@ def test_every_score_is_a_map_of_its_own(session):
 
 
 def test_only_regions_and_counts_are_remembered_of_many_planes():
-    session = ready(Session(scan_of(12)))
+    session = ready(Session(scan_of(5)))
     ranking = session.queue.ranking()
     for plane in ranking.planes:
         ranking.take(plane)
     assert len(ranking.finish()) == 8
     held = sum(r.nbytes for r in session.queue.pool._regions.values())
-    assert held <= 12 * 130 * 118 * 4
+    assert held <= 5 * 130 * 118 * 4
     assert not any(
         isinstance(v, np.ndarray) and v.ndim > 2 for v in vars(ranking).values()
     )
@@ -396,7 +396,7 @@ def test_only_regions_and_counts_are_remembered_of_many_planes():
 
 
 def test_slices_by_lot_judge_and_never_teach():
-    session = ready(Session(scan_of(12)))
+    session = ready(Session(scan_of(6)))
     queue = session.queue
     queue.ask_for(n=10)
     planes = set(queue.control_planes)

@@ -113,7 +113,7 @@ def test_only_the_pairs_are_trained_and_the_loss_reaches_them(tmp_path, kind):
             assert parameter.grad is None
 
 
-@pytest.mark.parametrize("kind", ["nano", "sam"])
+@pytest.mark.parametrize("kind", [pytest.param("nano", marks=pytest.mark.slow), "sam"])
 def test_a_few_steps_lower_the_loss(tmp_path, kind):
     made = recipe(tmp_path, kind, decoder=True, rate=5e-3)
     batch = batch_of(made, 2)
