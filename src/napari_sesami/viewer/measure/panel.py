@@ -86,6 +86,7 @@ class MeasurePanel(Panel):
         self.plot = PlotView()
         self.count = note("", "How many values there are")
         self.count.setWordWrap(False)  # else the page is as high as it would like
+        self.count.setMinimumWidth(120)
         self.whole = tick("All slices", "Measure every slice that has labels")
         self.save_button = button("Save…", "Values as CSV or JSON, the recipe as TOML, "
                                   "or a folder with a report")  # fmt: skip
@@ -160,7 +161,7 @@ class MeasurePanel(Panel):
             return "Measuring …"
         rows = controller.rows
         if not controller.recipe.measure:
-            return "Nothing is measured yet."
+            return "Nothing measured yet."
         good = sum(r.has_value for r in rows)
         failed = sum(r.verdict == "fail" for r in rows)
         words = f"{good} values" + (
