@@ -47,7 +47,7 @@ def draw(root: Path, path: Path) -> None:
     for floor, names in enumerate(FLOORS):
         there = [name for name in names if size[name]]
         for i, name in enumerate(there):
-            places[name] = (2.7 * (i - (len(there) - 1) / 2), -1.25 * floor)
+            places[name] = (1.8 * (i - (len(there) - 1) / 2), -1.25 * floor)
     figure = Figure(figsize=(8, 7.4), dpi=90)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
