@@ -35,7 +35,7 @@ def test_docks_that_open_and_close_leave_nothing(make_napari_viewer) -> None:
     marks = []
     for number in range(100):
         page = PAGES[number % len(PAGES)]
-        dock, widget = viewer.window.add_plugin_dock_widget("napari-sesami", page.title)
+        dock, widget = viewer.window.add_plugin_dock_widget("napari-sesami", page.dock)
         viewer.window.remove_dock_widget(dock)
         del widget
         if number % 20 == 19:
