@@ -550,8 +550,6 @@ class Retrieval:
         if zoom is None:
             zoom = learner.best_zoom(cancelled)
         store, painted = learner.token_store(zoom), learner.painted_on(plane)
-        rows, columns = np.divmod(painted, self._document.scan.plane_shape[1])
-        rows, columns = rows // store.patch, columns // store.patch
         shown = np.zeros(self._document.scan.plane_shape, np.uint8)
         decided: NDArray[np.bool_] | None = None  # by all strokes of this plane
 
@@ -565,7 +563,8 @@ class Retrieval:
             if labels is not None:
                 np.copyto(shown, labels, where=labels > 0)
                 partly(plane, shown.copy())
-                if known[rows, columns].all():
+                y, x = np.divmod(painted, shown.shape[1])
+                if known[y // store.patch, x // store.patch].all():
                     decided = known.copy()
             now = perf_counter()
             next_ = now + max(PARTLY_EVERY, (PARTLY_SHARE - 1) * (now - begun))
