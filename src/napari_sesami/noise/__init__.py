@@ -30,6 +30,9 @@ if TYPE_CHECKING:
         Scintillator,
         ShotNoise,
     )
+    from napari_sesami.noise.dice import Dice
+    from napari_sesami.noise.noise_set import Augmented, NoiseSet, SetPart
+    from napari_sesami.noise.optical import ColourCast, Glare, Shadow
     from napari_sesami.noise.optics import (
         Background,
         Blur,
@@ -54,6 +57,14 @@ if TYPE_CHECKING:
         Curtaining,
         Deformation,
         ThicknessWedge,
+    )
+    from napari_sesami.noise.specks import Specks
+    from napari_sesami.noise.streaks import Streaks
+    from napari_sesami.noise.strong_sets import (
+        INSTRUMENTS,
+        StrongSets,
+        instrument_of,
+        strong_sets,
     )
     from napari_sesami.noise.tomograph import Tomograph
     from napari_sesami.noise.xrm import (
@@ -85,6 +96,9 @@ __getattr__, __dir__, __all__ = lazy.attach(
             "Scintillator",
             "ShotNoise",
         ],
+        "dice": ["Dice"],
+        "noise_set": ["Augmented", "NoiseSet", "SetPart"],
+        "optical": ["ColourCast", "Glare", "Shadow"],
         "optics": [
             "Background",
             "Blur",
@@ -105,6 +119,14 @@ __getattr__, __dir__, __all__ = lazy.attach(
         ],
         "recipes": ["GROUPS", "random_chain"],
         "sample": ["Contamination", "Curtaining", "Deformation", "ThicknessWedge"],
+        "specks": ["Specks"],
+        "streaks": ["Streaks"],
+        "strong_sets": [
+            "INSTRUMENTS",
+            "StrongSets",
+            "instrument_of",
+            "strong_sets",
+        ],
         "tomograph": ["Tomograph"],
         "xrm": ["BeamHardening", "CountingNoise", "Rings", "SourceDrift", "blur_gain"],
     },
