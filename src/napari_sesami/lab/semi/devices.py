@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,7 @@ B = Device("B", _B, noise=1.6, gamma=0.8, gain=0.85, first=2_000_000)
 def picture(device: Device, number: int, side: int = 192) -> Picture:
     """Draw one picture of a device, with its truth."""
     rng = np.random.default_rng([device.first, number, 19])
-    sizes = {k: float(rng.uniform(*v)) for k, v in device.sizes.items()}
+    sizes: dict[str, Any] = {k: float(rng.uniform(*v)) for k, v in device.sizes.items()}
     made = tem(
         "beol", device.first + number, (side, side), PIXEL_NM, device.noise,
         view="cut", contrast="haadf", **sizes,

@@ -9,9 +9,7 @@ from __future__ import annotations
 import json
 import resource
 import shutil
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -41,6 +39,7 @@ from napari_sesami.train import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from napari_sesami.train import Picture
 
@@ -128,7 +127,8 @@ def _train(
     shutil.rmtree(folder, ignore_errors=True)
     config = RunConfig(
         "semi", seed=seed, steps=steps, batch=4, rate=1e-3, device="cpu",
-        checkpoint_minutes=60, recipe_options=SemiConfig(preset=preset, modality="TEM"),
+        checkpoint_minutes=60,
+        recipe_options=SemiConfig(preset=cast("Any", preset), modality="TEM"),
     )  # fmt: skip
 
     def data(place: Path) -> None:
@@ -193,8 +193,3 @@ def _mean(values: Sequence[float]) -> str:
         return f"{mean:.3f}"
     half = float(np.std(values, ddof=1) / n**0.5 * t.ppf(0.975, n - 1))
     return f"{mean:.3f} ± {half:.3f}"
-
-
-def scratch_folder() -> Path:
-    """Make a folder for a table that nobody asked to keep."""
-    return Path(tempfile.mkdtemp(prefix="sesami-semi-"))
