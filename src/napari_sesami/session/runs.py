@@ -236,6 +236,48 @@ class SessionRuns:
                 pictures += [made] if made is not None else []
         return pictures, notes, specks, scans
 
+    def segmenter_data(
+        self, config: RunConfig, unlabelled: Any = None
+    ) -> Callable[[Path], None]:
+        """Collect labels and pool of a segmenter's run; what it gives writes them.
+
+        Parameters
+        ----------
+        config
+            Of a run of the recipe `semi`.
+        unlabelled
+            A folder, files or scans; not needed by presets that learn from labels.
+        """
+        from napari_sesami.train import (
+            TrainError,
+            collect_pool,
+            common_size,
+            write_pool,
+            write_set,
+        )
+
+        options = config.recipe_options
+        labelled, judged = self._teachers()
+        pool = None
+        if options.unlabelled:
+            if unlabelled is None:
+                raise TrainError(
+                    f"The preset “{options.preset}” learns from scans without labels "
+                    "too: give unlabelled='folder', or take preset “supervised+noise”."
+                )
+            size, unit = common_size(labelled.pictures)
+            pool = collect_pool(
+                unlabelled, pixel_size=size, unit=unit, modality=options.modality,
+                held=judged,
+            )  # fmt: skip
+
+        def write(folder: Path) -> None:
+            write_set(folder, labelled)
+            if pool is not None:
+                write_pool(folder, pool)
+
+        return write
+
     # --- what a run gave
 
     def judge(self, run: Run) -> Verdict:
@@ -246,7 +288,7 @@ class SessionRuns:
         from napari_sesami.train import Verdict
 
         found = Verdict.read(run.folder)
-        if run.config.recipe == SEMI:
+        if _is_segmenter(run):
             return self._segmenter_verdict(run, found)
         adapter = self._result(run)
         options = run.config.recipe_options
@@ -269,7 +311,7 @@ class SessionRuns:
                     f"{verdict.sentence} To use it all the same: "
                     "adopt(run, insist=True)."
                 )
-        if run.config.recipe == SEMI:
+        if _is_segmenter(run):
             kept = self._segmenters.keep(run.folder, run.folder.name)
             self._segmenters.use(kept)
             return
@@ -277,20 +319,20 @@ class SessionRuns:
 
     def roll_back(self, run: Run | None = None) -> None:
         """Go back to what was in use before; `run` says of which kind."""
-        if run is not None and run.config.recipe == SEMI:
+        if run is not None and _is_segmenter(run):
             self._segmenters.roll_back()
         else:
             self._adapters.roll_back()
 
     def can_roll_back(self, run: Run | None = None) -> bool:
         """Whether there is something to go back to."""
-        if run is not None and run.config.recipe == SEMI:
+        if run is not None and _is_segmenter(run):
             return self._segmenters.can_roll_back
         return self._adapters.can_roll_back
 
     def uses(self, run: Run) -> bool:
         """Whether prompts, or scans, are answered with what this run learnt."""
-        if run.config.recipe == SEMI:
+        if _is_segmenter(run):
             used = self._segmenters.active
             return used is not None and used.name == run.folder.name
         active = self._adapters.active
@@ -335,37 +377,9 @@ class SessionRuns:
         self, steps: int, options: dict[str, Any]
     ) -> tuple[RunConfig, Callable[[Path], None]]:
         """Give the config of a segmenter's run, and what writes labels and pool."""
-        from napari_sesami.train import (
-            TrainError,
-            collect_pool,
-            common_size,
-            write_pool,
-            write_set,
-        )
-
         given = options.pop("unlabelled", None)
         config = self.config(SEMI, steps=steps, **options)
-        labelled, judged = self._teachers()
-        pool = None
-        if config.recipe_options.unlabelled:
-            if given is None:
-                raise TrainError(
-                    f"The preset “{config.recipe_options.preset}” learns from scans "
-                    "without labels too: give unlabelled='folder', or take preset "
-                    "“supervised+noise”."
-                )
-            size, unit = common_size(labelled.pictures)
-            pool = collect_pool(
-                given, pixel_size=size, unit=unit,
-                modality=config.recipe_options.modality, held=judged,
-            )  # fmt: skip
-
-        def write(folder: Path) -> None:
-            write_set(folder, labelled)
-            if pool is not None:
-                write_pool(folder, pool)
-
-        return config, write
+        return config, self.segmenter_data(config, given)
 
     def _segmenter_verdict(self, run: Run, found: Verdict | None) -> Verdict:
         """What the run found; anew if another segmenter came into use meanwhile."""
@@ -421,6 +435,14 @@ class SessionRuns:
                 notes.append(f"{entry.name} was left out: {error}")
                 continue
             yield entry.key, scan, work
+
+
+def _is_segmenter(run: Run) -> bool:
+    """Whether a run trains a segmenter, and not an adapter of the prompt model."""
+    from napari_sesami.train import SemiConfig
+
+    config = getattr(run, "config", None)
+    return isinstance(getattr(config, "recipe_options", None), SemiConfig)
 
 
 def _some_planes(planes: list[int]) -> list[int]:

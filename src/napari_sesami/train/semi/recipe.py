@@ -48,8 +48,8 @@ class Semi(Recipe):
         """Read the pictures, build the net, and its teacher beside it."""
         import torch
 
-        from napari_sesami.models import SegmenterNet, SegmenterPlan
         from napari_sesami import noise
+        from napari_sesami.models import SegmenterNet, SegmenterPlan
         from napari_sesami.train.semi.health import ClassHealth
         from napari_sesami.train.semi.losses import IGNORE
         from napari_sesami.train.semi.pool import read_pool
