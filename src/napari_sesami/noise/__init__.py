@@ -31,6 +31,8 @@ if TYPE_CHECKING:
         ShotNoise,
     )
     from napari_sesami.noise.dice import Dice
+    from napari_sesami.noise.fitting import fit
+    from napari_sesami.noise.noise_fit import FittedNoise, NoiseFit, Spread
     from napari_sesami.noise.noise_set import Augmented, NoiseSet, SetPart
     from napari_sesami.noise.optical import ColourCast, Glare, Shadow
     from napari_sesami.noise.optics import (
@@ -97,6 +99,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
             "ShotNoise",
         ],
         "dice": ["Dice"],
+        "fitting": ["fit"],
+        "noise_fit": ["FittedNoise", "NoiseFit", "Spread"],
         "noise_set": ["Augmented", "NoiseSet", "SetPart"],
         "optical": ["ColourCast", "Glare", "Shadow"],
         "optics": [
