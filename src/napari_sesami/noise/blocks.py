@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,13 @@ SIDE = 8
 BINS = 20  # of brightness
 LEAST = 15  # calm blocks that a bin needs
 LOW = 0.3  # this quantile of a bin's blocks is calm even where most show edges
+FREE = SIDE - 2  # numbers that are left of a line of eight less a slope
+ROW = 8  # calm blocks beside each other that tell a line
+STEP = 0.12  # of its brightness: a line that differs more is an edge
 WHOLE = 0.97  # share of a bin's blocks that reach no end of the grey scale
 # what the 30 % quantile and the mean of the calm ones are of the true variance where
 # noise is white: scripts/choose_noise.py prints them
-AT_LOW, CUT, AT_MEAN, AT_ALL = 0.745, 1.5, 0.890, 0.979
+AT_LOW, CUT, AT_MEAN, AT_ALL = 0.745, 2.5, 0.991, 0.998
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,15 @@ class Blocks:
     rest
         Variance of what is left of a block without its rows and columns.
     rows, columns
-        Variance of the brightness of its rows, and of its columns, less a slope.
+        (n, 8) brightness of its rows and of its columns, less their mean and slope.
     along, across
         Covariance of neighbours of the second differences, in x and in y.
     clipped
         Whether it has pixels at the end of the grey scale.
     part
         Number of the part of the picture that it lies in.
+    down, right
+        Its place among the blocks of the picture.
     """
 
     mean: Floats
@@ -53,6 +59,8 @@ class Blocks:
     across: Floats
     clipped: NDArray[np.bool_]
     part: NDArray[np.intp]
+    down: NDArray[np.intp]
+    right: NDArray[np.intp]
 
     def __getitem__(self, which: Any) -> Blocks:
         return Blocks(*(getattr(self, name)[which] for name in self.__annotations__))
@@ -97,7 +105,7 @@ def blocks_of(
     y, x = np.divmod(np.arange(down * right), right)
     part = first + 2 * (2 * y >= down) + (2 * x >= right)
     good = blocked(whole).all((1, 2))
-    b, part = blocked(picture)[good].astype(np.float64), part[good]
+    b = blocked(picture)[good].astype(np.float64)
     at_end = np.asarray(blocked(clipped)[good].any((1, 2)))
     bend = b[:, :-2] - 2 * b[:, 1:-1] + b[:, 2:]
     bend = bend[:, :, :-2] - 2 * bend[:, :, 1:-1] + bend[:, :, 2:]
@@ -114,7 +122,9 @@ def blocks_of(
         (bend[:, :, 1:] * bend[:, :, :-1]).mean((1, 2)) / 36,
         (bend[:, 1:] * bend[:, :-1]).mean((1, 2)) / 36,
         at_end,
-        part,
+        part[good],
+        y[good],
+        x[good],
     )
 
 
@@ -144,5 +154,32 @@ def calm(blocks: Blocks) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
 def _without_slope(lines: Floats) -> Floats:
     at = np.arange(SIDE) - (SIDE - 1) / 2
     left = lines - lines.mean(1, keepdims=True)
-    left = left - (left @ at / (at @ at))[:, None] * at
-    return np.asarray((left**2).sum(1) / (SIDE - 2))
+    return np.asarray(left - (left @ at / (at @ at))[:, None] * at)
+
+
+def common(blocks: Blocks, kept: NDArray[np.bool_], zero: float, way: str) -> float:
+    """Tell how much whole rows ("rows") or columns differ in brightness, as a share.
+
+    Noise and texture differ from block to block, lines do not; edges lie in some of
+    the rows, lines in all. Scan lines differ from one to the next, curtains slowly.
+    """
+    bright = np.maximum(blocks.mean - zero, 0.05)
+    lines = getattr(blocks, way) / bright[:, None]
+    place = blocks.down if way == "rows" else blocks.right
+    calm_ones = kept & (np.sqrt((lines**2).sum(1) / FREE) < STEP)
+    free = FREE / SIDE
+    if way == "rows":
+        lines, free = np.diff(lines, 2) / math.sqrt(6), 1.0
+    found, expected = [], []
+    for at in np.unique(place[calm_ones]):
+        own = calm_ones & (place == at)
+        if own.sum() < ROW:
+            continue
+        found.append(np.median(lines[own], axis=0))
+        one = np.median(blocks.fine[own] / bright[own] ** 2) / AT_LOW
+        expected.append(one / SIDE * free * math.pi / 2 / own.sum())
+    if len(found) < 4:
+        return 0.0
+    seen = (1.4826 * float(np.median(np.abs(np.concatenate(found))))) ** 2
+    chance = float(np.mean(expected))
+    return math.sqrt((seen - chance) / free) if seen > 2 * chance else 0.0

@@ -19,6 +19,7 @@ from napari_sesami.noise.blocks import (
     Blocks,
     blocks_of,
     calm,
+    common,
 )
 from napari_sesami.noise.noise_fit import NoiseFit, Spread
 
@@ -37,11 +38,11 @@ FAINT = 1.5e-3  # of the grey range: less noise than this is none
 # second differences of white noise, in calm blocks, have this correlation with their
 # neighbours; beyond the limits it was smoothed, or sharpened, after it was counted.
 # scripts/choose_noise.py prints how both lie apart
-WHITE, SMOOTHED, SHARPENED = -0.640, -0.621, -0.665
+WHITE, SMOOTHED, SHARPENED = -0.6645, -0.6455, -0.668
+ROUGH = 0.03  # how much less a tone is trusted that shows texture beside noise
 SPAN = 0.2  # of brightness that tells counting from read-out
-SURE = 0.25  # relative error of the read-out noise at which it is still told
-UNEVEN = 1.3  # rows against columns
-MEDIAN = 0.891  # of the variance of eight lines less a slope, of its mean
+SURE = 0.15  # relative error of the read-out noise at which it is still told
+LINE, CURTAIN = 0.003, 0.006  # of brightness: less than this is not told
 WEIGHTS = np.array([0.2126, 0.7152, 0.0722])  # of colours in grey, ITU-R BT.709
 
 
@@ -165,7 +166,7 @@ def _fit_one(scan: Any, planes: Sequence[int] | None, stop: IsCancelled) -> Nois
     else:
         electrons, read_out, told = _dose(line, some, zero, blocks, kept)
         notes += told
-    lines, curtains, angle = _streaks(blocks, which, kept, pictures, zero)
+    lines, curtains, angle = _streaks(pictures, zero)
     return NoiseFit(
         growth, floor, _same(grain), lines, curtains, angle, electrons, read_out,
         step, float(black), float(white), 1, tuple(notes),
@@ -256,17 +257,18 @@ def _refuse_few(black: float, white: float, count: int) -> None:
 
 def _grain(blocks: Blocks, kept: NDArray[np.bool_]) -> tuple[float, str]:
     """Tell over how many pixels noise is shared, and why dose is refused then."""
-    fine = blocks.fine[kept].mean()
+    fine = max(float(blocks.fine[kept].mean()), 1e-12)
     along = float(blocks.along[kept].mean() / fine)
     across = float(blocks.across[kept].mean() / fine)
     error = 1.1 / math.sqrt(float(kept.sum()) * 14)
-    if min(along, across) < SHARPENED - 2 * error:
+    if (along + across) / 2 < SHARPENED - 0.6 * error:
         return 0.0, (
             "Dose and read-out are refused: the noise of neighbouring pixels is "
             "opposed, so the picture was sharpened after it was counted, and how many "
             "electrons there were can no longer be told."
         )
-    if max(along, across) <= SMOOTHED + 2 * error:
+    both_ways = (along + across) / 2 <= SMOOTHED + 0.6 * error
+    if both_ways and max(along, across) <= SMOOTHED + 2 * error:
         return 0.0, ""
     size = _size(max(along, across))
     return size, (
@@ -300,7 +302,7 @@ def _line(
     grain: float,
 ) -> _Part | None:
     """Lay a line through the variance of the noise over brightness."""
-    at, seen, count = [], [], []
+    at, seen, count, edges = [], [], [], []
     for k in range(BINS):
         own = kept & (which == k)
         if own.sum() < LEAST:
@@ -313,10 +315,15 @@ def _line(
         )
         seen.append(float(level))
         count.append(int(own.sum()))
+        coarse = blocks.rest[own].mean() / AT_ALL
+        edges.append(float(coarse / max(blocks.fine[own].mean() / AT_MEAN, 1e-12)) - 1)
     if not at:
         return None
     x, y, n = np.array(at), np.array(seen), np.array(count)
-    rel = np.sqrt(2 / (14 * n) + 0.02**2)
+    y = np.maximum(y, max(1e-3 * float(y.max()), 1e-12))
+    # blocks that show texture or edges beside noise are trusted less
+    rough = np.clip(np.array(edges) - min(edges), 0, 3)
+    rel = np.sqrt(2 / (10 * n) + 0.02**2 + (ROUGH * rough) ** 2)
     if len(x) < 3 or float(np.ptp(x)) < 1e-6:
         level = float(np.average(y, weights=n)) - step**2 / 12
         return _Part(0.0, level, math.inf, math.inf)
@@ -398,53 +405,35 @@ def _dose(
 
 
 def _streaks(
-    blocks: Blocks,
-    which: NDArray[np.intp],
-    kept: NDArray[np.bool_],
-    pictures: list[tuple[NDArray[Any], NDArray[np.bool_], NDArray[Any]]],
-    zero: float,
+    pictures: list[tuple[NDArray[Any], NDArray[np.bool_], NDArray[Any]]], zero: float
 ) -> tuple[Spread, Spread, float]:
-    """Tell scan lines and curtains by how rows and columns of calm blocks differ."""
-
-    def excess(one: NDArray[Any], other: NDArray[Any]) -> float:
-        total = weight = 0.0
-        for k in range(BINS):
-            own = kept & (which == k)
-            bright = float(blocks.mean[own].mean()) - zero if own.any() else 0.0
-            if own.sum() < LEAST or bright < 0.05:
-                continue
-            a, b = (float(np.median(v[own])) / MEDIAN for v in (one, other))
-            if a > UNEVEN * b:
-                total += float(own.sum()) * (a - b) / bright**2
-            weight += float(own.sum())
-        return math.sqrt(total / weight) if weight else 0.0
-
-    lines, curtains = (
-        excess(blocks.rows, blocks.columns),
-        excess(blocks.columns, blocks.rows),
+    """Tell scan lines and curtains; the direction of these by leaning the picture."""
+    lines, curtains, angles = [], [], []
+    for grey, whole, _ in pictures[:3]:
+        best, angle = 0.0, 0
+        for degrees in (0, -8, -6, -4, -2, 2, 4, 6, 8):
+            lean = math.tan(math.radians(degrees)) * (
+                np.arange(len(grey)) - len(grey) / 2
+            )
+            at = np.arange(grey.shape[1])[None] + np.round(lean).astype(int)[:, None]
+            at %= grey.shape[1]
+            turned = np.take_along_axis(grey, at, 1) if degrees else grey
+            seen = np.take_along_axis(whole, at, 1) if degrees else whole
+            blocks = blocks_of(turned, seen, ~seen)
+            kept = calm(blocks)[1]
+            if not degrees:
+                lines.append(common(blocks, kept, zero, "rows"))
+            level = common(blocks, kept, zero, "columns")
+            if level > 1.1 * best:
+                best, angle = level, degrees
+        curtains.append(best if best > CURTAIN else 0.0)
+        angles.append(float(angle) if best > CURTAIN else 0.0)
+    found = [v if v > LINE else 0.0 for v in lines]
+    return (
+        _spread(float(np.median(found)), found),
+        _spread(float(np.median(curtains)), curtains),
+        float(np.median(angles)),
     )
-    angle = 0.0
-    grey, whole, _ = pictures[0]
-    best = float(np.median(blocks.columns[kept]))
-    for degrees in (-9, -7, -5, -3, 3, 5, 7, 9):
-        slant = np.round(
-            np.tan(np.radians(degrees)) * (np.arange(len(grey)) - len(grey) / 2)
-        ).astype(int)
-        at = (np.arange(grey.shape[1])[None] + slant[:, None]) % grey.shape[1]
-        turned = np.take_along_axis(grey, at, 1)
-        seen = np.take_along_axis(whole, at, 1)
-        found = blocks_of(turned, seen, ~seen)
-        _, still = calm(found)
-        level = float(np.median(found.columns[still])) if still.any() else 0.0
-        if level > 1.15 * best:
-            best, angle = level, float(degrees)
-    if angle:
-        base = float(np.median(blocks.rows[kept]))
-        bright = max(float(blocks.mean[kept].mean()) - zero, 0.05)
-        tilted = math.sqrt(max(best - base, 0) / MEDIAN) / bright
-        curtains = max(curtains, tilted if best > UNEVEN * base else 0.0)
-        angle = angle if curtains > 0 else 0.0
-    return _same(lines), _same(curtains), angle
 
 
 def _same(value: float) -> Spread:

@@ -62,7 +62,8 @@ AFTER: dict[str, tuple[noise.Effect, ...]] = {
     "blur 0.5 px": (noise.Scintillator(0.5),),
     "blur 0.7 px": (noise.Scintillator(0.7),),
     "JPEG 60": (noise.Compression(60),),
-    "sharpened": (noise.Sharpen(1.0, 1.0),),
+    "sharpened, 0.7 px": (noise.Sharpen(1.0, 0.7),),
+    "sharpened, 1.5 px": (noise.Sharpen(1.0, 1.5),),
 }
 """What was done after counting; dose is to be refused but for the first."""
 
