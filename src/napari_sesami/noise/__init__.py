@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     )
     from napari_sesami.noise.dice import Dice
     from napari_sesami.noise.fitting import fit
+    from napari_sesami.noise.instruments import (
+        INSTRUMENTS,
+        StrongSets,
+        instrument_of,
+        strong_sets,
+    )
     from napari_sesami.noise.noise_fit import FittedNoise, NoiseFit, Spread
     from napari_sesami.noise.noise_set import Augmented, NoiseSet, SetPart
     from napari_sesami.noise.optical import ColourCast, Glare, Shadow
@@ -62,12 +68,6 @@ if TYPE_CHECKING:
     )
     from napari_sesami.noise.specks import Specks
     from napari_sesami.noise.streaks import Streaks
-    from napari_sesami.noise.strong_sets import (
-        INSTRUMENTS,
-        StrongSets,
-        instrument_of,
-        strong_sets,
-    )
     from napari_sesami.noise.tomograph import Tomograph
     from napari_sesami.noise.xrm import (
         BeamHardening,
@@ -125,7 +125,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "sample": ["Contamination", "Curtaining", "Deformation", "ThicknessWedge"],
         "specks": ["Specks"],
         "streaks": ["Streaks"],
-        "strong_sets": [
+        "instruments": [
             "INSTRUMENTS",
             "StrongSets",
             "instrument_of",
