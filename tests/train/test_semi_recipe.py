@@ -347,3 +347,19 @@ def test_overlaps_look_at_what_is_known():
     found = overlaps([a], [wrong], CLASSES, nothing=False)
     assert found["classes"] == {"metal": {"IoU": 1.0}, "void": {"IoU": 0.0}}
     assert config(options()).steps == 8
+
+
+def test_noise_fitted_to_the_scans_is_drawn(tmp_path: Path):
+    from napari_sesami.noise import NoiseFit
+    from napari_sesami.train import write_fitted
+
+    some = {"value": 0.02, "low": 0.01, "high": 0.03}
+    told = dict.fromkeys(("growth", "floor", "grain", "lines", "curtains"), some)
+
+    folder = begin(tmp_path / "r", options(preset="supervised+noise"))
+    plain = Semi(folder.config, folder.path)
+    plain.prepare(torch.device("cpu"))
+    write_fitted(folder.data, NoiseFit.from_dict({"version": 1, **told}))
+    fitted = Semi(folder.config, folder.path)
+    fitted.prepare(torch.device("cpu"))
+    assert len(fitted.sets.machine.parts) != len(plain.sets.machine.parts)

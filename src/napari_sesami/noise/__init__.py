@@ -31,6 +31,14 @@ if TYPE_CHECKING:
         ShotNoise,
     )
     from napari_sesami.noise.dice import Dice
+    from napari_sesami.noise.fitting import fit
+    from napari_sesami.noise.instruments import (
+        INSTRUMENTS,
+        StrongSets,
+        instrument_of,
+        strong_sets,
+    )
+    from napari_sesami.noise.noise_fit import FittedNoise, NoiseFit, Spread
     from napari_sesami.noise.noise_set import Augmented, NoiseSet, SetPart
     from napari_sesami.noise.optical import ColourCast, Glare, Shadow
     from napari_sesami.noise.optics import (
@@ -60,12 +68,6 @@ if TYPE_CHECKING:
     )
     from napari_sesami.noise.specks import Specks
     from napari_sesami.noise.streaks import Streaks
-    from napari_sesami.noise.strong_sets import (
-        INSTRUMENTS,
-        StrongSets,
-        instrument_of,
-        strong_sets,
-    )
     from napari_sesami.noise.tomograph import Tomograph
     from napari_sesami.noise.xrm import (
         BeamHardening,
@@ -97,6 +99,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
             "ShotNoise",
         ],
         "dice": ["Dice"],
+        "fitting": ["fit"],
+        "noise_fit": ["FittedNoise", "NoiseFit", "Spread"],
         "noise_set": ["Augmented", "NoiseSet", "SetPart"],
         "optical": ["ColourCast", "Glare", "Shadow"],
         "optics": [
@@ -121,7 +125,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "sample": ["Contamination", "Curtaining", "Deformation", "ThicknessWedge"],
         "specks": ["Specks"],
         "streaks": ["Streaks"],
-        "strong_sets": [
+        "instruments": [
             "INSTRUMENTS",
             "StrongSets",
             "instrument_of",

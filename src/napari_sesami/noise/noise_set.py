@@ -49,6 +49,8 @@ class SetPart:
         Each image meets it with a weight between this and 1.
     leads
         Whether an image that meets this one alone is noisy enough.
+    cause
+        "counts", "lines" or "curtains" where fitted noise takes its place.
     alike
         So many images of a batch at most share the numbers that are not weights
         (widths, angles, periods).
@@ -58,6 +60,7 @@ class SetPart:
     share: float = 0.5
     least: float = 0.5
     leads: bool = True
+    cause: str = ""
     alike: int = 8
 
 

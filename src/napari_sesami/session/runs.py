@@ -19,10 +19,12 @@ from napari_sesami.session.errors import SessionError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableSequence
 
+    from napari_sesami.noise import NoiseFit
     from napari_sesami.project import ScanLabels
     from napari_sesami.scan import Scan
     from napari_sesami.session.adapters import Adapters
     from napari_sesami.session.document import Document
+    from napari_sesami.session.noise import ScanNoise
     from napari_sesami.session.segmenters import Segmenters
     from napari_sesami.train import (
         Estimate,
@@ -51,12 +53,18 @@ class SessionRuns:
         What is labelled, and the project that keeps the runs.
     adapters, segmenters
         Where what a run learnt is put to use.
+    noise
+        Fitted noise that runs draw with, where there is any.
     """
 
     def __init__(
-        self, document: Document, adapters: Adapters, segmenters: Segmenters
+        self,
+        document: Document,
+        adapters: Adapters,
+        segmenters: Segmenters,
+        noise: ScanNoise,
     ) -> None:
-        self._document, self._adapters = document, adapters
+        self._document, self._adapters, self._noise = document, adapters, noise
         self._segmenters = segmenters
         self._folder: Runs | None = None
 
@@ -252,10 +260,12 @@ class SessionRuns:
             TrainError,
             collect_pool,
             common_size,
+            write_fitted,
             write_pool,
             write_set,
         )
 
+        fitted = self._noise.fitted
         options = config.recipe_options
         labelled, judged = self._teachers()
         pool = None
@@ -275,6 +285,8 @@ class SessionRuns:
             write_set(folder, labelled)
             if pool is not None:
                 write_pool(folder, pool)
+            if fitted is not None:
+                write_fitted(folder, fitted)
 
         return write
 
@@ -371,7 +383,7 @@ class SessionRuns:
         scale = bool(options.pop("common_scale", False))
         config = self.config(recipe, steps=steps, **options)
         labelled = self.training_set(common_scale=scale)
-        return config, partial(_write, write_set, labelled)
+        return config, partial(_write, write_set, labelled, self._noise.fitted)
 
     def _prepared_segmenter(
         self, steps: int, options: dict[str, Any]
@@ -466,8 +478,14 @@ def _labelled_planes(
             yield plane, classes, np.where(np.isin(objects, single), objects, 0)
 
 
-def _write(write_set: Any, labelled: LabelledSet, folder: Path) -> None:
+def _write(
+    write_set: Any, labelled: LabelledSet, noise: NoiseFit | None, folder: Path
+) -> None:
+    from napari_sesami.train import write_fitted
+
     write_set(folder, labelled)
+    if noise is not None:
+        write_fitted(folder, noise)
 
 
 def _name(run: Run) -> str:

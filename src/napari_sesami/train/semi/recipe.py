@@ -48,8 +48,9 @@ class Semi(Recipe):
         """Read the pictures, build the net, and its teacher beside it."""
         import torch
 
-        from napari_sesami import noise
         from napari_sesami.models import SegmenterNet, SegmenterPlan
+        from napari_sesami.noise import strong_sets
+        from napari_sesami.train.fitted import read_fitted
         from napari_sesami.train.semi.health import ClassHealth
         from napari_sesami.train.semi.losses import IGNORE
         from napari_sesami.train.semi.pool import read_pool
@@ -105,7 +106,8 @@ class Semi(Recipe):
             self.teacher = deepcopy(self.net).eval().requires_grad_(False)
         self.health = ClassHealth(len(self.ids))
         size = training[0].pixel_size if training[0].unit == "nm" else None
-        self.sets = noise.strong_sets(o.modality or "TEM", o.noise_strength, size)
+        fitted = read_fitted(self.data)
+        self.sets = strong_sets(o.modality or "TEM", o.noise_strength, size, fitted)
         return self.net
 
     @property

@@ -14,6 +14,7 @@ from napari_sesami.noise.detector import (
     Scintillator,
     ShotNoise,
 )
+from napari_sesami.noise.noise_fit import FittedNoise, NoiseFit
 from napari_sesami.noise.noise_set import NoiseSet, SetPart
 from napari_sesami.noise.optical import ColourCast, Glare, Shadow
 from napari_sesami.noise.optics import (
@@ -72,7 +73,10 @@ def instrument_of(modality: str | None) -> Instrument | None:
 
 
 def strong_sets(
-    modality: str, strength: float = 1.0, pixel_size_nm: float | None = None
+    modality: str,
+    strength: float = 1.0,
+    pixel_size_nm: float | None = None,
+    fitted: NoiseFit | None = None,
 ) -> StrongSets:
     """Make the three sets of noise of an instrument, for strong augmentation.
 
@@ -85,6 +89,9 @@ def strong_sets(
         1 is an ordinary picture, 2 a bad one, 0.3 a very good one.
     pixel_size_nm
         For the burnt-in scale bar; 1 where unknown.
+    fitted
+        Noise of the user's own scans: it takes the place of counting and read-out
+        noise and of scan lines in the set "machine".
     """
     instrument = instrument_of(modality)
     if instrument is None or not 0 < strength <= 10:
@@ -99,12 +106,23 @@ def strong_sets(
         "xrm": (_VOLUME, _XRM),
         "aoi": (_BOARD, _AOI),
     }[instrument]
+    if fitted is not None:
+        machine = _with_fitted(machine, fitted)
     post = _program(pixel_size_nm or 1.0, instrument == "sem")
     return StrongSets(
         NoiseSet("sample", sample, strength),
         NoiseSet("machine", machine, strength),
         NoiseSet("post", post, strength),
     )
+
+
+def _with_fitted(parts: tuple[SetPart, ...], fitted: NoiseFit) -> tuple[SetPart, ...]:
+    """Draw what was fitted where electrons are counted, and leave out its causes."""
+    own = SetPart(lambda d: FittedNoise(fitted, d.strength), share=1.0, leads=False)
+    first = next(n for n, part in enumerate(parts) if part.cause == "counts")
+    kept = [own if n == first else part for n, part in enumerate(parts)
+            if n == first or part.cause not in ("counts", "lines")]  # fmt: skip
+    return tuple(kept)
 
 
 def _lamella(contrast: Literal["haadf", "bf"]) -> tuple[SetPart, ...]:
@@ -164,7 +182,11 @@ def _camera(full_scale: Callable[[Dice], float]) -> tuple[SetPart, ...]:
             lambda d: Contrast(d.pick(0.8, 1.25), d.pick(-0.08, 0.08)), leads=False
         ),
         SetPart(lambda d: HotPixels(), share=0.25, least=1.0, leads=False),
-        SetPart(lambda d: ReadOut(d.between(1, 6), full_scale(d)), leads=False),
+        SetPart(
+            lambda d: ReadOut(d.between(1, 6), full_scale(d)),
+            leads=False,
+            cause="counts",
+        ),
     )
 
 
@@ -176,12 +198,13 @@ def _dark_field() -> tuple[SetPart, ...]:
     return (
         *_STAGE,
         _FOCUS,
-        SetPart(lambda d: ShotNoise(_dose(d)), share=1.0),
+        SetPart(lambda d: ShotNoise(_dose(d)), share=1.0, cause="counts"),
         *_camera(_dose),
         SetPart(
             lambda d: LineBanding(d.between(0.006, 0.03), d.pick(20, 70)),
             share=0.4,
             leads=False,
+            cause="lines",
         ),
     )
 
@@ -190,8 +213,8 @@ def _bright_field() -> tuple[SetPart, ...]:
     return (
         _STAGE[0],
         _FOCUS,
-        SetPart(lambda d: ShotNoise(_dose(d)), share=1.0),
-        SetPart(lambda d: Scintillator(d.pick(0.4, 1.0)), leads=False),
+        SetPart(lambda d: ShotNoise(_dose(d)), share=1.0, cause="counts"),
+        SetPart(lambda d: Scintillator(d.pick(0.4, 1.0)), leads=False, cause="counts"),
         *_camera(_dose),
     )
 
@@ -219,12 +242,17 @@ _SEM = (
         lambda d: Blur(d.between(0.5, 1.3), 1.0 if d.chance(0.3) else d.pick(1.2, 2.2)),
         share=0.8,
     ),
-    SetPart(lambda d: CompoundPoisson(d.dose(25, 200), d.pick(0.3, 1.5)), share=1.0),
     SetPart(
-        lambda d: LineBanding(d.between(0.01, 0.05), d.pick(10, 70), d.pick(0.2, 0.9))
+        lambda d: CompoundPoisson(d.dose(25, 200), d.pick(0.3, 1.5)),
+        share=1.0,
+        cause="counts",
+    ),
+    SetPart(
+        lambda d: LineBanding(d.between(0.01, 0.05), d.pick(10, 70), d.pick(0.2, 0.9)),
+        cause="lines",
     ),
     SetPart(lambda d: Background(d.between(0.03, 0.1)), leads=False),
-    SetPart(lambda d: ReadOut(d.between(1, 6), _dose(d)), leads=False),
+    SetPart(lambda d: ReadOut(d.between(1, 6), _dose(d)), leads=False, cause="counts"),
 )  # fmt: skip
 
 _VOLUME = (
@@ -248,6 +276,7 @@ _XRM = (
             d.dose(8000, 80000), int(d.pick(600, 2400)), d.pick(3, 5), d.pick(0, 0.9)
         ),
         share=1.0,
+        cause="counts",
     ),
     SetPart(lambda d: Background(d.between(0.01, 0.05), 2), leads=False),
 )  # fmt: skip
@@ -276,7 +305,9 @@ _AOI = (
     ),
     SetPart(lambda d: Shadow(d.between(0.15, 0.5), d.pick(0.02, 0.2))),
     SetPart(lambda d: ColourCast(min(0.9, d.between(0.3, 0.7)), d.pick(1, 3))),
-    SetPart(lambda d: ShotNoise(d.dose(500, 5000)), share=1.0, leads=False),
+    SetPart(
+        lambda d: ShotNoise(d.dose(500, 5000)), share=1.0, leads=False, cause="counts"
+    ),
     SetPart(
         lambda d: Gain(d.between(0.005, 0.02), 0.0, int(d.pick(0, 1e6))), leads=False
     ),
