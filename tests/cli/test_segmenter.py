@@ -9,7 +9,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
-from tests.fakes.semi_help import CLASSES, ENCODER, picture
+from tests.fakes.semi_help import CLASSES, ENCODER, config, options, picture
 
 from napari_sesami.cli import main
 from napari_sesami.lab.semi import budget, devices, study
@@ -17,7 +17,8 @@ from napari_sesami.measure.labelled import label_source
 from napari_sesami.models import Segmenter, SegmenterCard, SegmenterNet, SegmenterPlan
 from napari_sesami.scan import open_scan
 from napari_sesami.session import Session, SessionError
-from napari_sesami.train import IGNORE, PRESETS
+from napari_sesami.train import IGNORE, PRESETS, read_set
+from napari_sesami.train.semi.pool import read_pool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,6 +77,27 @@ def test_classes_are_matched_by_name(run: Path, scans: Path):
     plain = s.segmenters.model().segment_scan(s.scan, 0)
     np.testing.assert_array_equal(found.labels == 3, plain.labels == 1)
     np.testing.assert_array_equal(found.votes[..., 0], plain.votes[..., 1])
+
+
+def test_a_run_learns_from_a_project_and_a_folder(scans: Path, tmp_path: Path):
+    from types import SimpleNamespace
+
+    from napari_sesami.cli.train import _data
+
+    home = tmp_path / "wafers.sesami"
+    with Session(scans / "w0.png", home) as s:
+        for name in CLASSES.values():
+            s.classes.add(name)
+        s.document.labels.write(picture(0).classes)
+        s.save()
+    args = SimpleNamespace(project=home, unlabelled=scans, data=None)
+    write = _data(args, config(options()))  # type: ignore[arg-type]
+    assert write is not None
+    write(tmp_path / "data")
+    pool = read_pool(tmp_path / "data")
+    assert len(pool.pictures) == 1, "the scan that judges is left out"
+    assert {1, 2} <= {int(i) for p in read_set(tmp_path / "data").training
+                      for i in np.unique(p.classes)}  # fmt: skip
 
 
 def test_devices_differ_and_tables_are_read_again(tmp_path: Path):
