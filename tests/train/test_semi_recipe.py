@@ -28,7 +28,7 @@ from napari_sesami.train import (
 from napari_sesami.train.semi.gate import overlaps
 from napari_sesami.train.semi.health import ClassHealth
 from napari_sesami.train.semi.pool import read_pool
-from napari_sesami.train.semi.views import View, crop, cut_mix, jitter
+from napari_sesami.train.semi.views import StrongView, crop, cut_mix, jitter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -145,7 +145,7 @@ def test_the_worst_set_is_the_one_of_the_highest_loss(tmp_path: Path, monkeypatc
     labels = torch.zeros(n, 48, 48, dtype=torch.long)
     every = torch.ones(n, 48, 48, dtype=torch.bool)
     chosen: dict[str, float] = {}
-    view = View(torch.full((n, 1, 48, 48), 0.5), labels, every, every)
+    view = StrongView(torch.full((n, 1, 48, 48), 0.5), labels, every, every)
     found = made._strong(view, torch.Generator().manual_seed(0), chosen)
     assert chosen == {"sample": 0.0, "machine": 1.0, "post": 0.0}
     torch.testing.assert_close(found.images, view.images * 0.98)
@@ -202,7 +202,7 @@ def test_crops_show_the_rare_and_labels_follow():
 
 
 def test_mixing_takes_all_of_a_box_from_the_next_image():
-    view = View(
+    view = StrongView(
         torch.arange(3.0).view(3, 1, 1, 1).expand(3, 1, 40, 40).clone(),
         torch.arange(3).view(3, 1, 1).expand(3, 40, 40).clone(),
         *(torch.rand(3, 40, 40) > 0.5 for _ in range(2)),

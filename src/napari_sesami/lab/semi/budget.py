@@ -7,7 +7,6 @@ not charged for it. Retrieval is not trained: its seconds are those of its answe
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from napari_sesami.common.checked import read_checked
 from napari_sesami.common.disk import write_json
 from napari_sesami.lab.semi.devices import CLASSES, A, pictures
 from napari_sesami.train import (
@@ -80,7 +80,9 @@ def evaluate_budget(
     """
     out.mkdir(parents=True, exist_ok=True)
     file = out / "budget.json"
-    rows: list[dict[str, Any]] = json.loads(file.read_text()) if file.is_file() else []
+    rows: list[dict[str, Any]] = []
+    if file.is_file():
+        rows = read_checked(file, list[dict[str, Any]])
     held = pictures(A, TESTED, tests)
     for seed in range(seeds):
         for count in labels:

@@ -6,13 +6,13 @@ are those of that process, import and writing included.
 
 from __future__ import annotations
 
-import json
 import resource
 import shutil
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from napari_sesami.common.checked import read_checked
 from napari_sesami.common.disk import write_json
 from napari_sesami.lab.semi.devices import (
     CLASSES,
@@ -80,7 +80,9 @@ def evaluate_semi(
     """
     out.mkdir(parents=True, exist_ok=True)
     file = out / "semi.json"
-    rows: list[dict[str, Any]] = json.loads(file.read_text()) if file.is_file() else []
+    rows: list[dict[str, Any]] = []
+    if file.is_file():
+        rows = read_checked(file, list[dict[str, Any]])
     judged = {d.name: pictures(d, TESTED, tests) for d in (A, NOISY_A, B)}
     pool = [*pictures(A, POOLED, POOL_A), *pictures(B, POOLED, POOL_B)]
     for seed in range(seeds):

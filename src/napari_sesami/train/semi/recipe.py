@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from napari_sesami.models import Segmenter, SegmenterNet
     from napari_sesami.train.config import RunConfig
-    from napari_sesami.train.semi.views import View
+    from napari_sesami.train.semi.views import StrongView
 
 SETS = ("sample", "machine", "post")
 DOUBTFUL = 0.6
@@ -191,7 +191,7 @@ class Semi(Recipe):
             total_loss,
             unlabelled_loss,
         )
-        from napari_sesami.train.semi.views import View, cut_mix
+        from napari_sesami.train.semi.views import StrongView, cut_mix
 
         o = self.options
         dice = float(o.dice or 0)
@@ -217,9 +217,10 @@ class Semi(Recipe):
             if bool(left_out.any()):  # where such a class may be, nobody knows
                 accepted &= (p * left_out[None, :, None, None]).amax(1) < 0.05
             shares = self.health.see_weak(labels[valid], sure[valid], accepted[valid])
+            start = StrongView(u, labels, accepted, valid)
             views = [
                 cut_mix(
-                    self._strong(View(u, labels, accepted, valid), generator, chosen),
+                    self._strong(start, generator, chosen),
                     float(o.cutmix or 0), generator,
                 )
                 for _ in range(int(o.views or 1))
@@ -303,13 +304,13 @@ class Semi(Recipe):
         return logits
 
     def _strong(
-        self, view: View, generator: Generator, chosen: dict[str, float]
-    ) -> View:
+        self, view: StrongView, generator: Generator, chosen: dict[str, float]
+    ) -> StrongView:
         """Perturb a batch strongly: by jitter, or by a noise set for each image."""
         import torch
 
         from napari_sesami.train.semi.losses import borders, per_image
-        from napari_sesami.train.semi.views import View, jitter
+        from napari_sesami.train.semi.views import StrongView, jitter
 
         o = self.options
         if o.strong == "none":
@@ -321,7 +322,7 @@ class Semi(Recipe):
         which = torch.randint(len(SETS), (m,), generator=generator)
         images, labels = view.images.clone(), view.labels.clone()
         accepted, valid = view.accepted.clone(), view.valid.clone()
-        every: list[View] = []
+        every: list[StrongView] = []
         for i, noise in enumerate(self.sets):
             some = torch.arange(m) if seeking else (which == i).nonzero()[:, 0]
             if not len(some):
@@ -331,7 +332,7 @@ class Semi(Recipe):
             both = view.labels[some] * 2 + view.accepted[some]
             made = noise(view.images[some], both, view.valid[some], generator)
             assert made.labels is not None
-            found = View(
+            found = StrongView(
                 made.images, made.labels // 2,
                 (made.labels % 2).bool() & made.accepted, made.accepted,
             )  # fmt: skip
@@ -357,7 +358,7 @@ class Semi(Recipe):
             )
         for i, name in enumerate(SETS):
             chosen[name] = float((which == i).float().mean())
-        return View(images, labels, accepted, valid)
+        return StrongView(images, labels, accepted, valid)
 
     # ------------------------------------------------------------------- between steps
 

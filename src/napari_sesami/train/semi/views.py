@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LEVELS = 65535
 
 
-class View(NamedTuple):
+class StrongView(NamedTuple):
     """A batch of perturbed images with pseudo-labels that followed them."""
 
     images: Tensor
@@ -121,7 +121,7 @@ def jitter(images: Tensor, generator: Generator) -> Tensor:
     return torch.where(blurred, soft, out)
 
 
-def cut_mix(view: View, chance: float, generator: Generator) -> View:
+def cut_mix(view: StrongView, chance: float, generator: Generator) -> StrongView:
     """Put a box of the next image of the batch into each, with what is known of it.
 
     The box covers 2 to 40 % of the image, its sides stand 0.3 to 3.3 to each other.
@@ -146,4 +146,4 @@ def cut_mix(view: View, chance: float, generator: Generator) -> View:
         where = box[:, None] if a.ndim == 4 else box
         return torch.where(where, a.roll(1, 0), a)
 
-    return View(*(mixed(a) for a in view))
+    return StrongView(*(mixed(a) for a in view))
