@@ -22,11 +22,11 @@ from napari_sesami.viewer.widgets.plain import plain_label
 if TYPE_CHECKING:
     from napari_sesami.viewer.runs.controller import RunsController
 
-SIDE = 90  # px of a picture; three fit beside each other in a narrow dock
+SIDE = 80  # px of a picture; three fit beside each other in a narrow dock
 SHOWN = (
     ("Your scan", "A part of the slice as it is"),
     ("Usual noise", "The same part without its noise, and the usual noise drawn on it"),
-    ("Noise like yours", "The same part without its noise, and the fitted noise on it"),
+    ("Fitted noise", "The same part without its noise, and the fitted noise on it"),
 )
 NONE = "Runs draw the usual noise. Fit it, and they draw noise like that of your scans."
 
