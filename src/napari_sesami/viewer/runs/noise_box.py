@@ -87,7 +87,8 @@ class NoiseBox(PanelPart, QWidget):
         self.scan_button.setEnabled(some)
         self.list_button.setEnabled(some and not noise.busy)
         self.use_button.setEnabled(noise.found is not None)
-        self.forget_button.setEnabled(noise.used is not None)
+        kept = noise.used is not None
+        self.forget_button.setEnabled(kept or bool(noise.refusal))
         self.words.setText(self._words())
         for part in (*self.pictures, *self.captions):
             part.setVisible(bool(noise.pictures))
