@@ -92,6 +92,7 @@ def main() -> None:
             lambda: clicks.mask is not None and not clicks.busy,
         )
 
+    said["drawing a frame alone"] = timed(viewer, lambda: None, lambda: True)
     said["first click"] = click(SHEETS[0])
     fresh, further = [], []
     for yx in SHEETS[1:]:
