@@ -10,7 +10,7 @@ import torch
 from scipy import ndimage as ndi
 
 from napari_sesami import noise
-from napari_sesami.lab.tables.noise import SCENES, grey_of
+from napari_sesami.lab.tables.noise import SCENES, fit_rows, grey_of
 from napari_sesami.noise import NoiseError, NoiseFit
 from napari_sesami.scan import Scan
 
@@ -60,6 +60,13 @@ def test_dose_is_found_within_20_and_read_out_within_30_percent(fits):
             told += 1
             assert fit.read_out.value == pytest.approx(read_out, rel=0.3), name
     assert told >= len(fits) - 2
+
+
+def test_the_table_of_the_page_counts_what_was_told_and_what_was_refused():
+    rows = list(fit_rows([0], ["SEM"], ["", "blur 0.7 px"]))
+    assert [row.after for row in rows] == ["", "blur 0.7 px"] * 3
+    assert all(abs(row.dose_error) < 0.2 for row in rows[::2])
+    assert all(np.isnan(row.dose_error) for row in rows[1::2])
 
 
 def test_sixteen_bits_colour_and_an_array_give_the_same_dose(clean):

@@ -138,7 +138,7 @@ def _fit_one(scan: Any, planes: Sequence[int] | None, stop: IsCancelled) -> Nois
     which, kept = calm(blocks)
     black, white = np.mean(ends, axis=0)
     if kept.sum() < CALM:
-        _refuse_few(float(black), float(white), int(kept.sum()))
+        _refuse_few(blocks, float(black), float(white), int(kept.sum()))
     step = float(np.median(steps))
     fine = blocks.fine[kept].mean() / AT_MEAN - step**2 / 12
     need(
@@ -242,12 +242,18 @@ def _step(values: NDArray[Any]) -> float:
     return small if bool(even.mean() > 0.9) else 0.0
 
 
-def _refuse_few(black: float, white: float, count: int) -> None:
+def _refuse_few(blocks: Blocks, black: float, white: float, count: int) -> None:
     if black + white > 0.05:
         raise NoiseError(
             f"{100 * (black + white):.0f} % of the pixels lie at the ends of the grey "
             "scale, where noise is cut off, and too little else is plain; fit a scan "
             "with contrast and brightness set so that nothing is clipped."
+        )
+    if len(blocks.mean) and blocks.clipped.mean() > 0.5:
+        raise NoiseError(
+            "The noise of this scan reaches the ends of the grey scale nearly "
+            "everywhere, so that its strength cannot be told; fit a scan of more dose, "
+            "or with less contrast."
         )
     raise NoiseError(
         f"Only {count} places of this scan show noise alone ({CALM} are needed); fit a "

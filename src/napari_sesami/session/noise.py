@@ -97,7 +97,7 @@ class ScanNoise:
         return fit(scans, stop=stop)
 
     def beside(
-        self, fit: NoiseFit, plane: Plane = None, side: int = 160
+        self, fit: NoiseFit, plane: Plane = None, side: int = 128
     ) -> tuple[NDArray[np.float32], ...]:
         """Draw three pictures to compare: the scan, usual noise, and fitted noise.
 

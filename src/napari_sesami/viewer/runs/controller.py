@@ -81,7 +81,7 @@ class RunsController(Controller):
         self._root: Path | None = None
         self.planner = TrainingPlanner(self)
         self.verdicts = RunVerdicts(self)
-        self.noise = NoiseFitter(self)
+        self.noise = NoiseFitter(workspace, self.jobs)
         workspace.session_changed.connect(self.refresh)
         workspace.saver.changed.connect(self._on_kept)
         self.refresh()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from napari_sesami.common.errors import SesamiError
 from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.worklist.controller import WorklistController
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
     from napari_sesami.noise import NoiseFit
     from napari_sesami.session import Session
-    from napari_sesami.viewer.app.jobs import Job
-    from napari_sesami.viewer.runs.controller import RunsController
+    from napari_sesami.viewer.app.jobs import Job, JobQueue
+    from napari_sesami.viewer.app.workspace import Workspace
 
 FIT = "fit noise"
 
@@ -42,9 +43,8 @@ class NoiseFitter:
     changed = Signal()
     """a fit came, was refused, is used or no longer"""
 
-    def __init__(self, controller: RunsController) -> None:
-        self._controller = controller
-        self._workspace = controller.workspace
+    def __init__(self, workspace: Workspace, jobs: JobQueue) -> None:
+        self._workspace, self._jobs = workspace, jobs
         self.found: NoiseFit | None = None
         self.pictures: tuple[NDArray[np.float32], ...] = ()
         self.refusal = ""
@@ -53,9 +53,13 @@ class NoiseFitter:
 
     @property
     def used(self) -> NoiseFit | None:
-        """What runs draw with now."""
+        """What runs draw with now; a damaged file becomes the refusal."""
         session = self._workspace.session
-        return None if session is None else session.noise.fitted
+        try:
+            return None if session is None else session.noise.fitted
+        except SesamiError as error:
+            self.refusal = str(error)
+            return None
 
     def fit_scan(self) -> None:
         """Fit the noise of the scan that is open."""
@@ -74,7 +78,7 @@ class NoiseFitter:
 
     def cancel(self) -> None:
         """End the fit that is being made."""
-        self._controller.jobs.cancel(FIT)
+        self._jobs.cancel(FIT)
 
     def use(self) -> None:
         """Let runs draw noise like what was found; it is saved with the project."""
@@ -103,7 +107,7 @@ class NoiseFitter:
         self.changed.emit()
         binding = self._workspace.binding
         plane = 0 if binding is None else binding.plane
-        self._controller.jobs.submit(
+        self._jobs.submit(
             FIT, partial(task, session, plane), self._on_found, self._on_refused,
             self._on_stopped,
         )  # fmt: skip

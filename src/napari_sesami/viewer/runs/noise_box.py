@@ -22,11 +22,11 @@ from napari_sesami.viewer.widgets.plain import plain_label
 if TYPE_CHECKING:
     from napari_sesami.viewer.runs.controller import RunsController
 
-SIDE = 90  # px of a picture; three fit beside each other in a narrow dock
+SIDE = 80  # px of a picture; three fit beside each other in a narrow dock
 SHOWN = (
     ("Your scan", "A part of the slice as it is"),
     ("Usual noise", "The same part without its noise, and the usual noise drawn on it"),
-    ("Noise like yours", "The same part without its noise, and the fitted noise on it"),
+    ("Fitted noise", "The same part without its noise, and the fitted noise on it"),
 )
 NONE = "Runs draw the usual noise. Fit it, and they draw noise like that of your scans."
 
@@ -87,7 +87,8 @@ class NoiseBox(PanelPart, QWidget):
         self.scan_button.setEnabled(some)
         self.list_button.setEnabled(some and not noise.busy)
         self.use_button.setEnabled(noise.found is not None)
-        self.forget_button.setEnabled(noise.used is not None)
+        kept = noise.used is not None
+        self.forget_button.setEnabled(kept or bool(noise.refusal))
         self.words.setText(self._words())
         for part in (*self.pictures, *self.captions):
             part.setVisible(bool(noise.pictures))
