@@ -356,7 +356,8 @@ def test_noise_fitted_to_the_scans_is_drawn(tmp_path: Path):
     some = {"value": 0.02, "low": 0.01, "high": 0.03}
     told = dict.fromkeys(("growth", "floor", "grain", "lines", "curtains"), some)
 
-    folder = begin(tmp_path / "r", options(preset="supervised+noise"))
+    told_ = options(preset="supervised+noise", modality="something else")
+    folder = begin(tmp_path / "r", told_)
     plain = Semi(folder.config, folder.path)
     plain.prepare(torch.device("cpu"))
     write_fitted(folder.data, NoiseFit.from_dict({"version": 1, **told}))

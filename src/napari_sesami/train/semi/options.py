@@ -63,7 +63,7 @@ class SemiConfig:
     encoder_rate
         Learning rate of the encoder, as a share of that of the decoder.
     modality
-        Of the scans: chooses the noise. Empty: TEM.
+        Of the scans: chooses the noise. Empty, or none that is known: TEM.
     noise_strength
         1 is an ordinary picture, 2 a bad one.
     nothing

@@ -49,7 +49,7 @@ class Semi(Recipe):
         import torch
 
         from napari_sesami.models import SegmenterNet, SegmenterPlan
-        from napari_sesami.noise import strong_sets
+        from napari_sesami.noise import instrument_of, strong_sets
         from napari_sesami.train.fitted import read_fitted
         from napari_sesami.train.semi.health import ClassHealth
         from napari_sesami.train.semi.losses import IGNORE
@@ -107,7 +107,9 @@ class Semi(Recipe):
         self.health = ClassHealth(len(self.ids))
         size = training[0].pixel_size if training[0].unit == "nm" else None
         fitted = read_fitted(self.data)
-        self.sets = strong_sets(o.modality or "TEM", o.noise_strength, size, fitted)
+        known = instrument_of(o.modality) is not None
+        modality = o.modality if known else "TEM"
+        self.sets = strong_sets(modality, o.noise_strength, size, fitted)
         return self.net
 
     @property
