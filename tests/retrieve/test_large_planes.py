@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sesami.retrieve import retriever as rooms
-from napari_sesami.retrieve import token_store
+from napari_sesami.retrieve import tiled_answer, token_store
 from napari_sesami.scan import Scan
 from napari_sesami.session import ReadOptions, Session
 from tests.fakes.texture import Texture, stripes
@@ -27,8 +26,12 @@ def session_of(grey: np.ndarray) -> Session:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every plane count as large."""
     monkeypatch.setattr(token_store, "LARGE", 100)
-    for name, value in (("WHOLE", 100), ("STRIP", 64)):
-        monkeypatch.setattr(rooms, name, value)
+    for home, name, value in (
+        (tiled_answer, "WHOLE", 100),
+        (tiled_answer, "STRIP", 64),
+        (tiled_answer, "SIDE", 32),
+    ):
+        monkeypatch.setattr(home, name, value)
 
 
 def test_a_large_plane_gets_the_labels_of_a_small_one(request):

@@ -154,7 +154,10 @@ class Retrieval:
         retriever = self._reads(plane, how, not quick, partly, progress, cancelled)
         found, masks = None, None
         if quick and not how.overlap:
-            labels = retriever.quick(plane, how.method, raising(cancelled))
+            show = None if partly is None else _shower(partly, plane)
+            labels = retriever.quick(
+                plane, how.method, raising(cancelled), near=how.near, show=show
+            )
         elif not (how.votes or how.overlap) and how.method == "ours":
             check = raising(cancelled)
             labels = retriever.labels(plane, refine=how.refine, check=check)
@@ -546,35 +549,19 @@ class Retrieval:
         cancelled: IsCancelled | None,
     ) -> Retriever:
         """Read a plane and bring the retriever up to date; tokens of `plane` first."""
-        learner, zoom, next_ = self.learner, how.zoom, 0.0
+        learner, zoom = self.learner, how.zoom
         if zoom is None:
             zoom = learner.best_zoom(cancelled)
         store, painted = learner.token_store(zoom), learner.painted_on(plane)
-        shown = np.zeros(self._document.scan.plane_shape, np.uint8)
-        decided: NDArray[np.bool_] | None = None  # by all strokes of this plane
-
-        def show(tokens: NDArray[np.floating[Any]], known: NDArray[np.bool_]) -> None:
-            nonlocal next_, decided
-            if partly is None or perf_counter() < next_:
-                return
-            begun = perf_counter()
-            asked = known if decided is None else known & ~decided
-            labels = self.preview(plane, tokens, known, zoom, asked)
-            if labels is not None:
-                np.copyto(shown, labels, where=labels > 0)
-                partly(plane, shown.copy())
-                y, x = np.divmod(painted, shown.shape[1])
-                if known[y // store.patch, x // store.patch].all():
-                    decided = known.copy()
-            now = perf_counter()
-            next_ = now + max(PARTLY_EVERY, (PARTLY_SHARE - 1) * (now - begun))
-
+        show = None
+        if partly is not None:
+            show = self._reading_shown(plane, how, zoom, partly, cancelled)
         tokens = store.plane(
             plane,
             near=how.near,
             first=painted,
             progress=progress,
-            partly=None if partly is None else show,
+            partly=show,
             cancelled=cancelled,
         )
         if tokens is None:
@@ -582,6 +569,61 @@ class Retrieval:
         found = learner.retriever(zoom, cancelled, tune=tune, overlap=how.overlap)
         _switch(found, how.off)
         return found
+
+    def _reading_shown(
+        self,
+        plane: int,
+        how: ReadOptions,
+        zoom: float,
+        partly: Callable[[int, NDArray[np.uint8]], None],
+        cancelled: IsCancelled | None,
+    ) -> Callable[[NDArray[np.floating[Any]], NDArray[np.bool_]], None]:
+        """Make what shows labels of a plane while its tokens are read.
+
+        Of a large plane they are those of the answer itself, which takes them over.
+        """
+        from napari_sesami.retrieve import is_large
+
+        learner, check = self.learner, raising(cancelled)
+        store, painted = learner.token_store(zoom), learner.painted_on(plane)
+        others = [number for number, _ in learner.painted() if number != plane]
+        y, x = np.divmod(painted, self._document.scan.plane_shape[1])
+        under = y // store.patch, x // store.patch
+        show, next_ = _shower(partly, plane), 0.0
+        shown = np.zeros(self._document.scan.plane_shape, np.uint8)
+        decided: NDArray[np.bool_] | None = None  # by all strokes of this plane
+        stays = how.method == "ours" and not (how.overlap or how.refine)
+
+        def by_parts(
+            tokens: NDArray[np.floating[Any]], known: NDArray[np.bool_]
+        ) -> None:
+            nonlocal next_, decided
+            if perf_counter() < next_:
+                return
+            begun = perf_counter()
+            asked = known if decided is None else known & ~decided
+            labels = self.preview(plane, tokens, known, zoom, asked)
+            if labels is not None:
+                np.copyto(shown, labels, where=labels > 0)
+                partly(plane, shown.copy())
+                if known[under].all():
+                    decided = known.copy()
+            now = perf_counter()
+            next_ = now + max(PARTLY_EVERY, (PARTLY_SHARE - 1) * (now - begun))
+
+        def by_squares(
+            tokens: NDArray[np.floating[Any]], known: NDArray[np.bool_]
+        ) -> None:
+            if not known[under].all() or not all(map(store.ready, others)):
+                return
+            found = learner.retriever(zoom, cancelled, tune=learner.is_new(zoom))
+            _switch(found, how.off)
+            answer = found.soon(plane, check)
+            there = answer.within(known, store.patch)
+            answer.fill(there, check, partial(show, answer.shown), threads=False)
+
+        large = is_large(self._document.scan.plane_shape)
+        return by_squares if stays and large else by_parts
 
     def _said(
         self,
@@ -618,6 +660,24 @@ class Retrieval:
                 f"{bad[0] if bad else 'none'} was asked for."
             )
         return [int(p) for p in wanted]
+
+
+def _shower(
+    partly: Callable[[int, NDArray[np.uint8]], None], plane: int
+) -> Callable[[NDArray[np.uint8]], None]:
+    """Make what hands labels over at once, then now and then; they are copied."""
+    next_ = 0.0
+
+    def show(labels: NDArray[np.uint8]) -> None:
+        nonlocal next_
+        begun = perf_counter()
+        if begun < next_:
+            return
+        partly(plane, labels.copy())
+        now = perf_counter()
+        next_ = now + max(PARTLY_EVERY, (PARTLY_SHARE - 1) * (now - begun))
+
+    return show
 
 
 def _switch(retriever: Retriever, off: frozenset[int]) -> None:
