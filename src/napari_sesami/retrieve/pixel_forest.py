@@ -30,6 +30,7 @@ from napari_sesami.retrieve.pixel_features import (
 )
 from napari_sesami.retrieve.pixel_features import TILE as LOOKS_TILE
 from napari_sesami.retrieve.threads import in_order
+from napari_sesami.retrieve.tiled_answer import is_large
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Set
@@ -52,6 +53,7 @@ MIDDLE = 1 << 21  # … every fourth while the brush is at work; every eighth ab
 KEPT = 256 << 20  # bytes of described pixels in memory
 EASE = 0.03  # no tree and no vote is ever quite sure
 VOTES = 0.4  # weight of the votes against the forests'
+CALM = 0.75  # power of their product: two forests see the same strokes, not two worlds
 
 
 @dataclass(frozen=True)
@@ -248,7 +250,8 @@ class PixelForest:
             y, x = np.meshgrid(rows, columns, indexing="ij")
             tokens = self._tokens(plane, y.ravel(), x.ravel())
             found = np.concatenate([seen, tokens], axis=1, dtype=np.float16)
-            self._tiles[at] = found
+            if not is_large(shape) or step == self.step(True):
+                self._tiles[at] = found  # else it would push out what is asked soon
         return found
 
     def _tokens(
@@ -384,7 +387,7 @@ def joined(
     if unknown.any():
         left = 1 - votes[..., unknown].sum(-1, keepdims=True)
         said = np.where(unknown, votes, said * left)
-    both = (said + EASE) * (votes + EASE) ** VOTES
+    both = ((said + EASE) * (votes + EASE) ** VOTES) ** CALM
     total: NDArray[np.float32] = both / both.sum(-1, keepdims=True)
     return total
 
