@@ -12,6 +12,7 @@ class may win there. Numbers were chosen by `scripts/choose_evidence.py`.
 
 from __future__ import annotations
 
+import math
 import warnings
 from contextlib import closing
 from dataclasses import dataclass
@@ -30,7 +31,6 @@ from napari_sesami.retrieve.pixel_features import (
 )
 from napari_sesami.retrieve.pixel_features import TILE as LOOKS_TILE
 from napari_sesami.retrieve.threads import in_order
-from napari_sesami.retrieve.tiled_answer import is_large
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Set
@@ -250,8 +250,13 @@ class PixelForest:
             y, x = np.meshgrid(rows, columns, indexing="ij")
             tokens = self._tokens(plane, y.ravel(), x.ravel())
             found = np.concatenate([seen, tokens], axis=1, dtype=np.float16)
-            if not is_large(shape) or step == self.step(True):
-                self._tiles[at] = found  # else it would push out what is asked soon
+            asked = {
+                step,
+                self.step(True),
+            }  # of a large plane, what is asked soon stays
+            most = sum(math.prod(shape) // k**2 for k in asked) * found.shape[1] * 2
+            if step == self.step(True) or most <= KEPT:
+                self._tiles[at] = found
         return found
 
     def _tokens(

@@ -401,8 +401,14 @@ class Retriever:
             return self._mixed(plane, votes, corner, check, quick, box)[1]
 
         step = store.patch if trees is None else self.evidence.step(quick)
-        known = trees is not None
-        return TiledAnswer(store.scan, plane, step, n, decide, known, store.folder)
+
+        def rest() -> None:
+            let_go(self.tokens(plane))
+            let_go(self._total(plane).votes)
+
+        return TiledAnswer(
+            store.scan, plane, step, n, decide, trees is not None, store.folder, rest
+        )
 
     def disagreement(self, plane: int, check: Check = nothing) -> NDArray[np.float32]:
         """How far single trees contradict each other, (H, W) in [0, 1] (BALD)."""

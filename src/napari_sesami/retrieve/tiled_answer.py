@@ -57,6 +57,8 @@ class TiledAnswer:
         classes are weighed in another way.
     folder
         Where what does not fit into memory may lie.
+    rest
+        Frees memory of what `decide` has read; called now and then.
     """
 
     def __init__(
@@ -68,9 +70,10 @@ class TiledAnswer:
         decide: Callable[[BBox], NDArray[np.float32]],
         of_pixels: bool,
         folder: Path | None,
+        rest: Callable[[], None],
     ) -> None:
         self._scan, self._plane, self._step = scan, plane, step
-        self._decide, self._of_pixels = decide, of_pixels
+        self._decide, self._of_pixels, self._rest = decide, of_pixels, rest
         height, width = scan.plane_shape
         self._side = max(1, SIDE // step) * step
         grid = (-(-height // step), -(-width // step), n_classes)
@@ -134,6 +137,7 @@ class TiledAnswer:
                 self._take(square, said, each)
                 if done % PARTS == 0:
                     let_go(self._said)
+                    self._rest()
 
     def _take(
         self,

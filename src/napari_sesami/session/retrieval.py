@@ -21,6 +21,7 @@ from napari_sesami.session.plane_labels import (
     PlaneLabels,
     ReadOptions,
     Why,
+    at_odds,
     stroke_facts,
     told_of,
     with_pictures,
@@ -171,6 +172,10 @@ class Retrieval:
             else:
                 labels, masks = _likeliest(each, retriever), each.masks
         facts = stroke_facts(retriever)
+        odd = at_odds(retriever, how)
+        strokes = [
+            pair for one in odd for pair in zip(one.strokes, one.classes, strict=True)
+        ]
         return PlaneLabels(
             plane,
             labels,
@@ -179,8 +184,20 @@ class Retrieval:
             seconds=perf_counter() - begun,
             masks=masks,
             said=found if how.votes else None,
-            told=told_of(retriever, how),
+            told=told_of(retriever, how, [self._in_words(*pair) for pair in strokes]),
+            against=tuple(stroke for stroke, _ in strokes),
         )
+
+    def _in_words(self, stroke: int, class_id: int) -> str:
+        """Say which stroke is meant: its class, and where it lies."""
+        entry = self._document.classes.get(class_id)
+        name = f"“{class_id if entry is None else entry.name}”"
+        found = self.learner.stroke_pixels(stroke)
+        if found is None:
+            return f"{name} of a bank"
+        plane, (y0, x0, y1, x1), _ = found
+        many = f" of slice {plane}" if self._document.scan.n_planes > 1 else ""
+        return f"{name} at row {(y0 + y1) // 2}, column {(x0 + x1) // 2}{many}"
 
     def segment(
         self,
