@@ -48,7 +48,9 @@ PER_CLASS = 1500  # pixels that are learned from; more bring nothing but time
 TREES, LEAF = 20, 2  # of each forest
 FEW = 8  # of them answer while the brush is at work
 TILE = 512  # pixels: what is decided between two looks at the cancel button
-FINE = 1 << 19  # pixels of a plane up to which every second row and column is decided
+# pixels of a plane up to which every second row and column is decided, while the brush
+# is at work and with fine borders: thin lines are lost between wider ones
+FINE, FINE_BORDERS = 1 << 19, 1 << 20
 MIDDLE = 1 << 21  # … every fourth while the brush is at work; every eighth above
 KEPT = 256 << 20  # bytes of described pixels in memory
 EASE = 0.03  # no tree and no vote is ever quite sure
@@ -114,7 +116,7 @@ class PixelForest:
     def step(self, quick: bool = False) -> int:
         """Every how manieth row and column is decided; the image tells the rest."""
         pixels = np.prod(self.store.scan.plane_shape)
-        if pixels <= FINE:
+        if pixels <= (FINE if quick else FINE_BORDERS):
             return 2
         return 8 if quick and pixels > MIDDLE else 4
 

@@ -360,7 +360,10 @@ class Retriever:
             answer = self.soon(plane, check)
             each = None if show is None else partial(show, answer.shown)
             answer.fill(answer.unknown(near), check, each)
-            return self._unmasked(answer.labels(False, check))
+            whole = self._unmasked(answer.labels(False, check))
+            if show is not None:
+                np.copyto(answer.shown, whole)
+            return whole
         if method == "ours":
             part = (0, 0, *shape) if box is None else _even(box, shape)
             y0, x0, y1, x1 = part
@@ -384,10 +387,15 @@ class Retriever:
         It is kept while the strokes stay as they are.
         """
         state = (plane, self.voters.version, self.temper, self._n_classes)
-        if self._soon is None or self._soon[0] != state:
-            self._soon = None  # its memory goes first
-            self._soon = (state, self._tiled(plane, True, check))
-        return self._soon[1]
+        before, shown = self._soon, None
+        if before is None or before[0] != state:
+            if before is not None and before[0][0] == plane:
+                shown = before[1].shown  # stays on screen until it is decided anew
+            self._soon = before = None  # its memory goes first
+            answer = self._tiled(plane, True, check)
+            answer.shown = answer.shown if shown is None else shown
+            self._soon = before = (state, answer)
+        return before[1]
 
     def _tiled(self, plane: int, quick: bool, check: Check) -> TiledAnswer:
         """An answer of a large plane in which nothing is decided yet."""

@@ -59,6 +59,14 @@ class TiledAnswer:
         Where what does not fit into memory may lie.
     rest
         Frees memory of what `decide` has read; called now and then.
+
+    Attributes
+    ----------
+    known
+        Which squares are decided.
+    shown
+        (H, W) class ids for somebody who looks on; where nothing is decided yet, what
+        an answer before said, or 0.
     """
 
     def __init__(

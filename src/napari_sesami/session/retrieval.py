@@ -141,7 +141,8 @@ class Retrieval:
         how
             How the strokes are read; by default as `segment` does.
         quick
-            Labels with the borders of patches, and the temperature as it was.
+            Labels with the borders of patches, and the temperature as it was; the first
+            answer at a zoom chooses it.
         partly
             Given plane and labels now and then while the plane is read; 0 where it
             is not yet.
@@ -583,7 +584,9 @@ class Retrieval:
         )
         if tokens is None:
             raise Cancelled("Segmenting was stopped.")
-        found = learner.retriever(zoom, cancelled, tune=tune, overlap=how.overlap)
+        found = learner.retriever(
+            zoom, cancelled, tune=tune or learner.is_new(zoom), overlap=how.overlap
+        )
         _switch(found, how.off)
         return found
 
