@@ -31,7 +31,7 @@ from napari_sesami.retrieve.painted import PaintedPixels, differing
 from napari_sesami.retrieve.pixel_features import sample, spaced
 from napari_sesami.retrieve.pixel_forest import PixelForest, joined
 from napari_sesami.retrieve.plane_labels import Labelled
-from napari_sesami.retrieve.threads import in_order
+from napari_sesami.retrieve.threads import in_order, one_thread
 from napari_sesami.retrieve.tiled_answer import REACH, TiledAnswer, is_large
 from napari_sesami.retrieve.upsample import Guide, nothing, quick_labels, upsample
 from napari_sesami.retrieve.voting import (
@@ -560,10 +560,9 @@ class Retriever:
         todo = ~total.counted[part]
         if not todo.any():
             return
-        flat = self._flat(self.tokens(plane)[part][todo])
-        votes, best = count_votes(
-            flat, self.voters.rows(), self._n_classes, self.temper
-        )
+        flat, rows = self._flat(self.tokens(plane)[part][todo]), self.voters.rows()
+        with one_thread():
+            votes, best = count_votes(flat, rows, self._n_classes, self.temper)
         total.votes[part][todo] = votes
         if total.best is not None:
             total.best[part][todo] = best
@@ -589,7 +588,8 @@ class Retriever:
             if not here.any():
                 continue
             flat = self._flat(tokens[part] if here.all() else tokens[part][here])
-            votes, best = count_votes(flat, rows, self._n_classes, self.temper)
+            with one_thread():
+                votes, best = count_votes(flat, rows, self._n_classes, self.temper)
             if here.all():
                 votes = votes.reshape(total.votes[part].shape)
                 best, here = best.reshape(here.shape), ...
