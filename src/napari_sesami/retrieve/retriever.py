@@ -103,6 +103,7 @@ class Retriever:
         self._n_classes = n_classes
         self._sums: Recent[int, _Sum] = Recent(KEPT)
         self.evidence = PixelForest(store)
+        self._large = is_large(store.scan.plane_shape)
         self._guide: tuple[int, Guide] | None = None
         self._soon: tuple[Any, TiledAnswer] | None = None
         self._strokes: dict[tuple[int, int], PaintedPixels] = {}
@@ -329,7 +330,7 @@ class Retriever:
         A large plane is decided square by square, so that memory does not grow with
         maps of all its pixels.
         """
-        if not is_large(self.store.scan.plane_shape):
+        if not self._large:
             return self.segment(plane, refine=refine, check=check).labels
         if not refine:
             return self.quick(plane, check=check)
@@ -356,7 +357,7 @@ class Retriever:
         """
         check_method(method)
         shape, step = self.store.scan.plane_shape, self.store.patch
-        if method == "ours" and is_large(shape) and box is None:
+        if method == "ours" and self._large and box is None:
             answer = self.soon(plane, check)
             each = None if show is None else partial(show, answer.shown)
             answer.fill(answer.unknown(near), check, each)
@@ -588,16 +589,16 @@ class Retriever:
             if not here.any():
                 continue
             flat = self._flat(tokens[part] if here.all() else tokens[part][here])
-            with one_thread():
-                votes, best = count_votes(flat, rows, self._n_classes, self.temper)
+            votes, best = count_votes(flat, rows, self._n_classes, self.temper)
             if here.all():
                 votes = votes.reshape(total.votes[part].shape)
                 best, here = best.reshape(here.shape), ...
             total.votes[part][here] += sign * votes
             if total.best is not None:
                 total.best[part][here] = np.maximum(total.best[part][here], best)
-        let_go(total.votes)
-        let_go(tokens)
+        if self._large:
+            let_go(total.votes)
+            let_go(tokens)
 
     def _best(self, plane: int, total: _Sum) -> NDArray[np.float32]:
         """How similar each token is to anything labelled, (h, w)."""

@@ -105,7 +105,7 @@ class StrokeLearner:
         zoom: float | None = None,
         cancelled: IsCancelled | None = None,
         *,
-        tune: bool = True,
+        tune: bool | None = True,
         overlap: bool = False,
     ) -> Retriever:
         """Bring the retriever up to date with the strokes, by differences.
@@ -118,7 +118,8 @@ class StrokeLearner:
         cancelled
             Asked now and then; a cancelled call raises.
         tune
-            Choose the temperature anew if strokes changed. Without, a later call does.
+            Choose the temperature anew if strokes changed. Without, a later call does;
+            None chooses it for the first answer at a zoom.
         overlap
             Let strokes speak that others were painted over, too.
         """
@@ -130,6 +131,7 @@ class StrokeLearner:
         zoom = self.best_zoom(cancelled) if zoom is None else zoom
         store = self.token_store(zoom)
         follower = self._followers.get(zoom)
+        tune = follower is None if tune is None else tune
         if follower is None:
             for plane, _ in strokes:  # a call that is cancelled here changes nothing
                 self.read_tokens(store, plane, cancelled)
@@ -162,10 +164,6 @@ class StrokeLearner:
         if tune or (len(found.bank) > CAP and found.voters.condensed is None):
             found.condense(raising(cancelled))
         return found
-
-    def is_new(self, zoom: float) -> bool:
-        """Whether nothing was learned at a zoom yet."""
-        return zoom not in self._followers
 
     def teach(
         self, rows: Rows, zoom: float, pixels: PixelSamples | None, patch: int

@@ -571,21 +571,27 @@ class Retrieval:
         if zoom is None:
             zoom = learner.best_zoom(cancelled)
         store, painted = learner.token_store(zoom), learner.painted_on(plane)
-        show = None
-        if partly is not None:
-            show = self._reading_shown(plane, how, zoom, partly, cancelled)
+        shown: Callable[[Any, Any], None] | None = None
+
+        def show(tokens: NDArray[Any], known: NDArray[np.bool_]) -> None:
+            nonlocal shown
+            assert partly is not None
+            if shown is None:
+                shown = self._reading_shown(plane, how, zoom, partly, cancelled)
+            shown(tokens, known)
+
         tokens = store.plane(
             plane,
             near=how.near,
             first=painted,
             progress=progress,
-            partly=show,
+            partly=None if partly is None else show,
             cancelled=cancelled,
         )
         if tokens is None:
             raise Cancelled("Segmenting was stopped.")
         found = learner.retriever(
-            zoom, cancelled, tune=tune or learner.is_new(zoom), overlap=how.overlap
+            zoom, cancelled, tune=tune or None, overlap=how.overlap
         )
         _switch(found, how.off)
         return found
@@ -636,7 +642,7 @@ class Retrieval:
         ) -> None:
             if not known[under].all() or not all(map(store.ready, others)):
                 return
-            found = learner.retriever(zoom, cancelled, tune=learner.is_new(zoom))
+            found = learner.retriever(zoom, cancelled, tune=None)
             _switch(found, how.off)
             answer = found.soon(plane, check)
             there = answer.within(known, store.patch)
