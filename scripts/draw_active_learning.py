@@ -5,6 +5,8 @@
 All strategies run on three sets; what is measured is kept in
 scripts/active_learning.json after every run, so an interrupted call goes on where it
 was.
+With --kept FILE the numbers are kept there and printed, the page stays as it is: rows
+that are measured with one encoder are comparable, others are not.
 FOLDER holds the real sets nasa_superalloy and nasa_ebc; without it only the synthetic
 stack is measured.
 """
@@ -123,16 +125,21 @@ def _images(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(images), np.stack(truth)
 
 
-def measure(data: Path | None, seeds: int) -> dict[str, Any]:
+def measure(
+    data: Path | None, seeds: int, file: Path, sets: list[str], strategies: list[str]
+) -> dict[str, Any]:
     """Run what is not measured yet."""
-    kept: dict[str, Any] = json.loads(KEPT.read_text()) if KEPT.is_file() else {}
-    for name, how in SETS.items():
+    kept: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    for name in sets:
+        how = SETS[name]
         folder = None if data is None else data / name
         if "step" in how and (folder is None or not folder.is_dir()):
             print(f"{name}: not there, left out")
             continue
         for seed, group in ((s, g) for g in GROUPS for s in range(seeds)):
-            missing = [s for s in group if f"{name}/{seed}/{s}" not in kept]
+            missing = [
+                s for s in group if s in strategies and f"{name}/{seed}/{s}" not in kept
+            ]
             if not missing:
                 continue
             study = real(folder, how["step"], seed) if "step" in how else stack(seed)
@@ -142,7 +149,7 @@ def measure(data: Path | None, seeds: int) -> dict[str, Any]:
                 kept[f"{name}/{seed}/{strategy}"] = one(
                     study, how, strategy, seed, first
                 )
-                KEPT.write_text(json.dumps(kept, separators=(",", ":")) + "\n")
+                file.write_text(json.dumps(kept, separators=(",", ":")) + "\n")
                 spent = time.perf_counter() - begun
                 print(f"{name} seed {seed} {strategy}: {spent:.0f} s", flush=True)
     return kept
@@ -206,22 +213,25 @@ def words(kept: dict[str, Any]) -> str:
     for name, how in SETS.items():
         if not len(table(kept, name, "rare")):
             continue
-        full = table(kept, name, "full")[:, 0]
+        full = table(kept, name, "full")
         shares = " | ".join(f"{100 * b:.0f} %" for b in how["budgets"])
         ruler = "---|" * (len(how["budgets"]) + 2)
         parts.append(f"### {name}\n")
         for column, title in ((3, f"IoU of {how['rare_name']}"), (2, "mIoU")):
-            mean, half = interval(full[:, column])
-            parts.append(
-                f"{title}, × 100, mean ± 95 % interval over {len(full)} seeds "
-                f"(all labelled: {100 * mean:.1f} ± {100 * half:.1f})\n"
-            )
+            seeds = len(table(kept, name, "rare"))
+            line = f"{title}, × 100, mean ± 95 % interval over {seeds} seeds"
+            if len(full):
+                mean, half = interval(full[:, 0, column])
+                line += f" (all labelled: {100 * mean:.1f} ± {100 * half:.1f})"
+            parts.append(line + "\n")
             parts.append(f"| strategy | {shares} | clicks |\n|{ruler}")
-            parts += [_row(kept, name, s, column) for s in STRATEGIES]
+            known = [s for s in STRATEGIES if len(table(kept, name, s))]
+            parts += [_row(kept, name, s, column) for s in known]
             parts.append("")
         parts.append("Rareness-aware minus the baseline, same seeds, × 100\n")
         parts.append(f"| rare IoU against | {shares} |\n|{ruler[:-4]}")
-        parts += [_against(kept, name, s) for s in ("random", "foreground", "clasp")]
+        others = [s for s in ("random", "foreground", "clasp", "bald") if s in known]
+        parts += [_against(kept, name, s) for s in others]
         parts.append("")
     return "\n".join(parts)
 
@@ -234,7 +244,7 @@ def _row(kept: dict[str, Any], name: str, strategy: str, column: int) -> str:
         cells.append(f"{100 * mean:.1f} ± {100 * half:.1f}")
     label = STRATEGIES[strategy].label
     label = f"**{label}**" if strategy == "rare" else label
-    if len(runs) < len(table(kept, name, "full")):
+    if len(runs) < len(table(kept, name, "rare")):
         label += f" ({len(runs)} seeds)"
     return f"| {label} | {' | '.join(cells)} | {runs[:, -1, 1].mean():.0f} |"
 
@@ -261,7 +271,9 @@ def draw(kept: dict[str, Any]) -> None:
         ):
             axis = axes[row, column]
             for number, strategy in enumerate(STRATEGIES):
-                _curve(axis, table(kept, name, strategy), value, strategy, number)
+                runs = table(kept, name, strategy)
+                if len(runs):
+                    _curve(axis, runs, value, strategy, number)
             full = table(kept, name, "full")[:, 0, value].mean()
             axis.axhline(full, color="black", lw=0.8, ls=":")
             axis.set_title(f"{name}: {title}", fontsize=10)
@@ -296,13 +308,20 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--draw-only", action="store_true")
+    parser.add_argument("--kept", type=Path, default=KEPT)
+    parser.add_argument("--sets", nargs="*", choices=list(SETS), default=list(SETS))
+    everything = ["full", *STRATEGIES]
+    parser.add_argument("--strategies", nargs="*", default=everything)
     given = parser.parse_args()
     torch.set_num_threads(1)
     kept = (
-        json.loads(KEPT.read_text())
+        json.loads(given.kept.read_text())
         if given.draw_only
-        else measure(given.data, given.seeds)
+        else measure(given.data, given.seeds, given.kept, given.sets, given.strategies)
     )
+    if given.kept != KEPT:
+        print(words(kept))
+        return
     draw(kept)
     if PAGE.is_file() and BEGIN in PAGE.read_text():
         before, rest = PAGE.read_text().split(BEGIN)

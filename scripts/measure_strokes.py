@@ -2,8 +2,11 @@
 
     python scripts/measure_strokes.py --protocols FOLDER --data FOLDER [--only NAME …]
 
-FOLDER of protocols holds `fewlabel.py`, which draws strokes and has the random forest
-that a user would take instead; FOLDER of data holds sets with `images` and `labels`.
+`--only few` prints the quick and the fine answer beside the rivals, all on the same
+strokes: the forest of the protocol, whose filters are kept from stroke to stroke, and
+scikit-image's `TrainableSegmenter` as it comes. FOLDER of protocols holds
+`fewlabel.py`, which draws strokes and has the random forest that a user would take
+instead; FOLDER of data holds sets with `images` and `labels`.
 Everything goes through `Session`, as in the panel. Synthetic scenes are fresh ones.
 """
 
@@ -16,7 +19,7 @@ import tempfile
 import time
 from collections import defaultdict
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +38,7 @@ from napari_sesami.retrieve import (
     voting,
     voting_rows,
 )
+from napari_sesami.session import ReadOptions
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -47,6 +51,8 @@ FAMILIES = {
 }
 SEEDS = range(4_400_000, 4_400_003)
 REAL = ("nasa_superalloy", "nasa_ebc")
+PARTICLES = "emps"  # masks of single particles: one class beside the background
+WAYS = ("forest", "TrainableSegmenter", "quick", "fine")
 Item = tuple[str, np.ndarray, np.ndarray]
 
 
@@ -73,6 +79,21 @@ def scenes(group: str) -> list[Item]:
     return found
 
 
+def particles(folder: Path, most: int) -> list[Item]:
+    """Pictures of particles against what is between them, at most 512²."""
+    import imageio.v3 as iio
+
+    found = []
+    for path in sorted((folder / "images").glob("*.png"))[:most]:
+        image = iio.imread(path).astype(np.float32)
+        image = image[..., :3].mean(-1) if image.ndim == 3 else image
+        truth = (iio.imread(folder / "segmaps" / path.name) > 0).astype(int)
+        low, high = np.percentile(image, [0.5, 99.5])
+        image = np.clip((image - low) / (high - low + 1e-6), 0, 1)
+        found.append((path.stem, image[:512, :512], truth[:512, :512]))
+    return found
+
+
 class Bench:
     """The sets, the strokes on them, and how a labelling is judged."""
 
@@ -84,12 +105,16 @@ class Bench:
         """Name, grey image and truth of a set."""
         if name in FAMILIES:
             return scenes(name)[: self.most]
+        if name == PARTICLES:
+            return particles(self.data / name, self.most)
         return list(self.few.load(str(self.data / name)))[: self.most]
 
-    def strokes(self, k: int, truth: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    def strokes(
+        self, k: int, truth: np.ndarray, seed: int = 0
+    ) -> tuple[np.ndarray, list[int]]:
         """Three strokes of each class that is there, and which these are."""
         classes = [int(c) for c in np.unique(truth) if (truth == c).sum() > 200]
-        rng = np.random.default_rng([0, k])
+        rng = np.random.default_rng([seed, k])
         return self.few.strokes(truth, rng, 3, classes=classes), classes
 
     def score(self, labels: Any, truth: Any, strokes: Any, classes: list[int]) -> float:
@@ -105,48 +130,142 @@ class Bench:
             session.classes.add(f"class {c}")
         return session
 
-    def painted(self, k: int, item: Item, encoder: Any = None) -> tuple[Any, ...]:
+    def painted(
+        self, k: int, item: Item, encoder: Any = None, seed: int = 0
+    ) -> tuple[Any, ...]:
         """A session with strokes, the strokes, the classes and the truth."""
         _, image, truth = item
-        strokes, classes = self.strokes(k, truth)
+        strokes, classes = self.strokes(k, truth, seed)
         session = self.session(image, int(truth.max()) + 1, encoder)
         session.paint(strokes.astype(np.uint8))
         return session, strokes, classes, truth
 
 
-def few_labels(bench: Bench, name: str) -> None:
-    """MIoU and seconds after a stroke beside the random forest's."""
-    rows = defaultdict(list)
-    for k, item in enumerate(bench.items(name)):
-        session, strokes, classes, truth = bench.painted(k, item)
-        rows["quick"].append(
-            bench.score(
-                session.segment(refine=False).labels[0], truth, strokes, classes
+@dataclass
+class Kept:
+    """Answers of all ways on the images of a set."""
+
+    miou: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    rare: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    first: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    next: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def judge(
+        self, way: str, labels: Any, truth: Any, strokes: Any, classes: list[int]
+    ) -> None:
+        """Note IoU over classes; of the rarest one precision and recall, too."""
+        asked, found = strokes == 0, []
+        for c in classes:
+            true, here = (truth == c) & asked, (labels == c + 1) & asked
+            hit = (true & here).sum()
+            found.append(
+                (
+                    hit / max((true | here).sum(), 1),
+                    hit / max(here.sum(), 1),
+                    hit / max(true.sum(), 1),
+                )
             )
-        )
-        session.segment()
-        y, x = np.argwhere((strokes == 0) & (truth == classes[0]))[0]
-        more = np.zeros(truth.shape, np.uint8)
-        more[y, x] = classes[0] + 1
-        session.paint(more)
-        session.segment(refine=False)
-        session.undo()
-        start = time.process_time()
-        found = session.segment().labels[0]
-        rows["seconds"].append(time.process_time() - start)
-        rows["ours"].append(bench.score(found, truth, strokes, classes))
-        start = time.process_time()
-        forest = bench.few.rf(item[1], strokes)
-        rows["forest seconds"].append(time.process_time() - start)
-        rows["forest"].append(bench.score(forest, truth, strokes, classes))
-    mean = {key: float(np.mean(values)) for key, values in rows.items()}
-    print(
-        f"| {name} ({len(rows['ours'])}) | {mean['forest']:.3f} | {mean['quick']:.3f} "
-        f"| {mean['ours']:.3f} | {mean['ours'] - mean['forest']:+.3f} "
-        f"| {mean['seconds']:.2f} | {mean['forest seconds']:.2f} "
-        f"| 1/{mean['forest seconds'] / mean['seconds']:.1f} |",
-        flush=True,
-    )
+        sizes = [(truth == c).sum() for c in classes]
+        self.miou[way].append(float(np.mean([f[0] for f in found])))
+        self.rare[way].append(found[int(np.argmin(sizes))])
+
+
+def timed(work: Any) -> tuple[Any, float]:
+    """What some work gives, and its seconds of processor."""
+    start = time.process_time()
+    found = work()
+    return found, time.process_time() - start
+
+
+def few_labels(bench: Bench, name: str, seeds: int) -> Kept:
+    """Judge all ways after the first strokes, and time them after one more."""
+    kept = Kept()
+    for k, item in enumerate(bench.items(name)):
+        for seed in range(seeds):
+            session, strokes, classes, truth = bench.painted(k, item, seed=seed)
+            if len(classes) < 2:
+                continue
+
+            def ours(refine: bool, session: Any = session) -> Any:
+                how = ReadOptions(refine=refine)
+                return session.retrieval.label(0, how, quick=not refine).labels
+
+            for way, refine in (("quick", False), ("fine", True)):
+                labels, took = timed(partial(ours, refine))
+                kept.judge(way, labels, truth, strokes, classes)
+                kept.first[way].append(took)
+            y, x = np.argwhere((strokes == 0) & (truth == classes[0]))[0]
+            more = np.zeros(truth.shape, np.uint8)
+            more[y : y + 3, x : x + 20] = classes[0] + 1
+            session.paint(more)
+            for way, refine in (("quick", False), ("fine", True)):
+                kept.next[way].append(timed(partial(ours, refine))[1])
+            for way, rival in (("forest", forest), ("TrainableSegmenter", trainable)):
+                filters, took = timed(partial(rival, item[1]))
+                labels, again = timed(partial(filters, strokes))
+                kept.judge(way, labels, truth, strokes, classes)
+                kept.first[way].append(took + again)
+                kept.next[way].append(again)
+    return kept
+
+
+def forest(image: np.ndarray) -> Any:
+    """The protocol's filters of an image, kept; what then labels from strokes."""
+    from scipy import ndimage
+    from skimage import feature
+    from sklearn.ensemble import RandomForestClassifier
+
+    maps = [image]
+    for s in (0.7, 1, 1.6, 3.5, 5, 10):
+        hessian = feature.hessian_matrix(image, s, use_gaussian_derivatives=False)
+        maps += [
+            ndimage.gaussian_filter(image, s),
+            ndimage.gaussian_laplace(image, s),
+            ndimage.gaussian_gradient_magnitude(image, s),
+            *feature.hessian_matrix_eigvals(hessian),
+            *feature.structure_tensor_eigenvalues(feature.structure_tensor(image, s)),
+        ]
+    looks = np.stack(maps, -1).astype(np.float32)
+
+    def label(strokes: np.ndarray) -> Any:
+        model = RandomForestClassifier(100, random_state=0, class_weight="balanced")
+        model.fit(looks[strokes > 0], strokes[strokes > 0])
+        return model.predict(looks.reshape(-1, looks.shape[-1])).reshape(image.shape)
+
+    return label
+
+
+def trainable(image: np.ndarray) -> Any:
+    """The features of scikit-image's segmenter, kept; what then labels from strokes."""
+    from skimage.future import TrainableSegmenter
+
+    segmenter = TrainableSegmenter()
+    segmenter.compute_features(image)
+    looks = segmenter.features
+
+    def label(strokes: np.ndarray) -> Any:
+        from skimage import future
+
+        fitted = future.fit_segmenter(strokes, looks, segmenter.clf)
+        return future.predict_segmenter(looks, fitted)
+
+    return label
+
+
+def print_few(name: str, kept: Kept) -> None:
+    """One line: accuracy of all ways, differences with their errors, seconds."""
+    mean = {way: float(np.mean(kept.miou[way])) for way in WAYS}
+    rare = {way: np.mean(kept.rare[way], 0) for way in WAYS}
+    cells = [f"{mean[way]:.3f}" for way in WAYS]
+    for way in ("quick", "fine"):
+        gain = np.subtract(kept.miou[way], kept.miou["forest"])
+        error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.nan
+        cells.append(f"{gain.mean():+.3f} ± {error:.3f}")
+    cells += ["{:.3f} ({:.2f}, {:.2f})".format(*rare[way]) for way in WAYS]
+    for times in (kept.first, kept.next):
+        cells.append(" / ".join(f"{np.median(times[way]):.2f}" for way in WAYS))
+    print(f"| {name} ({len(kept.miou['fine'])}) | " + " | ".join(cells) + " |")
+    sys.stdout.flush()
 
 
 def across(bench: Bench, name: str) -> None:
@@ -283,9 +402,9 @@ def variants(bench: Bench) -> dict[str, tuple[Any, dict[str, Any], dict[str, Any
         "quick, condensed to 200 rows": (None, {"retriever__VotingRows": small}, quick),
         "quick, de-biased tokens": (debiased, {}, quick),
         "quick, tokens of a sixteenth": (Neck(bench.encoder), {}, quick),
-        "distance (AOI-SSL, mask patches)": (None, {}, {"way": "distance"}),
-        "attention (AOI-SSL, mask patches)": (None, {}, {"way": "attention"}),
-        "histogram (Hummingbird)": (None, {}, {"way": "histogram"}),
+        "distance (AOI-SSL, mask patches)": (None, {}, {"method": "distance"}),
+        "attention (AOI-SSL, mask patches)": (None, {}, {"method": "attention"}),
+        "histogram (Hummingbird)": (None, {}, {"method": "histogram"}),
     }
 
 
@@ -312,15 +431,21 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("-n", type=int, default=11, help="images of each set")
     parser.add_argument("--only", nargs="*", default=["few", "across", "ablation"])
+    parser.add_argument("--seeds", type=int, default=2, help="drawings of strokes")
+    parser.add_argument("--sets", nargs="*", help="only these, of `few`")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     bench = Bench(protocol(arguments.protocols), arguments.data, arguments.n)
     names = [*REAL, *FAMILIES]
     if "few" in arguments.only:
-        print("| | forest | quick | ours | gain | s | forest s | ratio |")
-        print("|---|---|---|---|---|---|---|---|")
-        for name in names:
-            few_labels(bench, name)
+        titles = [f"{way}" for way in WAYS]
+        titles += ["quick − forest", "fine − forest"]
+        titles += [f"rarest class: {way} (precision, recall)" for way in WAYS]
+        titles += ["first answer, s of " + " / ".join(WAYS), "next stroke, s"]
+        print("| | " + " | ".join(titles) + " |\n|---|" + "---|" * len(titles))
+        for name in [*REAL, PARTICLES, *FAMILIES]:
+            if arguments.sets is None or name in arguments.sets:
+                print_few(name, few_labels(bench, name, arguments.seeds))
     if "across" in arguments.only:
         print("\n| two images → others | forest | quick | ours |\n|---|---|---|---|")
         for name in REAL:

@@ -7,6 +7,7 @@ The script in the README is the whole interface: :func:`open` a scan, drive a
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from napari_sesami.scan import Scan, ScanError
     from napari_sesami.scan import open_scan as open
     from napari_sesami.session import Session
+
+# Threads of OpenMP that spin while they wait for each other take many times the
+# processor where other programs are busy. It is read when torch is loaded, and passed
+# on to the processes of ours.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 __all__ = ["Scan", "ScanError", "Session", "__version__", "open", "open_lot"]

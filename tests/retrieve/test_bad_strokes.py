@@ -56,14 +56,22 @@ def test_strokes_that_contradict_each_other_are_named(retriever):
     assert told[0].similarity > 0.98
 
 
-def test_a_bank_of_a_larger_scan_teaches_a_smaller_one(retriever, tmp_path):
-    retriever.set_strokes(0, *three_strokes())
-    rows, pixels = retriever.bank.rows(), retriever.samples()
+def test_strokes_on_scans_of_other_sizes_teach_a_third(retriever, tmp_path):
     grey, truth = stripes()
+    strokes, owners = three_strokes()
+    only = strokes == 1  # two classes on one scan, the third on another
+    retriever.set_strokes(0, np.where(only, 0, strokes), np.where(only, 0, owners))
+    wide = Scan.from_array(np.tile(grey[:50], (1, 2)))
+    second = Retriever(TokenStore(wide, Texture(), folder=tmp_path), 3)
+    second.store.plane(0)
+    second.set_strokes(
+        0, *(np.tile(np.where(only, a, 0)[:50], 2) for a in (strokes, owners))
+    )
     small = Scan.from_array(grey[20:111, 7:80])
     pupil = Retriever(TokenStore(small, Texture(), folder=tmp_path), 3)
     pupil.store.plane(0)
-    pupil.teach(rows, 3, pixels)
+    for teacher in (retriever, second):
+        pupil.teach(teacher.bank.rows(), 3, teacher.samples())
     assert (pupil.segment(0).labels == truth[20:111, 7:80]).mean() > 0.9
 
 

@@ -17,6 +17,7 @@ from napari_sesami.retrieve import (
     TokenStore,
     pixel_features,
     pixel_forest,
+    threads,
 )
 from napari_sesami.retrieve.pixel_features import (
     N_LOOKS,
@@ -176,7 +177,7 @@ def test_threads_and_tiles_change_no_bit(evidence, monkeypatch):
     strokes, owners = three_strokes()
     whole = decided(evidence, strokes, owners, 1)
     monkeypatch.setattr(pixel_forest, "TILE", 32)
-    monkeypatch.setattr(pixel_forest, "workers", lambda pieces: 4)
+    monkeypatch.setattr(threads, "workers", lambda pieces: 4)
     tiled = decided(PixelForest(evidence.store), strokes, owners, 1)
     np.testing.assert_array_equal(tiled, whole)
     part = decided(evidence, strokes, owners, 1, box=(32, 64, 130, 118))

@@ -7,7 +7,7 @@ import pytest
 from tests.fakes.texture import Texture, stripes
 
 from napari_sesami.scan import Scan
-from napari_sesami.session import Session, SessionError
+from napari_sesami.session import ReadOptions, Session, SessionError
 from napari_sesami.session.owners import stroke_owners
 
 
@@ -131,3 +131,32 @@ def test_a_bank_of_another_magnification_is_refused(tmp_path):
     bank = first.retrieval.export_bank(tmp_path / "device.bank", thumbnails=False)
     with pytest.raises(RetrieveError, match="too different in magnification"):
         sized(grey, 500.0).retrieval.teach(bank)
+
+
+def test_a_flip_of_zoom_learns_only_what_is_new(session, monkeypatch):
+    from napari_sesami.retrieve import Retriever
+
+    paint_three(session)
+    learner = session.retrieval.learner
+    for zoom in (1.0, 0.5):
+        session.retrieval.label(0, ReadOptions(zoom=zoom), quick=True)
+    asked = []
+    count = Retriever._replace
+
+    def counted(self, stroke, plane, rows):
+        asked.append(stroke)
+        return count(self, stroke, plane, rows)
+
+    monkeypatch.setattr(Retriever, "_replace", counted)
+    more = np.zeros((130, 118), np.uint8)
+    more[120, 90:110] = 1
+    session.paint(more, 0)
+    found = {}
+    for zoom in (1.0, 0.5, 1.0):
+        found[zoom] = session.retrieval.label(0, ReadOptions(zoom=zoom))
+    assert len(asked) == 2 and len(set(asked)) == 1
+    assert learner.current is learner.retriever(1.0, tune=False)
+    learner.encoder = learner.encoder  # all is learned afresh
+    for zoom, before in found.items():
+        fresh = session.retrieval.label(0, ReadOptions(zoom=zoom))
+        np.testing.assert_array_equal(fresh.labels, before.labels)

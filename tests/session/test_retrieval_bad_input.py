@@ -10,7 +10,7 @@ import pytest
 from tests.fakes.texture import Texture, stripes
 
 from napari_sesami.scan import Scan
-from napari_sesami.session import Session, SessionError
+from napari_sesami.session import ReadOptions, Session, SessionError
 
 METHODS = ("ours", "distance", "attention", "histogram")
 
@@ -57,6 +57,18 @@ def test_a_class_whose_strokes_were_all_erased_is_gone(session, method):
         session.segment(zoom=1.0, method=method)
     session.undo()
     assert set(np.unique(session.segment(zoom=1.0, method=method).labels)) == {1, 3}
+
+
+def test_two_strokes_that_contradict_each_other_are_said_and_named(session):
+    for class_id, y in ((1, 10), (2, 60), (3, 100)):
+        session.paint(stroke(class_id, y))
+    how = ReadOptions(zoom=1.0)
+    assert session.retrieval.label(0, how).against == ()
+    session.paint(stroke(3, 14))  # the first layer, called the third
+    found = session.retrieval.label(0, how)
+    rows = [session.retrieval.learner.stroke_pixels(s)[1][0] for s in found.against]
+    assert sorted(rows) == [10, 14]
+    assert "“oxide” at row 11" in found.told and "“void” at row 15" in found.told
 
 
 def test_strokes_outside_the_scan_are_refused_and_teach_nothing(session):

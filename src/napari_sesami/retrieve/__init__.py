@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from napari_sesami.retrieve.published import retrieve, to_pixels
     from napari_sesami.retrieve.repeats import Repeats, find_repeats, transfer_labels
     from napari_sesami.retrieve.retriever import Retriever
+    from napari_sesami.retrieve.tiled_answer import is_large
     from napari_sesami.retrieve.token_cache import (
         empty_tokens,
         token_folder,
@@ -69,6 +70,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "repeats": ["Repeats", "find_repeats", "transfer_labels"],
         "retriever": ["Retriever"],
         "token_cache": ["empty_tokens", "token_folder", "tokens_kept"],
+        "tiled_answer": ["is_large"],
         "token_store": ["PartialStore", "TokenStore"],
         "voting": ["VoteTemperature"],
     },

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary, ref
 import numpy as np
 
 from napari_sesami.common.recent import Recent
-from napari_sesami.retrieve.upsample import one_thread
+from napari_sesami.retrieve.threads import one_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,7 +67,9 @@ class PixelFeatures:
     """
 
     def __init__(self, image: NDArray[np.float32] | Read) -> None:
-        self._image, self._busy = image, Lock()
+        self._image = image
+        self._busy: dict[tuple[int, int], Lock] = {}
+        self._reading = Lock()  # a reader may not know threads
         self._tiles: Recent[tuple[int, int], dict[int, NDArray[np.float16]]]
         self._tiles = Recent(KEPT)
 
@@ -106,12 +108,14 @@ class PixelFeatures:
     ) -> tuple[int, int, dict[int, NDArray[np.float16]]]:
         """Top, left and feature maps of a tile with its margin."""
         top, left = (max(0, i * TILE - MARGIN) for i in (row, column))
-        with self._busy:  # several jobs may look at one scan
+        # several threads may look at one scan: each tile is described once
+        with self._busy.setdefault((row, column), Lock()):
             maps = self._tiles.get((row, column))
             if maps is None:
                 bottom, right = ((i + 1) * TILE + MARGIN for i in (row, column))
                 if callable(self._image):
-                    part = self._image((top, left, bottom, right))
+                    with self._reading:
+                        part = self._image((top, left, bottom, right))
                 else:
                     part = self._image[top:bottom, left:right]
                 maps = describe(part, check)

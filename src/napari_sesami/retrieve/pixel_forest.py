@@ -12,9 +12,9 @@ class may win there. Numbers were chosen by `scripts/choose_evidence.py`.
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +29,11 @@ from napari_sesami.retrieve.pixel_features import (
     priority,
     spaced,
 )
+from napari_sesami.retrieve.pixel_features import TILE as LOOKS_TILE
+from napari_sesami.retrieve.threads import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Set
-    from concurrent.futures import Future
 
     from numpy.typing import NDArray
 
@@ -47,12 +48,14 @@ PER_CLASS = 1500  # pixels that are learned from; more bring nothing but time
 TREES, LEAF = 20, 2  # of each forest
 FEW = 8  # of them answer while the brush is at work
 TILE = 512  # pixels: what is decided between two looks at the cancel button
-FINE = 1 << 19  # pixels of a plane up to which every second row and column is decided
+# pixels of a plane up to which every second row and column is decided, while the brush
+# is at work and with fine borders: thin lines are lost between wider ones
+FINE, FINE_BORDERS = 1 << 19, 1 << 20
 MIDDLE = 1 << 21  # … every fourth while the brush is at work; every eighth above
 KEPT = 256 << 20  # bytes of described pixels in memory
-AHEAD = 8  # tiles that wait for a thread
 EASE = 0.03  # no tree and no vote is ever quite sure
 VOTES = 0.4  # weight of the votes against the forests'
+CALM = 0.75  # power of their product: two forests see the same strokes, not two worlds
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ class PixelForest:
     def step(self, quick: bool = False) -> int:
         """Every how manieth row and column is decided; the image tells the rest."""
         pixels = np.prod(self.store.scan.plane_shape)
-        if pixels <= FINE:
+        if pixels <= (FINE if quick else FINE_BORDERS):
             return 2
         return 8 if quick and pixels > MIDDLE else 4
 
@@ -160,6 +163,10 @@ class PixelForest:
             two = len(np.unique(samples.classes)) > 1
             self._fitted = (version, Trees(samples) if two else None)
         return self._fitted[1]
+
+    def ready(self, trees: Trees, quick: bool) -> None:
+        """Grow what `decide` will ask, so that threads may ask at the same time."""
+        trees.grow(FEW if quick else TREES)
 
     def decide(
         self,
@@ -209,22 +216,16 @@ class PixelForest:
             for y in range(y0, y1, TILE)
             for x in range(x0, x1, TILE)
         ]
-        waiting: deque[Future[NDArray[np.float32]]] = deque()
-        found: list[NDArray[np.float32]] = []
-        with ThreadPoolExecutor(workers(len(places))) as pool:
-            try:
-                for place in places:
-                    check()
-                    described = self._tile(plane, step, place, check)
-                    waiting.append(pool.submit(_single, ask, described))
-                    while len(waiting) > AHEAD:
-                        found.append(waiting.popleft().result())
-                while waiting:
-                    check()
-                    found.append(waiting.popleft().result())
-            finally:
-                for one in waiting:
-                    one.cancel()
+        # those of one tile of looks after each other: it is described once
+        places.sort(key=lambda at: (at[0] // LOOKS_TILE, at[1] // LOOKS_TILE))
+
+        def answer(place: BBox) -> NDArray[np.float32]:
+            check()
+            described = self._tile(plane, step, place, check)
+            return ask(described.astype(np.float32))
+
+        with closing(in_order(answer, places)) as answers:
+            found = list(answers)
         h, w = -(-(y1 - y0) // step), -(-(x1 - x0) // step)
         out = np.empty((h, w, found[0].shape[-1]), np.float32)
         for (top, left, bottom, right), said in zip(places, found, strict=True):
@@ -251,7 +252,13 @@ class PixelForest:
             y, x = np.meshgrid(rows, columns, indexing="ij")
             tokens = self._tokens(plane, y.ravel(), x.ravel())
             found = np.concatenate([seen, tokens], axis=1, dtype=np.float16)
-            self._tiles[at] = found
+            asked = {
+                step,
+                self.step(True),
+            }  # of a large plane, what is asked soon stays
+            most = sum(math.prod(shape) // k**2 for k in asked) * found.shape[1] * 2
+            if step == self.step(True) or most <= KEPT:
+                self._tiles[at] = found
         return found
 
     def _tokens(
@@ -387,7 +394,7 @@ def joined(
     if unknown.any():
         left = 1 - votes[..., unknown].sum(-1, keepdims=True)
         said = np.where(unknown, votes, said * left)
-    both = (said + EASE) * (votes + EASE) ** VOTES
+    both = ((said + EASE) * (votes + EASE) ** VOTES) ** CALM
     total: NDArray[np.float32] = both / both.sum(-1, keepdims=True)
     return total
 
@@ -423,18 +430,3 @@ def _thinned(
             own = own[np.argpartition(rank[own], PER_CLASS)[:PER_CLASS]]
         kept.append(own)
     return np.sort(np.concatenate(kept)) if kept else np.zeros(0, np.intp)
-
-
-def _single(
-    ask: Callable[[NDArray[np.float32]], NDArray[np.float32]],
-    described: NDArray[np.float16],
-) -> NDArray[np.float32]:
-    """Ask in single precision; here, so that tiles wait in half of it."""
-    return ask(described.astype(np.float32))
-
-
-def workers(pieces: int) -> int:
-    """Threads for so many pieces of work: one for few, else what torch may use."""
-    import torch
-
-    return max(1, min(torch.get_num_threads(), pieces // 2))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,16 +26,14 @@ from napari_sesami.retrieve.methods import (
     pixel_shares,
     token_shares,
 )
+from napari_sesami.retrieve.on_disk import let_go, zeros
 from napari_sesami.retrieve.painted import PaintedPixels, differing
-from napari_sesami.retrieve.pixel_features import at_pixels, spaced
+from napari_sesami.retrieve.pixel_features import sample, spaced
 from napari_sesami.retrieve.pixel_forest import PixelForest, joined
 from napari_sesami.retrieve.plane_labels import Labelled
-from napari_sesami.retrieve.upsample import (
-    Guide,
-    nothing,
-    quick_labels,
-    upsample,
-)
+from napari_sesami.retrieve.threads import in_order, one_thread
+from napari_sesami.retrieve.tiled_answer import REACH, TiledAnswer, is_large
+from napari_sesami.retrieve.upsample import Guide, nothing, quick_labels, upsample
 from napari_sesami.retrieve.voting import (
     VoteTemperature,
     balanced,
@@ -47,7 +47,7 @@ from napari_sesami.retrieve.voting import (
 from napari_sesami.retrieve.voting_rows import VotingRows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -60,11 +60,8 @@ if TYPE_CHECKING:
     from napari_sesami.retrieve.upsample import Check
 
 
-KEPT = 2  # planes whose running votes stay in memory; others are counted again
-REACH = 3  # pixels over which a border may be moved to an edge of the image
-STRIP = 512  # rows of a plane too large for whole maps that are refined at a time
-MARGIN = 64  # rows around them that the filters may look at
-WHOLE = 1 << 25  # pixels of a plane up to which its maps are made whole
+KEPT = 2  # planes whose running votes are kept; others are counted again
+ROWS = 64  # of tokens that are counted at a time
 EVEN = 64  # pixels: boxes that are decided alone begin at multiples
 ELSEWHERE = -1
 """Plane of rows that come from another scan."""
@@ -74,11 +71,13 @@ ELSEWHERE = -1
 class _Sum:
     """Running votes of one plane, and how similar each token is to anything labelled.
 
-    A maximum cannot be taken back: after a stroke went, `best` is None until asked for.
+    Tokens are counted when they are asked for. A maximum cannot be taken back: after a
+    stroke went, `best` is None until asked for.
     """
 
     votes: NDArray[np.float64]
-    best: NDArray[np.float32] | None = None
+    counted: NDArray[np.bool_]
+    best: NDArray[np.float32] | None
 
 
 class Retriever:
@@ -104,7 +103,9 @@ class Retriever:
         self._n_classes = n_classes
         self._sums: Recent[int, _Sum] = Recent(KEPT)
         self.evidence = PixelForest(store)
+        self._large = is_large(store.scan.plane_shape)
         self._guide: tuple[int, Guide] | None = None
+        self._soon: tuple[Any, TiledAnswer] | None = None
         self._strokes: dict[tuple[int, int], PaintedPixels] = {}
 
     @property
@@ -298,12 +299,17 @@ class Retriever:
         check_method(method)
         if method != "ours":
             return self._published(plane, method, check)
-        votes, total = self._probability(plane)
+        votes, total = self._probability(plane, check)
         best = self._best(plane, total)
         shape, patch = self.store.scan.plane_shape, self.store.patch
-        step, mixed = patch, with_area(votes)
+        step, mixed = patch, votes
         if pixels:
-            step, mixed = self._mixed(plane, votes, check, not refine)
+            whole = (0, 0, *shape)
+            step, mixed = self._mixed(plane, votes, (0, 0), check, not refine, whole)
+        if pixels and self.trees(check) is not None:
+            mixed = by_share(mixed, mean_share(mixed))
+        else:
+            mixed = with_area(mixed)
         said = upsample(mixed, shape, step)
         if refine:
             guide = self._guide_of(plane)
@@ -321,30 +327,16 @@ class Retriever:
     ) -> NDArray[np.uint8]:
         """Class ids (H, W) as of `segment`, without its maps.
 
-        A plane of more than `WHOLE` pixels is decided strip by strip, so that memory
-        does not grow with maps of all its pixels.
+        A large plane is decided square by square, so that memory does not grow with
+        maps of all its pixels.
         """
-        shape = self.store.scan.plane_shape
-        if shape[0] * shape[1] <= WHOLE:
+        if not self._large:
             return self.segment(plane, refine=refine, check=check).labels
-        votes = self._probability(plane)[0]
-        step, mixed = self._mixed(plane, votes, check, not refine)
         if not refine:
-            return self._unmasked(quick_labels(mixed, shape, step))
-        out = np.empty(shape, np.uint8)
-        for start in range(0, shape[0], STRIP):
-            check()
-            stop = min(start + STRIP, shape[0])
-            first, last = max(0, start - MARGIN), min(stop + MARGIN, shape[0])
-            part = mixed[first // step : -(-last // step)]
-            said = upsample(part, (last - first, shape[1]), step)
-            image = self.store.scan.grey(plane, (first, 0, last, shape[1]))
-            guide = Guide(image, REACH, step=2)
-            for c in range(said.shape[-1]):
-                said[..., c] = guide.filter(said[..., c])
-            own = said[start - first : stop - first]
-            out[start:stop] = own.argmax(-1).astype(np.uint8) + np.uint8(1)
-        return self._unmasked(out)
+            return self.quick(plane, check=check)
+        answer = self._tiled(plane, False, check)
+        answer.fill(answer.unknown(), check)
+        return self._unmasked(answer.labels(True, check))
 
     def quick(
         self,
@@ -352,33 +344,80 @@ class Retriever:
         method: Method = "ours",
         check: Check = nothing,
         box: BBox | None = None,
+        *,
+        near: tuple[float, float] | None = None,
+        show: Callable[[NDArray[np.uint8]], None] | None = None,
     ) -> NDArray[np.uint8]:
         """Class ids (H, W) as of ``segment(plane, refine=False)``, and nothing else.
 
         Of a published method that carries mask patches over, the histograms are
         shown. Pixels outside of a box (y0, x0, y1, x1) need not be decided and may be
-        0.
+        0. A large plane is decided from the pixel `near` outward, and `show` is given
+        the labels so far, which must not be kept; classes may still be weighed anew.
         """
         check_method(method)
         shape, step = self.store.scan.plane_shape, self.store.patch
+        if method == "ours" and self._large and box is None:
+            answer = self.soon(plane, check)
+            each = None if show is None else partial(show, answer.shown)
+            answer.fill(answer.unknown(near), check, each)
+            whole = self._unmasked(answer.labels(False, check))
+            if show is not None:
+                np.copyto(answer.shown, whole)
+            return whole
         if method == "ours":
-            if box is not None and self.trees(check) is not None:
-                part = _even(box, shape)
-                votes = self._probability(plane, part)[0]
-                step, probability = self._mixed(plane, votes, check, True, part)
-                y0, x0, y1, x1 = part
-                labels = np.zeros(shape, np.uint8)
-                labels[y0:y1, x0:x1] = quick_labels(
-                    probability, (y1 - y0, x1 - x0), step
-                )
-                return self._unmasked(labels)
-            votes = self._probability(plane)[0]
-            step, probability = self._mixed(plane, votes, check, True)
-        else:
-            how, rows = self.settings(method), self.voters.rows()
-            tokens = self._single(plane)
-            probability = token_shares(tokens, rows, self._n_classes, method, how)
+            part = (0, 0, *shape) if box is None else _even(box, shape)
+            y0, x0, y1, x1 = part
+            votes, corner = self._around(plane, part, check)
+            step, said = self._mixed(plane, votes, corner, check, True, part)
+            if self.trees(check) is None:
+                found = with_area(said)
+            else:
+                found = by_share(said, mean_share(said))
+            labels = np.zeros(shape, np.uint8)
+            labels[y0:y1, x0:x1] = quick_labels(found, (y1 - y0, x1 - x0), step)
+            return self._unmasked(labels)
+        how, rows = self.settings(method), self.voters.rows()
+        tokens = self._single(plane)
+        probability = token_shares(tokens, rows, self._n_classes, method, how)
         return self._unmasked(quick_labels(probability, shape, step))
+
+    def soon(self, plane: int, check: Check = nothing) -> TiledAnswer:
+        """What is said quickly of a large plane, as far as it was asked for.
+
+        It is kept while the strokes stay as they are.
+        """
+        state = (plane, self.voters.version, self.temper, self._n_classes)
+        before, shown = self._soon, None
+        if before is None or before[0] != state:
+            if before is not None and before[0][0] == plane:
+                shown = before[1].shown  # stays on screen until it is decided anew
+            self._soon = before = None  # its memory goes first
+            answer = self._tiled(plane, True, check)
+            answer.shown = answer.shown if shown is None else shown
+            self._soon = before = (state, answer)
+        return before[1]
+
+    def _tiled(self, plane: int, quick: bool, check: Check) -> TiledAnswer:
+        """An answer of a large plane in which nothing is decided yet."""
+        trees, n, store = self.trees(check), self._n_classes, self.store
+        if trees is not None:
+            self.evidence.ready(trees, quick)
+        self.voters.mass(n, self.temper)
+
+        def decide(box: BBox) -> NDArray[np.float32]:
+            votes, corner = self._around(plane, box, check)
+            return self._mixed(plane, votes, corner, check, quick, box)[1]
+
+        step = store.patch if trees is None else self.evidence.step(quick)
+
+        def rest() -> None:
+            let_go(self.tokens(plane))
+            let_go(self._total(plane).votes)
+
+        return TiledAnswer(
+            store.scan, plane, step, n, decide, trees is not None, store.folder, rest
+        )
 
     def disagreement(self, plane: int, check: Check = nothing) -> NDArray[np.float32]:
         """How far single trees contradict each other, (H, W) in [0, 1] (BALD)."""
@@ -394,26 +433,37 @@ class Retriever:
     def forget(self, plane: int) -> None:
         """Drop what is remembered of a plane; it is counted again when asked for."""
         self._sums.pop(plane, None)
+        if self._soon is not None and self._soon[0][0] == plane:
+            self._soon = None
 
     def _probability(
-        self, plane: int, box: BBox | None = None
+        self, plane: int, check: Check = nothing
     ) -> tuple[NDArray[np.float32], _Sum]:
-        """Probabilities (h, w, C) of the tokens of a plane.
-
-        If its votes were not counted yet, those outside of a box (y0, x0, y1, x1) in
-        pixels need not be.
-        """
-        if len(self.voters.rows()) == 0:
-            raise RetrieveError(
-                "Nothing is labelled yet: paint a stroke of each class first."
-            )
-        total = self._sums.get(plane)
-        if total is None and box is not None:
-            total = self._count(plane, box)
-        else:
-            total = self._sum(plane)
+        """Probabilities (h, w, C) of all tokens of a plane, and the votes."""
+        total = self._total(plane)
+        self._count(plane, total, check)
         mass = self.voters.mass(self._n_classes, self.temper)
         return balanced(total.votes, mass, self.temper), total
+
+    def _around(
+        self, plane: int, box: BBox, check: Check
+    ) -> tuple[NDArray[np.float32], tuple[int, int]]:
+        """Probabilities (h, w, C) of the tokens around a box, and the first of them.
+
+        The box is (y0, x0, y1, x1) in pixels; votes of other tokens need not be
+        counted.
+        """
+        total, patch = self._total(plane), self.store.patch
+        h, w = total.counted.shape
+        top, left = (max(0, k // patch - 1) for k in box[:2])
+        bottom, right = (-(-k // patch) + 1 for k in box[2:])
+        part = np.s_[top:bottom, left:right]
+        if bottom - top >= h and right - left >= w:
+            self._count(plane, total, check)
+        else:
+            self._count_part(plane, total, part)
+        mass = self.voters.mass(self._n_classes, self.temper)
+        return balanced(total.votes[part], mass, self.temper), (top, left)
 
     def _published(self, plane: int, method: PublishedMethod, check: Check) -> Labelled:
         how, rows, tokens = (
@@ -423,8 +473,8 @@ class Retriever:
         )
         shape, n = self.store.scan.plane_shape, self._n_classes
         pixels = pixel_shares(tokens, rows, n, method, how, shape, check)
-        flat, grid = self._flat(plane)
-        best = best_similarity(flat, rows).reshape(*grid, 1)
+        best = best_similarity(self._flat(tokens), rows)
+        best = best.reshape(*tokens.shape[:2], 1)
         novelty = upsample(1 - best, shape, self.store.patch)[..., 0]
         labels = self._unmasked((pixels.argmax(-1) + 1).astype(np.uint8))
         return Labelled(labels, pixels, np.clip(novelty, 0, 2))
@@ -439,24 +489,34 @@ class Retriever:
         self,
         plane: int,
         votes: NDArray[np.float32],
+        corner: tuple[int, int],
         check: Check,
         quick: bool,
-        box: BBox | None = None,
+        box: BBox,
     ) -> tuple[int, NDArray[np.float32]]:
-        """Step of a grid, and probabilities (h, w, C) there: of votes and pixels."""
+        """Step of a grid, and probabilities (h, w, C) in a box: of votes and pixels.
+
+        `votes` are those of the tokens around it, which begin at `corner`. Classes are
+        not weighed by their share of the plane yet.
+        """
         patch, trees = self.store.patch, self.trees(check)
+        y0, x0, y1, x1 = box
         if trees is None:
-            return patch, with_area(votes)
+            down = slice(y0 // patch - corner[0], -(-y1 // patch) - corner[0])
+            right = slice(x0 // patch - corner[1], -(-x1 // patch) - corner[1])
+            return patch, votes[down, right]
         n = votes.shape[-1]
         said = self.evidence.decide(plane, trees, n, check, quick=quick, box=box)
         step, shape = self.evidence.step(quick), self.store.scan.plane_shape
-        y0, x0, y1, x1 = box or (0, 0, *shape)
         rows = spaced(shape[0], step)[y0 // step : -(-y1 // step)]
         columns = spaced(shape[1], step)[x0 // step : -(-x1 // step)]
         y, x = np.meshgrid(rows, columns, indexing="ij")
-        there = at_pixels(votes.transpose(2, 0, 1), patch, y.ravel(), x.ravel())
-        both = joined(said, there.reshape(said.shape))
-        return step, by_share(both, mean_share(both))
+        there = sample(
+            votes.transpose(2, 0, 1),
+            (y.ravel() + 0.5) / patch - 0.5 - corner[0],
+            (x.ravel() + 0.5) / patch - 0.5 - corner[1],
+        )
+        return step, joined(said, there.reshape(said.shape))
 
     def _guide_of(self, plane: int) -> Guide:
         if self._guide is None or self._guide[0] != plane:
@@ -464,31 +524,50 @@ class Retriever:
             self._guide = (plane, guide)
         return self._guide[1]
 
-    def _sum(self, plane: int) -> _Sum:
-        """Running votes of a plane, counted afresh the first time it is asked for."""
+    def _total(self, plane: int) -> _Sum:
+        """Running votes of a plane, of which nothing may be counted yet."""
+        if len(self.voters.rows()) == 0:
+            raise RetrieveError(
+                "Nothing is labelled yet: paint a stroke of each class first."
+            )
         total = self._sums.get(plane)
         if total is None or total.votes.shape[-1] != self._n_classes:
-            tokens = self.tokens(plane)
-            total = _Sum(np.zeros((*tokens.shape[:2], self._n_classes)))
-            self._add(plane, total, self.voters.rows(), +1, fresh=True)
+            cells = self.tokens(plane).shape[:2]
+            votes = zeros((*cells, self._n_classes), np.float64, self.store.folder)
+            best = np.full(cells, -1, np.float32)
+            total = _Sum(votes, np.zeros(cells, bool), best)
             self._sums[plane] = total
         return total
 
-    def _count(self, plane: int, box: BBox) -> _Sum:
-        """Votes of the tokens around a box of a plane alone; none are remembered."""
-        import torch
+    def _count(self, plane: int, total: _Sum, check: Check) -> None:
+        """Count the votes of all tokens that were not counted yet."""
+        strips = [
+            np.s_[start : start + ROWS, :]
+            for start in range(0, len(total.counted), ROWS)
+        ]
+        todo = [strip for strip in strips if not total.counted[strip].all()]
+        self.voters.rows()
 
-        tokens, patch = self.tokens(plane), self.store.patch
-        low = (max(0, k // patch - 1) for k in box[:2])
-        high = (-(-k // patch) + 1 for k in box[2:])
-        part = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-        asked = np.ascontiguousarray(tokens[part], np.float32)
-        rows = self.voters.rows()
-        flat = torch.from_numpy(asked.reshape(-1, asked.shape[-1]))
-        votes, _ = count_votes(flat, rows, self._n_classes, self.temper)
-        total = _Sum(np.zeros((*tokens.shape[:2], self._n_classes)))
-        total.votes[part] = votes.reshape(*asked.shape[:2], -1)
-        return total
+        def count(strip: tuple[slice, slice]) -> None:
+            check()
+            self._count_part(plane, total, strip)
+
+        with closing(in_order(count, todo)) as done:
+            for _ in done:
+                let_go(total.votes)
+
+    def _count_part(self, plane: int, total: _Sum, part: tuple[slice, slice]) -> None:
+        """Count the votes of some tokens, of those that were not counted yet."""
+        todo = ~total.counted[part]
+        if not todo.any():
+            return
+        flat, rows = self._flat(self.tokens(plane)[part][todo]), self.voters.rows()
+        with one_thread():
+            votes, best = count_votes(flat, rows, self._n_classes, self.temper)
+        total.votes[part][todo] = votes
+        if total.best is not None:
+            total.best[part][todo] = best
+        total.counted[part] = True
 
     def _vote(self, stroke: int, rows: Rows | None, sign: int) -> None:
         rows = None if rows is None else self.voters.of(stroke, rows)
@@ -500,23 +579,33 @@ class Retriever:
             else:
                 self._add(plane, total, rows, sign)
 
-    def _add(
-        self, plane: int, total: _Sum, rows: Rows, sign: int, fresh: bool = False
-    ) -> None:
-        flat, shape = self._flat(plane)
-        votes, best = count_votes(flat, rows, self._n_classes, self.temper)
-        total.votes += sign * votes.reshape(total.votes.shape)
-        if fresh:
-            total.best = best.reshape(shape)
-        elif sign > 0 and total.best is not None:
-            total.best = np.maximum(total.best, best.reshape(shape))
-        else:
-            total.best = None
+    def _add(self, plane: int, total: _Sum, rows: Rows, sign: int) -> None:
+        """Add votes of some rows to those counted, or take them off."""
+        tokens = self.tokens(plane)
+        total.best = total.best if sign > 0 else None
+        for start in range(0, len(tokens), ROWS):
+            part = np.s_[start : start + ROWS, :]
+            here: Any = total.counted[part]
+            if not here.any():
+                continue
+            flat = self._flat(tokens[part] if here.all() else tokens[part][here])
+            votes, best = count_votes(flat, rows, self._n_classes, self.temper)
+            if here.all():
+                votes = votes.reshape(total.votes[part].shape)
+                best, here = best.reshape(here.shape), ...
+            total.votes[part][here] += sign * votes
+            if total.best is not None:
+                total.best[part][here] = np.maximum(total.best[part][here], best)
+        if self._large:
+            let_go(total.votes)
+            let_go(tokens)
 
     def _best(self, plane: int, total: _Sum) -> NDArray[np.float32]:
+        """How similar each token is to anything labelled, (h, w)."""
         if total.best is None:
-            flat, shape = self._flat(plane)
-            total.best = best_similarity(flat, self.voters.rows()).reshape(shape)
+            tokens, rows = self.tokens(plane), self.voters.rows()
+            best = best_similarity(self._flat(tokens), rows)
+            total.best = best.reshape(tokens.shape[:2])
         return total.best
 
     def tokens(self, plane: int) -> NDArray[np.floating[Any]]:
@@ -532,11 +621,11 @@ class Retriever:
     def _single(self, plane: int) -> NDArray[np.float32]:
         return self.tokens(plane).astype(np.float32, copy=False)
 
-    def _flat(self, plane: int) -> tuple[Tensor, tuple[int, int]]:
+    def _flat(self, tokens: NDArray[np.floating[Any]]) -> Tensor:
+        """Tokens (…, D) as (n, D)."""
         import torch
 
-        tokens = self.tokens(plane)
-        return torch.from_numpy(tokens.reshape(-1, tokens.shape[-1])), tokens.shape[:2]
+        return torch.from_numpy(tokens.reshape(-1, tokens.shape[-1]))
 
 
 def _even(box: BBox, shape: tuple[int, int]) -> BBox:

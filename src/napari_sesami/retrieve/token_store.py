@@ -7,21 +7,28 @@ A file is named by everything that shaped its content, so a stale one is never f
 from __future__ import annotations
 
 import math
+import os
 import shutil
+from contextlib import ExitStack, closing, nullcontext
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
+from threading import Lock, get_ident
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.common.cancel import Cancelled
 from napari_sesami.common.disk import replacing
 from napari_sesami.common.recent import Recent
 from napari_sesami.retrieve import token_cache
 from napari_sesami.retrieve.exact import TOKEN_STEPS, on_grid
+from napari_sesami.retrieve.on_disk import let_go, reserve
+from napari_sesami.retrieve.threads import in_order, one_thread
 from napari_sesami.scan import TilePlan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from numpy.typing import NDArray
 
@@ -34,6 +41,8 @@ if TYPE_CHECKING:
 TRIM_EVERY = 32  # planes that are saved: then old files are looked for
 TILES = 256  # kept in memory where nothing is kept on disk
 LARGE = 1 << 18  # tokens of a plane above which they stay in half precision, on disk
+SMALL = 512  # pixels: views up to this side are encoded in one thread each
+LET_GO = 16  # tiles of a large plane between two looks at its memory
 OVERLAP = 64  # view pixels shared by neighbouring tiles; the middle of it is the cut
 
 
@@ -74,6 +83,13 @@ class TokenStore:
             memory, lambda tokens: tokens.nbytes
         )
         self._tiles: Recent[tuple[int, int], NDArray[np.floating[Any]]] = Recent(TILES)
+        # planes that are being read, by the thread that reads: tokens so far
+        self._coming: dict[tuple[int, int], NDArray[np.floating[Any]]] = {}
+
+    @property
+    def folder(self) -> Path | None:
+        """Where token files are kept; None if they are not."""
+        return self._folder
 
     @property
     def patch(self) -> int:
@@ -114,8 +130,12 @@ class TokenStore:
         The tile around the pixel `near` is computed first, then those under the pixels
         `first` (places in the flat plane), then outward. Each tile is
         kept on disk until the plane is whole, so that a crash costs one tile. After
-        each, `partly` is shown the tokens so far and a mask (h, w) of those known.
+        each, `partly` is shown the tokens so far and a mask (h, w) of those known; it
+        gets these tokens, too, if it asks for the plane.
         """
+        coming = self._coming.get((get_ident(), index))
+        if coming is not None:
+            return coming
         tokens = self._planes.get(index)
         if tokens is None:
             tokens = self._load(index)
@@ -123,10 +143,6 @@ class TokenStore:
             tokens = self._encode(index, near, first, progress, partly, cancelled)
             if tokens is None:
                 return None
-            self._save(self._file(index), tokens)
-            if _large(tokens):
-                kept = self._load(index)
-                tokens = tokens if kept is None else kept
             self._drop_tiles(index)
             if self._folder is not None and self._saved % TRIM_EVERY == 0:
                 token_cache.trim(self._folder)
@@ -208,24 +224,87 @@ class TokenStore:
         image = _GreyTiles(self.scan, index, self.zoom)
         stride = self.encoder.stride
         plan = self._plan(image.shape)
-        out = self._no_tokens(image.shape)
-        known = np.zeros(out.shape[:2], bool)
         middle = None if near is None else [k * self.zoom for k in near]
         order = plan.order(middle)
         if first is not None and len(first):
             soon = {*order[:1], *self._tiles_under(plan, first)}
             order.sort(key=lambda i: i not in soon)  # stable: outward among themselves
-        for done, i in enumerate(order, 1):
+        read = partial(self._tile, index, plan=plan, image=image)
+        here = (get_ident(), index)
+        try:
+            with ExitStack() as stack:
+                mapped = self._mapped(index, image.shape, stack)
+                out = self._no_tokens(image.shape) if mapped is None else mapped
+                known = np.zeros(out.shape[:2], bool)
+                self._coming[here] = out
+                stack.callback(self._coming.pop, here)
+                tiles = stack.enter_context(closing(self._each(read, order)))
+                for done, i in enumerate(order, 1):
+                    if cancelled is not None and cancelled():
+                        raise Cancelled("Reading a plane was stopped.")
+                    plan.place(out, next(tiles), i, stride)
+                    if partly is not None and done < len(plan):
+                        side = [-(-n // stride) for n in plan.size(i)]
+                        plan.place(known, np.ones(side, bool), i, stride)
+                        partly(out, known)
+                    if done % LET_GO == 0:
+                        let_go(out)
+                    if progress is not None:
+                        progress(done, len(plan))
+        except Cancelled:
             if cancelled is not None and cancelled():
                 return None
-            plan.place(out, self._tile(index, i, plan, image), i, stride)
-            if partly is not None and done < len(plan):
-                side = [-(-n // stride) for n in plan.size(i)]
-                plan.place(known, np.ones(side, bool), i, stride)
-                partly(out, known)
-            if progress is not None:
-                progress(done, len(plan))
+            raise
+        if mapped is None:
+            self._save(self._file(index), out)
+        if _large(out):
+            kept = self._load(index)
+            out = out if kept is None else kept
         return out
+
+    def _each(
+        self, read: Callable[[int], NDArray[np.float32]], order: list[int]
+    ) -> Generator[NDArray[np.float32]]:
+        """Tiles in their order: small ones by several threads, each in one."""
+        if self._one_thread:
+            yield from in_order(read, order)
+        else:
+            yield from map(read, order)
+
+    @property
+    def _one_thread(self) -> bool:
+        """Whether views are so small that a second thread would mostly wait."""
+        on_cpu = str(self.encoder.device).startswith("cpu")
+        return on_cpu and self.encoder.tile <= SMALL
+
+    def _mapped(
+        self, index: int, shape: tuple[int, ...], stack: ExitStack
+    ) -> NDArray[np.floating[Any]] | None:
+        """Room for the tokens of a large plane in the file that will keep them.
+
+        It gets its name when the stack is left without an error. None if a plane is
+        not large, or if there is no disk for it.
+        """
+        h, w = (-(-n // self.encoder.stride) for n in shape)
+        file = self._file(index)
+        # elsewhere a file that is mapped cannot be renamed
+        if h * w <= LARGE or file is None or os.name != "posix":
+            return None
+        full = (h, w, self.encoder.dim)
+        header = {"descr": "<f2", "fortran_order": False, "shape": full}
+        try:
+            with ExitStack() as own:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                part = own.enter_context(replacing(file, sync=False))
+                with part.open("wb") as stream:
+                    np.lib.format.write_array_header_1_0(stream, header)
+                    reserve(stream, 2 * math.prod(full))
+                out: NDArray[np.floating[Any]] = np.load(part, mmap_mode="r+")
+                stack.push(own.pop_all())
+                return out
+        except OSError as error:
+            self._give_up(error)
+            return None
 
     def _plan(self, shape: tuple[int, ...]) -> TilePlan:
         stride = self.encoder.stride
@@ -241,7 +320,8 @@ class TokenStore:
         import torch
 
         view = torch.from_numpy(np.ascontiguousarray(pixels))[None, None]
-        with torch.inference_mode():
+        alone = one_thread() if self._one_thread else nullcontext()
+        with alone, torch.inference_mode():
             found = self.encoder.encode(view.to(self.encoder.device), normalise=True)
         return on_grid(found[0].permute(1, 2, 0).float().cpu().numpy())
 
@@ -296,11 +376,14 @@ class TokenStore:
             with replacing(path, sync=False) as part, part.open("wb") as stream:
                 np.save(stream, tokens.astype(np.float16, copy=False))
         except OSError as error:
-            self._folder = None
-            self.trouble = (
-                f"Tokens cannot be kept on disk ({error.strerror or error}); they stay "
-                "in memory, and another session computes them again."
-            )
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        self._folder = None
+        self.trouble = (
+            f"Tokens cannot be kept on disk ({error.strerror or error}); they stay "
+            "in memory, and another session computes them again."
+        )
 
 
 class _GreyTiles:
@@ -309,6 +392,7 @@ class _GreyTiles:
     def __init__(self, scan: Scan, plane: int, zoom: float) -> None:
         self._scan, self._plane = scan, plane
         self._whole: NDArray[np.float32] | None = None
+        self._busy = Lock()
         self.shape: tuple[int, ...] = scan.plane_shape
         if zoom != 1:
             self._whole = resized(scan.grey(plane), zoom)
@@ -319,7 +403,8 @@ class _GreyTiles:
         if self._whole is not None:
             return plan.cut(self._whole, tile)
         y, x = plan[tile]
-        return self._scan.grey(self._plane, (y.start, x.start, y.stop, x.stop))
+        with self._busy:  # a reader may not know threads
+            return self._scan.grey(self._plane, (y.start, x.start, y.stop, x.stop))
 
 
 class PartialStore(TokenStore):

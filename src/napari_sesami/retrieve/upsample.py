@@ -6,14 +6,13 @@ by a guided filter with the image as guide (He, Sun and Tang, 2013).
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -26,23 +25,6 @@ EPSILON = 1e-3  # the image is in [0, 1]
 
 def nothing() -> None:
     """Let the work go on."""
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute many small products in this thread alone.
-
-    Starting and awaiting threads for each costs more than it saves, and ten times
-    more when other programs are busy.
-    """
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def upsample(

@@ -153,17 +153,32 @@ def with_area(p: NDArray[np.float32], power: float = AREA_POWER) -> NDArray[np.f
     power
         0 leaves the votes as they are, 1 would be Bayes' rule.
     """
-    flat = p.reshape(-1, p.shape[-1]).astype(np.float64)
-    sample = flat[:: max(1, len(flat) // AREA_SAMPLE)]
+    return weighed(p, area_weights(p, power))
+
+
+def area_weights(
+    p: NDArray[np.float32], power: float = AREA_POWER
+) -> NDArray[np.float64]:
+    """The weight of each class, (C,), by which `with_area` multiplies."""
+    flat = p.reshape(-1, p.shape[-1])
+    sample = flat[:: max(1, len(flat) // AREA_SAMPLE)].astype(np.float64)
     present = sample.max(0) > 0
     share = present / max(present.sum(), 1)
     for _ in range(AREA_STEPS):
         joint = sample * share
         joint /= np.maximum(joint.sum(1, keepdims=True), 1e-300)
         share = joint.mean(0)
-    weighted = flat * np.maximum(share, 1e-4) ** power
-    weighted /= np.maximum(weighted.sum(1, keepdims=True), 1e-300)
-    return weighted.reshape(p.shape).astype(np.float32)
+    found: NDArray[np.float64] = np.maximum(share, 1e-4) ** power
+    return found
+
+
+def weighed(
+    p: NDArray[np.float32], weights: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Probabilities (…, C) times a weight of each class, with a sum of one again."""
+    flat = p.reshape(-1, p.shape[-1]).astype(np.float64) * weights
+    flat /= np.maximum(flat.sum(1, keepdims=True), 1e-300)
+    return flat.reshape(p.shape).astype(np.float32)
 
 
 def mean_share(p: NDArray[np.float32]) -> NDArray[np.float64]:

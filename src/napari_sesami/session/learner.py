@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_sesami.common.cancel import Cancelled
+from napari_sesami.common.recent import Recent
 from napari_sesami.session.errors import SessionError
 from napari_sesami.session.owners import StrokeOwners
 
@@ -29,7 +31,21 @@ if TYPE_CHECKING:
 
 
 ZOOMS = (1.0, 0.5, 2.0)
+FOLLOWED = 2  # zooms at which strokes are learned by differences: a flip is quick
 SMALL = 1 << 20  # pixels of a plane up to which reading it at twice its size is tried
+
+
+@dataclass
+class _Follower:
+    """A retriever at one zoom, and what it has not heard of yet.
+
+    `news` holds names of strokes by plane and level.
+    """
+
+    retriever: Retriever
+    news: dict[tuple[int, int], NDArray[np.int64]]
+    hears_below: bool
+    untuned: bool = False
 
 
 class StrokeLearner:
@@ -44,15 +60,12 @@ class StrokeLearner:
     def __init__(self, document: Document) -> None:
         self._document = document
         self._encoder: TokenEncoder | None = None
-        self._retriever: Retriever | None = None
+        self._followers: Recent[float, _Follower] = Recent(FOLLOWED)
+        self._current: Retriever | None = None
         self._stores: dict[float, TokenStore] = {}
         # rows and stroked pixels of a bank, the zoom they need here, their patch there
         self._taught: tuple[Rows, float, PixelSamples | None, int] | None = None
         self._owners = StrokeOwners(document)
-        # strokes that the retriever has not heard of, by plane and level
-        self._news: dict[tuple[int, int], NDArray[np.int64]] = {}
-        self._hears_below = False
-        self._untuned = False
         self._zoom: tuple[int, float] | None = None
         document.events.changed.connect(self._on_changed)
 
@@ -72,8 +85,9 @@ class StrokeLearner:
 
     @encoder.setter
     def encoder(self, encoder: TokenEncoder) -> None:
-        self._encoder, self._retriever, self._taught = encoder, None, None
+        self._encoder, self._current, self._taught = encoder, None, None
         self._zoom = None
+        self._followers.clear()
         self._stores = {}
 
     @property
@@ -84,14 +98,14 @@ class StrokeLearner:
     @property
     def current(self) -> Retriever | None:
         """The retriever as it was last, which may lag behind the strokes."""
-        return self._retriever
+        return self._current
 
     def retriever(
         self,
         zoom: float | None = None,
         cancelled: IsCancelled | None = None,
         *,
-        tune: bool = True,
+        tune: bool | None = True,
         overlap: bool = False,
     ) -> Retriever:
         """Bring the retriever up to date with the strokes, by differences.
@@ -104,7 +118,8 @@ class StrokeLearner:
         cancelled
             Asked now and then; a cancelled call raises.
         tune
-            Choose the temperature anew if strokes changed. Without, a later call does.
+            Choose the temperature anew if strokes changed. Without, a later call does;
+            None chooses it for the first answer at a zoom.
         overlap
             Let strokes speak that others were painted over, too.
         """
@@ -113,36 +128,39 @@ class StrokeLearner:
         strokes = self.painted()
         if not strokes and self._taught is None:
             raise SessionError(self._nothing_painted())
-        store = self.token_store(self.best_zoom(cancelled) if zoom is None else zoom)
-        found = self._retriever
-        if found is None or found.store is not store:
+        zoom = self.best_zoom(cancelled) if zoom is None else zoom
+        store = self.token_store(zoom)
+        follower = self._followers.get(zoom)
+        tune = follower is None if tune is None else tune
+        if follower is None:
             for plane, _ in strokes:  # a call that is cancelled here changes nothing
                 self.read_tokens(store, plane, cancelled)
-            found = self._retriever = Retriever(store, self.top_class)
+            found = Retriever(store, self.top_class)
             if self._taught is not None:
                 rows, _, pixels, patch = self._taught
                 fit = pixels if patch == store.patch else None
                 found.teach(rows, self.top_class, fit)
-            self._hears_below = overlap
-            self._news = {at: p.names for at, p in self._owners.known.items()}
-        if overlap != self._hears_below:
-            self._hears_below = overlap
+            news = {at: p.names for at, p in self._owners.known.items()}
+            follower = self._followers[zoom] = _Follower(found, news, overlap)
+        found = self._current = follower.retriever
+        if overlap != follower.hears_below:
+            follower.hears_below = overlap
             under = [at for at in self._owners.known if at[1]]
-            self._news |= {at: self._owners.known[at].names for at in under}
+            follower.news |= {at: self._owners.known[at].names for at in under}
         elif not overlap:
-            self._news = {at: n for at, n in self._news.items() if not at[1]}
+            follower.news = {at: n for at, n in follower.news.items() if not at[1]}
         changed = []
-        for at in sorted(self._news):
+        for at in sorted(follower.news):
             plane, level = at
             self.read_tokens(store, plane, cancelled)
             now = self._owners.known.get(at) if overlap or not level else None
             now = PaintedPixels.none() if now is None else now
-            changed += found.set_painted(plane, now, self._news[at], level)
-            del self._news[at]
-            self._untuned = self._untuned or bool(changed)
-        if tune and self._untuned:
+            changed += found.set_painted(plane, now, follower.news[at], level)
+            del follower.news[at]
+            follower.untuned = follower.untuned or bool(changed)
+        if tune and follower.untuned:
             found.tune()
-            self._untuned = False
+            follower.untuned = False
         if tune or (len(found.bank) > CAP and found.voters.condensed is None):
             found.condense(raising(cancelled))
         return found
@@ -152,12 +170,13 @@ class StrokeLearner:
     ) -> None:
         """Learn rows of another scan, whose classes are those of this one by now."""
         self._taught = (rows, zoom, pixels, patch)
-        self._retriever = None
+        self._followers.clear()
+        self._current = None
 
     def forget(self, plane: int) -> None:
         """Drop what is remembered of a plane's votes; they are counted again."""
-        if self._retriever is not None:
-            self._retriever.forget(plane)
+        for follower in self._followers.values():
+            follower.retriever.forget(plane)
 
     def partial(
         self,
@@ -240,8 +259,10 @@ class StrokeLearner:
     def painted(self) -> list[tuple[int, PaintedPixels]]:
         """What is painted on each plane, and by which stroke."""
         for at, names in self._owners.update().items():
-            known = self._news.get(at)
-            self._news[at] = names if known is None else np.union1d(known, names)
+            for follower in self._followers.values():
+                known = follower.news.get(at)
+                both = names if known is None else np.union1d(known, names)
+                follower.news[at] = both
         known_ = self._owners.known
         return [
             (plane, known_[plane, level])

@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_sesami.retrieve import Labelled, Method, Reason, Retriever
+    from napari_sesami.retrieve import (
+        Contradiction,
+        Labelled,
+        Method,
+        Reason,
+        Retriever,
+    )
     from napari_sesami.scan import Scan
 
 PICTURE = 96  # pixels of the scan
@@ -81,6 +87,8 @@ class PlaneLabels:
         Votes, margin and novelty, if they were wanted.
     told
         What was chosen or left out, in sentences.
+    against
+        Names of two strokes that say different things of what looks the same.
     """
 
     plane: int
@@ -91,6 +99,7 @@ class PlaneLabels:
     masks: NDArray[np.bool_] | None = None
     said: Labelled | None = None
     told: str = ""
+    against: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,10 +139,20 @@ def stroke_facts(retriever: Retriever) -> tuple[StrokeFacts, ...]:
     return tuple(out)
 
 
-def told_of(retriever: Retriever, how: ReadOptions) -> str:
-    """What leaving out strokes chose, and what a large bank leaves out."""
+def at_odds(retriever: Retriever, how: ReadOptions) -> list[Contradiction]:
+    """The two strokes that contradict each other most clearly, if any do."""
     from napari_sesami.retrieve import contradictions
 
+    if how.overlap or not how.refine:  # classes that overlap may look the same
+        return []
+    return contradictions(retriever.voters.rows(), retriever.n_classes)[:1]
+
+
+def told_of(retriever: Retriever, how: ReadOptions, against: Sequence[str]) -> str:
+    """What leaving out strokes chose, what is at odds, what a large bank leaves out.
+
+    `against` says in words which strokes contradict each other.
+    """
     lines = []
     if how.overlap and how.method in retriever.overlap_choices:
         limits = retriever.overlap_choices[how.method][1].thresholds
@@ -142,13 +161,11 @@ def told_of(retriever: Retriever, how: ReadOptions) -> str:
         chosen = retriever.settings(how.method)
         heat = "" if how.method == "distance" else f", temperature {chosen.beta:g}"
         lines.append(f"Chosen by left-out strokes: {chosen.k} neighbours{heat}.")
-    if how.refine and not how.overlap:
-        for one in contradictions(retriever.voters.rows(), retriever.n_classes)[:1]:
-            a, b = one.strokes
-            lines.append(
-                f"Strokes {a} and {b} say different things of places that look the "
-                "same: look at both."
-            )
+    if against:
+        lines.append(
+            f"The strokes of {' and '.join(against)} say different things of places "
+            "that look the same: look at both. The list marks them."
+        )
     if retriever.voters.condensed is not None:
         lines.append(retriever.voters.condensed.sentence)
     if retriever.store.trouble:

@@ -21,6 +21,7 @@ from napari_sesami.session.plane_labels import (
     PlaneLabels,
     ReadOptions,
     Why,
+    at_odds,
     stroke_facts,
     told_of,
     with_pictures,
@@ -140,7 +141,8 @@ class Retrieval:
         how
             How the strokes are read; by default as `segment` does.
         quick
-            Labels with the borders of patches, and the temperature as it was.
+            Labels with the borders of patches, and the temperature as it was; the first
+            answer at a zoom chooses it.
         partly
             Given plane and labels now and then while the plane is read; 0 where it
             is not yet.
@@ -154,7 +156,10 @@ class Retrieval:
         retriever = self._reads(plane, how, not quick, partly, progress, cancelled)
         found, masks = None, None
         if quick and not how.overlap:
-            labels = retriever.quick(plane, how.method, raising(cancelled))
+            show = None if partly is None else _shower(partly, plane)
+            labels = retriever.quick(
+                plane, how.method, raising(cancelled), near=how.near, show=show
+            )
         elif not (how.votes or how.overlap) and how.method == "ours":
             check = raising(cancelled)
             labels = retriever.labels(plane, refine=how.refine, check=check)
@@ -168,6 +173,10 @@ class Retrieval:
             else:
                 labels, masks = _likeliest(each, retriever), each.masks
         facts = stroke_facts(retriever)
+        odd = at_odds(retriever, how)
+        strokes = [
+            pair for one in odd for pair in zip(one.strokes, one.classes, strict=True)
+        ]
         return PlaneLabels(
             plane,
             labels,
@@ -176,8 +185,20 @@ class Retrieval:
             seconds=perf_counter() - begun,
             masks=masks,
             said=found if how.votes else None,
-            told=told_of(retriever, how),
+            told=told_of(retriever, how, [self._in_words(*pair) for pair in strokes]),
+            against=tuple(stroke for stroke, _ in strokes),
         )
+
+    def _in_words(self, stroke: int, class_id: int) -> str:
+        """Say which stroke is meant: its class, and where it lies."""
+        entry = self._document.classes.get(class_id)
+        name = f"“{class_id if entry is None else entry.name}”"
+        found = self.learner.stroke_pixels(stroke)
+        if found is None:
+            return f"{name} of a bank"
+        plane, (y0, x0, y1, x1), _ = found
+        many = f" of slice {plane}" if self._document.scan.n_planes > 1 else ""
+        return f"{name} at row {(y0 + y1) // 2}, column {(x0 + x1) // 2}{many}"
 
     def segment(
         self,
@@ -546,28 +567,18 @@ class Retrieval:
         cancelled: IsCancelled | None,
     ) -> Retriever:
         """Read a plane and bring the retriever up to date; tokens of `plane` first."""
-        learner, zoom, next_ = self.learner, how.zoom, 0.0
+        learner, zoom = self.learner, how.zoom
         if zoom is None:
             zoom = learner.best_zoom(cancelled)
         store, painted = learner.token_store(zoom), learner.painted_on(plane)
-        shown = np.zeros(self._document.scan.plane_shape, np.uint8)
-        decided: NDArray[np.bool_] | None = None  # by all strokes of this plane
+        shown: Callable[[Any, Any], None] | None = None
 
-        def show(tokens: NDArray[np.floating[Any]], known: NDArray[np.bool_]) -> None:
-            nonlocal next_, decided
-            if partly is None or perf_counter() < next_:
-                return
-            begun = perf_counter()
-            asked = known if decided is None else known & ~decided
-            labels = self.preview(plane, tokens, known, zoom, asked)
-            if labels is not None:
-                np.copyto(shown, labels, where=labels > 0)
-                partly(plane, shown.copy())
-                y, x = np.divmod(painted, shown.shape[1])
-                if known[y // store.patch, x // store.patch].all():
-                    decided = known.copy()
-            now = perf_counter()
-            next_ = now + max(PARTLY_EVERY, (PARTLY_SHARE - 1) * (now - begun))
+        def show(tokens: NDArray[Any], known: NDArray[np.bool_]) -> None:
+            nonlocal shown
+            assert partly is not None
+            if shown is None:
+                shown = self._reading_shown(plane, how, zoom, partly, cancelled)
+            shown(tokens, known)
 
         tokens = store.plane(
             plane,
@@ -579,9 +590,66 @@ class Retrieval:
         )
         if tokens is None:
             raise Cancelled("Segmenting was stopped.")
-        found = learner.retriever(zoom, cancelled, tune=tune, overlap=how.overlap)
+        found = learner.retriever(
+            zoom, cancelled, tune=tune or None, overlap=how.overlap
+        )
         _switch(found, how.off)
         return found
+
+    def _reading_shown(
+        self,
+        plane: int,
+        how: ReadOptions,
+        zoom: float,
+        partly: Callable[[int, NDArray[np.uint8]], None],
+        cancelled: IsCancelled | None,
+    ) -> Callable[[NDArray[np.floating[Any]], NDArray[np.bool_]], None]:
+        """Make what shows labels of a plane while its tokens are read.
+
+        Of a large plane they are those of the answer itself, which takes them over.
+        """
+        from napari_sesami.retrieve import is_large
+
+        learner, check = self.learner, raising(cancelled)
+        store, painted = learner.token_store(zoom), learner.painted_on(plane)
+        others = [number for number, _ in learner.painted() if number != plane]
+        y, x = np.divmod(painted, self._document.scan.plane_shape[1])
+        under = y // store.patch, x // store.patch
+        show, next_ = _shower(partly, plane), 0.0
+        shown = np.zeros(self._document.scan.plane_shape, np.uint8)
+        decided: NDArray[np.bool_] | None = None  # by all strokes of this plane
+        stays = how.method == "ours" and not (how.overlap or how.refine)
+
+        def by_parts(
+            tokens: NDArray[np.floating[Any]], known: NDArray[np.bool_]
+        ) -> None:
+            nonlocal next_, decided
+            if perf_counter() < next_:
+                return
+            begun = perf_counter()
+            asked = known if decided is None else known & ~decided
+            labels = self.preview(plane, tokens, known, zoom, asked)
+            if labels is not None:
+                np.copyto(shown, labels, where=labels > 0)
+                partly(plane, shown.copy())
+                if known[under].all():
+                    decided = known.copy()
+            now = perf_counter()
+            next_ = now + max(PARTLY_EVERY, (PARTLY_SHARE - 1) * (now - begun))
+
+        def by_squares(
+            tokens: NDArray[np.floating[Any]], known: NDArray[np.bool_]
+        ) -> None:
+            if not known[under].all() or not all(map(store.ready, others)):
+                return
+            found = learner.retriever(zoom, cancelled, tune=None)
+            _switch(found, how.off)
+            answer = found.soon(plane, check)
+            there = answer.within(known, store.patch)
+            answer.fill(there, check, partial(show, answer.shown), threads=False)
+
+        large = is_large(self._document.scan.plane_shape)
+        return by_squares if stays and large else by_parts
 
     def _said(
         self,
@@ -618,6 +686,24 @@ class Retrieval:
                 f"{bad[0] if bad else 'none'} was asked for."
             )
         return [int(p) for p in wanted]
+
+
+def _shower(
+    partly: Callable[[int, NDArray[np.uint8]], None], plane: int
+) -> Callable[[NDArray[np.uint8]], None]:
+    """Make what hands labels over at once, then now and then; they are copied."""
+    next_ = 0.0
+
+    def show(labels: NDArray[np.uint8]) -> None:
+        nonlocal next_
+        begun = perf_counter()
+        if begun < next_:
+            return
+        partly(plane, labels.copy())
+        now = perf_counter()
+        next_ = now + max(PARTLY_EVERY, (PARTLY_SHARE - 1) * (now - begun))
+
+    return show
 
 
 def _switch(retriever: Retriever, off: frozenset[int]) -> None:

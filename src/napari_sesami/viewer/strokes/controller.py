@@ -192,6 +192,11 @@ class StrokesController(Controller):
         """What the bank held when labels were found last."""
         return () if self.last is None else self.last.strokes
 
+    @property
+    def against(self) -> tuple[int, ...]:
+        """Two strokes that contradict each other, by name, if there are such."""
+        return () if self.last is None else self.last.against
+
     def request(self) -> None:
         """Label the plane on screen; an older request is dropped."""
         if self.workspace.binding is None:

@@ -79,6 +79,7 @@ class StrokeList(PanelPart, QWidget):
         now = (
             strokes,
             frozenset(controller.off),
+            controller.against,
             tuple(controller.worth.items()),
             tuple(entries),
         )
@@ -92,7 +93,12 @@ class StrokeList(PanelPart, QWidget):
 
     def _fill(self, line: int, facts: StrokeFacts, name: str, color: str) -> None:
         on = facts.stroke not in self._controller.off
-        first = QTableWidgetItem(swatch(color), name)
+        odd = facts.stroke in self._controller.against
+        first = QTableWidgetItem(swatch(color), f"{name} ⚠" if odd else name)
+        if odd:
+            first.setToolTip(
+                "Another stroke says something else of what looks the same"
+            )
         first.setFlags(first.flags() | Qt.ItemFlag.ItemIsUserCheckable)
         first.setCheckState(Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
         first.setData(_NAME, facts.stroke)
