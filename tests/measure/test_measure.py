@@ -142,6 +142,21 @@ def test_sem_edges_are_read_by_their_definition(edge):
     assert {x.edge for x in r["cd"]} == {edge}
 
 
+def test_what_the_look_leaves_open_is_common_to_all_lines_of_a_sem_picture():
+    it = recipe("cd", feature='class = "line"\nkind = "line"', edge='"model"')
+    for seed in (3, 8):
+        drawn = sem_lines(seed).noisy(6.0, seed)
+        r = measure(drawn.scan(1.0), drawn.labels, drawn.classes, it)
+        error = values(r, "cd") - drawn.truth["cd"]
+        lines = [v for v in r["cd"] if v.statistic == "value"]
+        (mean,) = (v for v in r["cd"] if v.statistic == "mean")
+        assert all(abs(e) <= v.U for e, v in zip(error, lines, strict=True))
+        assert error.std() < 3 * lines[0].budget.u("edge")
+        # no mean makes what is common smaller
+        assert mean.budget.u("offset") == pytest.approx(lines[0].budget.u("offset"))
+        assert mean.budget.u("edge") < 0.7 * lines[0].budget.u("edge")
+
+
 def test_pitch_walking_has_the_sign_built_in():
     for walk in (-1.6, 1.6):
         drawn = fins(5, count=7, walk=walk).noisy(2.0, 5)
