@@ -90,7 +90,10 @@ def _fitted(
     it would move is the model's error.
     """
     straight = polynomial(guide.length, 1)
-    if t.size <= 6 or abs(np.polyfit(t, value, 2)[0]) <= SAGITTA:
+    shapes = np.stack([np.ones_like(t), t, t * t], axis=1)
+    gram = shapes.T @ shapes
+    gram[[0, 1, 2], [0, 1, 2]] += 1e-9 * t.size
+    if t.size <= 6 or abs(np.linalg.solve(gram, value @ shapes)[2]) <= SAGITTA:
         return work.site.edge(guide, straight, inside=feature.class_id)
     bent = work.site.edge(guide, polynomial(guide.length, 2), inside=feature.class_id)
     if bent.fit is None:
@@ -151,8 +154,10 @@ def at_depth(work: Work, edge: FoundEdge, depth: float) -> tuple[Points, float, 
     out = frame.turn(guide.outside)
     s = np.zeros(1)
     for _ in range(4):
-        d = edge.offsets(s)
+        before, d = s, edge.offsets(s)
         s = (depth - middle[0] - d * out[0]) / along[0]
+        if abs(s[0] - before[0]) < 1e-9:
+            break
     shapes = edge.basis(s)
     point = guide.at(s, edge.offsets(s))[0]
     variance = float(shapes[0] @ edge.fit.covariance @ shapes[0]) / out[1] ** 2
