@@ -342,7 +342,7 @@ def _judged(
 
 
 def _inverse(gram: Values) -> Values:
-    """Invert a small Gram matrix; the pseudo-inverse, ten times slower, where it must."""
+    """Invert a small Gram matrix, by the slow pseudo-inverse only where it must."""
     try:
         inverse = np.linalg.inv(gram)
     except np.linalg.LinAlgError:

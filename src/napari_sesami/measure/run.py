@@ -25,6 +25,7 @@ from napari_sesami.measure.results import (
     verdict,
 )
 from napari_sesami.measure.site import Site
+from napari_sesami.measure.slabs import slabs_of
 from napari_sesami.measure.work import Reading, Work
 from napari_sesami.scan import LENGTHS
 
@@ -93,29 +94,33 @@ def measure(
             f"The labels of {scan.name} lack {', '.join(lacking)}, which the recipe "
             f"{recipe.name} speaks of; label it, or give the class that name."
         )
-    chosen = _planes_of(scan, labels) if planes is None else list(planes)
+    flat = [m for m in recipe.measure if not KINDS[m.kind].volume]
+    chosen = list(planes) if planes is not None else []
+    if planes is None and (flat or not recipe.measure):
+        chosen = _planes_of(scan, labels)
     labels_hash = hash_of_labels(labels)
     source = provenance_of(scan, labels_hash, recipe, labels_source, about)
     rows: list[Result] = []
     failures: list[str] = []
-    total = len(chosen) * len(recipe.measure)
+    total = len(chosen) * len(flat) + len(recipe.measure) - len(flat)
     for k, plane in enumerate(chosen):
         work = Work(Site(scan, labels, classes, plane, recipe.sigma_px), recipe)
         moved = _moved(work, votes, k) if votes is not None else []
-        for number, m in enumerate(recipe.measure):
-            if KINDS[m.kind].volume:
-                continue
+        for number, m in enumerate(flat):
             if stop():
                 raise Cancelled("Measuring was stopped.")
             rows += results_of(work, m, moved=moved)
             if progress is not None:
-                progress(k * len(recipe.measure) + number + 1, total)
+                progress(k * len(flat) + number + 1, total)
         failures += missing_features(work, plane if len(chosen) > 1 else None)
-    for m in recipe.measure:
-        if KINDS[m.kind].volume:
-            if stop():
-                raise Cancelled("Measuring was stopped.")
-            rows += _in_volume(scan, labels, classes, recipe, m)
+    tall = [m for m in recipe.measure if KINDS[m.kind].volume]
+    for number, m in enumerate(tall):
+        if stop():
+            raise Cancelled("Measuring was stopped.")
+        rows += _in_volume(scan, labels, classes, recipe, m)
+        if progress is not None:
+            progress(len(chosen) * len(flat) + number + 1, total)
+    failures += _missing_columns(scan, recipe, rows)
     return Results(rows, recipe, [source] * len(rows), failures)
 
 
@@ -402,6 +407,28 @@ def missing_features(work: Work, plane: int | None) -> list[str]:
     return out
 
 
+def _missing_columns(
+    scan: Scan, recipe: MeasureRecipe, rows: list[Result]
+) -> list[str]:
+    """Sentences about features of a volume that the recipe expects and it lacks."""
+    out = []
+    for name, spec in recipe.features.items():
+        users = [m for m in recipe.measure if m.feature == name]
+        if spec.expect is None or spec.expect.count is None or not users:
+            continue
+        if all(KINDS[m.kind].volume for m in users):
+            found = {
+                r.number for r in rows
+                if r.measurement == users[0].name and r.number and r.status != "cut_off"
+            }  # fmt: skip
+            if len(found) != spec.expect.count:
+                out.append(
+                    f"{scan.name}: {len(found)} whole {name} instead of "
+                    f"{spec.expect.count}."
+                )
+    return out
+
+
 def _planes_of(scan: Scan, labels: Any) -> list[int]:
     """Planes in which there are labels; the only one of a single image."""
     if scan.n_planes == 1 or tuple(labels.shape) == scan.plane_shape:
@@ -419,10 +446,15 @@ def _sizes(scan: Scan) -> list[float | None]:
 
 
 def hash_of_labels(labels: Any) -> str:
-    """Name of the labels' content, read plane by plane."""
+    """Name of the labels' content, read a few planes at a time."""
     digest = hashlib.blake2b(str(tuple(labels.shape)).encode(), digest_size=8)
+    if len(labels.shape) == 3:
+        for _, slab in slabs_of(labels):
+            for plane in slab:
+                digest.update(np.ascontiguousarray(plane.astype("<i4")).data)
+        return digest.hexdigest()
     lead = tuple(labels.shape[:-2])
     for index in np.ndindex(*lead):
-        plane: NDArray[Any] = np.asarray(labels[index] if lead else labels)
+        plane = np.asarray(labels[index] if lead else labels)
         digest.update(np.ascontiguousarray(plane.astype("<i4")).data)
     return digest.hexdigest()

@@ -9,10 +9,11 @@ import numpy as np
 from scipy import ndimage
 
 from napari_sesami.measure.errors import MeasureError
+from napari_sesami.measure.slabs import slabs_of
 from napari_sesami.scan import LENGTHS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from numpy.typing import NDArray
 
@@ -85,6 +86,12 @@ def voxel_of(scan: Scan) -> tuple[str, tuple[float, float, float]]:
     return unit, (sides[0], sides[1], sides[2])
 
 
+def _planes(labels: Any) -> Iterator[tuple[int, NDArray[Any]]]:
+    for first, slab in slabs_of(labels):
+        for k, plane in enumerate(slab):
+            yield first + k, plane
+
+
 def find_columns(
     labels: Any, ids: Collection[int], least: int = 8
 ) -> list[VoxelColumn]:
@@ -105,8 +112,8 @@ def find_columns(
 
     before: NDArray[Any] | None = None
     first_before = 0
-    for z in range(int(labels.shape[0])):
-        parts, count = ndimage.label(wanted[np.asarray(labels[z])])
+    for z, plane in _planes(labels):
+        parts, count = ndimage.label(wanted[plane])
         first = len(owner)
         owner.extend(range(first, first + count))
         middles = ndimage.center_of_mass(parts > 0, parts, np.arange(1, count + 1))
