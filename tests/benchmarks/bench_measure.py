@@ -125,7 +125,9 @@ def test_a_volume_of_2048_cubed(tmp_path):
                 block = step + rng.normal(0, 8, (tall, 80, 80))
                 place = np.s_[z : z + tall, y - 40 : y + 40, x - 40 : x + 40]
                 grey[place] = np.clip(np.rint(block), 0, 255).astype(np.uint8)
-                labels[place] = np.where(away < 0, 2, 1).astype(np.uint8)
+                labels[place] = np.repeat(
+                    np.where(away < 0, 2, 1).astype(np.uint8)[None], tall, 0
+                )
                 sizes[z, y, x] = 2 * own
     scan = Scan.from_array(
         da.from_zarr(grey), axes=("z", "y", "x"), pixel_size=0.5, units="µm"

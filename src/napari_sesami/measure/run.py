@@ -32,8 +32,6 @@ from napari_sesami.scan import LENGTHS
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from numpy.typing import NDArray
-
     from napari_sesami.common.cancel import IsCancelled, Progress
     from napari_sesami.measure.recipe import Measurement, MeasureRecipe
     from napari_sesami.scan import Scan
@@ -189,7 +187,7 @@ def _in_volume(
                 ),
             )
         )  # fmt: skip
-    return rows
+    return rows + statistics_of(m, [r for r in rows if r.number])
 
 
 def results_of(
@@ -206,7 +204,7 @@ def results_of(
     if moved:
         readings = _with_segmentation(readings, m, moved)
     values = [_finished(work, m, r) for r in readings]
-    return [*values, *statistics_of(work, m, values)]
+    return [*values, *statistics_of(m, values, work.site.plane)]
 
 
 def _finished(work: Work, m: Measurement, r: Reading) -> Result:
@@ -268,7 +266,7 @@ def _profile(r: Reading, factor: float) -> dict[str, Any]:
     }
 
 
-def statistics_of(work: Work, m: Measurement, values: list[Result]) -> list[Result]:
+def statistics_of(m: Measurement, values: list[Result], plane: int = 0) -> list[Result]:
     """Means and spreads over features; scan terms of a budget do not average out."""
     if m.kind in ROUGH or m.kind == "pitch walking":
         return []
@@ -284,7 +282,7 @@ def statistics_of(work: Work, m: Measurement, values: list[Result]) -> list[Resu
             if n < m.least:
                 out.append(
                     Result(m.name, m.kind, zone, at, "mean", unit=unit, n=n,
-                           status="few", plane=work.site.plane, edge=m.edge)
+                           status="few", plane=plane, edge=m.edge)
                 )  # fmt: skip
             continue
         x = np.array([r.value for r in members])
@@ -326,7 +324,7 @@ def statistics_of(work: Work, m: Measurement, values: list[Result]) -> list[Resu
                 Result(
                     m.name, m.kind, zone, at, name, value, unit, budget, n,
                     members[0].status, verdict(value, bar, limits), limits,
-                    members[0].feature, plane=work.site.plane, edge=m.edge,
+                    members[0].feature, plane=plane, edge=m.edge,
                     sigma_px=float(np.nanmedian([r.sigma_px for r in members]))
                     if any(math.isfinite(r.sigma_px) for r in members) else math.nan,
                     cnr=min((r.cnr for r in members), default=math.nan),
