@@ -103,6 +103,7 @@ def test_a_large_picture():
     assert ok >= 0.98 * lines * segments
 
 
+@pytest.mark.timeout(3600)
 def test_a_volume_of_2048_cubed(tmp_path):
     """Bumps in a lazy volume of 8.6 GB that is all but empty on disk."""
     zarr = pytest.importorskip("zarr")
@@ -137,7 +138,7 @@ def test_a_volume_of_2048_cubed(tmp_path):
         f"expect = {{ count = {len(sizes)} }}\n"
         + "".join(
             f'[[measure]]\nname = "{k}"\nkind = "{k}"\nfeature = "bump"\n'
-            for k in ("bump diameter", "via diameter", "via tilt")
+            for k in ("via diameter", "via tilt")
         )
     )
     with memory() as more:

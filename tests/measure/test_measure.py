@@ -328,6 +328,23 @@ def test_expected_counts_missing_are_failures():
     assert r.failures == ["drawn: 4 whole it instead of 5."]
 
 
+def test_ten_thousand_specks_are_numbered_and_refused_in_seconds():
+    labels = np.ones((800, 800), np.uint8)
+    for y, x in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        labels[3 + y :: 8, 3 + x :: 8] = 2
+    image = 60 + 60.0 * (labels == 2)
+    scan = Scan.from_array(image, pixel_size=1.0, units="nm")
+    start = time.process_time()
+    it = recipe("diameter", feature='class = "speck"\nkind = "hole"')
+    r = measure(scan, labels, {"host": 1, "speck": 2}, it)
+    assert time.process_time() - start < 30
+    rows = r["diameter"]
+    assert len(rows) == 10_000 and {x.status for x in rows} == {"too_thin"}
+    assert [x.number for x in rows] == list(range(1, 10_001))
+    assert {(x.row, x.column) for x in rows} == set(np.ndindex(100, 100))
+    assert all(np.isnan(x.value) for x in r)
+
+
 def test_progress_and_cancel():
     drawn = fins(2, count=3)
     told = []
