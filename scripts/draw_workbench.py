@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QPainter, QPixmap
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QMenu
 
 from draw_window import open_window, pump
 from napari_sesami.viewer.app.pages import PAGES
@@ -28,6 +27,8 @@ from napari_sesami.viewer.app.workspace import workspace_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from qtpy.QtWidgets import QMenu
 
 LEFT = Qt.MouseButton.LeftButton
 
