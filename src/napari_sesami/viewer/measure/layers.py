@@ -102,8 +102,8 @@ class MeasureLayers:
                 drawn += [(k, self._put(r.plane, line)) for line in r.geometry.lines]
             if not many or k == chosen:
                 for edge in r.geometry.edges:
-                    if len(edge) > 1:
-                        paths.append(self._put(r.plane, edge))
+                    for piece in _pieces(edge):
+                        paths.append(self._put(r.plane, piece))
                         colors.append(CHOSEN if k == chosen else EDGE)
         self.drawn = drawn
         named = [k for k, _ in drawn if rows[k].measurement == focus]
@@ -266,6 +266,15 @@ class MeasureLayers:
             )  # fmt: skip
         self._texts.editable = False
         return self._texts
+
+
+def _pieces(edge: Points) -> list[Points]:
+    """Cut a path where it leaps to another piece of the same edge."""
+    steps = np.hypot(*np.diff(edge, axis=0).T)
+    if not steps.size:
+        return []
+    cuts = np.flatnonzero(steps > max(4.0, 2.5 * float(np.median(steps)))) + 1
+    return [piece for piece in np.split(edge, cuts) if len(piece) > 1]
 
 
 def _text(r: Result) -> str:
