@@ -124,7 +124,7 @@ class MeasureLayers:
         ]
         data = [line for _, line in drawn]
         said = [k for k, text in enumerate(texts) if text]
-        self._write(
+        words = (
             [data[k].min(0) for k in said],
             [texts[k] for k in said],
             [ink[k] for k in said],
@@ -136,6 +136,7 @@ class MeasureLayers:
         self._fill(self.lines or self._add(DIMENSIONS), data, "line", ink, width)
         if data:
             self.line_layer().features = {"text": texts}
+        self._write(*words)  # above the lines
 
     def nearest(self, y: float, x: float, reach: float) -> int:
         """Give the row whose line lies nearest to a point of the plane; −1 if none."""
