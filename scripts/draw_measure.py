@@ -2,8 +2,7 @@
 
     python scripts/draw_measure.py [FOLDER] [WIDTHxHEIGHT] [light]
 
-FOLDER gets a picture of the whole screen after each step; 4_profile is the picture of
-docs/metrology.md. On a machine without a screen:
+FOLDER gets a picture of the whole screen after each step. On a machine without a screen:
 
     xvfb-run -a -s "-screen 0 1440x900x24" python scripts/draw_measure.py
 """
