@@ -2,7 +2,7 @@
 
     python scripts/draw_measure.py [FOLDER] [WIDTHxHEIGHT] [light]
 
-FOLDER gets a picture of the whole screen after each step. On a machine without a screen:
+FOLDER gets a picture of the whole screen after each step. Without a screen:
 
     xvfb-run -a -s "-screen 0 1440x900x24" python scripts/draw_measure.py
 """
