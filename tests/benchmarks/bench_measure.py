@@ -131,7 +131,10 @@ def test_a_volume_of_2048_cubed(tmp_path):
                 )
                 sizes[z, y, x] = 2 * own
     scan = Scan.from_array(
-        da.from_zarr(grey), axes=("z", "y", "x"), pixel_size=0.5, units="µm"
+        da.from_zarr(grey),
+        axes=("z", "y", "x"),
+        pixel_size=(0.5,) * 3,
+        units=("µm",) * 3,
     )
     recipe = Recipe.loads(
         f'{HEAD}unit = "µm"\n[features.bump]\nclass = "bump"\n'
