@@ -27,6 +27,7 @@ ALLOWED = {
     "retrieve/bank_file.py": "card and tensors are checked against what they must be",
     "retrieve/token_store.py": "a cache of our own: mapped, other shapes are not used",
     "prompt/embeddings.py": "a cache of our own, with its key in the file",
+    "noise/noise_fit.py": "JSON text goes through pydantic, with bounds",
     "prompt/pool/judge.py": "comes with the package, and its names are compared",
     "measure/recipe.py": "TOML text goes through the schema of recipes, with its line",
     "measure/labelled.py": "JSON inside of a TIFF; damage tells no names of classes",

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
         choose_device,
         choose_precision,
     )
+    from napari_sesami.models.imagenet import (
+        FeatureEncoder,
+        install_imagenet,
+        load_feature_encoder,
+    )
     from napari_sesami.models.load import load_prompt_model, load_token_encoder
     from napari_sesami.models.lora import (
         add_lora,
@@ -34,6 +39,14 @@ if TYPE_CHECKING:
     from napari_sesami.models.nano.model import NAME, Nano, save_nano
     from napari_sesami.models.nano.net import NanoNet
     from napari_sesami.models.sam.model import SamModel, build_tiny_sam
+    from napari_sesami.models.segmenter.net import SegmenterNet, SegmenterPlan
+    from napari_sesami.models.segmenter.segmenter import (
+        SegmentedPlane,
+        Segmenter,
+        SegmenterCard,
+        read_segmenter_card,
+        segmenter_folder,
+    )
     from napari_sesami.models.types import (
         Embedding,
         ModelError,
@@ -59,6 +72,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
             "choose_device",
             "choose_precision",
         ],
+        "imagenet": ["FeatureEncoder", "install_imagenet", "load_feature_encoder"],
         "load": ["load_prompt_model", "load_token_encoder"],
         "lora": [
             "add_lora",
@@ -72,6 +86,14 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "nano.model": ["NAME", "Nano", "save_nano"],
         "nano.net": ["NanoNet"],
         "sam.model": ["SamModel", "build_tiny_sam"],
+        "segmenter.net": ["SegmenterNet", "SegmenterPlan"],
+        "segmenter.segmenter": [
+            "SegmentedPlane",
+            "Segmenter",
+            "SegmenterCard",
+            "read_segmenter_card",
+            "segmenter_folder",
+        ],
         "types": [
             "Embedding",
             "ModelError",

@@ -46,7 +46,7 @@ LINE, CURTAIN = 0.003, 0.006  # of brightness: less than this is not told
 WEIGHTS = np.array([0.2126, 0.7152, 0.0722])  # of colours in grey, ITU-R BT.709
 
 
-class Planes(Protocol):
+class FittedPlanes(Protocol):
     """What is read of a scan."""
 
     @property
@@ -69,7 +69,7 @@ class Planes(Protocol):
         """Read a box of a plane."""
 
 
-class _Part(NamedTuple):
+class _FitPart(NamedTuple):
     """What one scan, or a quarter of a picture, told."""
 
     growth: float
@@ -306,7 +306,7 @@ def _line(
     kept: NDArray[np.bool_],
     step: float,
     grain: float,
-) -> _Part | None:
+) -> _FitPart | None:
     """Lay a line through the variance of the noise over brightness."""
     at, seen, count, edges = [], [], [], []
     for k in range(BINS):
@@ -332,7 +332,7 @@ def _line(
     rel = np.sqrt(2 / (10 * n) + 0.02**2 + (ROUGH * rough) ** 2)
     if len(x) < 3 or float(np.ptp(x)) < 1e-6:
         level = float(np.average(y, weights=n)) - step**2 / 12
-        return _Part(0.0, level, math.inf, math.inf)
+        return _FitPart(0.0, level, math.inf, math.inf)
     design = np.stack([x, np.ones_like(x)], 1)
     error, trust = rel * y, np.ones_like(y)
     for _ in range(8):
@@ -348,8 +348,8 @@ def _line(
     base -= step**2 / 12
     if growth < 2 * growth_error:  # noise that does not grow with brightness
         level = float(np.average(y, weights=n)) - step**2 / 12
-        return _Part(0.0, level, float(growth_error), float(base_error))
-    return _Part(float(growth), float(base), float(growth_error), float(base_error))
+        return _FitPart(0.0, level, float(growth_error), float(base_error))
+    return _FitPart(float(growth), float(base), float(growth_error), float(base_error))
 
 
 def _kept_of_grain(size: float) -> float:
@@ -362,7 +362,7 @@ def _kept_of_grain(size: float) -> float:
 
 def _parts(
     blocks: Blocks, kept: NDArray[np.bool_], step: float, grain: float
-) -> list[_Part]:
+) -> list[_FitPart]:
     """Fit quarters of pictures, or whole pictures where there are three or more."""
     part = blocks.part if blocks.part.max() < 12 else blocks.part // 4
     out = []
@@ -378,8 +378,8 @@ def _parts(
 
 
 def _dose(
-    line: _Part,
-    parts: list[_Part],
+    line: _FitPart,
+    parts: list[_FitPart],
     zero: float,
     blocks: Blocks,
     kept: NDArray[np.bool_],

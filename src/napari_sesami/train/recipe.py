@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
     from napari_sesami.train.config import RunConfig
 
-RECIPES = {"sesami": "napari_sesami.train.sesami.recipe:Sesami"}
+RECIPES = {
+    "sesami": "napari_sesami.train.sesami.recipe:Sesami",
+    "semi": "napari_sesami.train.semi.recipe:Semi",
+}
 """Name → "module:Class"; imported only when a run needs it."""
 
 
