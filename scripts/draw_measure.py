@@ -2,42 +2,38 @@
 
     python scripts/draw_measure.py [FOLDER] [WIDTHxHEIGHT] [light]
 
-FOLDER gets a picture of the whole screen after each step; 4_profile is the picture of
-docs/metrology.md. On a machine without a screen:
+FOLDER gets a picture of the whole screen after each step. Without a screen:
 
     xvfb-run -a -s "-screen 0 1440x900x24" python scripts/draw_measure.py
 """
 
 from __future__ import annotations
 
-import sys
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import napari
 import numpy as np
-from napari.settings import get_settings
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
+from draw_window import open_window, pump
 from napari_sesami.scan import load_sample
 from napari_sesami.viewer.app.workspace import show_panel, workspace_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import napari
 
 LEFT = Qt.MouseButton.LeftButton
 
 
 def main() -> None:
     """Click through the page and take a picture after each step."""
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "measure")
-    size = sys.argv[2] if len(sys.argv) > 2 else "1440x900"
-    folder.mkdir(parents=True, exist_ok=True)
-    width, height = (int(part) for part in size.split("x"))
-    get_settings().appearance.theme = "light" if "light" in sys.argv else "dark"
-    viewer = napari.Viewer(title="Sesami")
+    viewer, folder, _ = open_window("measure", "1440x900")
     window = viewer.window._qt_window
-    window.setGeometry(0, 0, width, height)
     scene = load_sample("tem")
     workspace = workspace_of(viewer)
     session = workspace.start(scene.scan).session
@@ -150,13 +146,6 @@ def drag(viewer: napari.Viewer, layer: object, points: list[object]) -> None:
         pump(2)
     QTest.mouseRelease(native, LEFT, none, where[-1])
     pump(4)
-
-
-def pump(times: int) -> None:
-    """Let the window draw."""
-    for _ in range(times):
-        QApplication.processEvents()
-        time.sleep(0.01)
 
 
 if __name__ == "__main__":

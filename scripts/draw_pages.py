@@ -48,7 +48,9 @@ def main(wanted: list[str]) -> None:
         truth = f"{workspace.binding.image.name} truth"
         viewer.layers.remove(viewer.layers[truth])
         # what a page shows was done on those before
-        for page in ("scan", "click", "objects", "strokes", "next", "train", "models"):
+        for page in (
+            "scan", "click", "objects", "strokes", "next", "train", "models", "measure",
+        ):  # fmt: skip
             at_work = globals()[f"_{page}"]
             workspace.panels.show(page)
             pump(30)
@@ -98,6 +100,19 @@ def _strokes(workspace: Workspace) -> None:
     quiet(workspace)
     panel.controller.explain(tuple(map(float, SHEET)))
     wait(panel.why.rows[0].isVisible)
+
+
+def _measure(workspace: Workspace) -> None:
+    """Sheets and the film about them; a row of the film is chosen, with its profile."""
+    panel = workspace.panels.find("measure")
+    controller = panel.controller
+    for kind, *classes in (("cd", "silicon"), ("thickness", "silicon", "high-k")):
+        controller.choose_kind(kind)
+        for name in classes:
+            controller.pick(name)
+        quiet(workspace)
+    panel.plot_combo.setCurrentIndex(1)
+    controller.choose(next(k for k, r in enumerate(controller.rows) if r.profile))
 
 
 def _next(workspace: Workspace) -> None:

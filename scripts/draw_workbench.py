@@ -15,31 +15,28 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import napari
-from napari.settings import get_settings
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QPainter, QPixmap
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QMenu
 
+from draw_window import open_window, pump
 from napari_sesami.viewer.app.pages import PAGES
 from napari_sesami.viewer.app.workspace import workspace_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from qtpy.QtWidgets import QMenu
 
 LEFT = Qt.MouseButton.LeftButton
 
 
 def main() -> None:
     """Draw all pages, and say how long each took to open and where the window is."""
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "workbench")
-    size = sys.argv[2] if len(sys.argv) > 2 else "1280x800"
-    folder.mkdir(parents=True, exist_ok=True)
-    width, height = (int(part) for part in size.split("x"))
-    get_settings().appearance.theme = "light" if "light" in sys.argv else "dark"
-    viewer = napari.Viewer(title="Sesami")
+    viewer, folder, size = open_window("workbench", "1280x800")
     window = viewer.window._qt_window
-    window.setGeometry(0, 0, width, height)
     viewer.open_sample("napari-sesami", "tem")
     pump(30)
     before = window.geometry()
@@ -100,13 +97,6 @@ def open_by_menu(window) -> None:
     entry = inner.actions()[0]
     QTest.mouseClick(inner, LEFT, pos=inner.actionGeometry(entry).center())
     pump(20)
-
-
-def pump(rounds: int) -> None:
-    """Let the window draw itself."""
-    for _ in range(rounds):
-        QApplication.processEvents()
-        time.sleep(0.01)
 
 
 if __name__ == "__main__":

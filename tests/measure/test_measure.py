@@ -142,6 +142,21 @@ def test_sem_edges_are_read_by_their_definition(edge):
     assert {x.edge for x in r["cd"]} == {edge}
 
 
+def test_what_the_look_leaves_open_is_common_to_all_lines_of_a_sem_picture():
+    it = recipe("cd", feature='class = "line"\nkind = "line"', edge='"model"')
+    for seed in (3, 8):
+        drawn = sem_lines(seed).noisy(6.0, seed)
+        r = measure(drawn.scan(1.0), drawn.labels, drawn.classes, it)
+        error = values(r, "cd") - drawn.truth["cd"]
+        lines = [v for v in r["cd"] if v.statistic == "value"]
+        (mean,) = (v for v in r["cd"] if v.statistic == "mean")
+        assert all(abs(e) <= v.U for e, v in zip(error, lines, strict=True))
+        assert error.std() < 3 * lines[0].budget.u("edge")
+        # no mean makes what is common smaller
+        assert mean.budget.u("offset") == pytest.approx(lines[0].budget.u("offset"))
+        assert mean.budget.u("edge") < 0.7 * lines[0].budget.u("edge")
+
+
 def test_pitch_walking_has_the_sign_built_in():
     for walk in (-1.6, 1.6):
         drawn = fins(5, count=7, walk=walk).noisy(2.0, 5)
@@ -311,6 +326,23 @@ def test_expected_counts_missing_are_failures():
     it = recipe("cd", feature='class = "silicon"\nexpect = 5')
     r = measure(drawn.scan(), drawn.labels, drawn.classes, it)
     assert r.failures == ["drawn: 4 whole it instead of 5."]
+
+
+def test_ten_thousand_specks_are_numbered_and_refused_in_seconds():
+    labels = np.ones((800, 800), np.uint8)
+    for y, x in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        labels[3 + y :: 8, 3 + x :: 8] = 2
+    image = 60 + 60.0 * (labels == 2)
+    scan = Scan.from_array(image, pixel_size=1.0, units="nm")
+    start = time.process_time()
+    it = recipe("diameter", feature='class = "speck"\nkind = "hole"')
+    r = measure(scan, labels, {"host": 1, "speck": 2}, it)
+    assert time.process_time() - start < 30
+    rows = r["diameter"]
+    assert len(rows) == 10_000 and {x.status for x in rows} == {"too_thin"}
+    assert [x.number for x in rows] == list(range(1, 10_001))
+    assert {(x.row, x.column) for x in rows} == set(np.ndindex(100, 100))
+    assert all(np.isnan(x.value) for x in r)
 
 
 def test_progress_and_cancel():

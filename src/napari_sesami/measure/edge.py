@@ -297,7 +297,7 @@ def _judged(
     dof = float(len(places) - count)
     covariance, few = own * known, dof < 3
     if not few:  # blocks tell more the more there are
-        gram = np.linalg.pinv(at.T @ at, hermitian=True)
+        gram = _inverse(at.T @ at)
         residual = offsets - at @ (gram @ (at.T @ offsets))
         spread = float(residual @ residual) / dof
         blocks = spread * gram
@@ -339,6 +339,17 @@ def _judged(
         own_covariance=own,
         misfit=misfit,
     )
+
+
+def _inverse(gram: Values) -> Values:
+    """Invert a small Gram matrix, by the slow pseudo-inverse only where it must."""
+    try:
+        inverse = np.linalg.inv(gram)
+    except np.linalg.LinAlgError:
+        inverse = np.full_like(gram, np.inf)
+    if np.abs(inverse).max() * np.abs(gram).max() < 1e12:
+        return np.asarray(inverse)
+    return np.asarray(np.linalg.pinv(gram, hermitian=True))
 
 
 def _blocks(

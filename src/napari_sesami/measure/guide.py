@@ -71,7 +71,11 @@ class StraightGuide:
         """See `GuideCurve`."""
         (y, x), (ny, nx) = self.middle, self.outside
         s, d = np.asarray(along, float), np.asarray(across, float)
-        return np.stack([y - s * nx + d * ny, x + s * ny + d * nx], axis=-1)
+        across_y = d * ny
+        points = np.empty((*np.broadcast_shapes(s.shape, across_y.shape), 2))
+        points[..., 0] = y - s * nx + across_y
+        points[..., 1] = x + s * ny + d * nx
+        return points
 
 
 @dataclass(frozen=True, eq=False)

@@ -172,5 +172,5 @@ class LiveMeasurement:
             self._measure(m)
             return
         values = [new.get(place(r), r) for r in old]
-        self._rows[m.name] = [*values, *statistics_of(self.work, m, values)]
+        self._rows[m.name] = [*values, *statistics_of(m, values, self.work.site.plane)]
         self.anew += len(new)

@@ -25,13 +25,12 @@ from napari_sesami.measure.results import (
     verdict,
 )
 from napari_sesami.measure.site import Site
+from napari_sesami.measure.slabs import slabs_of
 from napari_sesami.measure.work import Reading, Work
 from napari_sesami.scan import LENGTHS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
-
-    from numpy.typing import NDArray
 
     from napari_sesami.common.cancel import IsCancelled, Progress
     from napari_sesami.measure.recipe import Measurement, MeasureRecipe
@@ -93,29 +92,33 @@ def measure(
             f"The labels of {scan.name} lack {', '.join(lacking)}, which the recipe "
             f"{recipe.name} speaks of; label it, or give the class that name."
         )
-    chosen = _planes_of(scan, labels) if planes is None else list(planes)
+    flat = [m for m in recipe.measure if not KINDS[m.kind].volume]
+    chosen = list(planes) if planes is not None else []
+    if planes is None and (flat or not recipe.measure):
+        chosen = _planes_of(scan, labels)
     labels_hash = hash_of_labels(labels)
     source = provenance_of(scan, labels_hash, recipe, labels_source, about)
     rows: list[Result] = []
     failures: list[str] = []
-    total = len(chosen) * len(recipe.measure)
+    total = len(chosen) * len(flat) + len(recipe.measure) - len(flat)
     for k, plane in enumerate(chosen):
         work = Work(Site(scan, labels, classes, plane, recipe.sigma_px), recipe)
         moved = _moved(work, votes, k) if votes is not None else []
-        for number, m in enumerate(recipe.measure):
-            if KINDS[m.kind].volume:
-                continue
+        for number, m in enumerate(flat):
             if stop():
                 raise Cancelled("Measuring was stopped.")
             rows += results_of(work, m, moved=moved)
             if progress is not None:
-                progress(k * len(recipe.measure) + number + 1, total)
+                progress(k * len(flat) + number + 1, total)
         failures += missing_features(work, plane if len(chosen) > 1 else None)
-    for m in recipe.measure:
-        if KINDS[m.kind].volume:
-            if stop():
-                raise Cancelled("Measuring was stopped.")
-            rows += _in_volume(scan, labels, classes, recipe, m)
+    tall = [m for m in recipe.measure if KINDS[m.kind].volume]
+    for number, m in enumerate(tall):
+        if stop():
+            raise Cancelled("Measuring was stopped.")
+        rows += _in_volume(scan, labels, classes, recipe, m)
+        if progress is not None:
+            progress(len(chosen) * len(flat) + number + 1, total)
+    failures += _missing_columns(scan, recipe, rows)
     return Results(rows, recipe, [source] * len(rows), failures)
 
 
@@ -184,7 +187,7 @@ def _in_volume(
                 ),
             )
         )  # fmt: skip
-    return rows
+    return rows + statistics_of(m, [r for r in rows if r.number])
 
 
 def results_of(
@@ -201,7 +204,7 @@ def results_of(
     if moved:
         readings = _with_segmentation(readings, m, moved)
     values = [_finished(work, m, r) for r in readings]
-    return [*values, *statistics_of(work, m, values)]
+    return [*values, *statistics_of(m, values, work.site.plane)]
 
 
 def _finished(work: Work, m: Measurement, r: Reading) -> Result:
@@ -263,7 +266,7 @@ def _profile(r: Reading, factor: float) -> dict[str, Any]:
     }
 
 
-def statistics_of(work: Work, m: Measurement, values: list[Result]) -> list[Result]:
+def statistics_of(m: Measurement, values: list[Result], plane: int = 0) -> list[Result]:
     """Means and spreads over features; scan terms of a budget do not average out."""
     if m.kind in ROUGH or m.kind == "pitch walking":
         return []
@@ -279,7 +282,7 @@ def statistics_of(work: Work, m: Measurement, values: list[Result]) -> list[Resu
             if n < m.least:
                 out.append(
                     Result(m.name, m.kind, zone, at, "mean", unit=unit, n=n,
-                           status="few", plane=work.site.plane, edge=m.edge)
+                           status="few", plane=plane, edge=m.edge)
                 )  # fmt: skip
             continue
         x = np.array([r.value for r in members])
@@ -321,7 +324,7 @@ def statistics_of(work: Work, m: Measurement, values: list[Result]) -> list[Resu
                 Result(
                     m.name, m.kind, zone, at, name, value, unit, budget, n,
                     members[0].status, verdict(value, bar, limits), limits,
-                    members[0].feature, plane=work.site.plane, edge=m.edge,
+                    members[0].feature, plane=plane, edge=m.edge,
                     sigma_px=float(np.nanmedian([r.sigma_px for r in members]))
                     if any(math.isfinite(r.sigma_px) for r in members) else math.nan,
                     cnr=min((r.cnr for r in members), default=math.nan),
@@ -402,6 +405,28 @@ def missing_features(work: Work, plane: int | None) -> list[str]:
     return out
 
 
+def _missing_columns(
+    scan: Scan, recipe: MeasureRecipe, rows: list[Result]
+) -> list[str]:
+    """Sentences about features of a volume that the recipe expects and it lacks."""
+    out = []
+    for name, spec in recipe.features.items():
+        users = [m for m in recipe.measure if m.feature == name]
+        if spec.expect is None or spec.expect.count is None or not users:
+            continue
+        if all(KINDS[m.kind].volume for m in users):
+            found = {
+                r.number for r in rows
+                if r.measurement == users[0].name and r.number and r.status != "cut_off"
+            }  # fmt: skip
+            if len(found) != spec.expect.count:
+                out.append(
+                    f"{scan.name}: {len(found)} whole {name} instead of "
+                    f"{spec.expect.count}."
+                )
+    return out
+
+
 def _planes_of(scan: Scan, labels: Any) -> list[int]:
     """Planes in which there are labels; the only one of a single image."""
     if scan.n_planes == 1 or tuple(labels.shape) == scan.plane_shape:
@@ -419,10 +444,15 @@ def _sizes(scan: Scan) -> list[float | None]:
 
 
 def hash_of_labels(labels: Any) -> str:
-    """Name of the labels' content, read plane by plane."""
+    """Name of the labels' content, read a few planes at a time."""
     digest = hashlib.blake2b(str(tuple(labels.shape)).encode(), digest_size=8)
+    if len(labels.shape) == 3:
+        for _, slab in slabs_of(labels):
+            for plane in slab:
+                digest.update(np.ascontiguousarray(plane.astype("<i4")).data)
+        return digest.hexdigest()
     lead = tuple(labels.shape[:-2])
     for index in np.ndindex(*lead):
-        plane: NDArray[Any] = np.asarray(labels[index] if lead else labels)
+        plane = np.asarray(labels[index] if lead else labels)
         digest.update(np.ascontiguousarray(plane.astype("<i4")).data)
     return digest.hexdigest()

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
-from scipy.optimize import least_squares
 from scipy.special import erfcx, ndtr, ndtri
 
 from napari_sesami.measure.edge import fit_step
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_sesami.measure.edge import Basis, NearPixels, StepFit
+    from napari_sesami.measure.sem_look import RimLook
 
     Values = NDArray[np.float64]
 
@@ -63,11 +63,16 @@ def flank_window(pixels: NearPixels, around: float = 0.0) -> tuple[float, float]
 
 
 def fit_flank(
-    pixels: NearPixels, basis: Basis, method: SemMethod, level: float
+    pixels: NearPixels,
+    basis: Basis,
+    method: SemMethod,
+    level: float,
+    look: RimLook | None = None,
 ) -> StepFit | None:
     """Fit the outer flank of a rim: the place by flank, threshold, peak or model.
 
     The `StepFit` has the rim's top as its inner level and the floor as its outer one.
+    The model's place needs the `look` of the scan; without it, it is the flank's.
     """
     window = flank_window(pixels)
     if window is None:
@@ -93,38 +98,29 @@ def fit_flank(
             return None
         peak, floor = window
     assert fit is not None
-    shift = model = 0.0
+    shift = 0.0
     if method == "threshold":
         shift = float(fit.sigma * ndtri(1 - level))
-    elif method in ("peak", "model"):
+    elif method == "peak" or (method == "model" and look is not None):
         straight = replace_across(pixels, basis, fit.shape)
-        place = _peak_place if method == "peak" else _model_place
-        found = _jackknifed(straight, place)
+        found = _jackknifed(straight) if look is None else _by_look(straight, look)
         if found is None:
             return None
         shift, u = found
-        if method == "model":  # what the shape of its tails has a say in
-            model = _tail_error(straight, shift)
         own = fit.covariance.copy()
         own[0, 0] = u * u
         fit = replace(fit, covariance=own, dof=9.0)
     moved_shape = fit.shape.copy()
     moved_shape[0] += shift
     blocks = fit.blocks + np.array([0.0, shift])
-    # but for the model, the value is what the method says: no window has a say in it
-    return replace(fit, shape=moved_shape, blocks=blocks, model_shift=model)
+    # the value is what the method says: no window has a say in it
+    return replace(fit, shape=moved_shape, blocks=blocks, model_shift=0.0)
 
 
-def _tail_error(pixels: NearPixels, edge: float) -> float:
-    """How far the model's edge moves with a window a quarter narrower on each side."""
-    away = pixels.across - edge
-    moves = []
-    for low, high in ((0.75, 1.0), (1.0, 0.75)):
-        keep = (away >= low * away.min()) & (away <= high * away.max())
-        found = _model_place(pixels.where(keep), None)
-        if found is not None:
-            moves.append(float(found[0]) - edge)
-    return float(np.sqrt(np.mean(np.square(moves)))) if moves else 0.0
+def _by_look(pixels: NearPixels, look: RimLook) -> tuple[float, float] | None:
+    """The edge that the look of the microscope gives, and its own error."""
+    window = flank_window(pixels)
+    return None if window is None else look.place(pixels, window[0])
 
 
 def replace_across(pixels: NearPixels, basis: Basis, shape: Values) -> NearPixels:
@@ -132,10 +128,9 @@ def replace_across(pixels: NearPixels, basis: Basis, shape: Values) -> NearPixel
     return replace(pixels, across=pixels.across - basis(pixels.along) @ shape)
 
 
-def _jackknifed(pixels: NearPixels, place: object) -> tuple[float, float] | None:
-    """A place and its error, leaving out each tenth of the edge in turn."""
-    assert callable(place)
-    whole = place(pixels, None)
+def _jackknifed(pixels: NearPixels) -> tuple[float, float] | None:
+    """The rim's top and its error, leaving out each tenth of the edge in turn."""
+    whole = _peak_place(pixels, None)
     if whole is None:
         return None
     order = np.argsort(pixels.along)
@@ -143,20 +138,20 @@ def _jackknifed(pixels: NearPixels, place: object) -> tuple[float, float] | None
     for piece in np.array_split(order, 10):
         keep = np.ones(len(pixels), bool)
         keep[piece] = False
-        part = place(pixels.where(keep), whole)
+        part = _peak_place(pixels.where(keep), whole)
         if part is None:
             return None
-        parts.append(part[0])
+        parts.append(part)
     spread = np.asarray(parts)
-    return float(whole[0]), float(np.sqrt(0.9 * np.sum((spread - spread.mean()) ** 2)))
+    return whole, float(np.sqrt(0.9 * np.sum((spread - spread.mean()) ** 2)))
 
 
-def _peak_place(pixels: NearPixels, start: Values | None) -> Values | None:
+def _peak_place(pixels: NearPixels, start: float | None) -> float | None:
     """Vertex of a parabola through the rim's top."""
     window = flank_window(pixels)
     if window is None:
         return None
-    middle = window[0] if start is None else float(start[0])
+    middle = window[0] if start is None else start
     for _ in range(4):
         near = np.abs(pixels.across - middle) <= 1.75
         if near.sum() < 8:
@@ -168,7 +163,7 @@ def _peak_place(pixels: NearPixels, start: Values | None) -> Values | None:
         middle += move
         if abs(move) < 1e-3:
             break
-    return np.array([middle])
+    return middle
 
 
 def sem_profile(d: Values, p: Values) -> Values:
@@ -177,9 +172,17 @@ def sem_profile(d: Values, p: Values) -> Values:
     `p` is edge, inner grey, outer grey, rim, its inner reach, its outer reach, shadow,
     the shadow's reach, and the beam's σ; the last four lengths as logarithms.
     """
-    edge, inner, outer, rim, reach_in, reach_out, shadow, far, beam = p
+    edge, inner, outer, rim = p[:4]
+    return np.asarray(rim_parts(d - edge, p[4:]) @ np.array([inner, outer, rim]))
+
+
+def rim_parts(t: Values, shape: Values) -> Values:
+    """Give what inner grey, outer grey and rim add (n, 3) at distances from the edge.
+
+    `shape` is the last five of `sem_profile`.
+    """
+    reach_in, reach_out, shadow, far, beam = shape
     s = np.exp(beam)
-    t = d - edge
     rise = ndtr(t / s)
 
     def tail(x: Values, reach: float) -> Values:  # exp(−x / reach) from 0 on, blurred
@@ -191,34 +194,4 @@ def sem_profile(d: Values, p: Values) -> Values:
         return np.where(z > -5, near, away)
 
     rims = tail(-t, np.exp(reach_in)) + tail(t, np.exp(reach_out))
-    dark = outer * shadow * tail(t, np.exp(far))
-    return inner * (1 - rise) + outer * rise + rim * rims - dark
-
-
-def _model_place(pixels: NearPixels, start: Values | None) -> Values | None:
-    """Edge of the full model fitted to the mean profile."""
-    middle, grey, count = mean_profile(pixels.across, pixels.grey, 0.25)
-    window = flank_window(pixels)
-    if window is None or middle.size < 12:
-        return None
-    weight = np.sqrt(count / count.max())
-    scale = float(np.ptp(grey))
-    guess = start
-    if guess is None:
-        peak = float(grey.max())
-        inner = float(np.median(grey[: max(3, middle.size // 6)]))
-        outer = float(np.median(grey[-max(3, middle.size // 6) :]))
-        first = window[0] + 0.8
-        rim = max(peak - max(inner, outer), 0.1 * scale)
-        guess = np.array([first, inner, outer, rim, 1.2, 0.6, 0.1, 2.5, 0.1])
-    solved = least_squares(
-        lambda p: weight * (sem_profile(middle, p) - grey) / scale,
-        guess,
-        x_scale=np.array([1, scale, scale, scale, 1, 1, 0.3, 1, 0.5]),
-        bounds=(
-            [-8, -np.inf, -np.inf, 0, -1, -1.5, -0.2, 0.5, -1.2],
-            [8, np.inf, np.inf, np.inf, 4, 3.5, 0.95, 4.5, 1.6],
-        ),
-        max_nfev=200,
-    )
-    return np.asarray(solved.x) if np.isfinite(solved.x[0]) else None
+    return np.stack([1 - rise, rise - shadow * tail(t, np.exp(far)), rims], axis=1)

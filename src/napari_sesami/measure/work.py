@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from napari_sesami.common.box import BBox
     from napari_sesami.measure.features import FoundFeature
     from napari_sesami.measure.recipe import Measurement, MeasureRecipe
+    from napari_sesami.measure.sem_look import RimLook
     from napari_sesami.measure.site import FoundEdge, Site
 
     Points = NDArray[np.float64]
@@ -108,6 +109,7 @@ class Work:
         self.site, self.recipe = site, recipe
         self._features: dict[str, list[FoundFeature]] = {}
         self._edges: dict[Any, FoundEdge] = {}
+        self.looks: dict[str, RimLook | None] = {}
 
     @cached_property
     def frame(self) -> MeasureFrame:

@@ -136,6 +136,12 @@ def test_a_drag_is_one_step_and_labels_are_followed_where_they_changed(page):
     assert page.rows[row].value != before and page.took > 0
     assert len(page.layers.lines.data) == 4 and len(page.layers.edges.data) == 8
     assert list(page.layers.lines.features["text"])[row].endswith("nm")
+    # each number nine times: eight dark ones about it, so that it reads on any label
+    texts = page.layers.texts
+    words = [w for w in page.layers.lines.features["text"] if w]
+    assert list(texts.features["text"]) == 9 * words
+    last = texts.data[-len(words) :].mean(0)
+    assert np.allclose(texts.data[: -len(words)].mean(0), last)
     page.session.undo()
     assert page.recipe.measure[0].at == (0.5,)
     assert page.rows[row].value == before

@@ -277,7 +277,11 @@ def sem_lines(
         float(rng.uniform(30, 90)), np.log(float(rng.uniform(2.0, 4.5))), 0.0,
         float(rng.uniform(0.1, 0.4)), np.log(9.0), np.log(float(rng.uniform(0.8, 1.6))),
     ]  # fmt: skip
-    look[5] = look[4] - np.log(2)
+    own = np.random.default_rng(
+        seed + 1
+    )  # outside, rims and shadows reach as they like
+    look[5] = look[4] + np.log(float(own.uniform(0.3, 0.75)))
+    look[7] = np.log(float(own.uniform(6, 13)))
     columns = int(40 + 52 * (lines - 1) + 40)
     image = np.full((length, columns), look[2])
     labels = np.ones((length, columns), np.uint8)

@@ -9,10 +9,11 @@ import numpy as np
 from scipy import ndimage
 
 from napari_sesami.measure.errors import MeasureError
+from napari_sesami.measure.slabs import slabs_of
 from napari_sesami.scan import LENGTHS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from numpy.typing import NDArray
 
@@ -85,6 +86,23 @@ def voxel_of(scan: Scan) -> tuple[str, tuple[float, float, float]]:
     return unit, (sides[0], sides[1], sides[2])
 
 
+def _label(chosen: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
+    """Number what hangs together in a slice; only where there is anything."""
+    rows = np.flatnonzero(chosen.any(1))
+    parts = np.zeros(chosen.shape, np.int32)
+    if not rows.size:
+        return parts, 0
+    part = np.s_[int(rows[0]) : int(rows[-1]) + 1]
+    count = ndimage.label(chosen[part], output=parts[part])
+    return parts, int(count)
+
+
+def _planes(labels: Any) -> Iterator[tuple[int, NDArray[Any]]]:
+    for first, slab in slabs_of(labels):
+        for k, plane in enumerate(slab):
+            yield first + k, plane
+
+
 def find_columns(
     labels: Any, ids: Collection[int], least: int = 8
 ) -> list[VoxelColumn]:
@@ -105,16 +123,17 @@ def find_columns(
 
     before: NDArray[Any] | None = None
     first_before = 0
-    for z in range(int(labels.shape[0])):
-        parts, count = ndimage.label(wanted[np.asarray(labels[z])])
+    for z, plane in _planes(labels):
+        parts, count = _label(wanted[plane])
         first = len(owner)
         owner.extend(range(first, first + count))
-        middles = ndimage.center_of_mass(parts > 0, parts, np.arange(1, count + 1))
-        sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
-        for k, place in enumerate(ndimage.find_objects(parts)):
+        for k, place in enumerate(ndimage.find_objects(parts) if count else []):
             y, x = place
-            box = (y.start, x.start, y.stop, x.stop)
-            pieces.append((z, (*box, int(sizes[k]), *map(float, middles[k]))))
+            own = np.nonzero(parts[place] == k + 1)
+            pieces.append((z, (
+                y.start, x.start, y.stop, x.stop, own[0].size,
+                y.start + float(own[0].mean()), x.start + float(own[1].mean()),
+            )))  # fmt: skip
         if before is not None and count:
             both = (before > 0) & (parts > 0)
             for a, b in np.unique(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,8 @@ from scipy.special import ndtr
 from napari_sesami.measure.budget import ErrorBudget
 from napari_sesami.measure.edge import NearPixels, StepFit, fit_step, polynomial
 from napari_sesami.measure.guide import robust_line
-from napari_sesami.measure.sem_edge import fit_flank, flank_window
+from napari_sesami.measure.sem_edge import fit_flank, flank_window, replace_across
+from napari_sesami.measure.sem_look import RimLook, fit_look
 from napari_sesami.measure.work import Reading, Work
 
 if TYPE_CHECKING:
@@ -87,21 +89,58 @@ def _half_room(
 
 
 def side_fit(
-    pixels: NearPixels, length: float, m: Measurement, sigma: float
+    pixels: NearPixels,
+    length: float,
+    m: Measurement,
+    sigma: float,
+    look: RimLook | None = None,
 ) -> StepFit | None:
-    """Fit the mean position of a side by the recipe's definition of an edge."""
+    """Fit the mean position of a side by the recipe's definition of an edge.
+
+    The model's needs the look of the scan; roughness does without, as the flank is off
+    by the same all along.
+    """
     middle = float(pixels.along.mean())
     centred = NearPixels(pixels.along - middle, pixels.across, pixels.grey)
     basis = polynomial(length, 1)
     if m.edge == "50 %":
         return fit_step(centred, basis, sigma=sigma)
-    return fit_flank(centred, basis, m.edge, m.level)
+    return fit_flank(centred, basis, m.edge, m.level, look)
+
+
+def look_of(work: Work, m: Measurement) -> RimLook | None:
+    """Fit what all lines of a feature share of the microscope's look, once a site."""
+    assert m.feature is not None
+    if m.feature not in work.looks:
+        sides = []
+        for feature in work.features(m.feature):
+            for right in (False, True) if feature.status == "ok" else ():
+                followed = follow(work, feature, right)
+                if followed is None:
+                    continue
+                pixels, rows, _ = followed
+                length = float(np.ptp(rows)) + 1
+                fit = side_fit(pixels, length, m, work.site.sigma)
+                if fit is None or fit.cnr * np.sqrt(length) < 6:
+                    continue
+                centred = replace(
+                    pixels, along=pixels.along - float(pixels.along.mean())
+                )
+                straight = replace_across(centred, polynomial(length, 1), fit.shape)
+                window = flank_window(straight)
+                if window is not None:
+                    sides.append((straight, window[0]))
+        work.looks[m.feature] = fit_look(sides, work.site.inflation)
+    return work.looks[m.feature]
 
 
 def sem_position(work: Work, feature: FoundFeature, m: Measurement) -> Reading:
     """Measure the mean width of a line over its length, with SEM edges."""
     if feature.status != "ok":
         return Reading(status=feature.status, feature=feature)
+    look = look_of(work, m) if m.edge == "model" else None
+    if m.edge == "model" and look is None:
+        return Reading(status="low_contrast", feature=feature)
     means, budget, edges, fits, ends = [], ErrorBudget({}), [], [], []
     length = 0.0
     for right in (False, True):
@@ -110,7 +149,7 @@ def sem_position(work: Work, feature: FoundFeature, m: Measurement) -> Reading:
             return Reading(status="not_found", feature=feature)
         pixels, rows, path = followed
         length = float(np.ptp(rows)) + 1
-        fit = side_fit(pixels, length, m, work.site.sigma)
+        fit = side_fit(pixels, length, m, work.site.sigma, look)
         if fit is None:
             return Reading(status="not_found", feature=feature)
         if fit.cnr * np.sqrt(length) < 6:
@@ -127,6 +166,8 @@ def sem_position(work: Work, feature: FoundFeature, m: Measurement) -> Reading:
         edges.append(work.frame.points(np.stack([rows, line], 1)))
         fits.append(fit)
         ends.append(rows[rows.size // 2])
+    if look is not None:  # both sides of a line, and all lines, are off alike
+        budget = budget + ErrorBudget.of(offset=2 * look.u)
     middle = float(np.mean(ends))
     _, slope = robust_line(rows - rows.mean(), path)
     factor = 1 / float(np.hypot(1, slope))

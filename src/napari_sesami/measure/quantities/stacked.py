@@ -18,6 +18,7 @@ from napari_sesami.measure.quantities.columns import (
     find_columns,
     voxel_of,
 )
+from napari_sesami.measure.quantities.face_layer import layer_shift
 from napari_sesami.measure.quantities.outline import ellipse_axes, outline
 from napari_sesami.measure.site import Site, class_ids
 from napari_sesami.measure.work import Reading, Work
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
 MOST_SLICES = 16  # sections that one column is measured in
 REACH = 6  # slices to each side of a face
 PURE = 0.9  # share of a class in the slices beside a face that may be fitted
+PIECES = 4  # of a column, whose means tell how far slices are alike
 FLAT = 3.5  # the same at a die's face, whose wiring lies beneath
+BESIDE_METAL = 0.1  # of the blur that reconstruction may move a face of thick metal by
 TILES = 24  # places across that a bond line is read in, along the longer side
 THINNED = 32_000_000  # voxels of labels that a bond line is found in
 
@@ -50,6 +53,7 @@ class StackSection:
     z: int
     diameter: float
     u: float
+    model: float
     middle: tuple[float, float]
     edge: Points
 
@@ -195,7 +199,7 @@ def _section(
     middle, major, minor, _ = ellipse_axes(points)
     u = float(np.sqrt(max(edge.fit.covariance[0, 0], 0)))
     return StackSection(
-        z, 2 * float(np.sqrt(major * minor)), 2 * u,
+        z, 2 * float(np.sqrt(major * minor)), 2 * u, 2 * edge.fit.model_shift,
         (float(middle[0]), float(middle[1])), work.site.to_data(points),
     )  # fmt: skip
 
@@ -238,17 +242,42 @@ def column_diameter(
             out[number] = Reading(status="not_found")
             continue
         values = np.array([s.diameter for s in sections])
-        u = float(np.sqrt(np.mean([s.u**2 for s in sections]) / len(sections)))
-        spread = (
-            float(values.std(ddof=1) / np.sqrt(values.size)) if values.size > 2 else 0
+        budget = ErrorBudget.of(
+            edge=_mean_error(sections, volume), model=max(s.model for s in sections)
         )
+        if short:  # mid-height is known to half a slice; solder near it, and dark bands
+            lean = float(np.ptp(values)) / max(1, len(values) - 1)
+            blur = volume.site(sections[0].z).sigma
+            budget = budget + ErrorBudget.of(
+                segmentation=lean / np.sqrt(3), distortion=2 * BESIDE_METAL * blur
+            )
         out[number] = Reading(
-            value=float(values.mean()), n=len(values),
-            budget=ErrorBudget.of(edge=(max(u, spread), max(2.0, 10.0 * len(values)))),
+            value=float(values.mean()), n=len(values), budget=budget,
             edges=[sections[len(sections) // 2].edge],
             plane=sections[len(sections) // 2].z,
         )  # fmt: skip
     return sorted(out.items())
+
+
+def _mean_error(
+    sections: list[StackSection], volume: StackVolume
+) -> tuple[float, float]:
+    """Error of the mean diameter of sections, and its degrees of freedom.
+
+    Noise and rings are alike in neighbouring slices: what is known of the noise in the
+    plane counts beside the spread of four pieces of the column.
+    """
+    values = np.array([s.diameter for s in sections])
+    n = len(values)
+    alike = float(np.sqrt(volume.site(sections[0].z).inflation))
+    own = float(np.mean([s.u**2 for s in sections])) / n * min(alike, n)
+    if n < 8:
+        spread = float(values.var(ddof=1)) / n if n > 2 else 0.0
+        return float(np.sqrt(max(own, spread))), max(2.0, 10.0 * n)
+    pieces = np.array([p.mean() for p in np.array_split(values, PIECES)])
+    dof = PIECES - 1.0
+    spread = float(pieces.var(ddof=1)) / PIECES
+    return float(np.sqrt((dof * spread + 10 * own) / (dof + 10))), dof + 10
 
 
 def column_tilt(
@@ -532,6 +561,16 @@ def _bond_line(
             tops.append(b * volume.rise)
     if len(gaps) < 4:
         return [Reading(status="low_contrast" if not gaps else "few")]
+    # wiring beneath a face pulls a step outwards, alike all over the die
+    site = volume.first or volume.site(round(first))
+    blur, deeper, left = site.sigma / volume.rise, 0.0, 0.0
+    for surface, inwards in ((low, -1.0), (high, 1.0)):
+        depth = (z[:, None, None] - surface) * inwards
+        use = clear & (np.abs(depth) <= REACH)
+        shift, u = layer_shift(
+            depth[use], grey[use], FLAT, blur, max(0.1, 2 * site.u_sigma / site.sigma)
+        )
+        deeper, left = deeper + shift * volume.rise, left + u * volume.rise
     values, errors = np.array(gaps), np.array(bars)
     n = len(values)
     at = np.column_stack([np.ones(n), np.array(places)])
@@ -541,8 +580,9 @@ def _bond_line(
     scatter = float(values.std(ddof=1) / np.sqrt(n))
     noise = float(np.sqrt(2) * np.median(errors))
     return [
-        Reading(value=float(values.mean()), n=n,
-                budget=ErrorBudget.of(edge=(max(u, scatter), n - 1.0))),
+        Reading(value=float(values.mean()) + deeper, n=n,
+                budget=ErrorBudget.of(edge=(max(u, scatter), n - 1.0),
+                                      distortion=left)),
         Reading(value=float(np.ptp(values)), n=n, zone="range",
                 budget=ErrorBudget.of(edge=(noise, 20.0))),
         Reading(value=float(np.ptp(bow)), n=n, zone="warpage",

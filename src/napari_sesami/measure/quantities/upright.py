@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 SHORTEST = 8.0  # least length of a side that is fitted, pixels
 SAGITTA = 0.75  # pixels by which labels may bend before a parabola is fitted
+SURE_BEND = 3.0  # standard errors of a parabola's bend above which it is believed
 NO_SIDE = StraightGuide((0.0, 0.0), (0.0, 1.0), 1.0)
 
 
@@ -76,13 +78,34 @@ def _piece(
         (float(outward[0]), float(outward[1])),
         span * stretch,
     )
-    degree = 1
-    if t.size > 6:
-        bend = np.polyfit(t * (2 / span), value, 2)[0]
-        degree = 2 if abs(bend) > SAGITTA else 1
-    return work.site.edge(
-        guide, polynomial(guide.length, degree), inside=feature.class_id
-    )
+    return _fitted(work, feature, guide, t * (2 / span), value)
+
+
+def _fitted(
+    work: Work, feature: FoundFeature, guide: StraightGuide, t: Points, value: Points
+) -> FoundEdge:
+    """Fit a line, or a parabola where labels bend and the grey values say so, too.
+
+    A bend that noise may have made pulls an extreme outwards; it is left out, and what
+    it would move is the model's error.
+    """
+    straight = polynomial(guide.length, 1)
+    shapes = np.stack([np.ones_like(t), t, t * t], axis=1)
+    gram = shapes.T @ shapes
+    gram[[0, 1, 2], [0, 1, 2]] += 1e-9 * t.size
+    if t.size <= 6 or abs(np.linalg.solve(gram, value @ shapes)[2]) <= SAGITTA:
+        return work.site.edge(guide, straight, inside=feature.class_id)
+    bent = work.site.edge(guide, polynomial(guide.length, 2), inside=feature.class_id)
+    if bent.fit is None:
+        return bent
+    bend, u = bent.fit.shape[2], float(np.sqrt(bent.fit.covariance[2, 2]))
+    if bent.ok and abs(bend) > SURE_BEND * u:
+        return bent
+    line = work.site.edge(guide, straight, inside=feature.class_id)
+    if line.fit is None:
+        return line
+    open_ = float(np.hypot(line.fit.model_shift, bend / 3))
+    return replace(line, fit=replace(line.fit, model_shift=open_))
 
 
 def end(work: Work, feature: FoundFeature, bottom: bool) -> FoundEdge:
@@ -118,13 +141,7 @@ def _end(work: Work, feature: FoundFeature, bottom: bool) -> FoundEdge:
         (float(outward[0]), float(outward[1])),
         span * stretch,
     )
-    degree = 1
-    if t.size > 6:
-        bend = np.polyfit(t * (2 / span), value, 2)[0]
-        degree = 2 if abs(bend) > SAGITTA else 1
-    return work.site.edge(
-        guide, polynomial(guide.length, degree), inside=feature.class_id
-    )
+    return _fitted(work, feature, guide, t * (2 / span), value)
 
 
 def at_depth(work: Work, edge: FoundEdge, depth: float) -> tuple[Points, float, float]:
@@ -137,8 +154,10 @@ def at_depth(work: Work, edge: FoundEdge, depth: float) -> tuple[Points, float, 
     out = frame.turn(guide.outside)
     s = np.zeros(1)
     for _ in range(4):
-        d = edge.offsets(s)
+        before, d = s, edge.offsets(s)
         s = (depth - middle[0] - d * out[0]) / along[0]
+        if abs(s[0] - before[0]) < 1e-9:
+            break
     shapes = edge.basis(s)
     point = guide.at(s, edge.offsets(s))[0]
     variance = float(shapes[0] @ edge.fit.covariance @ shapes[0]) / out[1] ** 2

@@ -138,7 +138,10 @@ class MeasureController(Controller):
             self.kind, picked, self.binding.plane, **fields
         )  # fmt: skip
         self.picked, self.focus, self.chosen = [], name, -1
-        self.workspace.say(f"{name}: every {_of(self.recipe, name)} is measured.")
+        what = f"every {_of(self.recipe, name)} is measured."
+        if self.kind == "caliper" and "feature" not in fields:
+            what = "the distance of the edges nearest to its ends."
+        self.workspace.say(f"{name}: {what}")
         self.changed.emit()
         return name
 

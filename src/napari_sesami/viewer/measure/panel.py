@@ -48,6 +48,7 @@ class MeasurePanel(Panel):
         self.controller = controller = self.workspace.get(MeasureController)
         kinds = [(k, k, q.definition) for k, q in KINDS.items() if k != "caliper"]
         self.kind_combo = combo("What is measured", kinds, 8, "Quantity")
+        self.kind_combo.setPlaceholderText("caliper, by hand")
         self.one, self.two = (
             combo(f"{word} class", letters=5, name=f"{word} class")
             for word in ("First", "Second")
@@ -172,7 +173,7 @@ class MeasurePanel(Panel):
     def _fill_frames(self) -> None:
         recipe = self.controller.recipe
         axis = recipe.frame.axis
-        entries: list[tuple[str, Any]] = [("the picture", {})]
+        entries: list[tuple[str, Any]] = [("picture", {})]
         entries += [(f"along {name}", {"feature": name}) for name in recipe.features]
         pairs = {m.between[:2] for m in recipe.measure if m.between}
         pairs |= {axis.level} if axis.level else set()
@@ -188,7 +189,7 @@ class MeasurePanel(Panel):
                     self.frame_combo.setCurrentIndex(self.frame_combo.count() - 1)
         with signals_blocked(self.anchor):
             self.anchor.clear()
-            self.anchor.addItem("the picture", "")
+            self.anchor.addItem("picture", "")
             for name in recipe.features:
                 self.anchor.addItem(name, name)
             self.anchor.setCurrentIndex(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
@@ -49,6 +50,7 @@ class RecipeBox(PanelPart, QWidget):
         tip = "What is measured; this list is the recipe. A click shows its fields"
         tree(self.list, ["Quantity", "mean ± U"], "Quantities", tip)
         self.list.setFixedHeight(64)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.depths = named(QLineEdit(), "Depths in % of the height, e.g. 10, 50, 90")
         self.window = spin(
             "Share of the height that one value averages over", 1, 100, suffix=" %"
@@ -97,8 +99,11 @@ class RecipeBox(PanelPart, QWidget):
                 item = QTreeWidgetItem([m.name, self._mean(m)])
                 item.setData(0, Qt.ItemDataRole.UserRole, m.name)
                 item.setToolTip(0, plain_tip(f"{m.kind}: {KINDS[m.kind].definition}"))
+                item.setToolTip(1, plain_tip(self._reasons(m)))
                 self.list.addTopLevelItem(item)
                 item.setSelected(m.name == controller.focus)
+                if m.name == controller.focus:
+                    self.list.scrollToItem(item)
         self._show_fields()
 
     def _mean(self, m: Measurement) -> str:
@@ -106,11 +111,15 @@ class RecipeBox(PanelPart, QWidget):
         judged = [r for r in own if r.statistic in ("mean", "3s") and r.has_value]
         shown = judged or [r for r in own if r.has_value]
         if not shown:
-            why = {r.status for r in own if not r.has_value}
-            return ", ".join(sorted(why)).replace("_", " ") if own else "…"
+            return "no value" if own else "…"
         r = shown[0]
         text = stated(r.value, r.U, r.unit).split(" (k")[0]
         return text + (" …" if len(judged) > 1 else "")
+
+    def _reasons(self, m: Measurement) -> str:
+        own = [r.status for r in self.controller.rows if r.measurement == m.name]
+        count = Counter(own).most_common()
+        return ", ".join(f"{n} {status.replace('_', ' ')}" for status, n in count)
 
     def _on_chosen(self) -> None:
         if (m := self.chosen) is not None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sesami.viewer.app.errors import ViewerError
-from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.layers.camera import data_pixels, frame
 from napari_sesami.viewer.layers.result_planes import Planes
 from napari_sesami.viewer.layers.session_layers import (
@@ -23,6 +21,7 @@ from napari_sesami.viewer.layers.spatial import (
     plane_index,
     spatial_kwargs,
 )
+from napari_sesami.viewer.layers.zoom import ZoomFollower
 
 if TYPE_CHECKING:
     from napari.layers import Labels, Vectors
@@ -47,8 +46,7 @@ class QueueLayers:
         self._looks: Labels | None = None
         self._shape = label_shape(binding.session.scan)
         self._planes = Planes(self._shape, np.uint8)
-        self._later = Debounced(self._scale_lines, 40)
-        workspace.viewer.scene.camera.events.zoom.connect(self._on_zoom)
+        self._zoom = ZoomFollower(workspace, self._scale_lines, 40)
 
     @property
     def _viewer(self) -> Viewer:
@@ -106,25 +104,19 @@ class QueueLayers:
 
     def close(self) -> None:
         """Take the layers out, let go of the camera."""
-        self._later.stop()
-        try:
-            viewer = self._viewer
-        except ViewerError:  # the window went first, and its events with it
-            return
-        viewer.scene.camera.events.zoom.disconnect(self._on_zoom)
-        remove(viewer, self._outline, self._looks)
-        self._outline = self._looks = None
+        viewer = self._zoom.let_go()
+        if viewer is not None:
+            remove(viewer, self._outline, self._looks)
+            self._outline = self._looks = None
 
     # --- inside
 
-    def _on_zoom(self, event: Any = None) -> None:
-        if self.outline_layer is not None:
-            self._later.soon()
-
     def _scale_lines(self) -> None:
         layer = self.outline_layer
+        if layer is None:
+            return
         width = data_pixels(self._viewer, self._binding.strokes, WIDTH)
-        if layer is not None and not 0.9 < layer.edge_width / width < 1.1:
+        if not 0.9 < layer.edge_width / width < 1.1:
             layer.edge_width = width
 
     def _add_outline(self) -> Vectors:
