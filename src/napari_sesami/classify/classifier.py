@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import UTC, datetime
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +15,14 @@ from napari_sesami.classify.cache import FeatureCache
 from napari_sesami.classify.confusion import ConfusionMatrix, confusion_of
 from napari_sesami.classify.decide import Decisions, decide
 from napari_sesami.classify.defect import DefectClass
+from napari_sesami.classify.encoders import (
+    ENCODER,
+    SHORT,
+    learnt_by,
+    load_encoder,
+    mark_of,
+    weights_of,
+)
 from napari_sesami.classify.errors import ClassifyError
 from napari_sesami.classify.features import LotFeatures, features_of
 from napari_sesami.classify.groups import held_out_groups
@@ -25,7 +36,9 @@ from napari_sesami.classify.model import (
     fit_model,
     save_model,
 )
+from napari_sesami.classify.tuning import EACH, write_tuning_set
 from napari_sesami.common.cancel import not_cancelled
+from napari_sesami.common.home import home
 
 if TYPE_CHECKING:
     import os
@@ -33,12 +46,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sesami.classify.head import Floats
+    from napari_sesami.classify.head import Floats, Whole
     from napari_sesami.classify.lot import Lot
     from napari_sesami.common.cancel import IsCancelled, Progress
     from napari_sesami.models import TokenEncoder
 
-ENCODER = "sesami-nano"
+RUNS = "napari_sesami.train"
+"""The room that trains: it knows this one, so it is loaded by its name."""
+RECIPE = "pairs-classifier"
+STEPS, BATCH, RATE = 150, 16, 3e-4
 
 
 class Classifier:
@@ -49,7 +65,8 @@ class Classifier:
     lot
         The defects.
     encoder
-        A name of the catalog, or a token encoder.
+        A name of the catalog ("sesami-nano", "lite0", one that was tuned or pretrained),
+        a file of weights, or a token encoder.
     folder
         Where labels are kept as they are given; None keeps them in memory.
     from_file
@@ -71,7 +88,12 @@ class Classifier:
         device: str = "auto",
     ) -> None:
         self.lot = lot
-        self._encoder, self._device, self._cache = encoder, device, cache
+        self._named: str | None = encoder if isinstance(encoder, str) else None
+        self._loaded: TokenEncoder | None = None
+        if not isinstance(encoder, str):
+            self._loaded = encoder
+        self._learnt: frozenset[str] | None = None
+        self._device, self._cache = device, cache
         given = {
             d.id: (d.label, d.labelled_by or "file")
             for d in lot.defects
@@ -237,11 +259,31 @@ class Classifier:
     @property
     def encoder(self) -> TokenEncoder:
         """The frozen encoder; loaded when it is first needed."""
-        if isinstance(self._encoder, str):
-            from napari_sesami.models import load_token_encoder
+        if self._loaded is None:
+            assert self._named is not None
+            self._loaded = load_encoder(self._named, self._device)
+        return self._loaded
 
-            self._encoder = load_token_encoder(self._encoder, self._device)
-        return self._encoder
+    @property
+    def encoder_name(self) -> str:
+        """How the encoder is called, in the catalog if it comes from there."""
+        return self._named or self.encoder.name
+
+    def use_encoder(self, encoder: str | TokenEncoder) -> None:
+        """Take another encoder; labels stay, features are read again."""
+        self._named = encoder if isinstance(encoder, str) else None
+        self._loaded = None if isinstance(encoder, str) else encoder
+        self._learnt, self._features = None, None
+        self._forget()
+
+    def _may_judge(self, rows: Whole) -> NDArray[np.bool_] | None:
+        """Tell who the encoder was not tuned on; None if it was on nobody."""
+        if self._learnt is None:
+            self._learnt = learnt_by(self._named) if self._named else frozenset()
+        if not self._learnt:
+            return None
+        marks = [mark_of(self.lot.defects[k]) for k in rows]
+        return np.array([mark not in self._learnt for mark in marks])
 
     @property
     def features(self) -> LotFeatures:
@@ -289,9 +331,10 @@ class Classifier:
         assert self._space is not None
         model = fit_model(
             features.views, self._scalings, self._space, rows, labels,
-            [names[k] for k in left], groups,
+            [names[k] for k in left], groups, self._may_judge(rows),
         )  # fmt: skip
-        return model, tuple(self.lot.defects[k].id for k in rows)
+        assert model.judged is not None
+        return model, tuple(self.lot.defects[k].id for k in rows[model.judged])
 
     def label_names(self) -> list[str]:
         """Names of the classes with a label, in the order of the class book."""
@@ -369,6 +412,101 @@ class Classifier:
             said = np.where((sure < least[said]) | (model.held_novelty >= 1), -1, said)
         return confusion_of(model.classes, model.labels, said, self._judged)
 
+    # --------------------------------------------------------------------- fine-tuning
+
+    def train(
+        self, steps: int = STEPS, *, least: int = EACH, **options: Any
+    ) -> Any:
+        """Fine-tune the encoder on the labels, in a process of its own.
+
+        Whole lots are held out (wafers, or defects, where there is one lot); `adopt`
+        takes what the run learnt if it answers more of them.
+
+        Parameters
+        ----------
+        steps
+            How many updates.
+        least
+            Labels that every class needs.
+        **options
+            Of `RunConfig` (`batch`, `rate`, `device`, `seed` …) or of the recipe
+            `pairs-classifier` (`side`, `head_rate` …).
+
+        Returns
+        -------
+        napari_sesami.train.Run
+            With `wait()`, `stop()`, `metrics`, `folder`.
+
+        Raises
+        ------
+        ClassifyError
+            A class has too few labels, or the encoder was not given by its name.
+        """
+        rooms = import_module(RUNS)
+        config = self.tuning_config(steps, **options)
+        self.prepare()
+        root = (self.book.path.parent if self.book.path else home()) / "runs"
+        return rooms.Runs(root).start(
+            config, partial(write_tuning_set, self, least=least, seed=config.seed)
+        )
+
+    def tuning_config(self, steps: int = STEPS, **options: Any) -> Any:
+        """Give the `RunConfig` that `train` starts a run with."""
+        if self._named is None:
+            raise ClassifyError(
+                "Fine-tuning loads the encoder in another process: give it by its name "
+                'in the catalog, such as encoder="sesami-nano", or as a file.'
+            )
+        rooms = import_module(RUNS)
+        kind = rooms.recipe_class(RECIPE).Config
+        own = {f.name for f in fields(kind)}
+        theirs = {k: v for k, v in options.items() if k in own}
+        mine = {k: v for k, v in options.items() if k not in own}
+        known = {f.name for f in fields(rooms.RunConfig)}
+        for key in mine.keys() - known:
+            raise ClassifyError(
+                f"Fine-tuning has no option {key!r}; it has {', '.join(sorted(own))}, "
+                "and those of RunConfig."
+            )
+        theirs.setdefault("encoder", SHORT.get(self._named, self._named))
+        mine = {"batch": BATCH, "rate": RATE, "device": self._device, **mine}
+        return rooms.RunConfig(
+            RECIPE, steps=steps, recipe_options=kind(**theirs), **mine
+        )
+
+    def adopt(self, run: Any, *, insist: bool = False) -> str:
+        """Take the encoder that a run tuned, if it won; gives the verdict.
+
+        It goes into the catalog under its own name; `use_encoder` with the old name
+        goes back.
+
+        Raises
+        ------
+        ClassifyError
+            The run has not finished.
+        """
+        from napari_sesami.models import catalog
+
+        facts = run.facts
+        path = run.folder / "adapter" / str(facts.get("weights", ""))
+        if not facts or not path.is_file():
+            raise ClassifyError(
+                f"{run.name} has not finished, so there is nothing to take over."
+            )
+        told = str(facts.get("verdict", "The tuned encoder was not judged."))
+        if not (facts.get("wins") or insist):
+            return told
+        name = f"{self.encoder_name}-tuned-{run.folder.name}"
+        if name not in {e.name for e in catalog.entries()}:
+            catalog.import_file(
+                path, name, "as the encoder that it was tuned from",
+                title=f"{self.encoder_name}, tuned on {self.lot.name}",
+                card=f"Fine-tuned on {facts.get('learnt')} defects. {told}",
+                origin=str(run.folder), non_commercial=False, source="trained",
+            )  # fmt: skip
+        self.use_encoder(name)
+        return told
+
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the model, for `sesami classify LOT --model PATH`.
 
@@ -397,7 +535,10 @@ class Classifier:
             made=datetime.now(UTC).isoformat(timespec="seconds"),
             version=version("napari-sesami"),
         )  # fmt: skip
-        return save_model(model, Path(path), card)
+        own = b""
+        if self._named is not None and self._learnt:  # nobody else has these weights
+            own = weights_of(self._named).read_bytes()
+        return save_model(model, Path(path), card, own)
 
 
 def _a_name(name: str) -> str:

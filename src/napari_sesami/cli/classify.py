@@ -116,8 +116,8 @@ def _decide(arguments: argparse.Namespace) -> int:
             check_writable(out)
         decisions = classify_lot(
             lot, arguments.model, arguments.purity,
-            encoder=_encoder(card.encoder, arguments.device),
-            keep_labels=arguments.keep_labels, progress=_progress(),
+            device=arguments.device, keep_labels=arguments.keep_labels,
+            progress=_progress(),
         )  # fmt: skip
         print(f"{lot.name}: {decisions.sentence}")
         _tell(decisions)
@@ -138,12 +138,6 @@ def _decide(arguments: argparse.Namespace) -> int:
         if decisions.broken:
             worst = INCOMPLETE
     return worst
-
-
-def _encoder(name: str, device: str) -> Any:
-    from napari_sesami.models import load_token_encoder
-
-    return load_token_encoder(name, device)
 
 
 def _of_model(trained: Any, purity: float) -> ConfusionMatrix:

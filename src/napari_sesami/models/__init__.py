@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from napari_sesami.models.nano.model import NAME, Nano, save_nano
     from napari_sesami.models.nano.net import NanoNet
     from napari_sesami.models.sam.model import SamModel, build_tiny_sam
+    from napari_sesami.models.tokens.tunable import TunableEncoder, facts_of_encoder
     from napari_sesami.models.types import (
         Embedding,
         ModelError,
@@ -72,6 +73,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "nano.model": ["NAME", "Nano", "save_nano"],
         "nano.net": ["NanoNet"],
         "sam.model": ["SamModel", "build_tiny_sam"],
+        "tokens.tunable": ["TunableEncoder", "facts_of_encoder"],
         "types": [
             "Embedding",
             "ModelError",

@@ -271,7 +271,8 @@ def identify(
 
         net = Nano.from_state(state, facts, device="cpu").net
         numbers = sum(p.numel() for p in net.parameters())
-        return "prompt", f"sesami-nano, {numbers / 1e6:.1f} M", state
+        kind = "tokens" if facts.get("gives") == "tokens" else "prompt"
+        return kind, f"sesami-nano, {numbers / 1e6:.1f} M", state
     if any("image_encoder." in key for key in state):
         config = SamConfig.recognise(state)
         import torch

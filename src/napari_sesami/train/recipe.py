@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
     from napari_sesami.train.config import RunConfig
 
-RECIPES = {"sesami": "napari_sesami.train.sesami.recipe:Sesami"}
+RECIPES = {
+    "sesami": "napari_sesami.train.sesami.recipe:Sesami",
+    "pairs-classifier": "napari_sesami.train.defects.recipe:PairsClassifier",
+}
 """Name → "module:Class"; imported only when a run needs it."""
 
 

@@ -1,0 +1,107 @@
+"""What an encoder is fine-tuned on: labelled defects, and whole lots that judge."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sesami.classify.errors import ClassifyError
+from napari_sesami.classify.groups import twin_groups
+from napari_sesami.common.checked import read_checked
+from napari_sesami.common.disk import write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_sesami.classify.classifier import Classifier
+    from napari_sesami.classify.lot import Lot
+
+EACH = 20
+"""Labels a class from which fine-tuning is worth its time."""
+MOST_EACH = 200
+"""Labels a class that are learnt from; more only take time."""
+HELD = 0.3
+"""Share of the labels that judges; never fewer than one lot."""
+LEFT = 0.5
+"""Share of its labels that every class keeps to learn from."""
+SPLIT = "split.json"
+
+
+def write_tuning_set(
+    classifier: Classifier, folder: Path, least: int = EACH, seed: int = 0
+) -> None:
+    """Write the labelled defects as a lot, and who of them judges.
+
+    Raises
+    ------
+    ClassifyError
+        A class has fewer labels than are needed.
+    """
+    lot, labels = classifier.lot, {i: n for i, (n, _) in classifier.labels.items()}
+    readable = np.isfinite(classifier.places).all(1)
+    labels = {i: n for i, n in labels.items() if readable[lot.positions[i]]}
+    counts = Counter(labels.values())
+    if len(counts) < 2:
+        raise ClassifyError("Fine-tuning needs labels of two classes; label a second.")
+    few = min(counts, key=lambda name: (counts[name], name))
+    if counts[few] < least:
+        raise ClassifyError(
+            f"Fine-tuning needs {least} labels a class; {few} has {counts[few]}. Label "
+            "more of it, or merge it with another class."
+        )
+    rng = np.random.default_rng(seed)
+    taken: list[str] = []
+    for name in counts:
+        own = [i for i, n in labels.items() if n == name]
+        taken += [own[k] for k in rng.permutation(len(own))[:MOST_EACH]]
+    taken.sort(key=lot.position)
+    held = _held_out(lot, taken, labels, classifier.places, rng)
+    written = set(lot.save_folder(folder, labels, taken))
+    write_json(folder / SPLIT, {"held": sorted(held & written)})
+
+
+def read_split(folder: Path) -> frozenset[str]:
+    """Give the names of the defects that judge."""
+    found = read_checked(folder / SPLIT, dict[str, list[str]], ClassifyError)
+    return frozenset(found.get("held", ()))
+
+
+def _held_out(
+    lot: Lot,
+    taken: list[str],
+    labels: Mapping[str, str],
+    places: NDArray[np.float32],
+    rng: np.random.Generator,
+) -> set[str]:
+    """Hold out whole lots, else wafers, else near duplicates together."""
+    rows = np.array([lot.positions[i] for i in taken])
+    totals = Counter(labels[i] for i in taken)
+    for units in (
+        [lot.defects[k].lot for k in rows],
+        [lot.defects[k].wafer for k in rows],
+        [str(g) for g in twin_groups(places[rows])],
+    ):
+        kinds = sorted(set(units))
+        if len(kinds) < 2:
+            continue
+        held: set[str] = set()
+        for k in rng.permutation(len(kinds)):
+            more = {i for i, u in zip(taken, units, strict=True) if u == kinds[k]}
+            gone = Counter(labels[i] for i in held | more)
+            enough = all(n - gone[name] >= LEFT * n for name, n in totals.items())
+            if enough and len(held | more) <= max(HELD * len(taken), len(more)):
+                held |= more
+            if len(held) >= HELD * len(taken):
+                break
+        if held:
+            return held
+    raise ClassifyError(
+        "No part of the labels can be held out to judge: every class needs labels in "
+        "two lots, or in defects that are not copies of each other."
+    )
+
