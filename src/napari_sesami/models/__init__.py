@@ -21,6 +21,11 @@ if TYPE_CHECKING:
         choose_device,
         choose_precision,
     )
+    from napari_sesami.models.imagenet import (
+        FeatureEncoder,
+        install_imagenet,
+        load_feature_encoder,
+    )
     from napari_sesami.models.load import load_prompt_model, load_token_encoder
     from napari_sesami.models.lora import (
         add_lora,
@@ -60,6 +65,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
             "choose_device",
             "choose_precision",
         ],
+        "imagenet": ["FeatureEncoder", "install_imagenet", "load_feature_encoder"],
         "load": ["load_prompt_model", "load_token_encoder"],
         "lora": [
             "add_lora",

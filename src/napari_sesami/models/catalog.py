@@ -54,7 +54,8 @@ class Entry:
     name, title
         The name is what every function and command takes.
     kind
-        `"prompt"` (clicks to masks, and tokens) or `"tokens"`.
+        `"prompt"` (clicks to masks, and tokens), `"tokens"`, or `"features"` (an
+        encoder that nets to be trained start from).
     architecture
         As recognised from the weights.
     source
@@ -166,7 +167,11 @@ def _known_rows(known: Known) -> list[tuple[str, str]]:
     ]
 
 
-_KINDS = {"prompt": "masks from prompts, and tokens", "tokens": "tokens"}
+_KINDS = {
+    "prompt": "masks from prompts, and tokens",
+    "tokens": "tokens",
+    "features": "features, where training starts",
+}
 
 
 def _licence(text: str, non_commercial: bool) -> str:
@@ -256,6 +261,7 @@ def identify(
 
     Weights that are no model are refused with a sentence.
     """
+    from napari_sesami.models.imagenet import is_lite0, timm_state
     from napari_sesami.models.sam.config import SamConfig, build_sam, fit_state
     from napari_sesami.models.tokens.vit import (
         build_vit,
@@ -284,10 +290,12 @@ def identify(
         heads = int(facts["heads"]) if "heads" in facts else None
         build_vit(state, heads)
         return "tokens", vit_title(state), plain_vit_state(state)
+    if is_lite0(state):
+        return "features", "EfficientNet-Lite0, 4.7 M", timm_state(state)
     sample = ", ".join(sorted(state)[:3])
     raise ModelError(
         f"These weights ({sample}, …) are of no model that can be used here; SAM, "
-        "MedSAM, micro-sam, DINOv2, DINOv3, MAE and own models can."
+        "MedSAM, micro-sam, DINOv2, DINOv3, MAE, EfficientNet-Lite0 and own models can."
     )
 
 
