@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from datetime import UTC, datetime
-from functools import partial
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +14,6 @@ from napari_sesami.classify.decide import Decisions, decide
 from napari_sesami.classify.defect import DefectClass
 from napari_sesami.classify.encoders import (
     ENCODER,
-    SHORT,
     learnt_by,
     load_encoder,
     mark_of,
@@ -36,9 +32,8 @@ from napari_sesami.classify.model import (
     fit_model,
     save_model,
 )
-from napari_sesami.classify.tuning import EACH, write_tuning_set
+from napari_sesami.classify.tuning import EACH, STEPS, start_tuning, tuned_encoder
 from napari_sesami.common.cancel import not_cancelled
-from napari_sesami.common.home import home
 
 if TYPE_CHECKING:
     import os
@@ -51,11 +46,6 @@ if TYPE_CHECKING:
     from napari_sesami.common.cancel import IsCancelled, Progress
     from napari_sesami.models import TokenEncoder
 
-RUNS = "napari_sesami.train"
-"""The room that trains: it knows this one, so it is loaded by its name."""
-RECIPE = "pairs-classifier"
-STEPS, BATCH, RATE = 150, 16, 3e-4
-
 
 class Classifier:
     """Labels, head and decisions of one lot.
@@ -65,8 +55,8 @@ class Classifier:
     lot
         The defects.
     encoder
-        A name of the catalog ("sesami-nano", "lite0", one that was tuned or pretrained),
-        a file of weights, or a token encoder.
+        A name of the catalog ("sesami-nano", "lite0", one that was tuned or
+        pretrained), a file of weights, or a token encoder.
     folder
         Where labels are kept as they are given; None keeps them in memory.
     from_file
@@ -269,6 +259,11 @@ class Classifier:
         """How the encoder is called, in the catalog if it comes from there."""
         return self._named or self.encoder.name
 
+    @property
+    def has_named_encoder(self) -> bool:
+        """Whether another process can load the encoder by its name."""
+        return self._named is not None
+
     def use_encoder(self, encoder: str | TokenEncoder) -> None:
         """Take another encoder; labels stay, features are read again."""
         self._named = encoder if isinstance(encoder, str) else None
@@ -414,9 +409,7 @@ class Classifier:
 
     # --------------------------------------------------------------------- fine-tuning
 
-    def train(
-        self, steps: int = STEPS, *, least: int = EACH, **options: Any
-    ) -> Any:
+    def train(self, steps: int = STEPS, *, least: int = EACH, **options: Any) -> Any:
         """Fine-tune the encoder on the labels, in a process of its own.
 
         Whole lots are held out (wafers, or defects, where there is one lot); `adopt`
@@ -442,37 +435,7 @@ class Classifier:
         ClassifyError
             A class has too few labels, or the encoder was not given by its name.
         """
-        rooms = import_module(RUNS)
-        config = self.tuning_config(steps, **options)
-        self.prepare()
-        root = (self.book.path.parent if self.book.path else home()) / "runs"
-        return rooms.Runs(root).start(
-            config, partial(write_tuning_set, self, least=least, seed=config.seed)
-        )
-
-    def tuning_config(self, steps: int = STEPS, **options: Any) -> Any:
-        """Give the `RunConfig` that `train` starts a run with."""
-        if self._named is None:
-            raise ClassifyError(
-                "Fine-tuning loads the encoder in another process: give it by its name "
-                'in the catalog, such as encoder="sesami-nano", or as a file.'
-            )
-        rooms = import_module(RUNS)
-        kind = rooms.recipe_class(RECIPE).Config
-        own = {f.name for f in fields(kind)}
-        theirs = {k: v for k, v in options.items() if k in own}
-        mine = {k: v for k, v in options.items() if k not in own}
-        known = {f.name for f in fields(rooms.RunConfig)}
-        for key in mine.keys() - known:
-            raise ClassifyError(
-                f"Fine-tuning has no option {key!r}; it has {', '.join(sorted(own))}, "
-                "and those of RunConfig."
-            )
-        theirs.setdefault("encoder", SHORT.get(self._named, self._named))
-        mine = {"batch": BATCH, "rate": RATE, "device": self._device, **mine}
-        return rooms.RunConfig(
-            RECIPE, steps=steps, recipe_options=kind(**theirs), **mine
-        )
+        return start_tuning(self, steps, least, {"device": self._device, **options})
 
     def adopt(self, run: Any, *, insist: bool = False) -> str:
         """Take the encoder that a run tuned, if it won; gives the verdict.
@@ -485,26 +448,9 @@ class Classifier:
         ClassifyError
             The run has not finished.
         """
-        from napari_sesami.models import catalog
-
-        facts = run.facts
-        path = run.folder / "adapter" / str(facts.get("weights", ""))
-        if not facts or not path.is_file():
-            raise ClassifyError(
-                f"{run.name} has not finished, so there is nothing to take over."
-            )
-        told = str(facts.get("verdict", "The tuned encoder was not judged."))
-        if not (facts.get("wins") or insist):
-            return told
-        name = f"{self.encoder_name}-tuned-{run.folder.name}"
-        if name not in {e.name for e in catalog.entries()}:
-            catalog.import_file(
-                path, name, "as the encoder that it was tuned from",
-                title=f"{self.encoder_name}, tuned on {self.lot.name}",
-                card=f"Fine-tuned on {facts.get('learnt')} defects. {told}",
-                origin=str(run.folder), non_commercial=False, source="trained",
-            )  # fmt: skip
-        self.use_encoder(name)
+        name, told = tuned_encoder(self, run, insist)
+        if name:
+            self.use_encoder(name)
         return told
 
     def save(self, path: str | os.PathLike[str]) -> Path:

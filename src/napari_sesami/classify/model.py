@@ -232,8 +232,8 @@ def fit_model(
     judging = np.ones(len(rows), bool) if judges is None else judges
     if not judging.any():
         raise ClassifyError(
-            "This encoder was tuned on all of these labels, so none can judge it; label "
-            "others, or choose the encoder that it was tuned from."
+            "This encoder was tuned on all of these labels, so none can judge it; "
+            "label others, or choose the encoder that it was tuned from."
         )
     if len(classes) < 2:
         raise ClassifyError(

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from dataclasses import fields
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.classify.encoders import SHORT
 from napari_sesami.classify.errors import ClassifyError
 from napari_sesami.classify.groups import twin_groups
 from napari_sesami.common.checked import read_checked
 from napari_sesami.common.disk import write_json
+from napari_sesami.common.home import home
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -30,6 +35,69 @@ HELD = 0.3
 LEFT = 0.5
 """Share of its labels that every class keeps to learn from."""
 SPLIT = "split.json"
+RUNS = "napari_sesami.train"
+"""The room that trains: it knows this one, so it is loaded by its name."""
+RECIPE = "pairs-classifier"
+STEPS, BATCH, RATE = 150, 16, 3e-4
+
+
+def start_tuning(
+    classifier: Classifier, steps: int, least: int, options: dict[str, Any]
+) -> Any:
+    """Start a run of the recipe on a classifier's labels; see `Classifier.train`."""
+    train = import_module(RUNS)
+    encoder = classifier.encoder_name
+    if not classifier.has_named_encoder:
+        raise ClassifyError(
+            "Fine-tuning loads the encoder in another process: give it by its name in "
+            'the catalog, such as encoder="sesami-nano", or as a file.'
+        )
+    kind = train.recipe_class(RECIPE).Config
+    own = {f.name for f in fields(kind)}
+    known = {f.name for f in fields(train.RunConfig)}
+    for key in options.keys() - own - known:
+        raise ClassifyError(
+            f"Fine-tuning has no option {key!r}; it has {', '.join(sorted(own))}, and "
+            "those of RunConfig."
+        )
+    theirs = {"encoder": SHORT.get(encoder, encoder)}
+    theirs |= {k: v for k, v in options.items() if k in own}
+    mine = {"batch": BATCH, "rate": RATE}
+    mine |= {k: v for k, v in options.items() if k not in own}
+    config = train.RunConfig(RECIPE, steps=steps, recipe_options=kind(**theirs), **mine)
+    classifier.prepare()
+    book = classifier.book.path
+    root = (home() if book is None else book.parent) / "runs"
+    data = partial(write_tuning_set, classifier, least=least, seed=config.seed)
+    return train.Runs(root).start(config, data)
+
+
+def tuned_encoder(classifier: Classifier, run: Any, insist: bool) -> tuple[str, str]:
+    """Put what a run tuned into the catalog, if it won; give its name, and why.
+
+    The name is empty if the frozen encoder stays.
+    """
+    from napari_sesami.models import catalog
+
+    facts = run.facts
+    path = run.folder / "adapter" / str(facts.get("weights", ""))
+    if not facts or not path.is_file():
+        raise ClassifyError(
+            f"{run.name} has not finished, so there is nothing to take over."
+        )
+    told = str(facts.get("verdict", "The tuned encoder was not judged."))
+    if not (facts.get("wins") or insist):
+        return "", told
+    begun = run.config.recipe_options.encoder
+    name = f"{Path(begun).stem}-tuned-{run.folder.name}"
+    if name not in {entry.name for entry in catalog.entries()}:
+        catalog.import_file(
+            path, name, "as the encoder that it was tuned from",
+            title=f"{Path(begun).stem}, tuned on {classifier.lot.name}",
+            card=f"Fine-tuned on {facts.get('learnt')} defects. {told}",
+            origin=str(run.folder), non_commercial=False, source="trained",
+        )  # fmt: skip
+    return name, told
 
 
 def write_tuning_set(
@@ -43,7 +111,7 @@ def write_tuning_set(
         A class has fewer labels than are needed.
     """
     lot, labels = classifier.lot, {i: n for i, (n, _) in classifier.labels.items()}
-    readable = np.isfinite(classifier.places).all(1)
+    readable = np.asarray(np.isfinite(classifier.places).all(1))
     labels = {i: n for i, n in labels.items() if readable[lot.positions[i]]}
     counts = Counter(labels.values())
     if len(counts) < 2:
@@ -104,4 +172,3 @@ def _held_out(
         "No part of the labels can be held out to judge: every class needs labels in "
         "two lots, or in defects that are not copies of each other."
     )
-

@@ -103,10 +103,9 @@ def load_token_encoder(
         timm_state,
     )
 
-    if str(name_or_path) == LITE0:  # the package that brings it is enough
-        name, state, facts, told = LITE0, imagenet_state(), {}, {}
-    else:
-        name, state, facts, told = _open(name_or_path)
+    if str(name_or_path) == LITE0:
+        imagenet_state()  # the package that brings it is enough
+    name, state, facts, told = _open(name_or_path)
     encoder: TokenEncoder
     if is_lite0(state):
         from napari_sesami.models.device import choose_device

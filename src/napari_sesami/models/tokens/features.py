@@ -34,7 +34,7 @@ class FeatureTokens:
     tile = 512
 
     def __init__(self, net: FeatureEncoder) -> None:
-        self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net = net.to(memory_format=torch.channels_last)
         self.name = net.name
         self.stride = net.strides[FINE]
         self.dim = net.dims[FINE] + net.dims[COARSE]

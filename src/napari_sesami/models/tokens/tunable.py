@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -47,12 +48,12 @@ class TunableEncoder(nn.Module):
         self._whole: nn.Module
         if isinstance(inner, NanoTokens):
             self.net: nn.Module = inner.nano.net.image_encoder
-            self._tokens = lambda view: self.net(view)[1]
+            self._tokens: Any = lambda view: self.net(view)[1]
             self._keep(inner.nano.net)
             self._facts["nano"] = json.dumps(inner.nano.net.config)
         elif isinstance(inner, FeatureTokens | VitTokens):
             self.net = inner.net
-            undecorated = type(inner).encode.__wrapped__  # type: ignore[attr-defined]
+            undecorated = getattr(type(inner).encode, "__wrapped__")  # noqa: B009 mypy
             self._tokens = lambda view: undecorated(inner, view)
             self._keep(inner.net)
         else:
@@ -62,6 +63,12 @@ class TunableEncoder(nn.Module):
             )
         for parameter in self.net.parameters():
             parameter.requires_grad_(True)
+        self.net.eval()
+        blank = torch.zeros(1, 1, 64, 64, device=inner.device)
+        self._tokens(blank).sum().backward()
+        for parameter in self.net.parameters():  # what tokens do not need stays
+            parameter.requires_grad_(parameter.grad is not None)
+            parameter.grad = None
 
     def _keep(self, whole: nn.Module) -> None:
         # beside the parts of this module: its weights are those of `net`

@@ -89,6 +89,8 @@ def judge_encoder(
         Of the classes.
     held
         Who judges; the others are learnt from.
+    frozen, tuned
+        The encoder that was begun with, and what became of it.
     """
     with FeatureCache() as cache:
         before = _score(lot, names, held, frozen, cache)

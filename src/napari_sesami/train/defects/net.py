@@ -43,7 +43,7 @@ class PairsNet(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = TunableEncoder(encoder)
-        self.views = views
+        self.views, self.classes = views, classes
         self.heads = nn.ModuleDict(
             {view: nn.Linear(4 * self.encoder.dim, classes) for view in views}
         )
@@ -87,7 +87,7 @@ class PairsNet(nn.Module):
         found = self.pooled(batch)
         for view in self.views:
             head = self.heads[view]
-            out = torch.zeros(size, head.out_features, device=batch["has"].device)
+            out = torch.zeros(size, self.classes, device=batch["has"].device)
             seen = torch.zeros(size, device=out.device)
             if view in found:
                 numbers, rows = found[view]
@@ -110,7 +110,7 @@ def averaged(parts: Tensor, there: Tensor) -> Tensor:
 
 def pooled_alone(tokens: Tensor) -> Tensor:
     """Pool maps (B, dim, h, w): all tokens, and those least like the rim."""
-    b, dim, height, width = tokens.shape
+    dim, height, width = tokens.shape[1:]
     flat = tokens.flatten(2)
     y = (torch.arange(height, device=tokens.device) + 0.5) / height - 0.5
     x = (torch.arange(width, device=tokens.device) + 0.5) / width - 0.5

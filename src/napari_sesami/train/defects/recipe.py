@@ -99,16 +99,16 @@ class PairsClassifier(Recipe):
                 "Every class needs defects to learn from, and there must be two; label "
                 "more."
             )
-        weights = counts ** -0.5
+        weights = counts**-0.5
         weights /= weights[self.labels[self.rows]].mean()
         self.weights = torch.from_numpy(weights).float().to(device)
         self.squares = DefectSquares(self.lot, self.options.side)
-        there = {v for d in self.lot.defects for v in ("high", "low") if d.picture(v)}
-        views = tuple(v for v in ("high", "low") if v in there)
-        if any(d.high and d.template for d in self.lot.defects):
-            views += ("difference",)
+        defects = self.lot.defects
+        views = [v for v in ("high", "low") if any(d.picture(v) for d in defects)]
+        if any(d.high and d.template for d in defects):
+            views.append("difference")
         encoder = load_encoder(self.options.encoder, str(device))
-        self.net = PairsNet(encoder, len(self.names), views).to(device)
+        self.net = PairsNet(encoder, len(self.names), tuple(views)).to(device)
         self._standardise(device)
         return self.net
 
