@@ -45,8 +45,10 @@ if TYPE_CHECKING:
     from napari_sesami.classify.picture import DefectPicture, PictureReader
     from napari_sesami.classify.report import report_html
     from napari_sesami.classify.review import (
+        LotDrift,
         contradictions,
         drift,
+        drift_sentence,
         review_queue,
         similar,
         suspects,
@@ -74,6 +76,9 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "report": ["report_html"],
         "tuning": ["read_split"],
         "why": ["DefectPlaces", "unlike_places"],
-        "review": ["contradictions", "drift", "review_queue", "similar", "suspects"],
+        "review": [
+            "LotDrift", "contradictions", "drift", "drift_sentence", "review_queue",
+            "similar", "suspects",
+        ],
     },
 )

@@ -174,6 +174,46 @@ class Classifier:
         book.insert(min([*where, len(book)]), kept)
         self._moved(f"merge {', '.join(names)} into {into}", names, into, book)
 
+    def split(
+        self, name: str, into: str, ids: Iterable[str] | None = None
+    ) -> list[str]:
+        """Move some labels of a class to a new one; gives whose. One step of undo.
+
+        Parameters
+        ----------
+        name, into
+            The class, and the new one.
+        ids
+            Which of its defects; None takes the smaller of the two halves that its
+            labelled defects fall into by their likeness.
+
+        Raises
+        ------
+        ClassifyError
+            `into` is there already, or none or all of its labels would move.
+        """
+        into = _a_name(into)
+        if into in {c.name for c in self.classes}:
+            raise ClassifyError(
+                f"There is a class {into!r} already; give the new one another name."
+            )
+        own = {i: who for i, (n, who) in self.labels.items() if n == name}
+        if ids is None:
+            wanted = _smaller_half(self.places, self.lot.positions, list(own))
+        else:
+            wanted = [i for i in ids if i in own]
+        if not wanted or len(wanted) == len(own):
+            raise ClassifyError(
+                f"To split {name}, pick some of its {len(own)} labelled defects, not "
+                "all of them."
+            )
+        book = list(self.classes)
+        at = next((k for k, c in enumerate(book) if c.name == name), len(book) - 1)
+        book.insert(at + 1, DefectClass(into))
+        moved = {i: (into, own[i]) for i in wanted}
+        self._change(f"split {name} into {name} and {into}", moved, book)
+        return wanted
+
     def remove(self, name: str) -> None:
         """Take a class out of the book; its defects lose their labels."""
         gone: dict[str, Given | None] = {
@@ -494,6 +534,22 @@ def _a_name(name: str) -> str:
             f"A class needs a name of 1 to 120 characters, not {name[:40]!r}."
         )
     return name
+
+
+def _smaller_half(
+    places: NDArray[np.float32], positions: Mapping[str, int], ids: list[str]
+) -> list[str]:
+    """Part defects where they vary most; give those of the side with fewer."""
+    there = [i for i in ids if np.isfinite(places[positions[i]]).all()]
+    if len(there) < 2:
+        return []
+    own = places[[positions[i] for i in there]].astype(np.float64)
+    own -= own.mean(0)
+    along = own @ np.linalg.eigh(own.T @ own)[1][:, -1]
+    right = along > 0
+    if 2 * right.sum() > len(right):
+        right = ~right
+    return [i for i, hit in zip(there, right, strict=True) if hit]
 
 
 def _check_purity(purity: float) -> None:

@@ -124,7 +124,7 @@ def pooled_alone(tokens: Tensor) -> Tensor:
         match = torch.gather(at, 1, some)
     unlike = torch.gather(flat, 2, some[:, None].expand(-1, dim, -1)).mean(2)
     usual = torch.gather(others, 2, match[:, None].expand(-1, dim, -1)).mean(2)
-    return torch.cat([flat.mean(2), flat.std(2), unlike, usual], 1)
+    return torch.cat([unlike - usual, usual, flat.mean(2), flat.std(2)], 1)
 
 
 def pooled_beside(tokens: Tensor, template: Tensor) -> Tensor:
@@ -136,10 +136,6 @@ def pooled_beside(tokens: Tensor, template: Tensor) -> Tensor:
         count = max(2, int(SHARE * height * width))
         some = likeness.topk(count, 1, largest=False).indices
         where = some[:, None].expand(-1, dim, -1)
-    apart = flat - good
-    return torch.cat(
-        [
-            torch.gather(flat, 2, where).mean(2), torch.gather(good, 2, where).mean(2),
-            apart.mean(2), apart.std(2),
-        ], 1,
-    )  # fmt: skip
+    usual, apart = torch.gather(good, 2, where).mean(2), flat - good
+    unlike = torch.gather(flat, 2, where).mean(2)
+    return torch.cat([unlike - usual, usual, apart.mean(2), apart.std(2)], 1)
