@@ -77,8 +77,13 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "tuning": ["read_split"],
         "why": ["DefectPlaces", "unlike_places"],
         "review": [
-            "LotDrift", "contradictions", "drift", "drift_sentence", "review_queue",
-            "similar", "suspects",
+            "LotDrift",
+            "contradictions",
+            "drift",
+            "drift_sentence",
+            "review_queue",
+            "similar",
+            "suspects",
         ],
     },
 )

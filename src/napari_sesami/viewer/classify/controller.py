@@ -172,8 +172,8 @@ class ClassifyController(Controller):
             lots.append(Lot.from_boxes(session.scan, boxes, names, plane))
         lot = Lot.joined(lots)
         kept = None
-        if session.project is not None:
-            path = Path(session.project.path)
+        if session.document.project is not None:
+            path = Path(session.document.project.path)
             kept = path.with_name(f"{path.name}.defects") / session.scan.name
         self._sort(lot, kept, options)
 

@@ -86,7 +86,8 @@ class MatrixView(LotDrawing):
         matrix = self.controller.matrix
         if matrix is None:
             self.say(
-                painter, "Label defects of two classes to see which are taken for which."
+                painter,
+                "Label defects of two classes to see which are taken for which.",
             )
             return
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
@@ -122,7 +123,9 @@ class MatrixView(LotDrawing):
             row, column = self.cell
             painter.setPen(QPen(palette.highlight().color(), 2))
             painter.drawRect(
-                QRectF(LEFT + column * wide + 1, TOP + row * LEAST + 1, wide - 2, LEAST - 2)
+                QRectF(
+                    LEFT + column * wide + 1, TOP + row * LEAST + 1, wide - 2, LEAST - 2
+                )
             )
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
