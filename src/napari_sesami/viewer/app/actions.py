@@ -110,7 +110,7 @@ class Action:
     @property
     def shown_title(self) -> str:
         """The title, and when it holds if the key has another meaning otherwise."""
-        told = STATES[self.when] if self.when else f"in the {self.inside}"
+        told = STATES[self.when] if self.when else self.inside
         return f"{self.title} ({told})" if self.when or self.inside else self.title
 
 

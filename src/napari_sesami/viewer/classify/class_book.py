@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QInputDialog, QLineEdit, QWidget
 from superqt.utils import signals_blocked
 
@@ -55,6 +56,10 @@ class ClassBook(PanelPart, QWidget):
         self.list.currentItemChanged.connect(self._show)
         self.watch(controller.changed, self._refresh)
         self._refresh()
+
+    def sizeHint(self) -> QSize:
+        """Ask for no more width than the page has, whatever four buttons would like."""
+        return QSize(250, super().sizeHint().height())
 
     def _refresh(self) -> None:
         there = self.controller.classifier is not None
