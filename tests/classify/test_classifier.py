@@ -181,7 +181,7 @@ def test_a_lot_unlike_the_labels_is_said(classifier, lot, features):
     found = drift(classifier)
     assert found["lot 1"].is_new and found["lot 1"].novel >= 28
     assert not found["lot 0"].is_new
-    assert "In lot 1 3" in drift_sentence(found.values())
+    assert "In lot 1, 3" in drift_sentence(found.values())
 
 
 def test_a_model_decides_another_lot_the_same_bits(classifier, lot, features, tmp_path):

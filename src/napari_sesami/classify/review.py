@@ -230,6 +230,6 @@ def drift_sentence(found: Iterable[LotDrift]) -> str:
     others = f" and {len(new) - 1} more lots" if len(new) > 1 else ""
     usual = 100 * (1 - ORDINARY)
     return (
-        f"In {most.lot or 'the lot'}{others} {share_text(most.novel, most.of)} are "
+        f"In {most.lot or 'the lot'}{others}, {share_text(most.novel, most.of)} are "
         f"unlike all labelled ones, where {usual:.0f} % are usual: label some of them."
     )
