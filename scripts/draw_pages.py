@@ -138,7 +138,7 @@ def _models(workspace: Workspace) -> None:
 
 def _defects(workspace: Workspace) -> None:
     """Six of each class are labelled; what the machine does not know is reviewed."""
-    lots = [draw_lot(10, number) for number in (1, 2)]
+    lots = [draw_lot(6, number) for number in (1, 2)]
     lot = Lot.joined(lots)
     truth = {d.id: str(d.label) for d in lot.defects}
     for defect in lot.defects:

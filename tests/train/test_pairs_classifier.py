@@ -55,7 +55,7 @@ def begin(sorting, path: Path, tiny: Path, judge: bool = False) -> RunFolder:
         f'rate = 0.002\ndevice = "cpu"\n[pairs-classifier]\n{told}'
     )
     folder = RunFolder.create(path, config)
-    write_tuning_set(sorting, folder.data, least=10)
+    write_tuning_set(sorting.tuning_labels(), folder.data, least=10)
     return folder
 
 
@@ -74,13 +74,13 @@ def test_a_run_that_was_stopped_equals_one_that_was_not(sorting, tiny, tmp_path)
 
 
 def test_whole_lots_judge_and_every_class_is_learnt(sorting, tmp_path):
-    write_tuning_set(sorting, tmp_path, least=12)
+    write_tuning_set(sorting.tuning_labels(), tmp_path, least=12)
     lot, held = open_lot(tmp_path), read_split(tmp_path)
     assert len(lot) == 36 and len({d.lot for d in lot.defects if d.id in held}) == 1
     assert held == {d.id for d in lot.defects if d.id in held} and len(held) == 12
     assert {d.label for d in lot.defects if d.id not in held} == set(KINDS)
     with pytest.raises(ClassifyError, match="needs 20 labels a class; clean has 12"):
-        write_tuning_set(sorting, tmp_path / "few")
+        write_tuning_set(sorting.tuning_labels(), tmp_path / "few")
     with pytest.raises(ClassifyError, match="by its name"):
         sorting.lot.classifier(encoder=Texture()).train()
     with pytest.raises(ClassifyError, match="no option 'sides'"):

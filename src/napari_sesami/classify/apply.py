@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def encoder_of(path: Path, card: ModelCard) -> str:
     """Name the encoder of a model: one in the catalog, or the one inside its file."""
-    weights = encoder_in(path)
+    weights = encoder_in(path, card)
     return str(unpacked(weights)) if weights else card.encoder
 
 

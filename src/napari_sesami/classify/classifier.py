@@ -32,8 +32,15 @@ from napari_sesami.classify.model import (
     fit_model,
     save_model,
 )
-from napari_sesami.classify.tuning import EACH, STEPS, start_tuning, tuned_encoder
+from napari_sesami.classify.tuning import (
+    EACH,
+    STEPS,
+    TuningLabels,
+    start_tuning,
+    tuned_encoder,
+)
 from napari_sesami.common.cancel import not_cancelled
+from napari_sesami.common.home import home
 
 if TYPE_CHECKING:
     import os
@@ -299,11 +306,6 @@ class Classifier:
         """How the encoder is called, in the catalog if it comes from there."""
         return self._named or self.encoder.name
 
-    @property
-    def has_named_encoder(self) -> bool:
-        """Whether another process can load the encoder by its name."""
-        return self._named is not None
-
     def use_encoder(self, encoder: str | TokenEncoder) -> None:
         """Take another encoder; labels stay, features are read again."""
         self._named = encoder if isinstance(encoder, str) else None
@@ -475,7 +477,22 @@ class Classifier:
         ClassifyError
             A class has too few labels, or the encoder was not given by its name.
         """
-        return start_tuning(self, steps, least, {"device": self._device, **options})
+        if self._named is None:
+            raise ClassifyError(
+                "Fine-tuning loads the encoder in another process: give it by its name "
+                'in the catalog, such as encoder="sesami-nano", or as a file.'
+            )
+        book = self.book.path
+        root = (home() if book is None else book.parent) / "runs"
+        return start_tuning(
+            self.tuning_labels(), self._named, root, steps, least,
+            {"device": self._device, **options},
+        )  # fmt: skip
+
+    def tuning_labels(self) -> TuningLabels:
+        """Give what `train` tunes an encoder on."""
+        named = {i: name for i, (name, _) in self.labels.items()}
+        return TuningLabels(self.lot.defects, named, self.places, self.lot.save_folder)
 
     def adopt(self, run: Any, *, insist: bool = False) -> str:
         """Take the encoder that a run tuned, if it won; gives the verdict.
@@ -488,7 +505,7 @@ class Classifier:
         ClassifyError
             The run has not finished.
         """
-        name, told = tuned_encoder(self, run, insist)
+        name, told = tuned_encoder(self.lot.name, run, insist)
         if name:
             self.use_encoder(name)
         return told
@@ -519,7 +536,7 @@ class Classifier:
             features=self.features.key, views=views, heads=list(model.views),
             lots=sorted({lots[one] for one in self.labels})[:1000],
             made=datetime.now(UTC).isoformat(timespec="seconds"),
-            version=version("napari-sesami"),
+            version=version("napari-sesami"), brings_encoder=bool(self._learnt),
         )  # fmt: skip
         own = b""
         if self._named is not None and self._learnt:  # nobody else has these weights

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +119,7 @@ class ModelCard(BaseModel):
     lots: list[str]
     made: str
     version: str
+    brings_encoder: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -364,11 +364,10 @@ def save_model(
     return path
 
 
-def encoder_in(path: Path) -> bytes:
+def encoder_in(path: Path, card: ModelCard) -> bytes:
     """Give the weights of the encoder that a model file holds; empty if it has none."""
-    with zipfile.ZipFile(path) as archive:
-        if "encoder.npy" not in archive.namelist():
-            return b""
+    if not card.brings_encoder:
+        return b""
     found = read_arrays(path, {"encoder": (None, "u")}, ClassifyError, most=2**31)
     return found["encoder"].tobytes()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -16,15 +16,13 @@ from napari_sesami.classify.errors import ClassifyError
 from napari_sesami.classify.groups import twin_groups
 from napari_sesami.common.checked import read_checked
 from napari_sesami.common.disk import write_json
-from napari_sesami.common.home import home
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_sesami.classify.classifier import Classifier
-    from napari_sesami.classify.lot import Lot
+    from napari_sesami.classify.defect import Defect
 
 EACH = 20
 """Labels a class from which fine-tuning is worth its time."""
@@ -41,17 +39,38 @@ RECIPE = "pairs-classifier"
 STEPS, BATCH, RATE = 150, 16, 3e-4
 
 
+@dataclass(frozen=True, eq=False)
+class TuningLabels:
+    """What an encoder can be tuned on.
+
+    Attributes
+    ----------
+    defects
+        Of the lot.
+    labels
+        Class of each labelled defect by its name.
+    places
+        Where each defect lies in the space of likeness; NaN without its picture.
+    save
+        Writes some of them into a folder, with their classes; see `Lot.save_folder`.
+    """
+
+    defects: Sequence[Defect]
+    labels: Mapping[str, str]
+    places: NDArray[np.float32]
+    save: Callable[[Path, Mapping[str, str], Sequence[str]], list[str]]
+
+
 def start_tuning(
-    classifier: Classifier, steps: int, least: int, options: dict[str, Any]
+    labels: TuningLabels,
+    encoder: str,
+    root: Path,
+    steps: int,
+    least: int,
+    options: dict[str, Any],
 ) -> Any:
-    """Start a run of the recipe on a classifier's labels; see `Classifier.train`."""
+    """Start a run of the recipe on labels; see `Classifier.train`."""
     train = import_module(RUNS)
-    encoder = classifier.encoder_name
-    if not classifier.has_named_encoder:
-        raise ClassifyError(
-            "Fine-tuning loads the encoder in another process: give it by its name in "
-            'the catalog, such as encoder="sesami-nano", or as a file.'
-        )
     kind = train.recipe_class(RECIPE).Config
     own = {f.name for f in fields(kind)}
     known = {f.name for f in fields(train.RunConfig)}
@@ -65,14 +84,11 @@ def start_tuning(
     mine = {"batch": BATCH, "rate": RATE}
     mine |= {k: v for k, v in options.items() if k not in own}
     config = train.RunConfig(RECIPE, steps=steps, recipe_options=kind(**theirs), **mine)
-    classifier.prepare()
-    book = classifier.book.path
-    root = (home() if book is None else book.parent) / "runs"
-    data = partial(write_tuning_set, classifier, least=least, seed=config.seed)
+    data = partial(write_tuning_set, labels, least=least, seed=config.seed)
     return train.Runs(root).start(config, data)
 
 
-def tuned_encoder(classifier: Classifier, run: Any, insist: bool) -> tuple[str, str]:
+def tuned_encoder(lot: str, run: Any, insist: bool) -> tuple[str, str]:
     """Put what a run tuned into the catalog, if it won; give its name, and why.
 
     The name is empty if the frozen encoder stays.
@@ -93,7 +109,7 @@ def tuned_encoder(classifier: Classifier, run: Any, insist: bool) -> tuple[str, 
     if name not in {entry.name for entry in catalog.entries()}:
         catalog.import_file(
             path, name, "as the encoder that it was tuned from",
-            title=f"{Path(begun).stem}, tuned on {classifier.lot.name}",
+            title=f"{Path(begun).stem}, tuned on {lot}",
             card=f"Fine-tuned on {facts.get('learnt')} defects. {told}",
             origin=str(run.folder), non_commercial=False, source="trained",
         )  # fmt: skip
@@ -101,7 +117,7 @@ def tuned_encoder(classifier: Classifier, run: Any, insist: bool) -> tuple[str, 
 
 
 def write_tuning_set(
-    classifier: Classifier, folder: Path, least: int = EACH, seed: int = 0
+    source: TuningLabels, folder: Path, least: int = EACH, seed: int = 0
 ) -> None:
     """Write the labelled defects as a lot, and who of them judges.
 
@@ -110,9 +126,9 @@ def write_tuning_set(
     ClassifyError
         A class has fewer labels than are needed.
     """
-    lot, labels = classifier.lot, {i: n for i, (n, _) in classifier.labels.items()}
-    readable = np.asarray(np.isfinite(classifier.places).all(1))
-    labels = {i: n for i, n in labels.items() if readable[lot.positions[i]]}
+    readable = np.asarray(np.isfinite(source.places).all(1))
+    at = {d.id: k for k, d in enumerate(source.defects)}
+    labels = {i: n for i, n in source.labels.items() if readable[at[i]]}
     counts = Counter(labels.values())
     if len(counts) < 2:
         raise ClassifyError("Fine-tuning needs labels of two classes; label a second.")
@@ -127,9 +143,9 @@ def write_tuning_set(
     for name in counts:
         own = [i for i, n in labels.items() if n == name]
         taken += [own[k] for k in rng.permutation(len(own))[:MOST_EACH]]
-    taken.sort(key=lot.position)
-    held = _held_out(lot, taken, labels, classifier.places, rng)
-    written = set(lot.save_folder(folder, labels, taken))
+    taken.sort(key=at.__getitem__)
+    held = _held_out(source, [at[i] for i in taken], labels, rng)
+    written = set(source.save(folder, labels, taken))
     write_json(folder / SPLIT, {"held": sorted(held & written)})
 
 
@@ -140,19 +156,19 @@ def read_split(folder: Path) -> frozenset[str]:
 
 
 def _held_out(
-    lot: Lot,
-    taken: list[str],
+    source: TuningLabels,
+    rows: list[int],
     labels: Mapping[str, str],
-    places: NDArray[np.float32],
     rng: np.random.Generator,
 ) -> set[str]:
     """Hold out whole lots, else wafers, else near duplicates together."""
-    rows = np.array([lot.positions[i] for i in taken])
+    some = [source.defects[k] for k in rows]
+    taken = [d.id for d in some]
     totals = Counter(labels[i] for i in taken)
     for units in (
-        [lot.defects[k].lot for k in rows],
-        [lot.defects[k].wafer for k in rows],
-        [str(g) for g in twin_groups(places[rows])],
+        [d.lot for d in some],
+        [d.wafer for d in some],
+        [str(g) for g in twin_groups(source.places[rows])],
     ):
         kinds = sorted(set(units))
         if len(kinds) < 2:
