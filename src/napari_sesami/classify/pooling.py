@@ -5,7 +5,7 @@ it. So each token is asked how unlike the rest of its own picture it is (a patte
 repeats, a defect does not), and the most unlike ones are pooled by themselves, with
 what the pattern would have had in their place. Beside a template, unlike is what
 neither the template nor the picture's own surroundings show. What a head sees first is
-the difference between the two: at five labels a class it is worth 14 points. Shares,
+the difference between the two: at five labels a class it is worth 13 points. Shares,
 widths and weights were chosen on procedural pairs by scripts/choose_classify.py.
 """
 
