@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -226,3 +229,12 @@ def test_unit_pixels_are_for_models_trained_on_them():
     with torch.no_grad():
         raw = unit.sam.image_encoder(view.expand(1, 3, -1, -1))
     torch.testing.assert_close(unit.encode(view).image, raw, atol=1e-5, rtol=1e-4)
+
+
+def test_the_net_is_built_without_torchvision_and_leaves_the_package_whole():
+    code = (
+        "import sys; from napari_sesami.models import Nano; Nano.bundled(); "
+        "assert not {'torchvision', 'segment_anything'} & {*sys.modules}; "
+        "import segment_anything as s; assert s.modeling.Sam and s.SamPredictor"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

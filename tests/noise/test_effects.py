@@ -36,7 +36,8 @@ ALL = [
     noise.Deformation(), noise.Drift(), noise.EdgeBloom(), noise.Gain(), noise.Gamma(),
     noise.HotPixels(), noise.LineBanding(), noise.Quantise(4), noise.ReadOut(),
     noise.ScaleBar(), noise.ScanJitter(), noise.Scintillator(), noise.Sharpen(),
-    noise.ShotNoise(), noise.ThicknessWedge(),
+    noise.ShotNoise(), noise.ThicknessWedge(), noise.Specks(), noise.Glare(),
+    noise.Shadow(), noise.ColourCast(), noise.Streaks(), noise.Charging(coarse=4),
 ]  # fmt: skip
 
 

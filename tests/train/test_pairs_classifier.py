@@ -127,7 +127,7 @@ def test_what_won_is_used_and_its_examples_do_not_judge_it(sorting, tiny, tmp_pa
         sorting.adopt(run)
 
 
-def test_batch_statistics_stay_and_gradients_reach_the_weights():
+def test_batch_statistics_stay_and_gradients_reach_the_weights(tmp_path):
     encoder = load_encoder("lite0", "cpu")
     view = torch.rand(1, 1, 64, 64)
     same = encoder.encode(view, normalise=True)
@@ -138,3 +138,12 @@ def test_batch_statistics_stay_and_gradients_reach_the_weights():
     grown = [p for p in tunable.parameters() if p.requires_grad]
     assert len(grown) > 90 and all(p.grad is not None for p in grown)
     assert torch.allclose(encoder.encode(view, normalise=True), same)
+    with torch.no_grad():
+        grown[0].add_(0.01)
+    tunable.save(tmp_path / "tuned.safetensors", {})
+    again = load_encoder(tmp_path / "tuned.safetensors", "cpu")
+    assert torch.allclose(again.encode(view), encoder.encode(view), atol=1e-5)
+    assert not torch.allclose(again.encode(view, normalise=True), same, atol=1e-5)
+    entry = catalog.import_file(tmp_path / "tuned.safetensors", "tuned-lite0")
+    catalog.remove(entry.name)
+    assert entry.kind == "tokens"

@@ -1,4 +1,4 @@
-"""`sesami evaluate`: the numbers of a model's card, of clicks, or of adapters."""
+"""`sesami evaluate`: numbers of a model's card, of clicks, adapters, fitted noise."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add = evaluate.add_argument
     add(
         "model",
-        help="e.g. nano; clicks: beside simple rivals; adapters: tuned models",
+        help="e.g. nano; clicks: beside simple rivals; adapters: tuned models; noise: "
+        "how well it is fitted",
     )
     add("--protocols", type=Path, help="folder of click/stroke protocols")
     add("--data", type=Path, help="folder of labelled real images")
     add("-n", type=at_least(0), default=40, help="synthetic scans per family")
-    add = evaluate.add_argument_group("clicks").add_argument
+    add = evaluate.add_argument_group("clicks, noise").add_argument
     add("--seeds", type=int, default=3, help="fresh scans of each family")
     add("--first", type=int, default=0, help="seed to begin with")
     add("--methods", nargs="+", help="of the table; all by default")
@@ -74,6 +75,12 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.model == "clicks":
         return _clicks(arguments)
+    if arguments.model == "noise":
+        from napari_sesami.lab.tables.noise import noise_report
+
+        first = arguments.first
+        print(noise_report(range(first, first + arguments.seeds)))
+        return 0
     from napari_sesami.lab.tables import real_report, synthetic_scores, table
     from napari_sesami.models import Nano
 

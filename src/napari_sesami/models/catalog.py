@@ -290,6 +290,8 @@ def identify(
         heads = int(facts["heads"]) if "heads" in facts else None
         build_vit(state, heads)
         return "tokens", vit_title(state), plain_vit_state(state)
+    if is_lite0(state) and facts.get("gives") == "tokens":
+        return "tokens", "EfficientNet-Lite0, tuned", state
     if is_lite0(state):
         return "features", "EfficientNet-Lite0, 4.7 M", timm_state(state)
     sample = ", ".join(sorted(state)[:3])

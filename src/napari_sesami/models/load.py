@@ -112,7 +112,8 @@ def load_token_encoder(
         from napari_sesami.models.imagenet import FeatureEncoder
         from napari_sesami.models.tokens.features import FeatureTokens
 
-        net = FeatureEncoder(1, timm_state(state), name)
+        tuned = facts.get("gives") == "tokens"  # for grey, and without ImageNet's head
+        net = FeatureEncoder(1, state if tuned else timm_state(state), name)
         return FeatureTokens(net.to(choose_device(device).name).eval())
     if "nano" in facts:
         from napari_sesami.models.nano.model import Nano

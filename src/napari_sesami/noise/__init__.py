@@ -30,6 +30,17 @@ if TYPE_CHECKING:
         Scintillator,
         ShotNoise,
     )
+    from napari_sesami.noise.dice import Dice
+    from napari_sesami.noise.fitting import fit
+    from napari_sesami.noise.instruments import (
+        INSTRUMENTS,
+        StrongSets,
+        instrument_of,
+        strong_sets,
+    )
+    from napari_sesami.noise.noise_fit import FittedNoise, NoiseFit, Spread
+    from napari_sesami.noise.noise_set import Augmented, NoiseSet, SetPart
+    from napari_sesami.noise.optical import ColourCast, Glare, Shadow
     from napari_sesami.noise.optics import (
         Background,
         Blur,
@@ -55,6 +66,8 @@ if TYPE_CHECKING:
         Deformation,
         ThicknessWedge,
     )
+    from napari_sesami.noise.specks import Specks
+    from napari_sesami.noise.streaks import Streaks
     from napari_sesami.noise.tomograph import Tomograph
     from napari_sesami.noise.xrm import (
         BeamHardening,
@@ -85,6 +98,11 @@ __getattr__, __dir__, __all__ = lazy.attach(
             "Scintillator",
             "ShotNoise",
         ],
+        "dice": ["Dice"],
+        "fitting": ["fit"],
+        "noise_fit": ["FittedNoise", "NoiseFit", "Spread"],
+        "noise_set": ["Augmented", "NoiseSet", "SetPart"],
+        "optical": ["ColourCast", "Glare", "Shadow"],
         "optics": [
             "Background",
             "Blur",
@@ -105,6 +123,14 @@ __getattr__, __dir__, __all__ = lazy.attach(
         ],
         "recipes": ["GROUPS", "random_chain"],
         "sample": ["Contamination", "Curtaining", "Deformation", "ThicknessWedge"],
+        "specks": ["Specks"],
+        "streaks": ["Streaks"],
+        "instruments": [
+            "INSTRUMENTS",
+            "StrongSets",
+            "instrument_of",
+            "strong_sets",
+        ],
         "tomograph": ["Tomograph"],
         "xrm": ["BeamHardening", "CountingNoise", "Rings", "SourceDrift", "blur_gain"],
     },

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import torch
-
 from napari_sesami.noise.base import Chain, Effect, Group, NoiseError
 from napari_sesami.noise.detector import (
     CompoundPoisson,
@@ -16,6 +14,7 @@ from napari_sesami.noise.detector import (
     Scintillator,
     ShotNoise,
 )
+from napari_sesami.noise.dice import Dice
 from napari_sesami.noise.optics import (
     Background,
     Blur,
@@ -50,31 +49,6 @@ Modality = Literal["haadf", "bf", "sem"]
 GROUPS: tuple[Group, ...] = ("sample", "machine", "post")
 
 
-class _Dice:
-    """Random strengths: `between` scales its lower end to nothing with `strength`."""
-
-    def __init__(self, generator: Generator, strength: float) -> None:
-        self._generator = generator
-        self.strength = strength
-
-    def _one(self) -> float:
-        device = self._generator.device
-        return float(torch.rand((), generator=self._generator, device=device))
-
-    def chance(self, share: float) -> bool:
-        return self._one() < share
-
-    def pick(self, low: float, high: float) -> float:
-        return low + (high - low) * self._one()
-
-    def between(self, low: float, high: float) -> float:
-        return self.strength * self.pick(low, high)
-
-    def dose(self, low: float, high: float) -> float:
-        ratio = high / low
-        return low * ratio ** self._one() / max(self.strength, 1e-3) ** 2
-
-
 def random_chain(
     generator: Generator,
     modality: Modality = "haadf",
@@ -106,7 +80,7 @@ def random_chain(
             "random_chain needs modality haadf, bf or sem, strength ≥ 0 and groups "
             f"from {', '.join(GROUPS)}; got {modality}, {strength}, {sorted(groups)}."
         )
-    dice = _Dice(generator, strength)
+    dice = Dice(generator, strength)
     effects: list[Effect] = []
     if "sample" in groups and modality != "sem":
         effects += _lamella(dice, "bf" if modality == "bf" else "haadf")
@@ -120,7 +94,7 @@ def random_chain(
     return Chain(tuple(effects))
 
 
-def _lamella(dice: _Dice, contrast: Literal["haadf", "bf"]) -> list[Effect]:
+def _lamella(dice: Dice, contrast: Literal["haadf", "bf"]) -> list[Effect]:
     effects: list[Effect] = []
     if dice.chance(0.4):
         effects.append(Deformation(dice.between(0.5, 3), int(dice.pick(2, 5))))
@@ -143,7 +117,7 @@ def _lamella(dice: _Dice, contrast: Literal["haadf", "bf"]) -> list[Effect]:
     return effects
 
 
-def _scanned(dice: _Dice) -> list[Effect]:
+def _scanned(dice: Dice) -> list[Effect]:
     effects: list[Effect] = []
     if dice.chance(0.5):
         effects.append(Drift(dice.between(0.5, 3)))
@@ -154,12 +128,12 @@ def _scanned(dice: _Dice) -> list[Effect]:
     return effects
 
 
-def _camera_optics(dice: _Dice) -> list[Effect]:
+def _camera_optics(dice: Dice) -> list[Effect]:
     round_or_not = 1.0 if dice.chance(0.6) else dice.pick(1.1, 1.7)
     return [Blur(dice.between(0.4, 1.1), round_or_not)]
 
 
-def _sem_signal(dice: _Dice) -> list[Effect]:
+def _sem_signal(dice: Dice) -> list[Effect]:
     effects: list[Effect] = []
     if dice.chance(0.3):
         effects.append(EdgeBloom(dice.between(0.03, 0.12), dice.pick(2, 6)))
@@ -173,7 +147,7 @@ def _sem_signal(dice: _Dice) -> list[Effect]:
     return effects
 
 
-def _detector(dice: _Dice, modality: Modality) -> list[Effect]:
+def _detector(dice: Dice, modality: Modality) -> list[Effect]:
     dose = dice.dose(120, 1500)
     effects: list[Effect] = [ShotNoise(dose)]
     if modality == "bf":
@@ -188,7 +162,7 @@ def _detector(dice: _Dice, modality: Modality) -> list[Effect]:
     return effects
 
 
-def _picture(dice: _Dice) -> list[Effect]:
+def _picture(dice: Dice) -> list[Effect]:
     effects: list[Effect] = []
     if dice.chance(0.4):
         effects.append(Gamma(dice.pick(0.75, 1.35)))
@@ -202,7 +176,7 @@ def _picture(dice: _Dice) -> list[Effect]:
     return effects
 
 
-def _marks(dice: _Dice, modality: Modality, pixel_size_nm: float) -> list[Effect]:
+def _marks(dice: Dice, modality: Modality, pixel_size_nm: float) -> list[Effect]:
     if modality == "sem" and dice.chance(0.3):
         text = f"{dice.pick(0.5, 8):.1f}kV {dice.pick(2, 9):.1f}mm"
         return [DataBar(dice.pick(0.05, 0.09), pixel_size_nm, text)]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from napari_sesami.project.scan_entries import Locate, ScanEntry, Sizes
     from napari_sesami.scan import Scan
 
-ROOMS = ("banks", "queries", "runs", "prompts", "adapters")
+ROOMS = ("banks", "queries", "runs", "prompts", "adapters", "noise")
 
 # One object per folder and process, so that two sessions share classes and lock.
 _OPEN: weakref.WeakValueDictionary[Path, Project] = weakref.WeakValueDictionary()
@@ -306,6 +306,12 @@ class Project:
         """Read what `write_json` wrote, checked as `kind`; None if it is not there."""
         path = inside(self.path, room, name)
         return disk.read_json(path, kind) if path.exists() else None
+
+    def remove_json(self, room: str, name: str) -> None:
+        """Take away what `write_json` wrote, if it is there."""
+        path = inside(self.path, room, name)
+        with disk.saying(path):
+            path.unlink(missing_ok=True)
 
     def save(self) -> None:
         """Write all that changed. A `SaveError` says why that failed."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_sesami.prompt.mask import Mask
     from napari_sesami.prompt.pool.candidates import PLAIN
     from napari_sesami.prompt.pool.features import NAMES, beside
-    from napari_sesami.prompt.pool.judge import KINDS, ClickJudge, JudgeTrees
+    from napari_sesami.prompt.pool.judge import KINDS, ClickJudge, JudgeTrees, kind_of
     from napari_sesami.prompt.pool.level import WindowLevel
     from napari_sesami.prompt.pool.net_only import favourite
     from napari_sesami.prompt.predictor import Predictor
@@ -39,7 +39,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "mask": ["Mask"],
         "pool.candidates": ["PLAIN"],
         "pool.features": ["NAMES", "beside"],
-        "pool.judge": ["KINDS", "ClickJudge", "JudgeTrees"],
+        "pool.judge": ["KINDS", "ClickJudge", "JudgeTrees", "kind_of"],
         "pool.level": ["WindowLevel"],
         "pool.net_only": ["favourite"],
         "predictor": ["Predictor"],

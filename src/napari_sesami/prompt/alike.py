@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage, signal
+from scipy import ndimage
 
 from napari_sesami.common.cancel import cancellable, check_cancelled
+from napari_sesami.common.correlation import correlate
 from napari_sesami.prompt.errors import PromptError
 from napari_sesami.prompt.everything import without_duplicates
 from napari_sesami.prompt.view import View
@@ -173,11 +174,8 @@ def match(
         return np.zeros((0, 0), np.float32), (over[0], over[1])
     padded = np.pad(tokens, [*around, (0, 0)])
     weighted = template * weight[..., None]
-    total = sum(
-        signal.fftconvolve(padded[..., d], weighted[::-1, ::-1, d], mode="valid")
-        for d in range(tokens.shape[-1])
-    )
-    seen = signal.fftconvolve(room, weight[::-1, ::-1], mode="valid")
+    total = correlate(padded, weighted)
+    seen = correlate(room[..., None], weight[..., None])
     enough = seen >= VISIBLE * weight.sum()
     mean = np.where(enough, total / np.maximum(seen, 1e-9), -1.0)
     return np.asarray(mean, np.float32), (over[0], over[1])

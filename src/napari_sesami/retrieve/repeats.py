@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import ndimage, signal
+from scipy import ndimage
 
+from napari_sesami.common.correlation import correlate
 from napari_sesami.retrieve.bank import RetrieveError
 
 if TYPE_CHECKING:
@@ -110,14 +111,8 @@ def match_map(tokens: NDArray[np.float32], cells: BBox) -> NDArray[np.float32]:
     """Mean cosine of a token template at every place, (h − th + 1, w − tw + 1)."""
     r0, c0, r1, c1 = cells
     template = tokens[r0:r1, c0:c1]
-    total = np.zeros(
-        (tokens.shape[0] - (r1 - r0) + 1, tokens.shape[1] - (c1 - c0) + 1), np.float64
-    )
-    for d in range(tokens.shape[-1]):
-        total += signal.fftconvolve(
-            tokens[..., d], template[::-1, ::-1, d], mode="valid"
-        )
-    return (total / template[..., 0].size).astype(np.float32)
+    total = correlate(tokens, template)
+    return total / np.float32(template[..., 0].size)
 
 
 def transfer_labels(labels: NDArray[Any], box: BBox, repeats: Repeats) -> NDArray[Any]:

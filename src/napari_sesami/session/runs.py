@@ -18,10 +18,12 @@ from napari_sesami.session.errors import SessionError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableSequence
 
+    from napari_sesami.noise import NoiseFit
     from napari_sesami.project import ScanLabels
     from napari_sesami.scan import Scan
     from napari_sesami.session.adapters import Adapters
     from napari_sesami.session.document import Document
+    from napari_sesami.session.noise import ScanNoise
     from napari_sesami.train import (
         Estimate,
         LabelledSet,
@@ -47,10 +49,14 @@ class SessionRuns:
         What is labelled, and the project that keeps the runs.
     adapters
         Where what a run learnt is put to use.
+    noise
+        Fitted noise that runs draw with, where there is any.
     """
 
-    def __init__(self, document: Document, adapters: Adapters) -> None:
-        self._document, self._adapters = document, adapters
+    def __init__(
+        self, document: Document, adapters: Adapters, noise: ScanNoise
+    ) -> None:
+        self._document, self._adapters, self._noise = document, adapters, noise
         self._folder: Runs | None = None
 
     # --- the folder of runs
@@ -252,7 +258,7 @@ class SessionRuns:
         scale = bool(options.pop("common_scale", False))
         config = self.config(recipe, steps=steps, **options)
         labelled = self.training_set(common_scale=scale)
-        return config, partial(_write, write_set, labelled)
+        return config, partial(_write, write_set, labelled, self._noise.fitted)
 
     def _trainable_model(self) -> str:
         """Name or file of the prompt model, as a worker can load it."""
@@ -315,8 +321,14 @@ def _labelled_planes(
             yield plane, classes, np.where(np.isin(objects, single), objects, 0)
 
 
-def _write(write_set: Any, labelled: LabelledSet, folder: Path) -> None:
+def _write(
+    write_set: Any, labelled: LabelledSet, noise: NoiseFit | None, folder: Path
+) -> None:
+    from napari_sesami.train import write_fitted
+
     write_set(folder, labelled)
+    if noise is not None:
+        write_fitted(folder, noise)
 
 
 def _name(run: Run) -> str:

@@ -9,6 +9,7 @@ from napari_sesami.project import Project
 from napari_sesami.session.adapters import Adapters
 from napari_sesami.session.document import Document
 from napari_sesami.session.measurements import Measurements
+from napari_sesami.session.noise import ScanNoise
 from napari_sesami.session.objects import Objects
 from napari_sesami.session.prompts import Prompts
 from napari_sesami.session.queue import Queue
@@ -62,6 +63,8 @@ class Session:
         Labels of every plane from a few strokes.
     measurements
         Dimensions with error bars: the recipe, and what it gives on the labels.
+    noise
+        Noise like the instrument's, for training.
     runs
         Training, and what it gave.
     history
@@ -95,7 +98,8 @@ class Session:
         self.adapters = Adapters(document)
         self.prompts = Prompts(document, self.adapters)
         self.measurements = Measurements(document)
-        self.runs = SessionRuns(document, self.adapters)
+        self.noise = ScanNoise(document)
+        self.runs = SessionRuns(document, self.adapters, self.noise)
         self.retrieval = Retrieval(
             document,
             self.strokes,

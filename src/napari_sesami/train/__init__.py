@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from napari_sesami.train.engine.checkpoints import Checkpoints
     from napari_sesami.train.engine.recorder import Stop
     from napari_sesami.train.errors import TrainError
+    from napari_sesami.train.fitted import read_fitted, write_fitted
     from napari_sesami.train.foreign import ForeignRecipe, check_agreed
     from napari_sesami.train.recipe import (
         RECIPES,
@@ -74,6 +75,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "engine.checkpoints": ["Checkpoints"],
         "engine.recorder": ["Stop"],
         "errors": ["TrainError"],
+        "fitted": ["read_fitted", "write_fitted"],
         "foreign": ["ForeignRecipe", "check_agreed"],
         "recipe": ["RECIPES", "Recipe", "loaded_recipe", "recipe_class"],
         "run.cluster": ["batch_script", "submit"],

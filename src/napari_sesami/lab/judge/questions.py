@@ -12,7 +12,15 @@ from skimage.measure import label
 from napari_sesami.common.box import box_of, grown, slices
 from napari_sesami.lab.scenes import FAMILIES, TEM_KINDS, hbm_slice, tem
 from napari_sesami.lab.scenes.random_scenes.scenes import random_scene
-from napari_sesami.prompt import NAMES, PLAIN, Mask, Predictor
+from napari_sesami.prompt import (
+    NAMES,
+    PLAIN,
+    ClickJudge,
+    Mask,
+    Predictor,
+    beside,
+    kind_of,
+)
 from napari_sesami.scan import Scan
 
 if TYPE_CHECKING:
@@ -369,12 +377,22 @@ class Asker:
             asked.first_overlap = np.array(overlaps(early), np.float32)
 
         def answer() -> Mask:
-            """What the next click corrects: mostly the plain answer, or a good one."""
-            if self.rng.random() < 0.6 and not pool.plain.empty:
+            """What the next click corrects: often what the judge of now would show.
+
+            Else the plain answer, or a good one: the judge is to know them all.
+            """
+            chance = self.rng.random()
+            if chance < 0.3 and not pool.plain.empty:
                 return pool.plain
-            chance = asked.overlap
-            noisy = chance + self.rng.normal(0, 0.1, len(chance)) - 9.0 * asked.cut
-            one, i = where[int(np.argmax(noisy))]
+            if chance < 0.8:
+                judge = ClickJudge.bundled()
+                said = [judge.pool.predict(beside(part)) for part in numbers]
+                lean = float(judge.lean[kind_of(pool.task.prompt)])
+                worth = np.concatenate(said) - 9.0 * asked.cut + lean * asked.is_plain
+            else:
+                noise = self.rng.normal(0, 0.1, len(asked.overlap))
+                worth = asked.overlap + noise - 9.0 * asked.cut
+            one, i = where[int(np.argmax(worth))]
             return pool.draw(one, i, 0.5)
 
         return asked, answer

@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
-from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer
 from torch import nn
 
 from napari_sesami.models.nano.encoder import ConvBlock, PixelNorm
 from napari_sesami.models.nano.judge import MaskJudge
+from napari_sesami.models.sam_parts import (
+    MaskDecoder,
+    PromptEncoder,
+    TwoWayTransformer,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -164,7 +164,7 @@ def plain_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def build_sam(config: SamConfig) -> Sam:
     """Build the net of `segment_anything`, not yet loaded."""
-    from segment_anything.modeling import (
+    from napari_sesami.models.sam_parts import (
         ImageEncoderViT,
         MaskDecoder,
         PromptEncoder,

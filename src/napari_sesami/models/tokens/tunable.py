@@ -55,7 +55,8 @@ class TunableEncoder(nn.Module):
             self.net = inner.net
             undecorated = getattr(type(inner).encode, "__wrapped__")  # noqa: B009 mypy
             self._tokens = lambda view: undecorated(inner, view)
-            self._keep(inner.net)
+            # below a feature encoder lies the net whose names its weights have
+            self._keep(inner.net.net if isinstance(inner, FeatureTokens) else inner.net)
         else:
             raise ModelError(
                 f"“{encoder.name}” cannot be fine-tuned; take sesami-nano, lite0 or a "

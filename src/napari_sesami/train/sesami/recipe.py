@@ -56,6 +56,8 @@ class SesamiConfig:
         Corrective ones among them.
     variants, cache_mb
         With late blocks alone: views per object, and memory for what the trunk gave.
+    noise_share
+        How many views get the noise that was fitted to the scans, if the run has it.
     measured, gate_clicks
         Held-out objects, and most clicks on each, for the verdict.
     """
@@ -74,6 +76,7 @@ class SesamiConfig:
     most_clicks: int = 5
     variants: int = 8
     cache_mb: int = 1024
+    noise_share: float = 0.3
     measured: int = 24
     gate_clicks: int = 6
 
@@ -91,7 +94,7 @@ class SesamiConfig:
                 raise TrainError(f"“{key}” must be 1 or more.")
         if self.most_clicks < 2:
             raise TrainError("“most_clicks” must be 2 or more: one is corrective.")
-        for key in ("box_share", "mask_share"):
+        for key in ("box_share", "mask_share", "noise_share"):
             if not 0 <= getattr(self, key) <= 1:
                 raise TrainError(f"“{key}” is a share, from 0 to 1.")
 
@@ -112,6 +115,7 @@ class Sesami(Recipe):
 
     def prepare(self, device: torch.device) -> nn.Module:
         """Load the base, attach what is trained, read the pictures."""
+        from napari_sesami.train.fitted import read_fitted
         from napari_sesami.train.sesami.gate import targets
         from napari_sesami.train.sesami.net import trainable
         from napari_sesami.train.sesami.pictures import read_set
@@ -130,6 +134,8 @@ class Sesami(Recipe):
             closer=bool(getattr(self.model, "closer", False)),
             objects=o.objects,
             seed=self.config.seed,
+            noise=read_fitted(self.data),
+            noise_share=o.noise_share,
         )
         if not len(self.examples):
             raise TrainError(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from napari_sesami.noise import NoiseFit
     from napari_sesami.train.sesami.pictures import Picture
 
     Rng = np.random.Generator
@@ -56,6 +57,8 @@ class Examples:
         Objects prompted in each view.
     seed
         Of the order of objects.
+    noise, noise_share
+        Noise fitted to the user's scans, and how many views get it.
     """
 
     def __init__(
@@ -67,9 +70,12 @@ class Examples:
         closer: bool = False,
         objects: int = 4,
         seed: int = 0,
+        noise: NoiseFit | None = None,
+        noise_share: float = 0.0,
     ) -> None:
         self.pictures, self.tile = list(pictures), tile
         self.magnify, self.closer, self.objects = magnify, closer, objects
+        self.noise, self.noise_share = noise, noise_share
         self._scans = [p.as_scan() for p in self.pictures]
         self._boxes = [ndi.find_objects(p.regions) for p in self.pictures]
         self.order = balanced(self.pictures, seed)
@@ -112,7 +118,11 @@ class Examples:
         parts: list[NDArray[Any]] = [np.rot90(p, turns) for p in [image, *planes]]
         parts = [p[:, ::-1] if flip else p for p in parts]
         image = random_tone(rng, 0.3, inverted=0.0)(parts[0])
-        if rng.random() < 0.2:
+        if self.noise is not None and rng.random() < self.noise_share:
+            chance = torch.Generator().manual_seed(int(rng.integers(2**62)))
+            clean = torch.from_numpy(np.ascontiguousarray(image, np.float32))
+            image = self.noise.draw(clean[None, None], chance)[0, 0].numpy()
+        elif rng.random() < 0.2:
             noise = rng.standard_normal(image.shape)
             image = np.clip(image + rng.uniform(0.005, 0.03) * noise, 0, 1)
         return Cut(np.ascontiguousarray(image, np.float32), parts[1], parts[2])

@@ -58,6 +58,12 @@ class PromptPanel(Panel):
         self.take_image()
         self._on_session()
 
+    def take_up(self) -> None:
+        """Take the click tool, unless a tool is in use or the view is not flat."""
+        strokes = self.controller.binding.strokes
+        if not self.controller.pointing and strokes.editable:
+            self.controller.use(Tool.CLICK)
+
     def _let_go(self) -> None:
         """Let go of all that would keep the panel alive, and of the mouse."""
         super()._let_go()

@@ -11,6 +11,7 @@ from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.jobs import Debounced, JobQueue
 from napari_sesami.viewer.runs.gpu import GpuHandover, needs_card
 from napari_sesami.viewer.runs.judging import JUDGE, RunVerdicts
+from napari_sesami.viewer.runs.noise import FIT, NoiseFitter
 from napari_sesami.viewer.runs.notices import (
     ask_once,
     offer_resume,
@@ -53,8 +54,8 @@ class RunsController(Controller):
     work
         A thread of its own: stopping a run may take half a minute, and clicks must
         not wait for it.
-    planner, judging
-        What could be learned, and what became of what was.
+    planner, judging, noise
+        What could be learned, what became of what was, and noise fitted for it.
     """
 
     changed = Signal()
@@ -80,6 +81,7 @@ class RunsController(Controller):
         self._root: Path | None = None
         self.planner = TrainingPlanner(self)
         self.verdicts = RunVerdicts(self)
+        self.noise = NoiseFitter(workspace, self.jobs)
         workspace.session_changed.connect(self.refresh)
         workspace.saver.changed.connect(self._on_kept)
         self.refresh()
@@ -255,7 +257,7 @@ class RunsController(Controller):
         self.refresh()
 
     def _on_failed(self, topic: str, text: str) -> None:
-        if topic not in (COUNT, JUDGE):  # the form and the verdict say it
+        if topic not in (COUNT, JUDGE, FIT):  # the form, verdict, tab say it
             self.workspace.say(text)
 
     def _on_kept(self) -> None:

@@ -18,6 +18,7 @@ from napari_sesami.viewer.runs.facts import (
 )
 from napari_sesami.viewer.runs.form import StartForm
 from napari_sesami.viewer.runs.log import LogBox
+from napari_sesami.viewer.runs.noise_box import NoiseBox
 from napari_sesami.viewer.runs.pictures import PictureGrid
 from napari_sesami.viewer.runs.progress_box import ProgressBox
 from napari_sesami.viewer.runs.run_list import RunList
@@ -75,14 +76,16 @@ class RunsPanel(Panel):
             "Pictures of held-out objects appear as the run goes on.",
         )
         self.gate = GateBox(self.controller)
+        self.noise = NoiseBox(self.controller)
         self.log = LogBox(self.controller)
         self.fold = FoldBar("New run", self.form)
         self.tabs = tabs(
-            "Curves, pictures, result, log",
+            "Curves, pictures, result, noise, log",
             (
                 ("Curves", "Loss and held-out overlap, live", self.curves),
                 ("Pictures", "Sample predictions", self.pictures),
                 ("Result", "Before and after, and whether it is used", self.gate),
+                ("Noise", "Draw noise like that of your scans", self.noise),
                 ("Log", "What the training process wrote", self.log),
             ),
         )

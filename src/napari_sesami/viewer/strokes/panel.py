@@ -19,6 +19,7 @@ from napari_sesami.viewer.widgets.factory import (
     button,
     choose,
     combo,
+    fill_classes,
     note,
     row,
     tabs,
@@ -54,6 +55,11 @@ class StrokesPanel(Panel):
     def __init__(self, napari_viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(napari_viewer, parent)
         self.controller = self.workspace.get(StrokesController)
+        self.paint_button = ActionButton(self.workspace, "paint")
+        self.paint_button.setCheckable(True)
+        self.classes = combo(
+            "Class of the next stroke (keys 1 to 9)", name="Class of the stroke"
+        )
         self.live_tick = tick(
             "Live", "Label the slice on screen after every stroke", self.controller.on
         )
@@ -104,6 +110,7 @@ class StrokesPanel(Panel):
             ),
         )
         self.lay_out(
+            row(self.paint_button, (self.classes, 1)),
             row(self.live_tick, (self.fine_tick, 1), self.overlap_tick),
             row(QLabel("Method"), (self.method, 1)),
             row(QLabel("Zoom"), self.zoom, (self.clean_button, 1)),
@@ -115,6 +122,9 @@ class StrokesPanel(Panel):
             stretch=self.tabs,
         )
         self.watch(self.controller.changed, self.refresh)
+        self.watch(self.workspace.session_changed, self._on_session)
+        self.on(self.paint_button.clicked, self._show_brush)
+        self.on(self.classes.activated, self._on_class)
         self.live_tick.toggled.connect(self.controller.turn)
         self.fine_tick.toggled.connect(self.controller.set_refine)
         self.overlap_tick.toggled.connect(self.controller.set_overlap)
@@ -122,7 +132,42 @@ class StrokesPanel(Panel):
         self.zoom.activated.connect(self._on_scale)
         self.policy.activated.connect(self._on_policy)
         self.on(self.clean_button.clicked, self.controller.clean_up)
+        self._on_session()
         self.refresh()
+
+    def take_up(self) -> None:
+        """Take the brush, if there is a class to paint and the view is flat."""
+        binding = self.controller.binding
+        flat, classes = binding.strokes.editable, len(binding.session.classes)
+        if flat and classes and not binding.painting:
+            binding.toggle_brush()
+
+    def _on_session(self) -> None:
+        binding = self.workspace.binding
+        self.unwatch("binding")
+        if binding is not None:
+            self.watch(binding.changed, self._show_brush, "binding")
+            self.watch(
+                binding.session.document.events.classes, self._show_brush, "binding"
+            )
+        self._show_brush()
+
+    def _show_brush(self) -> None:
+        """Show whether the brush is on, and what it paints."""
+        binding = self.workspace.binding
+        self.paint_button.setEnabled(binding is not None)
+        self.classes.setEnabled(binding is not None)
+        entries = () if binding is None else binding.session.classes
+        chosen = 0 if binding is None else binding.current_class
+        fill_classes(self.classes, entries, chosen)
+        if self.classes.count() == 0:
+            self.classes.addItem("Name a class first (key N)", 0)
+        self.paint_button.setChecked(binding is not None and binding.painting)
+
+    def _on_class(self) -> None:
+        chosen = self.classes.currentData()
+        if chosen:
+            self.controller.binding.pick(chosen)
 
     def refresh(self) -> None:
         """Show what is known, whoever changed it."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 
 from napari_sesami.viewer.app.recovery import lost_work
-from napari_sesami.viewer.widgets.factory import button, named, row
+from napari_sesami.viewer.widgets.factory import button, combo, named, row
 from napari_sesami.viewer.widgets.panel import PanelPart
 
 if TYPE_CHECKING:
@@ -18,11 +17,9 @@ if TYPE_CHECKING:
     from napari_sesami.viewer.app.recovery import LostWork
     from napari_sesami.viewer.app.workspace import Workspace
 
-MOST = 4  # rows of what was left unsaved
-
 
 class OpenScans(PanelPart, QWidget):
-    """One row for each scan behind, and for each that was closed unsaved."""
+    """A row for each scan behind, and one to choose from what was closed unsaved."""
 
     def __init__(self, workspace: Workspace, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -37,7 +34,7 @@ class OpenScans(PanelPart, QWidget):
 
     def read_lost(self) -> None:
         """Look at the disk for unsaved work; not after every edit."""
-        self._lost = lost_work()[:MOST]
+        self._lost = lost_work()
         self.refresh()
 
     def refresh(self) -> None:
@@ -54,8 +51,8 @@ class OpenScans(PanelPart, QWidget):
                 item.widget().deleteLater()
         for binding in reversed(behind):
             self._add_open(binding)
-        for work in lost:
-            self._add_lost(work)
+        if lost:
+            self._add_lost(lost)
         self.setVisible(bool(behind or lost))
 
     def _add_open(self, binding: LayerBinding) -> None:
@@ -70,23 +67,28 @@ class OpenScans(PanelPart, QWidget):
         )
         self.on(show.clicked, self.workspace.adopt, binding.image)
         self.on(close.clicked, self.workspace.dismiss, binding)
-        self._add(session.scan.name, f"open behind, {kept}", show, close)
+        text = f"{session.scan.name}: open behind, {kept}"
+        title = named(QElidingLabel(text), text, session.scan.name)
+        self._add(title, show, close)
 
-    def _add_lost(self, work: LostWork) -> None:
-        when = time.strftime("%d %b, %H:%M", time.localtime(work.when))
-        bring = button("Bring back", f"Open {work.scan} with what was done on it")
-        drop = button("Delete", f"Delete this unsaved work on {work.scan} for good")
+    def _add_lost(self, lost: list[LostWork]) -> None:
+        """Offer what was closed unsaved, the latest first, in one row."""
+        choice = combo("Work that was closed unsaved: bring it back, or delete it")
+        for work in lost:
+            when = time.strftime("%d %b, %H:%M", time.localtime(work.when))
+            choice.addItem(f"{work.scan}: unsaved, {when}", work.project)
+        bring = button("Bring back", "Open this scan with what was done on it")
+        drop = button("Delete", "Delete this unsaved work for good")
         saver = self.workspace.saver
-        self.on(bring.clicked, partial(saver.open_lost, work.project))
-        self.on(drop.clicked, partial(saver.discard_lost, work.project))
-        self._add(work.scan, f"closed unsaved, {when}", bring, drop)
+        self.on(bring.clicked, lambda: saver.open_lost(choice.currentData()))
+        self.on(drop.clicked, lambda: saver.discard_lost(choice.currentData()))
+        self._add(choice, bring, drop)
 
-    def _add(self, name: str, state: str, *buttons: QWidget) -> None:
+    def _add(self, title: QWidget, *buttons: QWidget) -> None:
         made = QWidget()
         layout = QVBoxLayout(made)
         layout.setContentsMargins(0, 0, 0, 2)
         layout.setSpacing(1)
-        title = named(QElidingLabel(f"{name}: {state}"), f"{name}: {state}", name)
         layout.addWidget(title)
         layout.addLayout(row((QLabel(""), 1), *buttons))
         self.rows.addWidget(made)

@@ -64,6 +64,9 @@ class Panel(PanelPart, QWidget):
     def refresh(self) -> None:
         """Show what is, whoever changed it."""
 
+    def take_up(self) -> None:
+        """Take up the tool of the page; called when the user turns to it."""
+
     def showEvent(self, event: QShowEvent) -> None:
         """Hook to the dock that the panel came into."""
         super().showEvent(event)

@@ -209,12 +209,15 @@ class Workbench(Panel):
             panel.status.show()
 
     def _on_turned(self, place: int) -> None:
-        self.turn_to(PAGES[place].name)
+        """Open the page that the user asked for, with its tool in hand."""
+        panel = self.turn_to(PAGES[place].name)
+        if panel is not None and self.workspace.binding is not None:
+            panel.take_up()
 
     def _on_shortcut(self) -> None:
         keys = self.sender()
         assert isinstance(keys, QShortcut)
-        self.turn_to(PAGES[(int(keys.key().toString()[-1]) - 1) % 10].name)
+        self._on_turned((int(keys.key().toString()[-1]) - 1) % 10)
 
     def _on_own_dock(self) -> None:
         """Move the page, as it is, into a dock that floats beside the window."""
