@@ -1,4 +1,4 @@
-"""`sesami evaluate`: numbers of a model's card, of clicks, adapters, fitted noise."""
+"""`sesami evaluate`: numbers of a model's card, of clicks, trainings, noise."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add = evaluate.add_argument
     add(
         "model",
-        help="e.g. nano; clicks: beside simple rivals; adapters: tuned models; noise: "
+        help="e.g. nano; clicks: beside simple rivals; adapters: tuned models; semi: "
+        "segmenters across devices; budget: starts under equal CPU seconds; noise: "
         "how well it is fitted",
     )
     add("--protocols", type=Path, help="folder of click/stroke protocols")
@@ -47,12 +48,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add("--size", choices=("small", "full"), help="how many objects (default: small)")
     add("--rivals", action="store_true", help="with flood fill and random walker")
     add = evaluate.add_argument_group("adapters").add_argument
-    add("--out", type=Path, default=Path("sesami-table1"))
-    add("--steps", type=int, default=100, help="of each training")
+    add("--out", type=Path, help="folder for tables (default: sesami-NAME)")
+    add("--steps", type=int, help="of each training (100; semi: 300)")
     add("--rate", type=float, default=1e-2, help="of learning")
     add("--folds", type=int, default=3, help="trainings per real set")
     add("--each", type=int, help="objects per image; 6, for clicks 3")
     add("--decoder", action="store_true", help="train the mask decoder too")
+    add = evaluate.add_argument_group("semi and budget").add_argument
+    add("--presets", nargs="+", help="of the recipe semi; all by default")
+    add("--labels", type=at_least(1), nargs="+", help="labelled pictures")
+    add("--seconds", type=float, nargs="+", help="CPU seconds of a budget")
+    add("--tests", type=at_least(1), default=30, help="pictures that judge")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -62,17 +68,20 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.model == "adapters":
         from napari_sesami.lab.tables import compare_adapters
 
-        check_writable(arguments.out)
+        out = arguments.out or Path("sesami-table1")
+        check_writable(out)
         compare_adapters(
-            arguments.out,
+            out,
             arguments.data,
             folds=arguments.folds,
             each=arguments.each or 6,
-            steps=arguments.steps,
+            steps=arguments.steps or 100,
             rate=arguments.rate,
             decoder=arguments.decoder,
         )
         return 0
+    if arguments.model in ("semi", "budget"):
+        return _segmenters(arguments)
     if arguments.model == "clicks":
         return _clicks(arguments)
     if arguments.model == "noise":
@@ -102,6 +111,29 @@ def run(arguments: argparse.Namespace) -> int:
         report["real"] = real_report(nano, arguments.protocols, arguments.data)
         _print("Real images (semiconductor-like proxies)", report["real"])
     print(json.dumps(report))
+    return 0
+
+
+def _segmenters(arguments: argparse.Namespace) -> int:
+    """Compare presets across devices, or starts under equal CPU seconds."""
+    from napari_sesami.lab.semi import evaluate_budget, evaluate_semi
+
+    out = arguments.out or Path(f"sesami-{arguments.model}")
+    check_writable(out)
+    if arguments.model == "budget":
+        given: dict[str, Any] = {"seconds": arguments.seconds}
+        given = {k: v for k, v in given.items() if v is not None}
+        if arguments.labels:
+            given["labels"] = arguments.labels
+        evaluate_budget(out, seeds=arguments.seeds, tests=arguments.tests, **given)
+        return 0
+    more = {"presets": arguments.presets} if arguments.presets else {}
+    steps = arguments.steps or 300
+    for labels in arguments.labels or [20]:
+        evaluate_semi(
+            out, seeds=arguments.seeds, labels=labels, steps=steps,
+            tests=arguments.tests, **more,
+        )  # fmt: skip
     return 0
 
 

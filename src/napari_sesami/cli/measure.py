@@ -29,7 +29,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add("scans", nargs="*", type=Path, help="scans, folders, or a project *.sesami")
     add("-o", "--out", type=Path, help="folder for tables, report and pictures")
     add(
-        "--labels", choices=("project", "files", "bank", "model"),
+        "--labels", choices=("project", "files", "bank", "model", "segmenter"),
         help="where labels come from (default: project for *.sesami, else files)",
     )  # fmt: skip
     add(
@@ -41,7 +41,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add("-b", "--bank", type=Path, help="the bank that makes the labels")
     add(
         "-m", "--model", default="sesami-nano",
-        help="the token encoder of --labels bank or model (default: %(default)s)",
+        help="the token encoder of --labels bank or model (default: %(default)s), or "
+        "the run of --labels segmenter",
     )  # fmt: skip
     add("--classes", type=Path, help="a JSON file of classes, for labels from files")
     add("-j", "--workers", type=int, default=1, help="processes")
@@ -115,6 +116,8 @@ def _labels(arguments: Any, scans: list[Path]) -> tuple[str, dict[str, Any]]:
         if arguments.bank is None:
             raise SesamiError("--labels bank needs --bank FILE.")
         return kind, {"bank": arguments.bank, "model": arguments.model}
+    if kind == "segmenter":
+        return kind, {"folder": arguments.model}
     if kind == "model":
         if arguments.project is None:
             raise SesamiError("--labels model needs --project FOLDER.sesami.")

@@ -1,10 +1,10 @@
-"""`sesami segment`: label scans by a bank, without a window."""
+"""`sesami segment`: label scans by a bank or a segmenter, without a window."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,17 +13,19 @@ from napari_sesami.common.errors import SesamiError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from napari_sesami.session import Session
+    from napari_sesami.models import Segmenter
+    from napari_sesami.scan import Scan
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command and its options."""
-    segment = commands.add_parser("segment", help="label scans by a bank")
+    segment = commands.add_parser("segment", help="label scans by a bank or a run")
     segment.add_argument("scan", type=Path, help="a scan, or a folder of scans")
-    segment.add_argument("-b", "--bank", type=Path, required=True, help="a .bank file")
+    segment.add_argument("-b", "--bank", type=Path, help="a .bank file")
     segment.add_argument(
         "-o",
         "--out",
@@ -32,20 +34,32 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="a file (.ome.tif, .ome.zarr) or a folder for the labels",
     )
     segment.add_argument(
-        "-m", "--model", default="sesami-nano", help="the token encoder of the bank"
-    )
+        "-m", "--model", default="sesami-nano",
+        help="a run of the recipe semi (its folder), which labels without a bank; or "
+        "the token encoder of the bank",
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Label every plane of one scan, or of each scan in a folder."""
     scans = _scans(arguments.scan)
-    if not arguments.bank.is_file():
+    segmenter = None
+    if arguments.bank is None:
+        from napari_sesami.models import Segmenter
+
+        if not Path(arguments.model).exists():
+            raise SesamiError(
+                "Nothing says how to label: give --bank FILE, or --model RUN, the "
+                "folder of a finished run of the recipe semi."
+            )
+        segmenter = Segmenter.load(arguments.model)
+    elif not arguments.bank.is_file():
         raise SesamiError(f"There is no bank {arguments.bank}; give a .bank file.")
     check_writable(arguments.out.parent if arguments.out.suffix else arguments.out)
     failed = 0
     for path in scans:
         try:
-            target = _segment_one(path, arguments)
+            target = _segment_one(path, arguments, segmenter)
             print(f"{path} → {target}")
         except SesamiError as error:
             if len(scans) == 1:
@@ -68,31 +82,43 @@ def _scans(given: Path) -> list[Path]:
     return found
 
 
-def _segment_one(path: Path, arguments: argparse.Namespace) -> Path:
-    from napari_sesami.models import load_token_encoder
-    from napari_sesami.scan import open_scan, save_labels
-    from napari_sesami.session import Session
+def _segment_one(
+    path: Path, arguments: argparse.Namespace, segmenter: Segmenter | None
+) -> Path:
+    from napari_sesami.scan import ClassSpec, open_scan, save_labels
 
-    session = Session(open_scan(path))
-    session.retrieval.encoder = load_token_encoder(arguments.model)
-    session.retrieval.teach(arguments.bank)
-    labels = _labels(session)
+    scan = open_scan(path)
+    classes: Any
+    if segmenter is not None:
+        from napari_sesami.project import default_color
+
+        names = {i: n for i, n in segmenter.card.classes.items() if i}
+        classes = [ClassSpec(i, n, default_color(i - 1)) for i, n in names.items()]
+        labels = _labels(scan, lambda plane: segmenter.segment_scan(scan, plane).labels)
+    else:
+        from napari_sesami.models import load_token_encoder
+        from napari_sesami.session import Session
+
+        session = Session(scan)
+        session.retrieval.encoder = load_token_encoder(arguments.model)
+        session.retrieval.teach(arguments.bank)
+        classes = list(session.classes)
+        labels = _labels(scan, lambda plane: session.segment(planes=plane).labels[0])
     out: Path = arguments.out
     folder = out.suffix == "" or out.is_dir() or arguments.scan.is_dir()
     if folder:
         out.mkdir(parents=True, exist_ok=True)
     name = f"{path.name.split('.')[0]}_labels.ome.tif"
     target = out / name if folder else out
-    save_labels(labels, target, like=session.scan, classes=list(session.classes))
+    save_labels(labels, target, like=scan, classes=classes)
     return target
 
 
-def _labels(session: Session) -> NDArray[np.uint8]:
+def _labels(scan: Scan, label: Callable[[int], Any]) -> NDArray[np.uint8]:
     """All planes, one at a time: votes are never kept for a whole volume."""
-    scan = session.scan
     out = np.zeros((scan.n_planes, *scan.plane_shape), np.uint8)
     for plane in range(scan.n_planes):
-        out[plane] = session.segment(planes=plane).labels[0]
+        out[plane] = label(plane)
         if scan.n_planes > 1:
             print(f"\r{plane + 1} of {scan.n_planes} planes", end="", file=sys.stderr)
     if scan.n_planes > 1:

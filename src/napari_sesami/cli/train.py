@@ -13,7 +13,7 @@ from napari_sesami.cli.runs import add_trust, agree, in_foreground, own_runs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_sesami.train import Run
+    from napari_sesami.train import Run, RunConfig
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     agree(config, args.trust)
     if args.out is not None and not args.dry:
         check_writable(args.out)
-    data = _data(args)
+    data = _data(args, config)
     if args.dry:
         print(estimate(config, data).sentence)
         return 0
@@ -64,6 +64,9 @@ def _options() -> argparse.ArgumentParser:
     source = ap.add_mutually_exclusive_group()
     source.add_argument("--project", type=Path, help="learn from what it has labelled")
     source.add_argument("--data", type=Path, help="folder copied to the run's data")
+    ap.add_argument(
+        "--unlabelled", type=Path, help="recipe semi: a folder of scans without labels"
+    )
     add_trust(ap)
     ap.add_argument("--dry", action="store_true", help="only estimate time and memory")
     ap.add_argument(
@@ -77,12 +80,12 @@ def _options() -> argparse.ArgumentParser:
     return ap
 
 
-def _data(args: argparse.Namespace) -> Callable[[Path], Any] | None:
+def _data(args: argparse.Namespace, config: RunConfig) -> Callable[[Path], Any] | None:
     """Tell how a new run gets what it learns from; None if it needs nothing."""
     from napari_sesami.train import TrainError
 
     if args.project is not None:
-        return _labelled(args.project)
+        return _labelled(args.project, config, args.unlabelled)
     if args.data is None:
         return None
     if not args.data.is_dir():
@@ -90,7 +93,9 @@ def _data(args: argparse.Namespace) -> Callable[[Path], Any] | None:
     return lambda to: shutil.copytree(args.data, to, dirs_exist_ok=True)
 
 
-def _labelled(path: Path) -> Callable[[Path], Any]:
+def _labelled(
+    path: Path, config: RunConfig, unlabelled: Path | None
+) -> Callable[[Path], Any]:
     """Collect what is labelled in all scans of a project."""
     from napari_sesami.project import Project, ProjectError, ScanMoved
     from napari_sesami.session import Session
@@ -102,7 +107,10 @@ def _labelled(path: Path) -> Callable[[Path], Any]:
         )
         for entry in project.scans:
             try:
-                found = Session.open(project, entry.key).runs.training_set()
+                runs = Session.open(project, entry.key).runs
+                if config.recipe == "semi":
+                    return runs.segmenter_data(config, unlabelled)
+                found = runs.training_set()
             except ScanMoved as error:  # the others may still be there
                 gone = error
                 continue

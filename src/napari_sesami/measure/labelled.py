@@ -25,6 +25,7 @@ SOURCES = {
     "project": "napari_sesami.session:ProjectLabels",
     "bank": "napari_sesami.session:BankLabels",
     "model": "napari_sesami.worklist:ModelLabels",
+    "segmenter": "napari_sesami.session:SegmenterLabels",
 }
 """Name of a source of labels → "module:Class", imported when it is used."""
 

@@ -39,6 +39,14 @@ if TYPE_CHECKING:
     from napari_sesami.models.nano.model import NAME, Nano, save_nano
     from napari_sesami.models.nano.net import NanoNet
     from napari_sesami.models.sam.model import SamModel, build_tiny_sam
+    from napari_sesami.models.segmenter.net import SegmenterNet, SegmenterPlan
+    from napari_sesami.models.segmenter.segmenter import (
+        SegmentedPlane,
+        Segmenter,
+        SegmenterCard,
+        read_segmenter_card,
+        segmenter_folder,
+    )
     from napari_sesami.models.tokens.tunable import TunableEncoder, facts_of_encoder
     from napari_sesami.models.types import (
         Embedding,
@@ -79,6 +87,14 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "nano.model": ["NAME", "Nano", "save_nano"],
         "nano.net": ["NanoNet"],
         "sam.model": ["SamModel", "build_tiny_sam"],
+        "segmenter.net": ["SegmenterNet", "SegmenterPlan"],
+        "segmenter.segmenter": [
+            "SegmentedPlane",
+            "Segmenter",
+            "SegmenterCard",
+            "read_segmenter_card",
+            "segmenter_folder",
+        ],
         "tokens.tunable": ["TunableEncoder", "facts_of_encoder"],
         "types": [
             "Embedding",

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from napari_sesami.project.scan_entries import Locate, ScanEntry, Sizes
     from napari_sesami.scan import Scan
 
-ROOMS = ("banks", "queries", "runs", "prompts", "adapters", "noise")
+ROOMS = (
+    "banks", "queries", "runs", "prompts", "adapters", "segmenters", "noise",
+)  # fmt: skip
 
 # One object per folder and process, so that two sessions share classes and lock.
 _OPEN: weakref.WeakValueDictionary[Path, Project] = weakref.WeakValueDictionary()

@@ -16,7 +16,7 @@ from napari_sesami.session.draft import (
 from napari_sesami.session.errors import SessionError
 from napari_sesami.session.events import SessionEvents
 from napari_sesami.session.history import History
-from napari_sesami.session.labelled import BankLabels, ProjectLabels
+from napari_sesami.session.labelled import BankLabels, ProjectLabels, SegmenterLabels
 from napari_sesami.session.labels import Labels
 from napari_sesami.session.learner import StrokeLearner
 from napari_sesami.session.measurements import Measurements
@@ -42,6 +42,7 @@ from napari_sesami.session.ranking import SCORES, Ranking
 from napari_sesami.session.retrieval import Retrieval
 from napari_sesami.session.runs import SessionRuns
 from napari_sesami.session.segmentation import Segmentation
+from napari_sesami.session.segmenters import Segmenters
 from napari_sesami.session.session import Session
 from napari_sesami.session.shared_predictor import SharedPredictor
 from napari_sesami.session.strokes import Strokes
@@ -80,6 +81,8 @@ __all__ = [
     "ReadOptions",
     "Retrieval",
     "Segmentation",
+    "SegmenterLabels",
+    "Segmenters",
     "Session",
     "SessionError",
     "SessionEvents",

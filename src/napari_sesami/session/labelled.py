@@ -102,6 +102,41 @@ class BankLabels:
         return ScanWithLabels(scan, labels, classes, source, found.votes)
 
 
+class SegmenterLabels:
+    """Labels that a segmenter gives, with its probabilities as votes.
+
+    Parameters
+    ----------
+    folder
+        Of a run of the recipe `semi`, or of a segmenter.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = str(folder)
+
+    def scans(self, given: Iterable[str | Path]) -> list[str]:
+        """Give the scans among files and folders."""
+        return [str(p) for p in scan_files(given)]
+
+    def open(self, name: str) -> ScanWithLabels:
+        """Label every plane of a scan."""
+        from napari_sesami.models import Segmenter
+        from napari_sesami.scan import open_scan
+
+        scan = open_scan(name)
+        model = Segmenter.load(self.folder)
+        found = [model.segment_scan(scan, p) for p in range(scan.n_planes)]
+        shape = (*scan.leading_shape, *scan.plane_shape)
+        classes = {n: i for i, n in model.card.classes.items() if i}
+        return ScanWithLabels(
+            scan,
+            np.stack([f.labels for f in found]).reshape(shape),
+            classes,
+            f"segmenter {model.name}",
+            np.stack([f.votes for f in found]),
+        )
+
+
 def _project_of(path: Path) -> Path:
     """Find the project that a scan or a folder of scans belongs to."""
     if path.suffix == ".sesami":

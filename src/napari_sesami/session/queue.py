@@ -81,13 +81,14 @@ class Queue:
         objects: Objects,
         prompts: Prompts,
         retrieval: Retrieval,
+        adopted: Callable[[], Source | None] = lambda: None,
     ) -> None:
-        self._document, self._prompts = document, prompts
+        self._document, self._prompts, self._adopted = document, prompts, adopted
         self._strokes, self._labels, self._objects = strokes, labels, objects
         self._retrieval = retrieval
         self.settings, self.budget = QuerySettings(), Budget()
         self.open: list[QueuedQuery] = []
-        self.source: Source | None = None
+        self._source: Source | None = None
         self.trouble = ""
         self.pool = RegionPool()
         self.writer: Callable[[Callable[[], None]], None] | None = None
@@ -101,6 +102,18 @@ class Queue:
         document.events.saved.connect(self._on_saved)
 
     # --- looking
+
+    @property
+    def source(self) -> Source | None:
+        """What gives the maps: one that was set, the adopted segmenter, or retrieval.
+
+        None stands for retrieval from the strokes.
+        """
+        return self._source or self._adopted()
+
+    @source.setter
+    def source(self, source: Source | None) -> None:
+        self._source = source
 
     @property
     def answers(self) -> list[Answer]:

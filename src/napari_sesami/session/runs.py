@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import fields
+from dataclasses import fields, replace
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sesami.common.box import box_of, slices
 from napari_sesami.project import ProjectError
 from napari_sesami.session.adapters import is_file_name
 from napari_sesami.session.errors import SessionError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from napari_sesami.session.adapters import Adapters
     from napari_sesami.session.document import Document
     from napari_sesami.session.noise import ScanNoise
+    from napari_sesami.session.segmenters import Segmenters
     from napari_sesami.train import (
         Estimate,
         LabelledSet,
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 RATES = {"sesami-nano": 1e-2}
 RATE = 5e-4  # of other models
 ADAPTER = "adapter.safetensors"
+SEMI = "semi"
+SEMI_RATE = 1e-3
 MOST_PLANES = 48  # of one scan that are learnt from: neighbours look alike
 
 
@@ -47,16 +51,21 @@ class SessionRuns:
     ----------
     document
         What is labelled, and the project that keeps the runs.
-    adapters
+    adapters, segmenters
         Where what a run learnt is put to use.
     noise
         Fitted noise that runs draw with, where there is any.
     """
 
     def __init__(
-        self, document: Document, adapters: Adapters, noise: ScanNoise
+        self,
+        document: Document,
+        adapters: Adapters,
+        segmenters: Segmenters,
+        noise: ScanNoise,
     ) -> None:
         self._document, self._adapters, self._noise = document, adapters, noise
+        self._segmenters = segmenters
         self._folder: Runs | None = None
 
     # --- the folder of runs
@@ -104,14 +113,16 @@ class SessionRuns:
         Parameters
         ----------
         recipe
-            A kind of training; `"sesami"` adapts the prompt model. A whole `RunConfig`
-            is started as it is, without labels.
+            A kind of training; `"sesami"` adapts the prompt model, `"semi"` trains a
+            segmenter. A whole `RunConfig` is started as it is, without labels.
         steps
             How many updates.
         **options
             Of `RunConfig` (`batch`, `rate`, `device`, `name` …) or of the recipe
             (`rank`, `blocks`, `decoder`, `model` …), and `common_scale=True` to
-            resample scans of different pixel sizes to one.
+            resample scans of different pixel sizes to one. Of `"semi"`:
+            `unlabelled`, a folder of scans without labels (or files, or scans), and
+            `preset`.
 
         Returns
         -------
@@ -153,6 +164,10 @@ class SessionRuns:
             raise TrainError(f"The recipe {recipe} has no option “{key}”{hint}")
         theirs = {k: v for k, v in options.items() if k in own}
         mine = {k: v for k, v in options.items() if k in common}
+        if recipe == SEMI:
+            theirs.setdefault("modality", self._document.scan.modality or "")
+            theirs.setdefault("rival", str(self._segmenters.active or ""))
+            mine.setdefault("rate", SEMI_RATE)
         if recipe == "sesami":
             theirs.setdefault("model", self._trainable_model())
             theirs.setdefault("rival", str(self._adapters.active or ""))
@@ -168,10 +183,52 @@ class SessionRuns:
         TrainError
             Too little is labelled; the sentence says what is missing.
         """
-        from napari_sesami.train import assemble, cut_picture
+        from napari_sesami.train import assemble
+
+        pictures, notes, specks, _ = self._labelled_pictures()
+        classes_ = {entry.id: entry.name for entry in self._document.classes}
+        return assemble(
+            pictures, classes_, common_scale=common_scale, specks=specks, notes=notes
+        )
+
+    def teachers(self) -> LabelledSet:
+        """What a segmenter would learn from: labelled scans, a part of them held out.
+
+        Raises
+        ------
+        TrainError
+            Too little is labelled; the sentence says what is missing.
+        """
+        return self._teachers()[0]
+
+    def _teachers(self) -> tuple[LabelledSet, set[tuple[str, int]]]:
+        """Labelled pictures, and the content hash and plane of those that judge."""
+        from napari_sesami.train import IGNORE, assemble_teachers
+
+        given, notes, _, scans = self._labelled_pictures()
+        pictures = []
+        for picture in given:
+            box = box_of(picture.classes)
+            if box is None:
+                continue
+            # the surroundings of what is labelled are not known to be nothing
+            own = np.full_like(picture.classes, IGNORE)
+            own[slices(box)] = picture.classes[slices(box)]
+            pictures.append(replace(picture, classes=own))
+        names = {entry.id: entry.name for entry in self._document.classes}
+        found = assemble_teachers(pictures, names, notes)
+        judged = {(scans[p.scan].content_hash, p.plane) for p in found.held_out}
+        return found, judged
+
+    def _labelled_pictures(
+        self,
+    ) -> tuple[MutableSequence[Picture], MutableSequence[str], int, dict[str, Scan]]:
+        """Pictures of what is labelled, notes, planes of specks, and scans by name."""
+        from napari_sesami.train import cut_picture
 
         pictures: list[Picture] = []
         notes: list[str] = []
+        scans: dict[str, Scan] = {}
         specks = 0
         for name, scan, work in self._labelled_scans(notes):
             wanted = _some_planes(work.layers["labels"].planes)
@@ -180,14 +237,58 @@ class SessionRuns:
                     f"{name} has many labelled planes; {len(wanted)} of them, evenly "
                     "spread, are learnt from."
                 )
+            scans[name] = scan
             for plane, classes, objects in _labelled_planes(work, wanted):
                 made = cut_picture(scan, plane, classes, objects, name=name)
                 specks += made is None
                 pictures += [made] if made is not None else []
-        classes_ = {entry.id: entry.name for entry in self._document.classes}
-        return assemble(
-            pictures, classes_, common_scale=common_scale, specks=specks, notes=notes
+        return pictures, notes, specks, scans
+
+    def segmenter_data(
+        self, config: RunConfig, unlabelled: Any = None
+    ) -> Callable[[Path], None]:
+        """Collect labels and pool of a segmenter's run; what it gives writes them.
+
+        Parameters
+        ----------
+        config
+            Of a run of the recipe `semi`.
+        unlabelled
+            A folder, files or scans; not needed by presets that learn from labels.
+        """
+        from napari_sesami.train import (
+            TrainError,
+            collect_pool,
+            common_size,
+            write_fitted,
+            write_pool,
+            write_set,
         )
+
+        fitted = self._noise.fitted
+        options = config.recipe_options
+        labelled, judged = self._teachers()
+        pool = None
+        if options.unlabelled:
+            if unlabelled is None:
+                raise TrainError(
+                    f"The preset “{options.preset}” learns from scans without labels "
+                    "too: give unlabelled='folder', or take preset “supervised+noise”."
+                )
+            size, unit = common_size(labelled.pictures)
+            pool = collect_pool(
+                unlabelled, pixel_size=size, unit=unit, modality=options.modality,
+                held=judged,
+            )  # fmt: skip
+
+        def write(folder: Path) -> None:
+            write_set(folder, labelled)
+            if pool is not None:
+                write_pool(folder, pool)
+            if fitted is not None:
+                write_fitted(folder, fitted)
+
+        return write
 
     # --- what a run gave
 
@@ -198,10 +299,12 @@ class SessionRuns:
         """
         from napari_sesami.train import Verdict
 
+        found = Verdict.read(run.folder)
+        if _is_segmenter(run):
+            return self._segmenter_verdict(run, found)
         adapter = self._result(run)
         options = run.config.recipe_options
         rival = self._adapters.active
-        found = Verdict.read(run.folder)
         same = self.uses(run) or str(rival or "") == getattr(options, "rival", None)
         if found is not None and same:
             return found
@@ -220,10 +323,30 @@ class SessionRuns:
                     f"{verdict.sentence} To use it all the same: "
                     "adopt(run, insist=True)."
                 )
+        if _is_segmenter(run):
+            kept = self._segmenters.keep(run.folder, run.folder.name)
+            self._segmenters.use(kept)
+            return
         self._adapters.use(self._kept(run))
 
+    def roll_back(self, run: Run | None = None) -> None:
+        """Go back to what was in use before; `run` says of which kind."""
+        if run is not None and _is_segmenter(run):
+            self._segmenters.roll_back()
+        else:
+            self._adapters.roll_back()
+
+    def can_roll_back(self, run: Run | None = None) -> bool:
+        """Whether there is something to go back to."""
+        if run is not None and _is_segmenter(run):
+            return self._segmenters.can_roll_back
+        return self._adapters.can_roll_back
+
     def uses(self, run: Run) -> bool:
-        """Whether prompts are answered with what this run learnt."""
+        """Whether prompts, or scans, are answered with what this run learnt."""
+        if _is_segmenter(run):
+            used = self._segmenters.active
+            return used is not None and used.name == run.folder.name
         active = self._adapters.active
         return active is not None and active.name == _name(run)
 
@@ -255,10 +378,36 @@ class SessionRuns:
         """Give the config of a run, and what writes the labels it learns from."""
         from napari_sesami.train import write_set
 
+        if recipe == SEMI:
+            return self._prepared_segmenter(steps, options)
         scale = bool(options.pop("common_scale", False))
         config = self.config(recipe, steps=steps, **options)
         labelled = self.training_set(common_scale=scale)
         return config, partial(_write, write_set, labelled, self._noise.fitted)
+
+    def _prepared_segmenter(
+        self, steps: int, options: dict[str, Any]
+    ) -> tuple[RunConfig, Callable[[Path], None]]:
+        """Give the config of a segmenter's run, and what writes labels and pool."""
+        given = options.pop("unlabelled", None)
+        config = self.config(SEMI, steps=steps, **options)
+        return config, self.segmenter_data(config, given)
+
+    def _segmenter_verdict(self, run: Run, found: Verdict | None) -> Verdict:
+        """What the run found; anew if another segmenter came into use meanwhile."""
+        from napari_sesami.models import Segmenter
+        from napari_sesami.train import judge_segmenter, read_set
+
+        rival = None if self.uses(run) else self._segmenters.active
+        options = run.config.recipe_options
+        if found is not None and (self.uses(run) or str(rival or "") == options.rival):
+            return found
+        segmenter = Segmenter.load(run.folder)
+        labelled = read_set(run.folder / "data")
+        nothing = 0 in segmenter.card.classes
+        return judge_segmenter(
+            segmenter, labelled, run.folder, rival=rival, nothing=nothing
+        )
 
     def _trainable_model(self) -> str:
         """Name or file of the prompt model, as a worker can load it."""
@@ -298,6 +447,14 @@ class SessionRuns:
                 notes.append(f"{entry.name} was left out: {error}")
                 continue
             yield entry.key, scan, work
+
+
+def _is_segmenter(run: Run) -> bool:
+    """Whether a run trains a segmenter, and not an adapter of the prompt model."""
+    from napari_sesami.train import SemiConfig
+
+    config = getattr(run, "config", None)
+    return isinstance(getattr(config, "recipe_options", None), SemiConfig)
 
 
 def _some_planes(planes: list[int]) -> list[int]:

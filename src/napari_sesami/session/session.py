@@ -15,6 +15,7 @@ from napari_sesami.session.prompts import Prompts
 from napari_sesami.session.queue import Queue
 from napari_sesami.session.retrieval import Retrieval
 from napari_sesami.session.runs import SessionRuns
+from napari_sesami.session.segmenters import Segmenters
 from napari_sesami.session.strokes import Strokes
 from napari_sesami.session.superpixels import Superpixels
 
@@ -59,6 +60,8 @@ class Session:
         The prompt model, and the one way to ask it for a mask.
     adapters
         What the prompt model learnt, switched and rolled back.
+    segmenters
+        The segmenter that a run gave and that was adopted, and what it says.
     retrieval
         Labels of every plane from a few strokes.
     measurements
@@ -98,8 +101,9 @@ class Session:
         self.adapters = Adapters(document)
         self.prompts = Prompts(document, self.adapters)
         self.measurements = Measurements(document)
+        self.segmenters = Segmenters(document)
         self.noise = ScanNoise(document)
-        self.runs = SessionRuns(document, self.adapters, self.noise)
+        self.runs = SessionRuns(document, self.adapters, self.segmenters, self.noise)
         self.retrieval = Retrieval(
             document,
             self.strokes,
@@ -144,6 +148,7 @@ class Session:
                 self.objects,
                 self.prompts,
                 self.retrieval,
+                lambda: self.segmenters.source,
             )
         return self._queue
 

@@ -31,6 +31,17 @@ if TYPE_CHECKING:
         start_run,
     )
     from napari_sesami.train.run.state import OVER, State, Status
+    from napari_sesami.train.semi.gate import (
+        draw_labels,
+        judge_segmenter,
+        labels_by_retrieval,
+        overlaps,
+    )
+    from napari_sesami.train.semi.losses import IGNORE
+    from napari_sesami.train.semi.options import PRESETS, SemiConfig, needs_pool
+    from napari_sesami.train.semi.pool import Pool, collect_pool, write_pool
+    from napari_sesami.train.semi.recipe import Semi
+    from napari_sesami.train.semi.teachers import assemble_teachers, common_size
     from napari_sesami.train.sesami.clicks import (
         THIN,
         Score,
@@ -84,6 +95,17 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "run.run": ["Run"],
         "run.runs": ["Estimate", "Runs", "estimate", "make_run", "start_run"],
         "run.state": ["OVER", "State", "Status"],
+        "semi.gate": [
+            "draw_labels",
+            "judge_segmenter",
+            "labels_by_retrieval",
+            "overlaps",
+        ],
+        "semi.losses": ["IGNORE"],
+        "semi.options": ["PRESETS", "SemiConfig", "needs_pool"],
+        "semi.pool": ["Pool", "collect_pool", "write_pool"],
+        "semi.recipe": ["Semi"],
+        "semi.teachers": ["assemble_teachers", "common_size"],
         "sesami.clicks": ["THIN", "Score", "click_through", "deepest", "overlap"],
         "sesami.gate": ["Target", "Verdict", "examine", "judge", "targets"],
         "sesami.holdout": ["assemble"],

@@ -63,6 +63,8 @@ class Proposer:
 
         begun = time.perf_counter()
         number = session.document.plane_number(plane)
+        if session.segmenters.active is not None:
+            return self._by_segmenter(session, number, progress, cancelled)
         sources = self.sources(but=self.worklist.current)
         if not sources:
             raise SessionError(
@@ -109,6 +111,38 @@ class Proposer:
             str(model.key), str(model.name), len(sources), seconds, bool(sharpen)
         )
         return proposed, source
+
+    def _by_segmenter(
+        self,
+        session: Session,
+        number: int,
+        progress: Progress | None,
+        cancelled: IsCancelled | None,
+    ) -> tuple[list[Mask], Source]:
+        """Propose what the adopted segmenter labels; it needs no accepted scan."""
+        from napari_sesami.common.cancel import cancellable, not_cancelled
+        from napari_sesami.retrieve import Labelled
+        from napari_sesami.worklist.proposals import propose_masks
+
+        begun = time.perf_counter()
+        told = progress or _quiet
+        told(0.0, "Labelling with the segmenter")
+        model = session.segmenters.model()
+        with cancellable(cancelled or not_cancelled):
+            found = session.segmenters.plane(number)
+        votes = Labelled(found.labels, found.votes, found.novelty)
+        told(0.8, "Outlining objects")
+        proposed = propose_masks(
+            None,
+            session.scan,
+            number,
+            votes,
+            found.votes.shape[-1],
+            taken=np.asarray(session.document.labels.plane(number)) > 0,
+            cancelled=cancelled,
+        )
+        seconds = time.perf_counter() - begun
+        return proposed, Source(model.key, model.name, 0, seconds, False)
 
     def _sharpened(
         self,

@@ -11,7 +11,7 @@ from qtpy.QtGui import QColor, QFont
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -49,7 +49,10 @@ class Curves(QWidget):
         layout.addWidget(self.empty, 1)
         self.setMinimumHeight(HEIGHT)
         self.setAccessibleName("Curves of the run")
-        self.setToolTip("Orange: loss. Green: overlap with objects held out")
+        self.setToolTip(
+            "Orange: loss. Green: overlap with what was held out. By class: share of "
+            "its pseudo-labels that is learnt from; 0 is a class nobody believes in"
+        )
         self._colors = ("#262930", "#d0d0d0")
 
     def use_theme(self, background: str, text: str) -> None:
@@ -59,11 +62,18 @@ class Curves(QWidget):
             self.plots.recolor(background, text)
 
     def show_points(
-        self, loss: Points, held: Points, steps: int, score: str = "mIoU"
+        self,
+        loss: Points,
+        held: Points,
+        steps: int,
+        score: str = "mIoU",
+        health: Mapping[str, Points] | None = None,
+        colors: Mapping[str, str] | None = None,
     ) -> None:
         """Draw the curves; without points there is a sentence instead.
 
-        `score` names what is measured on held-out objects.
+        `score` names what is measured on held-out objects; `health` is the share of
+        accepted pixels of each class, in the `colors` of the classes.
         """
         some = self.plots is not None and bool(len(loss[0]) or len(held[0]))
         self.empty.setVisible(not some)
@@ -71,6 +81,7 @@ class Curves(QWidget):
             self.plots.widget.setVisible(some)
             if some:
                 self.plots.draw(loss, held, steps, score)
+                self.plots.draw_health(health or {}, colors or {})
 
     def prepare(self) -> None:
         """Have pyqtgraph ready before it is needed."""
@@ -107,6 +118,8 @@ class _Plots:
         self.held.setLabel("bottom", "step")
         self.held.setXLink(self.loss)
         self.loss.getAxis("bottom").setStyle(showValues=False)
+        self.health: Any = None  # made for the first run that has one
+        self._lines: dict[str, Any] = {}
         thin = QColor(LOSS)
         thin.setAlpha(100)
         self._raw = self.loss.plot(pen=pg.mkPen(thin, width=1))
@@ -132,9 +145,12 @@ class _Plots:
 
     def recolor(self, background: str, text: str) -> None:
         self.widget.setBackground(background)
+        self._background = background
+        self._text = text
         font = QFont()
         font.setPointSize(8)
-        for plot in (self.loss, self.held):
+        made = [] if self.health is None else [self.health]
+        for plot in (self.loss, self.held, *made):
             for side in ("left", "bottom"):
                 axis = plot.getAxis(side)
                 axis.setPen(text)
@@ -159,6 +175,30 @@ class _Plots:
         if len(held[1]):
             self._base.setValue(float(held[1][0]))  # where the run began
         self.loss.setXRange(0, max(steps, 1), padding=0.02)
+
+    def draw_health(
+        self, health: Mapping[str, Points], colors: Mapping[str, str]
+    ) -> None:
+        """Draw a line per class, smoothed; a run without them has no such plot."""
+        if self.health is None:
+            if not health:
+                return
+            self.health = self._plot(2, "accepted")
+            self.health.setLabel("bottom", "step")
+            self.health.setXLink(self.loss)
+            self.health.setYRange(0, 1.02)
+            self.health.addLegend(offset=(4, 4), labelTextSize="7pt")
+            self.recolor(self._background, self._text)
+        self.health.setVisible(bool(health))
+        for name in set(self._lines) - set(health):
+            self.health.removeItem(self._lines.pop(name))
+        for number, (name, (x, y)) in enumerate(health.items()):
+            if name not in self._lines:
+                color = colors.get(name) or self._pg.intColor(number, 9)
+                pen = self._pg.mkPen(color, width=2)
+                self._lines[name] = self.health.plot(pen=pen, name=name)
+            mean = running_mean(np.asarray(y, float))
+            self._lines[name].setData(np.asarray(x, float), mean, connect="finite")
 
 
 def running_mean(values: NDArray[np.float64]) -> NDArray[np.float64]:

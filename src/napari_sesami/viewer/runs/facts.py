@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     Points = tuple[list[float], list[float]]
 
 NONE: Points = ([], [])
+ACCEPTED = "accepted "
+"""What the keys of a class's health begin with."""
 
 
 def loss_points(run: Run | None) -> Points:
@@ -33,6 +35,18 @@ def held_points(run: Run | None) -> Points:
             points[float(event["step"])] = float(value)
     steps = sorted(points)
     return steps, [points[step] for step in steps]
+
+
+def health_points(run: Run | None) -> dict[str, Points]:
+    """Share of each class's pseudo-labels that was accepted, over the steps."""
+    if run is None:
+        return {}
+    found = {}
+    for key in run.logged:
+        if key.startswith(ACCEPTED):
+            steps, values = run.curve(key)
+            found[key.removeprefix(ACCEPTED)] = ([float(s) for s in steps], values)
+    return found
 
 
 def score_key(run: Run) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from napari_sesami.common.cancel import cancellable
 from napari_sesami.viewer.app.jobs import Priority
 from napari_sesami.viewer.prompt.controller import PromptController
 from napari_sesami.viewer.runs.words import said_adapter
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from napari_sesami.viewer.runs.controller import RunsController
 
 JUDGE, SWITCH, LOOK = "judge a run", "adapter", "look for adapters"
+LABEL, SEMI = "label a slice", "semi"
 
 
 class RunVerdicts:
@@ -58,15 +60,71 @@ class RunVerdicts:
     def can_roll_back(self) -> bool:
         """Whether there is something to go back to."""
         session = self._controller.workspace.session
-        return session is not None and session.adapters.can_roll_back
+        run = self._controller.selected
+        return session is not None and session.runs.can_roll_back(run)
 
     def adopt(self, run: Run) -> None:
-        """Use the adapter of a run; whoever asks has seen the verdict on it."""
+        """Use what a run learnt; whoever asks has seen the verdict on it."""
+        if run.config.recipe == SEMI:
+            self._use_segmenter(lambda session: session.runs.adopt(run, insist=True))
+            return
         self._switch(lambda session: session.runs.adopt(run, insist=True))
 
     def roll_back(self) -> None:
-        """Go back to the adapter (or none) that was in use before."""
+        """Go back to what was in use before the selected run's kind was adopted."""
+        run = self._controller.selected
+        if run is not None and run.config.recipe == SEMI:
+            self._use_segmenter(lambda session: session.runs.roll_back(run))
+            return
         self._switch(lambda session: session.adapters.roll_back())
+
+    def _use_segmenter(self, change: Callable[[Session], Any]) -> None:
+        """Change what labels scans; no click waits for it."""
+        workspace = self._controller.workspace
+        session = workspace.session
+        if session is None:
+            return
+
+        def run(job: Job) -> bool:
+            change(session)
+            return session.segmenters.active is not None
+
+        self._controller.jobs.submit(SWITCH, run, self._on_segmenter)
+
+    def _on_segmenter(self, used: bool) -> None:
+        self._controller.workspace.say(
+            "Scans are labelled by this segmenter: the work list proposes with it, and "
+            "the heat maps are its own."
+            if used
+            else "No segmenter is in use any more: strokes label again."
+        )
+        self.changed.emit()
+
+    def label_slice(self, run: Run) -> None:
+        """Show what the segmenter of a run says of the slice on screen, as a layer."""
+        from napari_sesami.viewer.runs.layers import SegmentedLayers
+
+        workspace = self._controller.workspace
+        link = workspace.binding
+        if link is None:
+            return
+        plane, session = link.plane, link.session
+        layers = workspace.get(SegmentedLayers)
+        workspace.say("Labelling the slice …")
+
+        def call(job: Job) -> Any:
+            from napari_sesami.models import Segmenter
+
+            with cancellable(lambda: job.cancelled):
+                model = Segmenter.load(run.folder)
+                return model.segment_scan(session.scan, plane).labels
+
+        def shown(labels: Any) -> None:
+            if workspace.binding is link:
+                layers.show(link, plane, labels)
+                workspace.say("The layer shows what the segmenter says of this slice.")
+
+        self._controller.jobs.submit(LABEL, call, shown, workspace.say)
 
     def use(self, adapter: Path | None) -> None:
         """Answer clicks with this adapter; None is the base alone."""

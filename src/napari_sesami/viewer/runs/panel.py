@@ -11,6 +11,7 @@ from napari_sesami.viewer.app.jobs import Debounced
 from napari_sesami.viewer.runs.controller import RunsController
 from napari_sesami.viewer.runs.curves import Curves
 from napari_sesami.viewer.runs.facts import (
+    health_points,
     held_points,
     loss_points,
     pictures_of,
@@ -112,7 +113,12 @@ class RunsPanel(Panel):
         if shown is self.curves:
             steps = 0 if run is None else run.status.steps
             score = "" if run is None else score_key(run)
-            self.curves.show_points(loss_points(run), held_points(run), steps, score)
+            session = self.workspace.session
+            classes = () if session is None else session.classes
+            self.curves.show_points(
+                loss_points(run), held_points(run), steps, score,
+                health_points(run), {c.name: c.color for c in classes},
+            )  # fmt: skip
         elif shown is self.pictures:
             self.pictures.show_pictures(pictures_of(run))
 

@@ -13,6 +13,8 @@ from napari_sesami.common.cancel import cancellable
 from napari_sesami.viewer.runs.words import counted, said_memory, said_time
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari_sesami.session import Session
     from napari_sesami.train import Estimate, Run
     from napari_sesami.viewer.app.jobs import Job
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
 
 COUNT, ESTIMATE = "count labels", "estimate a run"
 LOOKS, SIGHTS = 8, 4  # measurements and pictures in a run; each takes a few seconds
-TITLES = {"sesami": "SeSAMI: adapt clicks to these scans"}
+TITLES = {
+    "sesami": "SeSAMI: adapt clicks to these scans",
+    "semi": "Segment scans like these",
+}
 NOTHING = "Open a scan and label some objects: a run learns from what is committed."
 
 
@@ -38,12 +43,18 @@ class TrainingPlan:
         Of the adapter; 0 takes what fits the model.
     decoder
         Whether the mask decoder is trained, too.
+    preset
+        Of a segmenter.
+    unlabelled
+        Folder of scans without labels that a segmenter learns from, or None.
     """
 
     recipe: str
     steps: int
     rank: int = 0
     decoder: bool = False
+    preset: str = "ours"
+    unlabelled: Path | None = None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -54,7 +65,20 @@ class TrainingPlan:
         }
         if self.recipe == "sesami":
             told |= {"rank": self.rank, "decoder": self.decoder}
+        if self.recipe == "semi":
+            told["preset"] = self.preset
+            if self.unlabelled is not None:
+                told["unlabelled"] = self.unlabelled
         return told
+
+    @property
+    def lacks_pool(self) -> bool:
+        """Whether scans without labels are needed, and no folder is chosen."""
+        return (
+            self.recipe == "semi"
+            and not self.preset.startswith("supervised")
+            and self.unlabelled is None
+        )
 
     def begin(self, session: Session) -> Run:
         """Start it; collects what is labelled now."""
@@ -99,13 +123,14 @@ class TrainingPlanner:
         self.since = 0.0  # when the trial began
         self._known: dict[tuple[Any, ...], Estimate] = {}
 
-    def count(self) -> None:
-        """Count what is labelled, in the background."""
+    def count(self, recipe: str = "sesami") -> None:
+        """Count what is labelled, in the background; each recipe counts its own way."""
         session = self._controller.workspace.session
         if session is None:
             self._on_counted(Learnable())
             return
-        task = partial(_learnable, session)
+        count = _teachers if recipe == "semi" else _learnable
+        task = partial(count, session)
         self._controller.jobs.submit(
             COUNT, task, self._on_counted, self._on_uncountable
         )
@@ -151,7 +176,8 @@ class TrainingPlanner:
         session = self._controller.workspace.session
         model = None if session is None else session.prompts.model
         name = getattr(model, "name", model)
-        return (plan.recipe, plan.rank, plan.decoder, str(name))
+        semi = (plan.preset, plan.unlabelled is None)
+        return (plan.recipe, plan.rank, plan.decoder, str(name), *semi)
 
     def _on_counted(self, found: Learnable) -> None:
         self.learnable = found
@@ -193,5 +219,17 @@ def _learnable(session: Session, job: Job) -> Learnable:
         f"{counted(learnt + held, 'object')} of "
         f"{counted(len(found.classes), 'class', 'classes')} on "
         f"{counted(scans, 'scan')}, {learnt} to learn from, {held} to judge."
+    )
+    return Learnable(sentence, found.notes, True)
+
+
+def _teachers(session: Session, job: Job) -> Learnable:
+    """Count what a segmenter would learn from; a sentence if that is not enough."""
+    found = session.runs.teachers()
+    scans = len({picture.scan for picture in found.pictures})
+    sentence = (
+        f"{counted(len(found.classes), 'class', 'classes')} on "
+        f"{counted(scans, 'labelled scan')}: {counted(len(found.training), 'picture')} "
+        f"to learn from, {len(found.held_out)} to judge."
     )
     return Learnable(sentence, found.notes, True)

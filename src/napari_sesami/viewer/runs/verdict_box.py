@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
+from napari_sesami.viewer.runs.judging import SEMI
 from napari_sesami.viewer.runs.pictures import PictureGrid
 from napari_sesami.viewer.runs.verdict import Column, columns_of, lines_of
 from napari_sesami.viewer.widgets.factory import button, column, combo, note, row, tree
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 BETTER, WORSE = "#2a9d5c", "#d9534f"
 NOTICED = 0.0005  # smaller changes are none
 USE = ("Use it", "Answer clicks with this adapter from now on")
+USE_SEGMENTER = ("Use it", "Propose and map with this segmenter from now on")
 INSIST = ("Use it anyway", "It did not win on the held-out objects: {}")
 
 
@@ -61,13 +63,19 @@ class GateBox(PanelPart, QWidget):
         self.back_button = button(
             "Roll back", "Go back to what answered clicks before the last adapter"
         )
+        self.label_button = button(
+            "Label this slice", "Show what the segmenter says of the slice, as a layer"
+        )
         self._columns: list[Column] = []
-        buttons = row((self.use_button, 1), (self.back_button, 1))
+        buttons = row(
+            (self.label_button, 1), (self.use_button, 1), (self.back_button, 1)
+        )
         parts = (self.sentence, self.metric, self.table, self.worst, None, buttons)
         column(self, *parts).setStretch(3, 10)
         self.metric.activated.connect(self._fill)
         self.on(self.use_button.clicked, self._use)
         self.on(self.back_button.clicked, self._judging.roll_back)
+        self.on(self.label_button.clicked, self._label)
         self.watch(controller.changed, self.refresh)
         self.watch(controller.verdicts.changed, self.refresh)
         self.refresh()
@@ -80,6 +88,9 @@ class GateBox(PanelPart, QWidget):
         for part in (self.metric, self.table):
             part.setVisible(verdict is not None)
         self._show_use(verdict, verdicts.in_use(run))
+        segmenter = run is not None and run.config.recipe == SEMI
+        self.label_button.setVisible(segmenter)
+        self.label_button.setEnabled(verdict is not None)
         self.back_button.setEnabled(verdicts.can_roll_back)
         self._columns = [] if verdict is None else columns_of(verdict)
         with signals_blocked(self.metric):
@@ -107,7 +118,10 @@ class GateBox(PanelPart, QWidget):
 
     def _show_use(self, verdict: Any, used: bool) -> None:
         wins = verdict is None or verdict.wins
-        text, tip = USE if wins else INSIST
+        run = self._controller.selected
+        segmenter = run is not None and run.config.recipe == SEMI
+        use = USE_SEGMENTER if segmenter else USE
+        text, tip = use if wins else INSIST
         tip = tip if wins else tip.format(verdict.sentence)
         self.use_button.setText(text)
         self.use_button.setToolTip("It is in use" if used else tip)
@@ -134,6 +148,10 @@ class GateBox(PanelPart, QWidget):
         shown = min(max(2, self.table.topLevelItemCount()), 7)
         head = self.table.header().sizeHint().height()
         self.table.setFixedHeight(head + shown * height + 6)
+
+    def _label(self) -> None:
+        if self._controller.selected is not None:
+            self._judging.label_slice(self._controller.selected)
 
     def _use(self) -> None:
         if self._controller.selected is not None:

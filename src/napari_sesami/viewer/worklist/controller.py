@@ -323,9 +323,13 @@ class WorklistController(Controller):
             return
         source = review.source
         scans = "scan" if source.taught_by == 1 else "scans"
+        whence = (
+            f"learnt from {source.taught_by} {scans}"
+            if source.taught_by
+            else f"by the segmenter “{source.name}”"
+        )
         self.workspace.say(
-            f"{len(review)} proposals, learnt from {source.taught_by} {scans}: A takes "
-            "one, C corrects, R rejects."
+            f"{len(review)} proposals, {whence}: A takes one, C corrects, R rejects."
         )
         self.reviewer.show()
         self.changed.emit()

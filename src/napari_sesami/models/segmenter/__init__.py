@@ -1,0 +1,1 @@
+"""Segmenters: nets that give every pixel of a scan a class, at any size."""

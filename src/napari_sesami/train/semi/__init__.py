@@ -1,0 +1,1 @@
+"""Recipe `semi`: a segmenter from few labelled pictures and many without labels."""
