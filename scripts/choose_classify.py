@@ -1,9 +1,10 @@
 """Choose the constants of `classify/pooling.py` and `classify/decide.py` on drawn lots.
 
 Nothing but procedural pairs is looked at. Prints accuracy on the lot held out for each
-value (20 labels a class), then what a wished purity of 0.9 gave for each prior.
+value (5 and 20 labels a class; their mean chooses), then what a wished purity of 0.9
+gave for each prior. With names, only these are tried.
 
-    python scripts/choose_classify.py
+    python scripts/choose_classify.py -n 42 TEXTURE USUAL FORM
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ from napari_sesami.classify import PictureReader, Scaling, Space, fit_model
 from napari_sesami.lab.defects import draw_lot
 from napari_sesami.models import load_token_encoder
 
-LOTS, LABELS, DRAWS, PURITY = 3, 20, 4, 0.9
+LOTS, LABELS, DRAWS, PURITY = 3, (5, 20), 12, 0.9
 TRIED = {
     "RIM": (0.1, 0.2, 0.3),
     "MIDDLE": (0.1, 0.15, 0.25),
     "NEAR": (0.09, 0.18, 0.27),
     "SOME": (0.01, 0.02, 0.04),
-    "TEXTURE": (0.2, 0.4, 1.0),
+    "TEXTURE": (0.1, 0.2, 0.4, 1.0),
+    "USUAL": (0.1, 0.2, 0.3, 1.0),
+    "FORM": (1.0, 2.0, 3.0, 5.0),
 }
+WEIGHTS = ("TEXTURE", "USUAL", "FORM")
+"""What changes no pooled number, only what it counts."""
 PRIORS = (1.0, 2.0, 4.0, 8.0, 16.0)
 
 
@@ -34,12 +39,14 @@ def main() -> None:
     """Draw, encode once, pool for every value, judge on lots held out."""
     ap = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     ap.add_argument("-n", type=int, default=12, help="pairs a class and lot")
-    n = ap.parse_args().n
+    ap.add_argument("names", nargs="*", metavar="CONSTANT", help=", ".join(TRIED))
+    arguments = ap.parse_args()
+    n, names = arguments.n, arguments.names or [*TRIED, "PRIOR"]
     encoder, reader = load_token_encoder(), PictureReader()
     tokens, labels, lots = [], [], []
     for number in range(LOTS):
         lot = draw_lot(n, 501 + number)
-        names = sorted({str(d.label) for d in lot.defects})
+        kinds = sorted({str(d.label) for d in lot.defects})
         for defect in lot.defects:
             pair = [
                 features_module.tokens_of(
@@ -49,7 +56,7 @@ def main() -> None:
                 if p is not None
             ]
             tokens.append(pair)
-            labels.append(names.index(str(defect.label)))
+            labels.append(kinds.index(str(defect.label)))
             lots.append(number)
     y, where = np.array(labels), np.array(lots)
 
@@ -60,7 +67,7 @@ def main() -> None:
             "difference": np.stack([pooling.pooled_beside(a, b) for a, b in pairs]),
         }
 
-    def judged(found: dict[str, np.ndarray]) -> tuple[float, float, float]:
+    def judged(found: dict[str, np.ndarray], each: int) -> tuple[float, float, float]:
         """Accuracy, share decided at the purity, and share right of those."""
         right, decided, hits, total = 0, 0, 0, 0
         for draw in range(DRAWS):
@@ -70,7 +77,7 @@ def main() -> None:
             rows = np.sort(
                 np.concatenate(
                     [
-                        rng.permutation(np.flatnonzero(mine & (y == k)))[:LABELS]
+                        rng.permutation(np.flatnonzero(mine & (y == k)))[:each]
                         for k in range(y.max() + 1)
                     ]
                 )
@@ -92,20 +99,25 @@ def main() -> None:
         return right / total, decided / total, hits / max(1, decided)
 
     base = views()
-    for name, values in TRIED.items():
+    for name in [name for name in TRIED if name in names]:
+        values = TRIED[name]
         kept = getattr(pooling, name)
         scores = []
         for value in values:
             setattr(pooling, name, value)
-            found = base if value == kept or name == "TEXTURE" else views()
-            scores.append(judged(found)[0])
-            print(f"{name} {value:g}: accuracy {scores[-1]:.3f}", flush=True)
+            found = base if value == kept or name in WEIGHTS else views()
+            good = [judged(found, each)[0] for each in LABELS]
+            scores.append(np.mean(good))
+            told = " / ".join(f"{share:.3f}" for share in good)
+            print(f"{name} {value:g}: accuracy {told}", flush=True)
         setattr(pooling, name, kept)
         print(f"  taken: {name} {kept:g}; best here: {values[np.argmax(scores)]:g}")
+    if "PRIOR" not in names:
+        return
     kept = decide_module.PRIOR
     for prior in PRIORS:
         decide_module.PRIOR = prior
-        _, share, right = judged(base)
+        _, share, right = judged(base, LABELS[-1])
         print(f"PRIOR {prior:g}: decided {share:.2f}, right {right:.3f}", flush=True)
     print(f"  taken: PRIOR {kept:g} (wished {PURITY:g})")
 

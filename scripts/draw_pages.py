@@ -19,6 +19,8 @@ from qtpy.QtWidgets import QApplication
 from scipy.ndimage import distance_transform_edt
 
 from draw_worklist import by_hand, judge_by_truth, scenes, write
+from napari_sesami.classify import Lot
+from napari_sesami.lab.defects import draw_lot
 from napari_sesami.scan import load_sample
 from napari_sesami.viewer.app.pages import PAGES
 from napari_sesami.viewer.app.workspace import workspace_of
@@ -57,6 +59,10 @@ def main(wanted: list[str]) -> None:
             at_work(workspace)
             if not wanted or page in wanted:
                 shoot(workspace, page)
+        if not wanted or "defects" in wanted:
+            workspace.panels.show("defects")
+            _defects(workspace)
+            shoot(workspace, "defects")
         if not wanted or "list" in wanted:
             workspace.panels.show("list")
             _list(workspace, Path(folder) / "wafer 12")
@@ -143,6 +149,27 @@ def _train(workspace: Workspace) -> None:
 
 def _models(workspace: Workspace) -> None:
     """What is installed."""
+
+
+def _defects(workspace: Workspace) -> None:
+    """Six of each class are labelled; what the machine does not know is reviewed."""
+    lots = [draw_lot(6, number) for number in (1, 2)]
+    lot = Lot.joined(lots)
+    truth = {d.id: str(d.label) for d in lot.defects}
+    for defect in lot.defects:
+        defect.label = None
+    classifier = lot.classifier()
+    kinds = sorted(set(truth.values()))
+    for kind in kinds:
+        classifier.label([i for i, k in truth.items() if k == kind][:6], kind)
+    panel = workspace.panels.find("defects")
+    panel.controller.take(classifier)
+    wait(lambda: panel.controller.matrix is not None)
+    quiet(workspace)
+    panel.tabs.setCurrentIndex(1)
+    panel.controller.show("queue")
+    panel.gallery.setCurrentIndex(panel.gallery.model().index(0))
+    pump(100)
 
 
 def _list(workspace: Workspace, folder: Path) -> None:

@@ -19,6 +19,7 @@ from napari_sesami.classify import (
     classify_lot,
     contradictions,
     drift,
+    drift_sentence,
     features_of,
     load_model,
     report_html,
@@ -149,6 +150,38 @@ def test_every_change_can_be_undone_and_is_kept(lot, features, tmp_path):
     path.write_bytes(b"nonsense\n" + whole)
     with pytest.raises(ClassifyError, match="Line 1"):
         lot.classifier(tmp_path / "work", encoder=Texture())
+
+
+def test_a_class_is_split_by_hand_or_where_it_falls_apart(classifier):
+    label_all(classifier, 10)
+    classifier.merge(["speck", "scratch"], "dirt")
+    before = classifier.labels
+    moved = classifier.split("dirt", "other")
+    kinds = {int(i[1:]) % 3 for i in moved}
+    assert len(moved) == 10 and len(kinds) == 1  # one of the two that were merged
+    assert [c.name for c in classifier.classes] == ["dirt", "other", "clean"]
+    assert {classifier.labels[i][0] for i in moved} == {"other"}
+    assert "split dirt" in classifier.undo() and classifier.labels == before
+    assert classifier.split("dirt", "new", ["d0", "d2", "d3"]) == ["d0", "d3"]
+    with pytest.raises(ClassifyError, match="a class 'new' already"):
+        classifier.split("dirt", "new", ["d1"])
+    with pytest.raises(ClassifyError, match="not all of them"):
+        classifier.split("dirt", "none", [])
+
+
+def test_a_lot_unlike_the_labels_is_said(classifier, lot, features):
+    label_all(classifier, 10)
+    found = drift(classifier)
+    assert drift_sentence(found.values()) == ""
+    strange = {v: x.copy() for v, x in features.views.items()}
+    strange["high"][30:] += 40 * strange["high"].std(0)
+    classifier.use(LotFeatures(strange, {}, features.encoder, features.key))
+    for k in range(30, 60):
+        classifier.label(f"d{k}", None)
+    found = drift(classifier)
+    assert found["lot 1"].is_new and found["lot 1"].novel >= 28
+    assert not found["lot 0"].is_new
+    assert "In lot 1, 3" in drift_sentence(found.values())
 
 
 def test_a_model_decides_another_lot_the_same_bits(classifier, lot, features, tmp_path):

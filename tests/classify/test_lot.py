@@ -18,6 +18,7 @@ from napari_sesami.classify import (
     Lot,
     PictureReader,
     features_of,
+    held_out_groups,
 )
 from napari_sesami.scan import Scan
 
@@ -153,6 +154,64 @@ def test_a_read_only_share_can_be_sorted(tmp_path):
         assert len(classifier.decide(0.9)) == 2
     finally:
         tmp_path.chmod(0o700)
+
+
+def test_one_class_only_and_a_class_with_one_example(tmp_path):
+    """One class answers nothing, a class with one example answers and promises not."""
+    alone = lot_of(4, 1, labelled=False)
+    c = alone.classifier(encoder=Texture())
+    c.label([d.id for d in alone.defects[::3]], "speck")
+    d = c.decide(0.9)
+    assert c.model is None and set(d.reasons) == {"", "no labels"}
+    assert d.for_people == 8 and "unknown (67 %)" in d.sentence
+    with pytest.raises(ClassifyError, match="two classes"):
+        c.matrix()
+    c.label("d1", "scratch")
+    d = c.decide(0.9)
+    assert c.matrix().names == ("speck", "scratch") and c.matrix().counts.sum() == 5
+    assert "scratch" in d.suggested and d.thresholds["scratch"].of == 0
+    assert "scratch" not in {
+        n for n, w in zip(d.classes, d.by, strict=True) if w == "machine"
+    }
+
+
+@pytest.mark.parametrize("order", [None, ("high", "low")])
+def test_pictures_in_another_order_are_told_by_the_order(tmp_path, order):
+    lot = sesami.open_lot(write_klarf(tmp_path / "l.001", [7, 9]), order=order)
+    reader = PictureReader()
+    high, low = (reader.read(getattr(lot.defects[0], v)) for v in ("high", "low"))
+    if order:
+        high, low = low, high
+    speck = draw("speck", 0) / 255.0
+    assert np.corrcoef(high.ravel(), speck.ravel())[0, 1] > 0.95
+    assert np.corrcoef(low.ravel(), speck.ravel())[0, 1] < 0.5
+
+
+def test_missing_pictures_of_a_table_are_counted_and_the_rest_is_sorted(tmp_path):
+    for k in (0, 1, 3):
+        picture(tmp_path / f"{k}.png", k)
+    rows = "".join(f"d{k},{k}.png,クラス{k % 2}\n" for k in range(4))
+    (tmp_path / "lot.csv").write_text("id,high,label\n" + rows, "utf-8")
+    lot = sesami.open_lot(tmp_path)
+    assert "1 pictures" in " ".join(lot.problems)
+    c = lot.classifier(encoder=Texture())
+    d = c.decide(0.9)
+    assert list(d.broken) == [2] and "missing" in d.broken[2]
+    assert c.model.classes == ("クラス0", "クラス1") and c.matrix().counts.sum() == 3
+
+
+def test_the_same_place_in_two_lots_is_one_defect_for_what_is_held_out():
+    """Twins of two lots are found; within one lot they are held out together."""
+    lot = lot_of(2, 2)
+    lot.defects[7].xy, lot.defects[7].wafer = lot.defects[1].xy, lot.defects[1].wafer
+    assert [1, 7] in lot.twins()
+    same = lot_of(3, 1)
+    same.defects[4].high = same.defects[1].high
+    same.defects[4].low = same.defects[1].low
+    same.defects[4].template = same.defects[1].template
+    c = same.classifier(encoder=Texture())
+    groups = held_out_groups(same.defects, np.arange(9), np.arange(9) % 3, c.places)
+    assert groups[4] == groups[1]
 
 
 @pytest.mark.parametrize("what", ["nothing", "text.txt", "empty", "x.csv", "utf16.csv"])

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from napari_sesami.classify.cache import FeatureCache
 from napari_sesami.classify.decide import Decisions, decide
+from napari_sesami.classify.encoders import load_encoder, unpacked
 from napari_sesami.classify.errors import ClassifyError
 from napari_sesami.classify.features import feature_key, features_of
-from napari_sesami.classify.model import load_model
+from napari_sesami.classify.model import encoder_in, load_model
 from napari_sesami.common.cancel import not_cancelled
 
 if TYPE_CHECKING:
@@ -17,8 +18,15 @@ if TYPE_CHECKING:
 
     from napari_sesami.classify.features import LotFeatures
     from napari_sesami.classify.lot import Lot
+    from napari_sesami.classify.model import ModelCard
     from napari_sesami.common.cancel import IsCancelled, Progress
     from napari_sesami.models import TokenEncoder
+
+
+def encoder_of(path: Path, card: ModelCard) -> str:
+    """Name the encoder of a model: one in the catalog, or the one inside its file."""
+    weights = encoder_in(path, card)
+    return str(unpacked(weights)) if weights else card.encoder
 
 
 def classify_lot(
@@ -27,6 +35,7 @@ def classify_lot(
     purity: float = 0.9,
     *,
     encoder: str | TokenEncoder | None = None,
+    device: str = "auto",
     features: LotFeatures | None = None,
     cache: FeatureCache | None = None,
     keep_labels: bool = False,
@@ -45,6 +54,8 @@ def classify_lot(
         Wished share of right ones among all that are called a class.
     encoder
         Instead of the one that the model names; it must have the same weights.
+    device
+        For an encoder that is given by name.
     features
         Of the lot, where they were computed already.
     cache
@@ -67,11 +78,9 @@ def classify_lot(
     path = Path(model)
     trained, card = load_model(path)
     if features is None:
-        used = encoder or card.encoder
+        used = encoder or encoder_of(path, card)
         if isinstance(used, str):
-            from napari_sesami.models import load_token_encoder
-
-            used = load_token_encoder(used)
+            used = load_encoder(used, device)
         if feature_key(used) != card.features:
             raise ClassifyError(
                 f"{path.name} was trained on features of {card.encoder} with other "

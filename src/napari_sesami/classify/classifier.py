@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,13 @@ from napari_sesami.classify.cache import FeatureCache
 from napari_sesami.classify.confusion import ConfusionMatrix, confusion_of
 from napari_sesami.classify.decide import Decisions, decide
 from napari_sesami.classify.defect import DefectClass
+from napari_sesami.classify.encoders import (
+    ENCODER,
+    learnt_by,
+    load_encoder,
+    mark_of,
+    weights_of,
+)
 from napari_sesami.classify.errors import ClassifyError
 from napari_sesami.classify.features import LotFeatures, features_of
 from napari_sesami.classify.groups import held_out_groups
@@ -25,7 +32,15 @@ from napari_sesami.classify.model import (
     fit_model,
     save_model,
 )
+from napari_sesami.classify.tuning import (
+    EACH,
+    STEPS,
+    TuningLabels,
+    start_tuning,
+    tuned_encoder,
+)
 from napari_sesami.common.cancel import not_cancelled
+from napari_sesami.common.home import home
 
 if TYPE_CHECKING:
     import os
@@ -33,12 +48,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_sesami.classify.head import Floats
+    from napari_sesami.classify.head import Floats, Whole
     from napari_sesami.classify.lot import Lot
     from napari_sesami.common.cancel import IsCancelled, Progress
     from napari_sesami.models import TokenEncoder
-
-ENCODER = "sesami-nano"
 
 
 class Classifier:
@@ -49,7 +62,8 @@ class Classifier:
     lot
         The defects.
     encoder
-        A name of the catalog, or a token encoder.
+        A name of the catalog ("sesami-nano", "lite0", one that was tuned or
+        pretrained), a file of weights, or a token encoder.
     folder
         Where labels are kept as they are given; None keeps them in memory.
     from_file
@@ -71,7 +85,12 @@ class Classifier:
         device: str = "auto",
     ) -> None:
         self.lot = lot
-        self._encoder, self._device, self._cache = encoder, device, cache
+        self._named: str | None = encoder if isinstance(encoder, str) else None
+        self._loaded: TokenEncoder | None = None
+        if not isinstance(encoder, str):
+            self._loaded = encoder
+        self._learnt: frozenset[str] | None = None
+        self._device, self._cache = device, cache
         given = {
             d.id: (d.label, d.labelled_by or "file")
             for d in lot.defects
@@ -162,6 +181,46 @@ class Classifier:
         book.insert(min([*where, len(book)]), kept)
         self._moved(f"merge {', '.join(names)} into {into}", names, into, book)
 
+    def split(
+        self, name: str, into: str, ids: Iterable[str] | None = None
+    ) -> list[str]:
+        """Move some labels of a class to a new one; gives whose. One step of undo.
+
+        Parameters
+        ----------
+        name, into
+            The class, and the new one.
+        ids
+            Which of its defects; None takes the smaller of the two halves that its
+            labelled defects fall into by their likeness.
+
+        Raises
+        ------
+        ClassifyError
+            `into` is there already, or none or all of its labels would move.
+        """
+        into = _a_name(into)
+        if into in {c.name for c in self.classes}:
+            raise ClassifyError(
+                f"There is a class {into!r} already; give the new one another name."
+            )
+        own = {i: who for i, (n, who) in self.labels.items() if n == name}
+        if ids is None:
+            wanted = _smaller_half(self.places, self.lot.positions, list(own))
+        else:
+            wanted = [i for i in ids if i in own]
+        if not wanted or len(wanted) == len(own):
+            raise ClassifyError(
+                f"To split {name}, pick some of its {len(own)} labelled defects, not "
+                "all of them."
+            )
+        book = list(self.classes)
+        at = next((k for k, c in enumerate(book) if c.name == name), len(book) - 1)
+        book.insert(at + 1, DefectClass(into))
+        moved = {i: (into, own[i]) for i in wanted}
+        self._change(f"split {name} into {name} and {into}", moved, book)
+        return wanted
+
     def remove(self, name: str) -> None:
         """Take a class out of the book; its defects lose their labels."""
         gone: dict[str, Given | None] = {
@@ -237,11 +296,31 @@ class Classifier:
     @property
     def encoder(self) -> TokenEncoder:
         """The frozen encoder; loaded when it is first needed."""
-        if isinstance(self._encoder, str):
-            from napari_sesami.models import load_token_encoder
+        if self._loaded is None:
+            assert self._named is not None
+            self._loaded = load_encoder(self._named, self._device)
+        return self._loaded
 
-            self._encoder = load_token_encoder(self._encoder, self._device)
-        return self._encoder
+    @property
+    def encoder_name(self) -> str:
+        """How the encoder is called, in the catalog if it comes from there."""
+        return self._named or self.encoder.name
+
+    def use_encoder(self, encoder: str | TokenEncoder) -> None:
+        """Take another encoder; labels stay, features are read again."""
+        self._named = encoder if isinstance(encoder, str) else None
+        self._loaded = None if isinstance(encoder, str) else encoder
+        self._learnt, self._features = None, None
+        self._forget()
+
+    def _may_judge(self, rows: Whole) -> NDArray[np.bool_] | None:
+        """Tell who the encoder was not tuned on; None if it was on nobody."""
+        if self._learnt is None:
+            self._learnt = learnt_by(self._named) if self._named else frozenset()
+        if not self._learnt:
+            return None
+        marks = [mark_of(self.lot.defects[k]) for k in rows]
+        return np.array([mark not in self._learnt for mark in marks])
 
     @property
     def features(self) -> LotFeatures:
@@ -289,9 +368,10 @@ class Classifier:
         assert self._space is not None
         model = fit_model(
             features.views, self._scalings, self._space, rows, labels,
-            [names[k] for k in left], groups,
+            [names[k] for k in left], groups, self._may_judge(rows),
         )  # fmt: skip
-        return model, tuple(self.lot.defects[k].id for k in rows)
+        assert model.judged is not None
+        return model, tuple(self.lot.defects[k].id for k in rows[model.judged])
 
     def label_names(self) -> list[str]:
         """Names of the classes with a label, in the order of the class book."""
@@ -369,6 +449,67 @@ class Classifier:
             said = np.where((sure < least[said]) | (model.held_novelty >= 1), -1, said)
         return confusion_of(model.classes, model.labels, said, self._judged)
 
+    # --------------------------------------------------------------------- fine-tuning
+
+    def train(self, steps: int = STEPS, *, least: int = EACH, **options: Any) -> Any:
+        """Fine-tune the encoder on the labels, in a process of its own.
+
+        Whole lots are held out (wafers, or defects, where there is one lot); `adopt`
+        takes what the run learnt if it answers more of them.
+
+        Parameters
+        ----------
+        steps
+            How many updates.
+        least
+            Labels that every class needs.
+        **options
+            Of `RunConfig` (`batch`, `rate`, `device`, `seed` …) or of the recipe
+            `pairs-classifier` (`side`, `head_rate` …).
+
+        Returns
+        -------
+        napari_sesami.train.Run
+            With `wait()`, `stop()`, `metrics`, `folder`.
+
+        Raises
+        ------
+        ClassifyError
+            A class has too few labels, or the encoder was not given by its name.
+        """
+        if self._named is None:
+            raise ClassifyError(
+                "Fine-tuning loads the encoder in another process: give it by its name "
+                'in the catalog, such as encoder="sesami-nano", or as a file.'
+            )
+        book = self.book.path
+        root = (home() if book is None else book.parent) / "runs"
+        return start_tuning(
+            self.tuning_labels(), self._named, root, steps, least,
+            {"device": self._device, **options},
+        )  # fmt: skip
+
+    def tuning_labels(self) -> TuningLabels:
+        """Give what `train` tunes an encoder on."""
+        named = {i: name for i, (name, _) in self.labels.items()}
+        return TuningLabels(self.lot.defects, named, self.places, self.lot.save_folder)
+
+    def adopt(self, run: Any, *, insist: bool = False) -> str:
+        """Take the encoder that a run tuned, if it won; gives the verdict.
+
+        It goes into the catalog under its own name; `use_encoder` with the old name
+        goes back.
+
+        Raises
+        ------
+        ClassifyError
+            The run has not finished.
+        """
+        name, told = tuned_encoder(self.lot.name, run, insist)
+        if name:
+            self.use_encoder(name)
+        return told
+
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the model, for `sesami classify LOT --model PATH`.
 
@@ -395,9 +536,12 @@ class Classifier:
             features=self.features.key, views=views, heads=list(model.views),
             lots=sorted({lots[one] for one in self.labels})[:1000],
             made=datetime.now(UTC).isoformat(timespec="seconds"),
-            version=version("napari-sesami"),
+            version=version("napari-sesami"), brings_encoder=bool(self._learnt),
         )  # fmt: skip
-        return save_model(model, Path(path), card)
+        own = b""
+        if self._named is not None and self._learnt:  # nobody else has these weights
+            own = weights_of(self._named).read_bytes()
+        return save_model(model, Path(path), card, own)
 
 
 def _a_name(name: str) -> str:
@@ -407,6 +551,22 @@ def _a_name(name: str) -> str:
             f"A class needs a name of 1 to 120 characters, not {name[:40]!r}."
         )
     return name
+
+
+def _smaller_half(
+    places: NDArray[np.float32], positions: Mapping[str, int], ids: list[str]
+) -> list[str]:
+    """Part defects where they vary most; give those of the side with fewer."""
+    there = [i for i in ids if np.isfinite(places[positions[i]]).all()]
+    if len(there) < 2:
+        return []
+    own = places[[positions[i] for i in there]].astype(np.float64)
+    own -= own.mean(0)
+    along = own @ np.linalg.eigh(own.T @ own)[1][:, -1]
+    right = along > 0
+    if 2 * right.sum() > len(right):
+        right = ~right
+    return [i for i, hit in zip(there, right, strict=True) if hit]
 
 
 def _check_purity(purity: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -18,9 +19,10 @@ from napari_sesami.classify.pooling import (
     pooled_beside,
 )
 from napari_sesami.common.cancel import Cancelled, not_cancelled
+from napari_sesami.common.process import cores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 SMALLEST, LARGEST = 96, 224
 """Longer side of a picture as the encoder sees it, pixels: it is brought between."""
+THREADS = 4
+"""Of which each reads, encodes and pools a defect, one for a core."""
 AT_ONCE = 32
 """Defects whose pictures are held in memory together."""
 DIFFERENCE = "difference"
@@ -101,13 +105,13 @@ def features_of(
         for view, length in lengths.items()
     }
     found = LotFeatures(views, {}, encoder.name, feature_key(encoder))
-    for start in range(0, n, AT_ONCE):
-        if stop():
-            raise Cancelled("Reading the lot was stopped.")
-        some = range(start, min(n, start + AT_ONCE))
-        _some(defects, some, encoder, cache, own, found)
-        if progress is not None:
-            progress(some.stop, n)
+    with ThreadPoolExecutor(max(1, min(THREADS, cores()))) as pool:
+        for start in range(0, n, AT_ONCE):
+            _check(stop)
+            some = range(start, min(n, start + AT_ONCE))
+            _some(defects, some, encoder, cache, own, found, pool, stop)
+            if progress is not None:
+                progress(some.stop, n)
     if reader is None:
         own.close()
     for view in list(views):
@@ -163,56 +167,78 @@ def _some(
     cache: FeatureCache | None,
     reader: PictureReader,
     found: LotFeatures,
+    pool: ThreadPoolExecutor,
+    stop: IsCancelled,
 ) -> None:
     """Fill the rows of some defects."""
-    greys: dict[tuple[int, str], NDArray[np.float32]] = {}
-    keys: dict[tuple[int, str], bytes] = {}
-    for k in some:
-        defect = defects[k]
+
+    def read(k: int) -> tuple[dict[str, NDArray[np.float32]], str]:
+        _check(stop)
+        greys, wrong = {}, ""
         for view in ("high", "low", "template"):
-            picture = defect.picture(view)
+            picture = defects[k].picture(view)
             if picture is None:
                 continue
             try:
-                grey = prepared(reader.read(picture))
+                greys[view] = prepared(reader.read(picture))
             except ClassifyError as error:
-                found.broken[k] = str(error)
-                continue
-            greys[k, view] = grey
+                wrong = str(error)
+        return greys, wrong
+
+    greys: dict[int, dict[str, NDArray[np.float32]]] = {}
+    keys: dict[tuple[int, str], bytes] = {}
+    for k, (own, wrong) in zip(some, pool.map(read, some), strict=True):
+        greys[k] = own
+        if wrong:
+            found.broken[k] = wrong
+        elif not defects[k].high and not defects[k].low:
+            found.broken[k] = "it has no picture"
+        for view, grey in own.items():
             keys[k, view] = _digest(found.key, grey)
-        if (k, "high") in keys and (k, "template") in keys:
+        if "high" in own and "template" in own:
             both = keys[k, "high"] + keys[k, "template"]
             keys[k, DIFFERENCE] = blake2b(both, digest_size=16).digest()
-        if not defect.high and not defect.low:
-            found.broken[k] = "it has no picture"
-        if (k, "high") in keys:
+        if "high" in own:
             found.contents[k] = keys[k, "high"]
     fresh: dict[bytes, NDArray[np.float32]] = {}
-    maps: dict[bytes, NDArray[np.float32]] = {}
-
-    def tokens(k: int, view: str) -> NDArray[np.float32]:
-        if keys[k, view] not in maps:
-            maps[keys[k, view]] = tokens_of(encoder, greys[k, view])
-        return maps[keys[k, view]]
-
-    makers: dict[str, Callable[[int], NDArray[np.float32]]] = {
-        "high": lambda k: pooled_alone(tokens(k, "high")),
-        "low": lambda k: pooled_alone(tokens(k, "low")),
-        DIFFERENCE: lambda k: pooled_beside(tokens(k, "high"), tokens(k, "template")),
-    }
+    known: dict[bytes, NDArray[np.float32]] = {}
+    wanted = {place: key for place, key in keys.items() if place[1] in found.views}
     for view, numbers in found.views.items():
-        wanted = {k: keys[k, view] for k in some if (k, view) in keys}
-        old = {} if cache is None else cache.get(wanted.values(), numbers.shape[1])
-        for k, key in wanted.items():
-            if key not in old:
-                # half precision at once: the same bits with and without the cache
-                half = makers[view](k).astype(np.float16)
-                old[key] = half.astype(np.float32)
-                fresh[key] = old[key]
-                found.computed += 1
-            numbers[k] = old[key]
+        of_view = [key for (_, v), key in wanted.items() if v == view]
+        if cache is not None:
+            known |= cache.get(of_view, numbers.shape[1])
+    missing: dict[int, list[str]] = {}
+    for (k, view), key in wanted.items():
+        if key not in known:
+            missing.setdefault(k, []).append(view)
+
+    def pooled(k: int) -> dict[str, NDArray[np.float32]]:
+        _check(stop)
+        views = set(missing[k])
+        needed = views - {DIFFERENCE}
+        if DIFFERENCE in views:
+            needed |= {"high", "template"}
+        maps = {view: tokens_of(encoder, greys[k][view]) for view in sorted(needed)}
+        out = {v: pooled_alone(maps[v]) for v in sorted(views - {DIFFERENCE})}
+        if DIFFERENCE in views:
+            out[DIFFERENCE] = pooled_beside(maps["high"], maps["template"])
+        return out
+
+    for k, made in zip(missing, pool.map(pooled, missing), strict=True):
+        for view, numbers in made.items():
+            # half precision at once: the same bits with and without the cache
+            half = numbers.astype(np.float16).astype(np.float32)
+            known[keys[k, view]] = fresh[keys[k, view]] = half
+            found.computed += 1
+    for (k, view), key in wanted.items():
+        found.views[view][k] = known[key]
     if cache is not None:
         cache.put(fresh)
+
+
+def _check(stop: IsCancelled) -> None:
+    if stop():
+        raise Cancelled("Reading the lot was stopped.")
 
 
 def _digest(key: str, grey: NDArray[np.float32]) -> bytes:

@@ -61,7 +61,11 @@ class LinearHead:
 
 
 def fit_head(
-    features: NDArray[np.float32], labels: Whole, n_classes: int, groups: Whole
+    features: NDArray[np.float32],
+    labels: Whole,
+    n_classes: int,
+    groups: Whole,
+    judges: NDArray[np.bool_] | None = None,
 ) -> tuple[LinearHead, Floats]:
     """Solve a head, and give the scores each labelled defect gets without its group.
 
@@ -75,6 +79,8 @@ def fit_head(
         How many classes there are.
     groups
         What is held out together: equal numbers are one lot, or one defect's twins.
+    judges
+        Whose held-out answers choose the penalty; None takes all.
     """
     x, y = features.astype(np.float64), labels
     counts = np.bincount(y, minlength=n_classes).astype(np.float64)
@@ -86,11 +92,12 @@ def fit_head(
     wanted = share[:, None] * targets
     left, strength, back = _decomposed(rows)
     best: tuple[float, Floats, float] | None = None
+    judging = slice(None) if judges is None else judges
     for penalty in PENALTIES:
         ridge = penalty * x.shape[1]
         shrunk = strength / (strength + ridge)
         held = _held_out(left, shrunk, wanted, groups) / share[:, None]
-        _, loss = best_temperature(held, y)
+        _, loss = best_temperature(held[judging], y[judging])
         if best is None or loss < best[0]:
             best = loss, held, ridge
     assert best is not None

@@ -184,6 +184,22 @@ class Lot:
 
         return Classifier(self, folder=folder, **options)
 
+    def save_folder(
+        self,
+        folder: str | os.PathLike[str],
+        labels: Mapping[str, str | None],
+        ids: Sequence[str] | None = None,
+    ) -> list[str]:
+        """Write defects (None: all) as a folder with a table; `open_lot` opens it.
+
+        Pictures are written as encoders see them, up to 224 pixels. Gives the names
+        of those that were written; one with a broken picture is left out.
+        """
+        from napari_sesami.classify.outputs import save_folder
+
+        wanted = [d.id for d in self.defects] if ids is None else ids
+        return save_folder(self, Path(folder), labels, wanted)
+
     def save_csv(self, path: str | os.PathLike[str], decisions: Decisions) -> Path:
         """Write a table of defects with class, confidence and who decided."""
         from napari_sesami.classify.outputs import save_csv

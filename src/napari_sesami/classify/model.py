@@ -119,6 +119,7 @@ class ModelCard(BaseModel):
     lots: list[str]
     made: str
     version: str
+    brings_encoder: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +143,8 @@ class DefectModel:
         Novelty of each labelled defect against those of other groups.
     space, known, limit
         Where the labelled defects lie, and the distance from which one is novel.
+    judged
+        Which of the rows that the model was fitted on `held` tells of.
     """
 
     classes: tuple[str, ...]
@@ -154,6 +157,7 @@ class DefectModel:
     space: Space
     known: NDArray[np.float32]
     limit: float
+    judged: Whole | None = None
 
     def scores(self, features: Mapping[str, NDArray[np.float32]]) -> Floats:
         """Average the views' log-probabilities; a missing view leaves its weight."""
@@ -197,6 +201,7 @@ def fit_model(
     labels: Whole,
     classes: Sequence[str],
     groups: Whole,
+    judges: NDArray[np.bool_] | None = None,
 ) -> DefectModel:
     """Fit heads, weights of the views, temperature and the limit of novelty.
 
@@ -214,12 +219,22 @@ def fit_model(
         At least two names, each with a label.
     groups
         Per labelled defect what is held out together.
+    judges
+        Labelled defects whose held-out answers choose penalty, weights, temperature
+        and thresholds; None takes all. An encoder's own examples must not judge it.
 
     Raises
     ------
     ClassifyError
-        Fewer than two classes are labelled, or no labelled defect could be read.
+        Fewer than two classes are labelled, no labelled defect could be read, or none
+        may judge.
     """
+    judging = np.ones(len(rows), bool) if judges is None else judges
+    if not judging.any():
+        raise ClassifyError(
+            "This encoder was tuned on all of these labels, so none can judge it; "
+            "label others, or choose the encoder that it was tuned from."
+        )
     if len(classes) < 2:
         raise ClassifyError(
             "Defects of one class alone cannot be told apart; label a second class."
@@ -230,8 +245,12 @@ def fit_model(
         if set(labels[there]) != set(range(len(classes))):
             continue  # a class has no example in this view
         x = scalings[view].apply(numbers[rows[there]])
-        head, scores = fit_head(x, labels[there], len(classes), groups[there])
-        temperature, _ = best_temperature(scores, labels[there])
+        asked = judging[there] if judging[there].any() else np.ones(there.sum(), bool)
+        head, scores = fit_head(
+            x, labels[there], len(classes), groups[there],
+            None if asked.all() else asked,
+        )  # fmt: skip
+        temperature, _ = best_temperature(scores[asked], labels[there][asked])
         parts[view] = ViewHead(scalings[view], head, temperature)
         full = np.full((len(rows), len(classes)), np.nan)
         full[there] = np.log(probabilities(scores, temperature) + 1e-12)
@@ -240,25 +259,29 @@ def fit_model(
         raise ClassifyError(
             "A class has no labelled defect whose picture can be read; label another."
         )
-    weights, temperature = _weights(held, labels)
+    weights, temperature = _weights(
+        {v: answers[judging] for v, answers in held.items()}, labels[judging]
+    )
     averaged = _averaged(held, weights, len(rows))
     answers = probabilities(averaged, temperature)
     good = np.isfinite(answers).all(1)
     known = space.places({space.view: features[space.view][rows]})
-    known, own = known[good], groups[good]
+    known, own, judging = known[good], groups[good], judging[good]
     near = np.full(len(known), np.inf)
     for group in np.unique(own):
         mine = own == group
         if not mine.all():
             near[mine] = distances(known[mine], known[~mine]).min(1)
-    told = near[np.isfinite(near)]
+    told = near[np.isfinite(near) & judging]
     limit = (
         float(np.quantile(told, ORDINARY)) if len(told) >= LEAST_KNOWN else float("inf")
     )
     there = np.isfinite(known).all(1)
     return DefectModel(
-        tuple(classes), parts, weights, temperature, answers[good], labels[good],
-        np.nan_to_num(near / limit, nan=0.0, posinf=np.inf), space, known[there], limit,
+        tuple(classes), parts, weights, temperature, answers[good][judging],
+        labels[good][judging],
+        np.nan_to_num(near[judging] / limit, nan=0.0, posinf=np.inf), space,
+        known[there], limit, np.flatnonzero(good)[judging],
     )  # fmt: skip
 
 
@@ -302,8 +325,13 @@ def _weights(
     return best[1], best[2]
 
 
-def save_model(model: DefectModel, path: Path, card: ModelCard) -> Path:
-    """Write a model: arrays and a card, one file."""
+def save_model(
+    model: DefectModel, path: Path, card: ModelCard, encoder: bytes = b""
+) -> Path:
+    """Write a model: arrays and a card, one file, with the weights of its encoder.
+
+    `encoder` is empty for encoders that everybody has.
+    """
     arrays: dict[str, NDArray[Any]] = {
         "card": np.frombuffer(card.model_dump_json().encode(), np.uint8),
         "temperature": np.array(model.temperature),
@@ -317,6 +345,8 @@ def save_model(model: DefectModel, path: Path, card: ModelCard) -> Path:
         "space_scale": model.space.scaling.scale,
         "space_view": np.array(card.views.index(model.space.view)),
     }
+    if encoder:
+        arrays["encoder"] = np.frombuffer(encoder, np.uint8)
     for k, view in enumerate(card.views):
         part = model.views.get(view)
         arrays[f"weight_{k}"] = np.array(model.weights.get(view, 0.0))
@@ -332,6 +362,14 @@ def save_model(model: DefectModel, path: Path, card: ModelCard) -> Path:
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
     return path
+
+
+def encoder_in(path: Path, card: ModelCard) -> bytes:
+    """Give the weights of the encoder that a model file holds; empty if it has none."""
+    if not card.brings_encoder:
+        return b""
+    found = read_arrays(path, {"encoder": (None, "u")}, ClassifyError, most=2**31)
+    return found["encoder"].tobytes()
 
 
 def load_model(path: Path) -> tuple[DefectModel, ModelCard]:

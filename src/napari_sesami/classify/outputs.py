@@ -7,11 +7,17 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from napari_sesami.classify.defect import VIEWS
 from napari_sesami.classify.errors import ClassifyError
+from napari_sesami.classify.features import prepared
+from napari_sesami.classify.picture import PictureReader
+from napari_sesami.common.cancel import check_cancelled
 from napari_sesami.common.disk import write_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from napari_sesami.classify.decide import Decisions
@@ -84,6 +90,44 @@ def save_json(path: Path, lot: Lot, decisions: Decisions) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, text.encode())
     return path
+
+
+def save_folder(
+    lot: Lot, folder: Path, labels: Mapping[str, str | None], ids: Iterable[str]
+) -> list[str]:
+    """Write defects as a folder with a table that `open_lot` opens.
+
+    Pictures are written as encoders see them; defects with a picture that cannot be
+    read are left out. Gives the names of those that were written.
+    """
+    import tifffile
+
+    folder.mkdir(parents=True, exist_ok=True)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", *VIEWS, "label", "lot", "wafer", "x", "y"])
+    written = []
+    with PictureReader() as reader:
+        for number, name in enumerate(ids):
+            check_cancelled()
+            defect = lot.defects[lot.position(name)]
+            there = {v: p for v in VIEWS if (p := defect.picture(v)) is not None}
+            try:
+                greys = {v: prepared(reader.read(p)) for v, p in there.items()}
+            except ClassifyError:
+                continue
+            files = dict.fromkeys(VIEWS, "")
+            for view, grey in greys.items():
+                files[view] = f"{number}_{view}.tif"
+                whole = (np.clip(grey, 0, 1) * 65535 + 0.5).astype(np.uint16)
+                tifffile.imwrite(folder / files[view], whole)
+            writer.writerow(
+                [name, *files.values(), labels.get(name) or "", defect.lot,
+                 defect.wafer, *(defect.xy or ("", ""))]
+            )  # fmt: skip
+            written.append(name)
+    write_atomic(folder / "defects.csv", text.getvalue().encode("utf-8-sig"))
+    return written
 
 
 def save_klarf(

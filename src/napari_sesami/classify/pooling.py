@@ -4,8 +4,9 @@ The mean over a picture shows the pattern, not the defect: a speck covers a hund
 it. So each token is asked how unlike the rest of its own picture it is (a pattern
 repeats, a defect does not), and the most unlike ones are pooled by themselves, with
 what the pattern would have had in their place. Beside a template, unlike is what
-neither the template nor the picture's own surroundings show. Shares and widths were
-chosen on procedural pairs by scripts/choose_classify.py.
+neither the template nor the picture's own surroundings show. What a head sees first is
+the difference between the two: at five labels a class it is worth 13 points. Shares,
+widths and weights were chosen on procedural pairs by scripts/choose_classify.py.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     Tokens = NDArray[np.float32]
 
-METHOD = "pool1"
+METHOD = "pool2"
 """Part of the key of cached features: changes whenever the numbers do."""
 RIM = 0.2
 """Share of a side that counts as surroundings, along each edge."""
@@ -31,8 +32,9 @@ MOST = 1600
 """Tokens that all others are compared with, at most."""
 FEW, SOME, MORE = 0.01, 0.02, 0.05
 """Shares of the most unlike tokens that are pooled."""
-TEXTURE = 0.4
-"""What the numbers of the whole picture count beside those of what is unlike."""
+TEXTURE, USUAL, FORM = 0.2, 0.2, 3.0
+"""What counts beside the difference of what is unlike from its surroundings: the whole
+picture, those surroundings, and how large and strong the unlike place is."""
 REACH = 2
 """Tokens by which a template may lie beside the picture."""
 SHAPE = 8
@@ -51,9 +53,11 @@ def beside_length(dim: int) -> int:
 def trust_of(view: str, length: int) -> Tokens:
     """Give how much each number of a view counts in a head before it has learnt."""
     dim = (length - 2 * SHAPE) // 8
-    trust = np.ones(length, np.float32)
-    whole = slice(4 * dim, 8 * dim) if view == "difference" else slice(0, 3 * dim)
-    trust[whole] = TEXTURE
+    apart, usual = (2, 2) if view == "difference" else (3, 2)
+    trust = np.full(length, TEXTURE, np.float32)
+    trust[: apart * dim] = 1.0
+    trust[apart * dim : (apart + usual) * dim] = USUAL
+    trust[8 * dim :] = FORM
     return trust
 
 
@@ -67,11 +71,12 @@ def pooled_alone(tokens: Tokens) -> Tokens:
     middle = apart * grid.middle
     few, some, more = (_first(unlike, share) for share in (FEW, SOME, MORE))
     mid = _first(middle, SOME)
+    usual, around = match[:, some].mean(1), other[:, mid].mean(1)
     return np.concatenate(
         [
+            flat[:, few].mean(1) - usual, flat[:, more].mean(1) - usual,
+            flat[:, mid].mean(1) - around, usual, around,
             flat.mean(1), flat.std(1), flat @ (grid.middle / grid.middle.sum()),
-            flat[:, few].mean(1), flat[:, more].mean(1), match[:, some].mean(1),
-            flat[:, mid].mean(1), other[:, mid].mean(1),
             grid.shape_of(unlike), grid.shape_of(apart),
         ]
     ).astype(np.float32)  # fmt: skip
@@ -92,10 +97,11 @@ def pooled_beside(tokens: Tokens, template: Tokens) -> Tokens:
     both = np.minimum(own / _typical(own), unlike / _typical(unlike))
     some, joint = _first(unlike, SOME), _first(both, SOME)
     apart = flat - match
+    good_some, good_joint = match[:, some].mean(1), match[:, joint].mean(1)
     return np.concatenate(
         [
-            flat[:, some].mean(1), match[:, some].mean(1),
-            flat[:, joint].mean(1), match[:, joint].mean(1),
+            flat[:, some].mean(1) - good_some, flat[:, joint].mean(1) - good_joint,
+            good_some, good_joint,
             flat.mean(1), flat.std(1), apart.mean(1), apart.std(1),
             grid.shape_of(unlike), grid.shape_of(both),
         ]

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sesami.classify.decide import wilson
+from napari_sesami.classify.decide import share_text, wilson
 from napari_sesami.classify.errors import ClassifyError
 from napari_sesami.classify.groups import TWIN
+from napari_sesami.classify.model import ORDINARY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from napari_sesami.classify.classifier import Classifier
     from napari_sesami.classify.decide import Decisions
 
@@ -177,10 +180,56 @@ def control_share(
     return agree, len(asked), wilson(agree, len(asked))
 
 
-def drift(classifier: Classifier) -> dict[str, tuple[float, int]]:
-    """Give per lot the share of defects unlike all labelled ones, and its size."""
+@dataclass(frozen=True)
+class LotDrift:
+    """How much of a lot is unlike all labelled defects.
+
+    Attributes
+    ----------
+    lot
+        Its name.
+    novel, of
+        Such defects, of how many.
+    low, high
+        95 % interval of their share.
+    """
+
+    lot: str
+    novel: int
+    of: int
+    low: float
+    high: float
+
+    @property
+    def is_new(self) -> bool:
+        """Whether more is novel than among the labels' own lots."""
+        return self.low > 1 - ORDINARY
+
+
+def drift(classifier: Classifier) -> dict[str, LotDrift]:
+    """Give per lot how many defects are unlike all labelled ones; empty before ten."""
+    model = classifier.model
+    if model is None or not np.isfinite(model.limit):
+        return {}
     _, novelty = classifier.answers
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[bool]] = {}
     for defect, value in zip(classifier.lot.defects, novelty, strict=True):
-        found.setdefault(defect.lot, []).append(float(value))
-    return {lot: (float(np.mean(np.array(v) >= 1)), len(v)) for lot, v in found.items()}
+        found.setdefault(defect.lot, []).append(value >= 1)
+    return {
+        lot: LotDrift(lot, sum(v), len(v), *wilson(sum(v), len(v)))
+        for lot, v in found.items()
+    }
+
+
+def drift_sentence(found: Iterable[LotDrift]) -> str:
+    """Say which lots are unlike what was labelled; empty if none is."""
+    new = sorted((d for d in found if d.is_new), key=lambda d: -d.low)
+    if not new:
+        return ""
+    most = new[0]
+    others = f" and {len(new) - 1} more lots" if len(new) > 1 else ""
+    usual = 100 * (1 - ORDINARY)
+    return (
+        f"In {most.lot or 'the lot'}{others}, {share_text(most.novel, most.of)} are "
+        f"unlike all labelled ones, where {usual:.0f} % are usual: label some of them."
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_sesami.cli.checks import check_folder, check_writable
+from napari_sesami.cli.runs import in_foreground
 from napari_sesami.common.errors import SesamiError
 
 if TYPE_CHECKING:
@@ -39,7 +40,16 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add("-o", "--out", type=Path, help="folder for tables and report; a file for train")
     add("--purity", type=float, default=0.9, help="wished (default: 0.9)")
     add("--check", action="store_true", help="exit 2 if the purity is not reached")
-    add("--encoder", default="sesami-nano", help="of the catalog, for train")
+    add(
+        "--encoder", default="sesami-nano",
+        help="of the catalog, or a file, for train: sesami-nano, lite0 …",
+    )  # fmt: skip
+    add(
+        "--fine-tune", action="store_true",
+        help="with train: train the encoder too, from 20 labels a class; lots that it "
+        "never sees decide whether it is used",
+    )  # fmt: skip
+    add("--steps", type=int, default=150, help="of --fine-tune (default: 150)")
     add("--device", default="auto", help="cpu, cuda …")
     add("--labels", type=Path, help="folder where the page keeps its labels")
     add(
@@ -116,8 +126,8 @@ def _decide(arguments: argparse.Namespace) -> int:
             check_writable(out)
         decisions = classify_lot(
             lot, arguments.model, arguments.purity,
-            encoder=_encoder(card.encoder, arguments.device),
-            keep_labels=arguments.keep_labels, progress=_progress(),
+            device=arguments.device, keep_labels=arguments.keep_labels,
+            progress=_progress(),
         )  # fmt: skip
         print(f"{lot.name}: {decisions.sentence}")
         _tell(decisions)
@@ -138,12 +148,6 @@ def _decide(arguments: argparse.Namespace) -> int:
         if decisions.broken:
             worst = INCOMPLETE
     return worst
-
-
-def _encoder(name: str, device: str) -> Any:
-    from napari_sesami.models import load_token_encoder
-
-    return load_token_encoder(name, device)
 
 
 def _of_model(trained: Any, purity: float) -> ConfusionMatrix:
@@ -174,6 +178,8 @@ def _numbers(
 def _train(arguments: argparse.Namespace, names: list[str]) -> int:
     if arguments.out is None:
         raise SesamiError("Name the model: sesami classify train LOT … -o MODEL.")
+    if arguments.fine_tune and arguments.steps < 1:
+        raise SesamiError(f"--steps {arguments.steps} was given; give 1 or more.")
     check_writable(arguments.out.parent)
     check_folder(arguments.labels, "--labels")
     lot = _opened(arguments, names)
@@ -181,6 +187,14 @@ def _train(arguments: argparse.Namespace, names: list[str]) -> int:
         arguments.labels, encoder=arguments.encoder, device=arguments.device
     )
     classifier.prepare(_progress())
+    if arguments.fine_tune:
+        run = classifier.train(arguments.steps)
+        code = in_foreground(run, begin=False)
+        if code:
+            print(run.status.sentence, file=sys.stderr)
+            return code
+        print(classifier.adopt(run))
+        classifier.prepare(_progress())
     path = classifier.save(arguments.out)
     matrix = classifier.matrix(arguments.purity)
     print("\n".join(matrix.lines()))

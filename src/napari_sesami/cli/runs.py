@@ -84,9 +84,13 @@ def own_runs() -> Path:
     return home() / "runs"
 
 
-def in_foreground(run: Run) -> int:
-    """Start a run or go on with it, tell its progress, and end it with us."""
-    run.resume()
+def in_foreground(run: Run, *, begin: bool = True) -> int:
+    """Start a run or go on with it, tell its progress, and end it with us.
+
+    `begin=False` follows one that was started.
+    """
+    if begin:
+        run.resume()
     try:
         while not run.wait(_NEWS).over:
             print(_progress(run, run.status), flush=True)

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         read_segmenter_card,
         segmenter_folder,
     )
+    from napari_sesami.models.tokens.tunable import TunableEncoder, facts_of_encoder
     from napari_sesami.models.types import (
         Embedding,
         ModelError,
@@ -94,6 +95,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
             "read_segmenter_card",
             "segmenter_folder",
         ],
+        "tokens.tunable": ["TunableEncoder", "facts_of_encoder"],
         "types": [
             "Embedding",
             "ModelError",

@@ -277,7 +277,8 @@ def identify(
 
         net = Nano.from_state(state, facts, device="cpu").net
         numbers = sum(p.numel() for p in net.parameters())
-        return "prompt", f"sesami-nano, {numbers / 1e6:.1f} M", state
+        kind = "tokens" if facts.get("gives") == "tokens" else "prompt"
+        return kind, f"sesami-nano, {numbers / 1e6:.1f} M", state
     if any("image_encoder." in key for key in state):
         config = SamConfig.recognise(state)
         import torch
@@ -289,6 +290,8 @@ def identify(
         heads = int(facts["heads"]) if "heads" in facts else None
         build_vit(state, heads)
         return "tokens", vit_title(state), plain_vit_state(state)
+    if is_lite0(state) and facts.get("gives") == "tokens":
+        return "tokens", "EfficientNet-Lite0, tuned", state
     if is_lite0(state):
         return "features", "EfficientNet-Lite0, 4.7 M", timm_state(state)
     sample = ", ".join(sorted(state)[:3])

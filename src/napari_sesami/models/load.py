@@ -56,7 +56,7 @@ def _load_base(
     options: dict[str, Any],
 ) -> PromptModel:
     name, state, facts, told = _open(name_or_path)
-    if "nano" in facts:
+    if "nano" in facts and facts.get("gives") != "tokens":
         from napari_sesami.models.nano.model import Nano
 
         return Nano.from_state(state, facts, name=name, device=device, **options)
@@ -96,8 +96,25 @@ def load_token_encoder(
     **options
         Of `VitTokens` (`mean`, `std`, `heads`, `half`) or `SamModel`.
     """
+    from napari_sesami.models.imagenet import (
+        LITE0,
+        imagenet_state,
+        is_lite0,
+        timm_state,
+    )
+
+    if str(name_or_path) == LITE0:
+        imagenet_state()  # the package that brings it is enough
     name, state, facts, told = _open(name_or_path)
     encoder: TokenEncoder
+    if is_lite0(state):
+        from napari_sesami.models.device import choose_device
+        from napari_sesami.models.imagenet import FeatureEncoder
+        from napari_sesami.models.tokens.features import FeatureTokens
+
+        tuned = facts.get("gives") == "tokens"  # for grey, and without ImageNet's head
+        net = FeatureEncoder(1, state if tuned else timm_state(state), name)
+        return FeatureTokens(net.to(choose_device(device).name).eval())
     if "nano" in facts:
         from napari_sesami.models.nano.model import Nano
 

@@ -55,6 +55,19 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from error
 
 
+def read_facts(path: Path) -> dict[str, str]:
+    """Read the metadata of a safetensors file alone; other files have none."""
+    from safetensors import SafetensorError, safe_open
+
+    if path.suffix != ".safetensors":
+        return {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path.name} cannot be read ({error}).") from error
+
+
 def _read_pickle(path: Path) -> dict[str, Tensor]:
     import torch
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 RECIPES = {
     "sesami": "napari_sesami.train.sesami.recipe:Sesami",
     "semi": "napari_sesami.train.semi.recipe:Semi",
+    "pairs-classifier": "napari_sesami.train.defects.recipe:PairsClassifier",
 }
 """Name → "module:Class"; imported only when a run needs it."""
 

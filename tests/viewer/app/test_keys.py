@@ -87,7 +87,9 @@ def test_keys_of_the_viewer_are_free_in_napari():
 def test_keys_that_replace_one_of_naparis_say_what_stays():
     taken = names_of_napari()
     for each in ACTIONS:
-        if each.key and any(key in taken for key in pressed_keys(each.key)):
+        if each.inside or not each.key:
+            continue  # a list or a drawing has the keyboard, no layer
+        if any(key in taken for key in pressed_keys(each.key)):
             assert each.on_layers, each.id
             assert each.replaces, each.id
 
@@ -105,6 +107,13 @@ def test_a_key_has_one_meaning_on_each_page_and_a_condition_on_the_others():
         assert len(here) == len(set(here)), key
         assert all(each.when in STATES for each in found if each.when)
         assert len({each.on_layers for each in found}) == 1, key
+
+
+def test_a_key_has_one_meaning_inside_a_part_of_a_page():
+    inside = [(each.inside, each.key) for each in ACTIONS if each.inside and each.key]
+    assert inside and len(inside) == len(set(inside))
+    found = meanings(key="Enter", inside="matrix")
+    assert [each.id for each in found] == ["defect_cell"]
 
 
 def test_every_action_is_a_command_of_the_manifest_and_no_other_is_there():
@@ -154,7 +163,8 @@ def test_the_card_names_every_key_of_every_page_once():
         rows = key_rows(name)
         assert len(rows) == len(set(rows))
     shown = {key for name in pages for key, _ in key_rows(name)}
-    assert shown == {shortcuts().shown(key) for key in keys()}
+    inside = {shortcuts().shown(e.key) for e in ACTIONS if e.inside and e.key}
+    assert shown == {shortcuts().shown(key) for key in keys()} | inside
     assert ("1 – 9", "Paint class 1 to 9") in key_rows("scan")
 
 

@@ -10,7 +10,7 @@ from tests.fakes.defects import KINDS, lot_of, write_klarf
 from tests.fakes.headless import Headless
 from tests.fakes.texture import Texture
 
-from napari_sesami.classify import open_lot
+from napari_sesami.classify import ClassifyError, open_lot
 from napari_sesami.viewer.app.errors import ViewerError
 from napari_sesami.viewer.classify.controller import ClassifyController
 
@@ -103,6 +103,77 @@ def test_renaming_to_a_name_that_is_there_merges(headless, controller):
     assert [c.name for c in classifier.classes] == ["speck", "clean"]
     controller.undo()
     assert [c.name for c in classifier.classes] == list(KINDS)
+
+
+def test_numbers_definitions_and_splits_are_steps_of_undo(headless, controller):
+    classifier = taken(headless, controller)
+    controller.define("speck", 7, "a bright round thing")
+    assert classifier.classes[0].number == 7
+    controller.pick([0, 1, 3])
+    with pytest.raises(ViewerError, match="pick those"):
+        controller.split("two classes are picked")
+    controller.pick([0, 3])
+    controller.split("dust")
+    assert classifier.labels["d3"][0] == "dust" and "2 defects" in (
+        headless.workspace.message
+    )
+    controller.undo()
+    controller.undo()
+    assert (
+        classifier.labels["d3"][0] == "speck" and classifier.classes[0].number is None
+    )
+
+
+def test_objects_of_the_scan_become_a_lot(headless, controller):
+    session = headless.workspace.session
+    with pytest.raises(ViewerError, match="No object of this scan"):
+        controller.open_objects(encoder=Texture())
+    for k, name in enumerate(("void", "metal")):
+        mask = np.zeros((32, 32), bool)
+        mask[4 + 14 * k : 10 + 14 * k, 5:12] = True
+        session.objects.commit(mask, name)
+    controller.open_objects(encoder=Texture())
+    headless.wait(lambda: controller.ready and controller.decisions is not None)
+    lot = controller.lot
+    assert [d.label for d in lot.defects] == ["void", "metal"]
+    assert lot.defects[0].high.box == (-17, -16, 31, 32)
+    assert lot.defects[0].low.box[2] - lot.defects[0].low.box[0] == 168
+    assert controller.matrix.names == ("void", "metal")
+
+
+def test_on_a_read_only_share_labels_stay_in_memory(
+    headless, controller, tmp_path, monkeypatch
+):
+    path = write_klarf(tmp_path / "lot.001", [7, 9, 0])
+    mkdir = type(tmp_path).mkdir
+
+    def refused(self, *args, **options):
+        if self.name.endswith(".labels"):
+            raise PermissionError(30, "Read-only file system", str(self))
+        mkdir(self, *args, **options)
+
+    monkeypatch.setattr(type(tmp_path), "mkdir", refused)
+    controller.open_lot(path, encoder=Texture())
+    assert "cannot be kept beside it" in headless.workspace.message
+    headless.wait(lambda: controller.ready)
+    controller.pick([2])
+    controller.label("clean")
+    assert controller.sorting.labels["3"] == ("clean", "person")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["lot.001", "review.tif"]
+
+
+def test_another_encoder_reads_the_lot_again_and_labels_stay(headless, controller):
+    classifier = taken(headless, controller)
+    other = Texture()
+    other.name = "other"
+    before = classifier.labels
+    classifier.use_encoder(other)
+    controller.use_encoder("lite0")
+    assert not controller.ready and controller.encoder == "lite0"
+    headless.wait(lambda: controller.ready and controller.matrix is not None)
+    assert classifier.labels == before and classifier.features.encoder == "lite0"
+    with pytest.raises(ClassifyError, match="needs 20 labels a class"):
+        classifier.train()
 
 
 def test_a_klarf_is_opened_sorted_and_written_back(headless, controller, tmp_path):

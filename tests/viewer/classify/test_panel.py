@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
 from qtpy.QtCore import QPoint, Qt
-from tests.fakes.defects import KINDS, lot_of
+from qtpy.QtWidgets import QFileDialog, QInputDialog
+from tests.fakes.defects import KINDS, lot_of, write_klarf
 from tests.fakes.hands import LEFT, settle
 from tests.fakes.texture import Texture
 
-from napari_sesami.classify import Defect, Lot
+from napari_sesami.classify import Defect, Lot, open_lot
 from napari_sesami.viewer.app.workspace import show_panel
 from napari_sesami.viewer.classify.matrix_view import LEFT as EDGE
 from napari_sesami.viewer.classify.matrix_view import TOP
@@ -72,6 +74,68 @@ def test_click_key_undo_and_a_cell_of_the_matrix(panel, qtbot):
     assert found[1].unlike[8:16, 8:16].max() == 1  # the speck is in the middle
     panel.tabs.setCurrentIndex(3)
     settle(qtbot, 100)  # wafer map and Pareto are drawn
+
+
+def test_a_klarf_from_opening_to_opening_again(
+    make_napari_viewer, qtbot, tmp_path, monkeypatch
+):
+    """With mouse and keys: open, name, label, look, wish, write, close, open again."""
+    path = write_klarf(tmp_path / "lot.001", [0] * 24)
+    before = path.read_bytes()
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1200, 950)
+    panel = show_panel(viewer, "defects", own_dock=True)
+    qtbot.waitUntil(lambda: panel._docked)
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (path, ""))
+    monkeypatch.setattr(
+        QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "out")
+    )
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_: ("sauber", True))
+    controller, gallery = panel.controller, panel.gallery
+    controller.encoder = Texture()
+    qtbot.mouseClick(panel.file_button, LEFT)
+    qtbot.waitUntil(lambda: controller.ready, timeout=SOON)
+    qtbot.mouseClick(panel.book.new_button, LEFT)
+    assert [c.name for c in controller.sorting.classes] == [
+        "speck", "Kratzer ß", "sauber",
+    ]  # fmt: skip
+    settle(qtbot, 200)
+    click(qtbot, gallery, 0)
+    for key in "123" * 6:  # the next one is picked after each
+        qtbot.keyClick(gallery, key)
+    assert controller.picked == [18] and len(controller.sorting.labels) == 18
+    qtbot.waitUntil(lambda: controller.matrix is not None, timeout=SOON)
+    qtbot.waitUntil(lambda: controller.matrix.counts.sum() == 18, timeout=SOON)
+    panel.tabs.setCurrentIndex(1)
+    settle(qtbot, 100)
+    wide = panel.matrix._wide(3)
+    qtbot.mouseClick(panel.matrix, LEFT, pos=QPoint(int(EDGE + 0.5 * wide), TOP + 5))
+    shown = [controller.lot.defects[k].id for k in controller.shown]
+    assert controller.what == "cell" and shown == controller.matrix.cell(0, 0)
+    qtbot.keyClick(panel.matrix, Qt.Key.Key_Right)
+    qtbot.keyClick(panel.matrix, Qt.Key.Key_Return)
+    assert panel.matrix.cell == (0, 1) and "called Kratzer" in panel.title.text()
+    handle = panel.slider.rect().center()
+    qtbot.mouseClick(panel.slider, LEFT, pos=QPoint(4, handle.y()))
+    wished = panel.slider.value() / 100
+    assert wished < 0.9
+    qtbot.waitUntil(lambda: controller.decisions.purity == wished, timeout=SOON)
+    panel.tabs.setCurrentIndex(3)
+    qtbot.mouseClick(panel.save_button, LEFT)
+    after = (tmp_path / "out" / "lot.001").read_bytes()
+    assert path.read_bytes() == before
+    numbers = re.compile(rb"( \d+ \S+ 20 -1 2) (\d+) (1 0\.5 2 2)")
+    # the class that was new has a line; nothing else has changed
+    plain = numbers.sub(rb"\1 0 \3", after).replace(b"ClassLookup 4", b"ClassLookup 3")
+    plain = re.sub(rb'\r\n *10 "sauber"', b"", plain)
+    assert plain == before
+    told = [int(m[2]) for m in numbers.finditer(after)][:18]
+    assert told == [7, 9, 10] * 6
+    panel.parent().close()
+    labels = controller.sorting.labels
+    again = open_lot(path).classifier(tmp_path / "lot.001.labels")
+    assert again.labels == labels and len(labels) == 18
+    assert (tmp_path / "out" / "report.html").stat().st_size > 2000
 
 
 def test_ten_thousand_scroll(panel, qtbot):

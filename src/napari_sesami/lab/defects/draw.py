@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING
 
 import numpy as np
-import tifffile
 
 from napari_sesami.classify import Defect, DefectPicture, Lot
-from napari_sesami.common.disk import write_atomic
 from napari_sesami.lab.scenes import DEFECTS, Synthetic, sem_pair
 
 if TYPE_CHECKING:
@@ -72,23 +68,6 @@ def _picture(scene: Synthetic) -> DefectPicture:
 
 def save_lot(lot: Lot, folder: Path) -> Path:
     """Write a drawn lot as a folder with a table; gives the table's path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    views = ("low", "high", "template")
-    writer.writerow(["id", *views, "label", "lot", "wafer", "x", "y"])
-    for defect in lot.defects:
-        names = []
-        for view in views:
-            picture = defect.picture(view)
-            name = f"{defect.id}_{view}.tif" if picture and picture.scan else ""
-            if picture is not None and picture.scan is not None:
-                tifffile.imwrite(folder / name, np.asarray(picture.scan.data))
-            names.append(name)
-        x, y = defect.xy or ("", "")
-        writer.writerow(
-            [defect.id, *names, defect.label or "", defect.lot, defect.wafer, x, y]
-        )
-    path = folder / "defects.csv"
-    write_atomic(path, text.getvalue().encode("utf-8-sig"))
-    return path
+    names = {d.id: d.label for d in lot.defects}
+    lot.save_folder(folder, names)
+    return folder / "defects.csv"

@@ -11,7 +11,7 @@ from napari_sesami.classify import Lot, PictureReader
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SIDE = 96
+SIDE = 64
 EPOCHS = 30
 BATCH = 32
 

@@ -25,6 +25,7 @@ PROMPT = "prompt.controller:PromptController"
 QUEUE = "queue.controller:QueueController"
 MEASURE = "measure.controller:MeasureController"
 WORKLIST = "worklist.controller:WorklistController"
+DEFECTS = "classify.controller:ClassifyController"
 KEYS = "widgets.key_help:KeyCards"
 TOUR = "tour.controller:TourController"
 PANEL = "panel"
@@ -63,6 +64,9 @@ class Action:
         What the key does there in napari, and which key still does it.
     opens_page
         Whether its key opens the page, too.
+    inside
+        The part of the page that must have the keyboard, for keys that mean this only
+        there, not over the picture.
     """
 
     id: str
@@ -79,6 +83,7 @@ class Action:
     on_layers: bool = False
     replaces: str = ""
     opens_page: bool = False
+    inside: str = ""
 
     def load(self) -> type[Any]:
         """Import the class of the target; what it needs is not imported before."""
@@ -105,7 +110,8 @@ class Action:
     @property
     def shown_title(self) -> str:
         """The title, and when it holds if the key has another meaning otherwise."""
-        return f"{self.title} ({STATES[self.when]})" if self.when else self.title
+        told = STATES[self.when] if self.when else self.inside
+        return f"{self.title} ({told})" if self.when or self.inside else self.title
 
 
 STATES = {
@@ -675,13 +681,151 @@ ACTIONS: tuple[Action, ...] = (
         on_layers=True,
         replaces="napari's tools, which keep E, P, F, L and Z",
     ),
+    # --- Defects
+    Action("defect_file", "Open a lot of defects", "defects", PANEL, "ask_file"),
+    Action(
+        "defect_folder",
+        "Open a folder of defects as a lot",
+        "defects",
+        PANEL,
+        "ask_folder",
+    ),
+    Action(
+        "defect_objects",
+        "Sort the objects of this scan as defects",
+        "defects",
+        DEFECTS,
+        "open_objects",
+        button="Objects",
+        tip="Take the committed objects of the scan for a lot: high as it is, low 3.5 "
+        "times wider",
+    ),
+    Action(
+        "class_number",
+        "Class 1 to 9 for the picked",
+        "defects",
+        DEFECTS,
+        "label_number",
+        key=NUMBERS,
+        inside="gallery",
+    ),
+    Action(
+        "defect_clear",
+        "Take labels away",
+        "defects",
+        DEFECTS,
+        "label_number",
+        argument=0,
+        key="0",
+        inside="gallery",
+    ),
+    Action(
+        "defect_accept",
+        "Accept the machine's class",
+        "defects",
+        DEFECTS,
+        "accept",
+        key="Enter",
+        inside="gallery",
+    ),
+    Action(
+        "defect_undo",
+        "Undo a label or a class",
+        "defects",
+        DEFECTS,
+        "undo",
+        key="Control-Z",
+        button="Undo",
+        tip="Take back the last change of labels or classes",
+        inside="gallery",
+    ),
+    Action(
+        "defect_redo",
+        "Redo a label or a class",
+        "defects",
+        DEFECTS,
+        "redo",
+        key="Control-Shift-Z",
+        button="Redo",
+        tip="Do again what was taken back",
+        inside="gallery",
+    ),
+    Action(
+        "defect_why",
+        "Why: where the picked differs",
+        "defects",
+        PANEL,
+        "ask_why",
+        key="W",
+        button="Why",
+        tip="Where the picked defect differs from its surroundings",
+        inside="gallery",
+    ),
+    Action(
+        "defect_alike",
+        "Most like the picked first",
+        "defects",
+        DEFECTS,
+        "sort",
+        argument="likeness",
+        key="L",
+        button="Most like it",
+        tip="Sort by likeness to the picked one",
+        inside="gallery",
+    ),
+    Action(
+        "defect_queue",
+        "Show the review queue",
+        "defects",
+        DEFECTS,
+        "show",
+        argument="queue",
+        key="R",
+        inside="gallery",
+    ),
+    Action(
+        "defect_all",
+        "Show all defects",
+        "defects",
+        DEFECTS,
+        "show",
+        argument="all",
+        key="A",
+        inside="gallery",
+    ),
+    Action(
+        "defect_cell",
+        "Show the defects of the cell",
+        "defects",
+        PANEL,
+        "matrix.open_cell",
+        key="Enter",
+        inside="matrix",
+    ),
+    Action(
+        "defect_tune",
+        "Fine-tune the encoder, or stop that",
+        "defects",
+        DEFECTS,
+        "tune_or_stop",
+        button="Fine-tune",
+        tip="Train the encoder on the labels, from 20 a class; whole lots that it "
+        "never sees decide whether it is used",
+    ),
 )
 """Everything with a key, a button or a command; the order of the key card."""
 
 
-def meanings(*, name: str = "", key: str = "") -> list[Action]:
-    """Give what a name or a key can mean: what has a condition first."""
-    found = (a for a in ACTIONS if (a.id == name if name else a.key == key))
+def meanings(*, name: str = "", key: str = "", inside: str = "") -> list[Action]:
+    """Give what a name or a key can mean: what has a condition first.
+
+    A key may mean something else inside a part of a page that has the keyboard.
+    """
+    found = (
+        a
+        for a in ACTIONS
+        if (a.id == name if name else a.key == key and a.inside == inside)
+    )
     return sorted(found, key=lambda each: not each.when)
 
 
@@ -691,5 +835,6 @@ def action(name: str) -> Action:
 
 
 def keys() -> dict[str, Action]:
-    """Give every key with the action that it means if no condition holds."""
-    return {each.key: meanings(key=each.key)[-1] for each in ACTIONS if each.key}
+    """Give every key over the picture, with what it means if no condition holds."""
+    bound = (each.key for each in ACTIONS if each.key and not each.inside)
+    return {key: meanings(key=key)[-1] for key in bound}

@@ -20,6 +20,8 @@ from napari_sesami.viewer.app.actions import NUMBERS, keys, meanings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from qtpy.QtGui import QKeyEvent
+
     Press = Callable[[str, int | None], None]
 
 PREFIX = "napari-sesami:"
@@ -89,7 +91,8 @@ class Shortcuts:
         """Give the keys in use as people read them; "" if there is none."""
         if key == NUMBERS:
             return "1 – 9"
-        return ", ".join(str(coerce_keybinding(each)) for each in self._keys[key])
+        used = self._keys.get(key, [key])  # those inside a part of a page are fixed
+        return ", ".join(str(coerce_keybinding(each)) for each in used)
 
     def _on_changed(self, event: Any) -> None:
         key = self._by_name.get(event.name)
@@ -100,6 +103,25 @@ class Shortcuts:
         elif event.shortcut not in self._keys[key]:
             self._keys[key].append(event.shortcut)
         self.changed.emit()
+
+
+def pressed_key(event: QKeyEvent) -> str:
+    """Spell the key of an event as the table of actions does, e.g. "Control-Z"."""
+    from qtpy.QtCore import Qt
+
+    held = event.modifiers()
+    word = {
+        Qt.Key.Key_Return: "Enter", Qt.Key.Key_Enter: "Enter",
+        Qt.Key.Key_Delete: "0", Qt.Key.Key_Backspace: "0",
+    }.get(event.key())  # fmt: skip
+    if word is None:
+        code = int(event.key())
+        word = chr(code) if 32 < code < 127 else ""
+    if held & Qt.KeyboardModifier.ShiftModifier and word.isalpha():
+        word = f"Shift-{word}"
+    if held & Qt.KeyboardModifier.ControlModifier and word:
+        word = f"Control-{word}"
+    return word if not held & Qt.KeyboardModifier.AltModifier else ""
 
 
 def _pressed() -> None:

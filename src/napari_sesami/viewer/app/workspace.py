@@ -15,7 +15,7 @@ from psygnal import Signal
 from qtpy.QtCore import QCoreApplication
 
 from napari_sesami.common.errors import SesamiError
-from napari_sesami.viewer.app.actions import PANEL, ROOM, Action, meanings
+from napari_sesami.viewer.app.actions import NUMBERS, PANEL, ROOM, Action, meanings
 from napari_sesami.viewer.app.autosave import ProjectSaver
 from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.errors import ViewerError, sentence
@@ -25,7 +25,7 @@ from napari_sesami.viewer.app.opening import Opening
 from napari_sesami.viewer.app.pages import PAGES
 from napari_sesami.viewer.app.panels import OpenPanels
 from napari_sesami.viewer.app.settings import apply_cache_folder, read_settings
-from napari_sesami.viewer.app.shortcuts import BoundKeys
+from napari_sesami.viewer.app.shortcuts import BoundKeys, pressed_key
 from napari_sesami.viewer.app.trouble import offer_report, report_bug
 from napari_sesami.viewer.layers.spatial import (
     KEPT_CLASSES,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
     from napari.viewer import Viewer
+    from qtpy.QtGui import QKeyEvent
     from qtpy.QtWidgets import QWidget
 
     from napari_sesami.scan import ImageInfo, Scan
@@ -306,9 +307,20 @@ class Workspace:
         """Do what a key of the table of actions means now."""
         self._do(meanings(key=key), number, by_key=True)
 
+    def press_inside(self, part: str, event: QKeyEvent) -> bool | None:
+        """Do what a key means inside a part of a page; None if nothing, false if not.
+
+        A number key is given its number, as over the picture.
+        """
+        key, number = pressed_key(event), None
+        if len(key) == 1 and key in "123456789":
+            key, number = NUMBERS, int(key)
+        found = meanings(key=key, inside=part)
+        return self._do(found, number) if found else None
+
     def _do(
         self, found: list[Action], number: int | None = None, by_key: bool = False
-    ) -> None:
+    ) -> bool:
         """Call the verb of the first action whose condition holds, else the last."""
         action = next((each for each in found if self._holds(each)), found[-1])
         try:
@@ -320,6 +332,8 @@ class Workspace:
             )
         except Exception as error:  # a key has nobody else to tell
             self.show_error(error)
+            return False
+        return True
 
     def _holds(self, action: Action) -> bool:
         """Whether the condition of an action is true; its controller is not made."""

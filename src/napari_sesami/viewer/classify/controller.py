@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
+from napari_sesami.common.errors import SesamiError
 from napari_sesami.project import default_color
 from napari_sesami.viewer.app.controller import Controller
 from napari_sesami.viewer.app.errors import ViewerError
-from napari_sesami.viewer.app.jobs import Debounced, Priority
-from napari_sesami.viewer.classify.jobs import answering, explaining, reading
+from napari_sesami.viewer.app.jobs import Debounced, JobQueue, Priority
+from napari_sesami.viewer.classify.jobs import answering, explaining, reading, tuning
 from napari_sesami.viewer.classify.thumbnails import DefectThumbnails
 
 if TYPE_CHECKING:
@@ -25,12 +26,15 @@ if TYPE_CHECKING:
         Decisions,
         DefectPlaces,
         Lot,
+        LotDrift,
         LotFeatures,
     )
     from napari_sesami.viewer.app.workspace import Workspace
     from napari_sesami.viewer.classify.jobs import SortedLot
 
-READ, ANSWER, WHY = "defects-read", "defects-answer", "defects-why"
+READ, ANSWER, WHY, TUNE = (
+    "defects-read", "defects-answer", "defects-why", "defects-tune",
+)  # fmt: skip
 ORDERS = (
     ("File order", "file"),
     ("Class", "class"),
@@ -47,6 +51,7 @@ SHOWS = (
     ("Suspect labels", "suspects"),
     ("Twins that differ", "twins"),
 )
+ENCODER = "sesami-nano"
 QUEUE = 100
 PURITY = 0.9
 
@@ -58,8 +63,8 @@ class ClassifyController(Controller):
     ----------
     classifier
         Labels and heads of the lot, or None before one is opened.
-    decisions, matrix
-        The last answer, or None.
+    decisions, matrix, drift
+        The last answer, or None; and how much of each lot is unlike all labels.
     shown
         Positions of the defects in the gallery, in order.
     what, order
@@ -72,6 +77,10 @@ class ClassifyController(Controller):
         Position of a defect, and where it is unlike its surroundings, or None.
     thumbnails
         Small pictures.
+    encoder
+        Name of the frozen encoder that the next lot is read with.
+    tuning
+        A thread of its own, which waits for a run that fine-tunes.
     """
 
     changed = Signal()
@@ -86,6 +95,10 @@ class ClassifyController(Controller):
         self.classifier: Classifier | None = None
         self.decisions: Decisions | None = None
         self.matrix: ConfusionMatrix | None = None
+        self.drift: tuple[LotDrift, ...] = ()
+        self.encoder = ENCODER
+        self.tuning = JobQueue("sesami-tuning")
+        self.tuning.progressed.connect(self._tuned_so_far)
         self.purity = PURITY
         self.shown: list[int] = []
         self.what, self.order, self.title = "all", "file", ""
@@ -100,6 +113,7 @@ class ClassifyController(Controller):
     def close(self) -> None:
         """End the threads."""
         self._soon.stop()
+        self.tuning.close()
         self.thumbnails.close()
 
     # --- the lot
@@ -128,24 +142,71 @@ class ClassifyController(Controller):
         from napari_sesami.classify import open_lot
 
         lot = open_lot(path)
-        folder: Path | None = Path(path).with_name(f"{Path(path).name}.labels")
+        self._sort(lot, Path(path).with_name(f"{Path(path).name}.labels"), options)
+
+    def open_objects(self, **options: Any) -> None:
+        """Take the committed objects of the scan for a lot; their classes are labels.
+
+        High is cut as it is around each object, low 3.5 times wider.
+        """
+        from napari_sesami.classify import Lot
+
+        session = self.session
+        if session is None:
+            raise ViewerError(self.needs_scan)
+        found = [
+            (part.bbox, str(session.classes[each.class_id].name), plane)
+            for each in session.objects.values()
+            if each.instance
+            for plane, part in each.parts.items()
+        ]
+        if not found:
+            raise ViewerError(
+                "No object of this scan is committed; click some on the page Click, or "
+                "open a lot."
+            )
+        lots = []
+        for plane in sorted({plane for *_, plane in found}):
+            boxes = [box for box, _, own in found if own == plane]
+            names = [name for _, name, own in found if own == plane]
+            lots.append(Lot.from_boxes(session.scan, boxes, names, plane))
+        lot = Lot.joined(lots)
+        kept = None
+        if session.document.project is not None:
+            path = Path(session.document.project.path)
+            kept = path.with_name(f"{path.name}.defects") / session.scan.name
+        self._sort(lot, kept, options)
+
+    def _sort(self, lot: Lot, folder: Path | None, options: dict[str, Any]) -> None:
+        """Sort a lot; labels are kept in a folder, or in memory where none can be."""
+        options = {"encoder": self.encoder, **options}
+        wanted = folder
         try:
             classifier = lot.classifier(folder, **options)
         except OSError:
             classifier, folder = lot.classifier(**options), None
         self.take(classifier)
         words = [f"{len(lot)} defects of {lot.name}", *lot.problems]
-        if folder is None:
+        if folder is None and wanted is not None:
             words.append("Labels cannot be kept beside it; save a model to keep them")
+        elif folder is None:
+            words.append("Labels are kept in memory: save a project to keep them")
         self.workspace.say(". ".join(words) + ".")
 
     def take(self, classifier: Classifier) -> None:
         """Work on the lot of a classifier."""
         self.classifier = classifier
         self.decisions, self.matrix, self.picked = None, None, []
+        self.drift = ()
+        self.encoder = classifier.encoder_name
         self.what, self.order = "all", "file"
         self.thumbnails.follow(classifier.lot)
         self.list_again()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Read the pictures, where they were not."""
+        classifier = self.sorting
         if classifier.is_prepared:
             self._ask()
         else:
@@ -153,6 +214,54 @@ class ClassifyController(Controller):
                 READ, partial(reading, classifier), partial(self._read, classifier),
                 priority=Priority.BACKGROUND, restartable=True,
             )  # fmt: skip
+
+    def use_encoder(self, name: str) -> None:
+        """Read the lot with another encoder; labels stay."""
+        self.encoder = name
+        if self.classifier is not None and name != self.classifier.encoder_name:
+            self.decisions, self.matrix, self.drift = None, None, ()
+            self.classifier.use_encoder(name)
+            self._begin()
+        self.changed.emit()
+
+    @property
+    def is_tuning(self) -> bool:
+        """Whether a run is fine-tuning the encoder."""
+        return self.tuning.busy
+
+    def tune_or_stop(self) -> None:
+        """Fine-tune the encoder on the labels in the background, or stop that."""
+        if self.is_tuning:
+            self.tuning.cancel()
+            self.workspace.say("Fine-tuning is stopped; the encoder stays as it is.")
+        else:
+            classifier = self.sorting
+            if not classifier.is_prepared:
+                raise ViewerError("The pictures are being read; wait for that first.")
+            self.tuning.submit(
+                TUNE, partial(tuning, classifier), partial(self._tuned, classifier),
+                self._not_tuned,
+            )  # fmt: skip
+        self.changed.emit()
+
+    def _tuned_so_far(self, topic: str, fraction: float, text: str) -> None:
+        self.workspace.say(text)
+
+    def _tuned(self, classifier: Classifier, run: Any) -> None:
+        try:
+            told = classifier.adopt(run)
+        except SesamiError as error:
+            told = f"{error} {run.status.sentence}"
+        self.workspace.say(told)
+        if classifier is self.classifier and not classifier.is_prepared:
+            self.encoder = classifier.encoder_name
+            self.decisions, self.matrix, self.drift = None, None, ()
+            self._begin()
+        self.changed.emit()
+
+    def _not_tuned(self, sentence: str) -> None:
+        self.workspace.say(sentence)
+        self.changed.emit()
 
     def _read(self, classifier: Classifier, features: LotFeatures) -> None:
         if classifier is self.classifier:
@@ -182,6 +291,7 @@ class ClassifyController(Controller):
 
     def _answered(self, found: SortedLot) -> None:
         self.decisions, self.matrix = found.decisions, found.matrix
+        self.drift = found.drift
         self.changed.emit()
 
     # --- labels
@@ -233,6 +343,29 @@ class ClassifyController(Controller):
             self.sorting.merge([old], new)
         else:
             self.sorting.rename(old, new)
+        self._soon.soon()
+        self.changed.emit()
+
+    def define(
+        self, name: str, number: int | None = None, definition: str = ""
+    ) -> None:
+        """Change number and definition of a class."""
+        self.sorting.define(name, number, definition)
+        self.changed.emit()
+
+    def split(self, into: str) -> None:
+        """Make the picked defects a class of their own, out of the one they are of."""
+        labels, defects = self.sorting.labels, self.lot.defects
+        ids = [defects[k].id for k in self.picked]
+        names = {labels[i][0] for i in ids if i in labels}
+        if len(names) != 1:
+            raise ViewerError(
+                "To split a class, pick those of its labelled defects that are to be "
+                "the new one."
+            )
+        (name,) = names
+        moved = self.sorting.split(name, into, ids)
+        self.workspace.say(f"{len(moved)} defects of {name} are {into} now.")
         self._soon.soon()
         self.changed.emit()
 

@@ -15,6 +15,7 @@ from qtpy.QtCore import (
 from qtpy.QtGui import QColor, QPen
 from qtpy.QtWidgets import QAbstractItemView, QListView, QStyle, QStyledItemDelegate
 
+from napari_sesami.viewer.app.shortcuts import pressed_key
 from napari_sesami.viewer.widgets.factory import named
 from napari_sesami.viewer.widgets.part import PanelPart
 from napari_sesami.viewer.widgets.plain import plain_tip
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 LARGE, SMALL, LINE, MARGIN = 72, 48, 16, 3
 """Sides of a picture on screen at most and at least, pixels."""
 NOTHING = QModelIndex()
+ANSWERS = (*"0123456789", "Enter")
+"""Keys after which the next defect is picked."""
 VIEWS = ("low", "high")
 
 
@@ -198,7 +201,7 @@ class GalleryView(PanelPart, QListView):
             self,
             "Low and high magnification of each defect. 1 to 9: call the picked ones "
             "by that class. 0: take labels away. Enter: accept the machine's class. "
-            "Ctrl+Z: undo",
+            "Q over the picture shows all keys",
             "Gallery of defects",
         )
         self.watch(controller.listed, self._listed)
@@ -234,28 +237,11 @@ class GalleryView(PanelPart, QListView):
             self.scrollTo(index)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Take the keys of classes; others are Qt's own."""
-        key, text = event.key(), event.text()
-        control = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
-        shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
-        if control and key == Qt.Key.Key_Z:
-            verb = self.controller.redo if shift else self.controller.undo
-            self.run(verb)
-        elif not control and text.isdigit() and len(text) == 1:
-            self.run(self._answer, int(text))
-        elif key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
-            self.run(self.controller.label_number, 0)
-        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            self.run(self._accept)
-        else:
+        """Do what the table of actions says of keys in the gallery; others are Qt's."""
+        done = self.workspace.press_inside("gallery", event)
+        if done is None:
             super().keyPressEvent(event)
             return
+        if done and pressed_key(event) in ANSWERS:
+            self.go_on()
         event.accept()
-
-    def _answer(self, number: int) -> None:
-        self.controller.label_number(number)
-        self.go_on()
-
-    def _accept(self) -> None:
-        self.controller.accept()
-        self.go_on()

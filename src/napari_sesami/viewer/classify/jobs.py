@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,10 +14,14 @@ if TYPE_CHECKING:
         Decisions,
         DefectPicture,
         DefectPlaces,
+        LotDrift,
         LotFeatures,
         PictureReader,
     )
     from napari_sesami.viewer.app.jobs import Job
+
+SECONDS = 0.4
+"""Between two looks at a run."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +34,13 @@ class SortedLot:
         Of the whole lot.
     matrix
         Of the labels, None before there are two classes.
+    drift
+        How much of each lot is unlike all labels.
     """
 
     decisions: Decisions
     matrix: ConfusionMatrix | None
+    drift: tuple[LotDrift, ...]
 
 
 def reading(classifier: Classifier, job: Job) -> LotFeatures:
@@ -52,10 +59,26 @@ def reading(classifier: Classifier, job: Job) -> LotFeatures:
 
 def answering(classifier: Classifier, purity: float, job: Job) -> SortedLot:
     """Decide the lot and judge its labels."""
+    from napari_sesami.classify import drift
+
     decisions = classifier.decide(purity)
     job.check()
     matrix = None if classifier.model is None else classifier.matrix(purity)
-    return SortedLot(decisions, matrix)
+    return SortedLot(decisions, matrix, tuple(drift(classifier).values()))
+
+
+def tuning(classifier: Classifier, job: Job) -> Any:
+    """Fine-tune the encoder in a process of its own, and wait for its end."""
+    run = classifier.train()
+    try:
+        while not run.wait(SECONDS).over:
+            status = run.status
+            told = f"Fine-tuning: step {status.step} of {status.steps}."
+            job.report(status.step / max(1, status.steps), told)
+    except BaseException:
+        run.stop()
+        raise
+    return run
 
 
 def explaining(classifier: Classifier, position: int, job: Job) -> list[DefectPlaces]:

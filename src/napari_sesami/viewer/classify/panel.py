@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QInputDialog, QSlider, QWidget
+from qtpy.QtWidgets import QFileDialog, QSlider, QWidget
 from superqt import QElidingLabel
 
-from napari_sesami.viewer.classify.class_list import ClassList
+from napari_sesami.viewer.classify.class_book import ClassBook
 from napari_sesami.viewer.classify.controller import ORDERS, SHOWS, ClassifyController
+from napari_sesami.viewer.classify.drift_view import DriftView
 from napari_sesami.viewer.classify.gallery import GalleryView
 from napari_sesami.viewer.classify.matrix_view import MatrixView
+from napari_sesami.viewer.classify.model_box import DefectModelBox
 from napari_sesami.viewer.classify.wafer_map import WaferMap
 from napari_sesami.viewer.classify.why_view import WhyView
+from napari_sesami.viewer.widgets.action_button import ActionButton
 from napari_sesami.viewer.widgets.factory import (
     button,
     choose,
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
 
 TABS = 262  # px; what is higher scrolls
+WHY_TAB = 2
 
 
 class ClassifyPanel(Panel):
@@ -53,6 +57,7 @@ class ClassifyPanel(Panel):
         self.name.setAccessibleName("Lot of defects")
         self.file_button = button("Lot…", "Open a KLARF 1.x, or a table (CSV)")
         self.folder_button = button("Folder…", "Open a folder of pictures of defects")
+        self.objects_button = ActionButton(self.workspace, "defect_objects", least=0)
         self.show_box = combo("Which defects the gallery shows", SHOWS, 6, "Show")
         self.order_box = combo("How the gallery is sorted", ORDERS, 6, "Sort")
         self.again_button = button("↻", "Look again who belongs into the gallery", 26)
@@ -67,42 +72,35 @@ class ClassifyPanel(Panel):
         self.slider.setValue(round(100 * self.controller.purity))
         self.purity = note("", "Wished purity in words")
         self.shares = note("", "Shares of machine and people")
-        self.undo_button = button("Undo", "Take back the last change (key Ctrl+Z)", 0)
-        self.redo_button = button("Redo", "Do again what was taken back", 0)
-        self.new_button = button("New class…", "Name a class; its key is its place", 0)
-        self.classes = ClassList(self.controller)
+        self.book = ClassBook(self.controller)
         self.matrix = MatrixView(self.controller)
         self.wafer = WaferMap(self.controller)
+        self.drift = DriftView(self.controller)
         self.save_button = button(
             "Results…", "Write table, JSON, report, and the KLARF, into a folder", 0
         )
-        self.model_button = button(
-            "Model…", "Write a model for other lots: sesami classify LOT --model", 0
-        )
+        self.model = DefectModelBox(self.controller)
         self.why = WhyView(self.controller)
-        self.why_button = button("Why", "Where the picked defect differs", 0)
-        self.alike_button = button("Most like it", "Sort by likeness to the picked", 0)
-        book, judged, out, told = QWidget(), QWidget(), QWidget(), QWidget()
-        column(
-            book,
-            self.classes,
-            row(self.new_button, self.undo_button, self.redo_button),
-        )
+        self.why_button = ActionButton(self.workspace, "defect_why", least=0)
+        self.alike_button = ActionButton(self.workspace, "defect_alike", least=0)
+        judged, out, told = QWidget(), QWidget(), QWidget()
         column(judged, self.matrix, None)
         column(told, self.why, row(self.why_button, self.alike_button), None)
-        column(out, row(self.save_button, self.model_button), self.wafer, None)
+        column(out, self.save_button, self.wafer, self.drift, None)
         self.tabs = tabs(
-            "Classes, confusion, wafer",
+            "Classes, confusion, why, wafer, model",
             (
-                ("Classes", "Keys, colours, counts, names", book),
+                ("Classes", "Names, numbers, definitions, counts", self.book),
                 ("Confusion", "Which class is taken for which", scrolled(judged)),
                 ("Why", "What the picked defect is told by", told),
-                ("Wafer", "Map, Pareto, and what is written", scrolled(out)),
+                ("Wafer", "Map, Pareto, drift, and the results", scrolled(out)),
+                ("Model", "Encoder, fine-tuning, the model", self.model),
             ),
         )
         self.tabs.setFixedHeight(TABS)
         self.lay_out(
-            row((self.name, 1), self.file_button, self.folder_button),
+            self.name,
+            row(self.file_button, self.folder_button, self.objects_button),
             row((self.show_box, 1), (self.order_box, 1), self.again_button),
             self.title,
             self.gallery,
@@ -113,16 +111,10 @@ class ClassifyPanel(Panel):
         )
         self.watch(self.controller.changed, self.refresh)
         self.watch(self.controller.listed, self._selected_none)
-        self.file_button.clicked.connect(self._ask_file)
-        self.folder_button.clicked.connect(self._ask_folder)
-        self.new_button.clicked.connect(self._ask_class)
+        self.file_button.clicked.connect(self.ask_file)
+        self.folder_button.clicked.connect(self.ask_folder)
         self.save_button.clicked.connect(self._ask_results)
-        self.model_button.clicked.connect(self._ask_model)
-        self.on(self.undo_button.clicked, self.controller.undo)
-        self.on(self.redo_button.clicked, self.controller.redo)
         self.on(self.again_button.clicked, self.controller.list_again)
-        self.on(self.why_button.clicked, self.controller.explain)
-        self.on(self.alike_button.clicked, self.controller.sort, "likeness")
         self.show_box.activated.connect(self._show)
         self.order_box.activated.connect(self._sort)
         self.slider.valueChanged.connect(self._wish)
@@ -134,13 +126,11 @@ class ClassifyPanel(Panel):
         there = controller.classifier is not None
         for made in (
             self.show_box, self.order_box, self.again_button, self.slider,
-            self.undo_button, self.redo_button, self.new_button, self.why_button,
-            self.alike_button,
+            self.why_button, self.alike_button,
         ):  # fmt: skip
             made.setEnabled(there)
         answered = controller.decisions is not None
         self.save_button.setEnabled(answered)
-        self.model_button.setEnabled(answered and controller.matrix is not None)
         self.purity.setText(f"Purity ≥ {self.slider.value()} %")
         choose(self.show_box, controller.what)
         choose(self.order_box, controller.order)
@@ -149,9 +139,6 @@ class ClassifyPanel(Panel):
             self.title.setText("Open a KLARF, a table or a folder of pictures.")
             self.shares.setText("")
             return
-        book = controller.sorting.book
-        self.undo_button.setEnabled(book.can_undo is not None)
-        self.redo_button.setEnabled(book.can_redo is not None)
         lot = controller.lot
         self.name.setText(f"{lot.name}: {len(lot)} defects")
         self.name.setToolTip(plain_tip("\n".join([str(lot.path or ""), *lot.problems])))
@@ -169,7 +156,7 @@ class ClassifyPanel(Panel):
 
     def _shares(self) -> str:
         """Say who decides how many, and how right that was on held-out labels."""
-        from napari_sesami.classify import share_text
+        from napari_sesami.classify import drift_sentence, share_text
 
         controller = self.controller
         d, matrix = controller.decisions, controller.matrix
@@ -180,10 +167,11 @@ class ClassifyPanel(Panel):
         n = max(1, len(d))
         people = len(d) - d.by_machine - d.for_people
         right = share_text(matrix.right, matrix.decided)
+        new = drift_sentence(controller.drift)
         return (
             f"Machine {d.by_machine} ({100 * d.by_machine / n:.0f} %), labelled "
             f"{people}, for people {d.for_people} ({100 * d.for_people / n:.0f} %). "
-            f"Right among held-out labels: {right}."
+            f"Right among held-out labels: {right}.{' ' if new else ''}{new}"
         )
 
     def open_lot(self, path: Path) -> None:
@@ -207,7 +195,8 @@ class ClassifyPanel(Panel):
         self.purity.setText(f"Purity ≥ {value} %")
         self.controller.set_purity(value / 100)
 
-    def _ask_file(self) -> None:
+    def ask_file(self) -> None:
+        """Let the user choose a KLARF or a table."""
         name, _ = QFileDialog.getOpenFileName(
             self,
             "A lot of defects",
@@ -216,24 +205,18 @@ class ClassifyPanel(Panel):
         if name:
             self.open_lot(Path(name))
 
-    def _ask_folder(self) -> None:
+    def ask_folder(self) -> None:
+        """Let the user choose a folder of pictures."""
         name = QFileDialog.getExistingDirectory(self, "A folder of pictures of defects")
         if name:
             self.open_lot(Path(name))
 
-    def _ask_class(self) -> None:
-        name, given = QInputDialog.getText(self, "A new class", "Name of the class:")
-        if given and name.strip():
-            self.run(self.controller.new_class, name)
+    def ask_why(self) -> None:
+        """Show where the picked defect differs."""
+        self.controller.explain()
+        self.tabs.setCurrentIndex(WHY_TAB)
 
     def _ask_results(self) -> None:
         name = QFileDialog.getExistingDirectory(self, "A folder for the results")
         if name:
             self.run(self.controller.save_results, Path(name))
-
-    def _ask_model(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(
-            self, "A model of defects", "defects.model"
-        )
-        if name:
-            self.run(self.controller.save_model, Path(name))

@@ -7,14 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qtpy.QtCore import QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QPainter, QPen, QPolygonF
-from qtpy.QtWidgets import QWidget
 
-from napari_sesami.viewer.widgets.factory import named
-from napari_sesami.viewer.widgets.part import PanelPart
+from napari_sesami.viewer.classify.drawing import LotDrawing
 
 if TYPE_CHECKING:
-    from qtpy.QtGui import QPaintEvent
-
     from napari_sesami.viewer.classify.controller import ClassifyController
 
 HEIGHT, ROW = 190, 16
@@ -22,7 +18,7 @@ WAFERS = (100_000.0, 150_000.0)
 """Radii of usual wafers, µm."""
 
 
-class WaferMap(PanelPart, QWidget):
+class WaferMap(LotDrawing):
     """Defects on the wafer in the colours of their classes, above a Pareto of the lot.
 
     Parameters
@@ -32,28 +28,25 @@ class WaferMap(PanelPart, QWidget):
     """
 
     def __init__(self, controller: ClassifyController) -> None:
-        super().__init__()
-        self.controller, self.workspace = controller, controller.workspace
-        named(
-            self, "Defects on the wafer, and classes by count", "Wafer map and Pareto"
+        super().__init__(
+            controller,
+            "Wafer map and Pareto",
+            "Defects on the wafer, and classes by count",
         )
-        self.watch(controller.changed, self._changed)
-        self._changed()
+        self.look_again()
 
-    def _changed(self) -> None:
+    def look_again(self) -> None:
+        """Make room for a bar for each class."""
         d = self.controller.decisions
         rows = 1 if d is None else len(d.counts())
         self.setMinimumHeight(HEIGHT + rows * ROW + 8)
         self.update()
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def draw(self, painter: QPainter) -> None:
         """Draw the map, then a bar for each class, most first."""
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(self.palette().text().color())
         controller = self.controller
         if controller.classifier is None:
-            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, "No lot yet")
+            self.say(painter, "No lot yet")
             return
         self._map(painter)
         if controller.decisions is not None:
@@ -67,8 +60,7 @@ class WaferMap(PanelPart, QWidget):
         middle = QPointF(self.width() / 2, HEIGHT / 2)
         if not placed:
             area = QRectF(0, 0, self.width(), HEIGHT)
-            text = "The lot does not say where its defects lie."
-            painter.drawText(area, Qt.AlignmentFlag.AlignCenter, text)
+            self.say(painter, "The lot does not say where its defects lie.", area)
             return
         places = np.array([xy for _, xy in placed])
         far = float(np.hypot(*places.T).max())
@@ -99,11 +91,7 @@ class WaferMap(PanelPart, QWidget):
             color = QColor(self.controller.color_of(name))
             painter.fillRect(QRectF(104, y + 2, wide, ROW - 4), color)
             painter.setPen(self.palette().text().color())
-            short = painter.fontMetrics().elidedText(
-                name or "unknown", Qt.TextElideMode.ElideRight, 98
-            )
-            middle = Qt.AlignmentFlag.AlignVCenter
-            painter.drawText(
-                QRectF(0, y, 100, ROW), Qt.AlignmentFlag.AlignRight | middle, short
-            )
-            painter.drawText(QRectF(108 + wide, y, 60, ROW), middle, str(count))
+            area = QRectF(0, y, 100, ROW)
+            self.write(painter, area, name or "unknown", Qt.AlignmentFlag.AlignRight)
+            area = QRectF(108 + wide, y, 60, ROW)
+            self.write(painter, area, str(count), Qt.AlignmentFlag.AlignLeft)

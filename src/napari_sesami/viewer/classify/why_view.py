@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import QRectF, QSize, Qt
-from qtpy.QtGui import QImage, QPainter
-from qtpy.QtWidgets import QWidget
+from qtpy.QtGui import QImage
 
-from napari_sesami.viewer.widgets.factory import named
-from napari_sesami.viewer.widgets.part import PanelPart
+from napari_sesami.viewer.classify.drawing import LotDrawing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from qtpy.QtGui import QPaintEvent
+    from qtpy.QtGui import QPainter
 
     from napari_sesami.classify import DefectPlaces
     from napari_sesami.viewer.classify.controller import ClassifyController
@@ -23,7 +21,7 @@ WORDS = 18
 HEAT = np.array([255, 140, 0])
 
 
-class WhyView(PanelPart, QWidget):
+class WhyView(LotDrawing):
     """Low and high of the picked defect; orange is what the features were taken from.
 
     Parameters
@@ -33,35 +31,31 @@ class WhyView(PanelPart, QWidget):
     """
 
     def __init__(self, controller: ClassifyController) -> None:
-        super().__init__()
-        self.controller, self.workspace = controller, controller.workspace
-        named(
-            self,
-            "Orange: unlike its surroundings, and unlike the good die if there is one",
+        super().__init__(
+            controller,
             "Where the defect is",
+            "Orange: unlike its surroundings, and unlike the good die if there is one",
+            controller.explained,
         )
         self.setMinimumHeight(160)
         self._images: list[tuple[str, QImage]] = []
-        self.watch(controller.explained, self._changed)
 
     def sizeHint(self) -> QSize:
         """Ask for two pictures side by side."""
         return QSize(290, 165)
 
-    def _changed(self) -> None:
+    def look_again(self) -> None:
+        """Colour the pictures that were explained."""
         found = self.controller.places
         self._images = [] if found is None else [(p.view, _drawn(p)) for p in found[1]]
         self.update()
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def draw(self, painter: QPainter) -> None:
         """Draw the pictures with their heat."""
-        painter = QPainter(self)
-        painter.setRenderHint(painter.RenderHint.SmoothPixmapTransform)
-        painter.setPen(self.palette().text().color())
         if not self._images:
-            flags = int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap)
-            text = "Pick a defect and press Why: orange shows what it is told by."
-            painter.drawText(self.rect(), flags, text)
+            self.say(
+                painter, "Pick a defect and press Why: orange shows what it is told by."
+            )
             return
         side = min(self.width() / 2 - 4, self.height() - WORDS)
         for k, (view, image) in enumerate(self._images):

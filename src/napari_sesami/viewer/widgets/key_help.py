@@ -33,7 +33,7 @@ MOUSE = (
     ("Drag", "Box, lasso, stroke; else moves the view"),
 )
 """What the mouse does while a click tool is on."""
-COLUMNS = (("scan", "strokes"), ("click",), ("next", "measure", "list"))
+COLUMNS = (("scan", "strokes", "defects"), ("click",), ("next", "measure", "list"))
 """Pages below and beside each other on the card."""
 CHANGE = "Preferences ▸ Shortcuts ▸ Viewer key bindings changes them (Sesami: …)."
 

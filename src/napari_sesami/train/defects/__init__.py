@@ -1,0 +1,1 @@
+"""Recipe `pairs-classifier`: an encoder fine-tuned on labelled pairs of defects."""
