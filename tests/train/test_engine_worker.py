@@ -25,7 +25,7 @@ from tests.fakes.engine_help import (
 from napari_sesami.cli import main, train
 from napari_sesami.scan import open_scan
 from napari_sesami.session import Session
-from napari_sesami.train import Run, Runs, read_set, start_run
+from napari_sesami.train import Run, RunConfig, Runs, read_set, start_run
 from napari_sesami.train.run import dry
 
 SUPERVISOR = """
@@ -207,9 +207,10 @@ def test_the_command_line_learns_from_a_project(tmp_path: Path) -> None:
                 session.commit(truth == k, name)
             session.save()
     (tmp_path / "scan0.tif").rename(tmp_path / "gone.tif")
-    collect = train._labelled(project)  # from the scans that are still there
+    made = RunConfig("sesami")
+    train._labelled(project, made, None)  # from the scans that are still there
     (tmp_path / "gone.tif").rename(tmp_path / "scan0.tif")
-    collect = train._labelled(project)
+    collect = train._labelled(project, made, None)
     collect(tmp_path / "data")
     found = read_set(tmp_path / "data")
     assert len({p.scan for p in found.pictures}) == 3

@@ -99,7 +99,7 @@ def _labelled(
     """Collect what is labelled in all scans of a project."""
     from napari_sesami.project import Project, ProjectError, ScanMoved
     from napari_sesami.session import Session
-    from napari_sesami.train import TrainError, write_set
+    from napari_sesami.train import TrainError
 
     with Project.open(path, read_only=True) as project:
         gone: ProjectError | TrainError = TrainError(
@@ -107,14 +107,10 @@ def _labelled(
         )
         for entry in project.scans:
             try:
-                runs = Session.open(project, entry.key).runs
-                if config.recipe == "semi":
-                    return runs.segmenter_data(config, unlabelled)
-                found = runs.training_set()
+                session = Session.open(project, entry.key)
+                return session.runs.collect(config, unlabelled)
             except ScanMoved as error:  # the others may still be there
                 gone = error
-                continue
-            return lambda to: write_set(to, found)
     raise gone
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from dataclasses import fields, replace
 from difflib import get_close_matches
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,6 @@ from napari_sesami.session.errors import SessionError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, MutableSequence
 
-    from napari_sesami.noise import NoiseFit
     from napari_sesami.project import ScanLabels
     from napari_sesami.scan import Scan
     from napari_sesami.session.adapters import Adapters
@@ -244,17 +242,20 @@ class SessionRuns:
                 pictures += [made] if made is not None else []
         return pictures, notes, specks, scans
 
-    def segmenter_data(
-        self, config: RunConfig, unlabelled: Any = None
+    def collect(
+        self, config: RunConfig, unlabelled: Any = None, *, common_scale: bool = False
     ) -> Callable[[Path], None]:
-        """Collect labels and pool of a segmenter's run; what it gives writes them.
+        """Collect what a run learns from; what it gives writes that into a folder.
 
         Parameters
         ----------
         config
-            Of a run of the recipe `semi`.
+            Of the run.
         unlabelled
-            A folder, files or scans; not needed by presets that learn from labels.
+            A folder, files or scans, for the recipe `semi`; not needed by its presets
+            that learn from labels.
+        common_scale
+            Bring labelled scans of other pixel sizes to one.
         """
         from napari_sesami.train import (
             TrainError,
@@ -265,21 +266,22 @@ class SessionRuns:
             write_set,
         )
 
-        fitted = self._noise.fitted
-        options = config.recipe_options
-        labelled, judged = self._teachers()
-        pool = None
-        if options.unlabelled:
-            if unlabelled is None:
+        fitted, pool, options = self._noise.fitted, None, config.recipe_options
+        if config.recipe != SEMI:
+            labelled = self.training_set(common_scale=common_scale)
+        else:
+            labelled, judged = self._teachers()
+            if options.unlabelled and unlabelled is None:
                 raise TrainError(
                     f"The preset “{options.preset}” learns from scans without labels "
                     "too: give unlabelled='folder', or take preset “supervised+noise”."
                 )
-            size, unit = common_size(labelled.pictures)
-            pool = collect_pool(
-                unlabelled, pixel_size=size, unit=unit, modality=options.modality,
-                held=judged,
-            )  # fmt: skip
+            if options.unlabelled:
+                size, unit = common_size(labelled.pictures)
+                pool = collect_pool(
+                    unlabelled, pixel_size=size, unit=unit, modality=options.modality,
+                    held=judged,
+                )  # fmt: skip
 
         def write(folder: Path) -> None:
             write_set(folder, labelled)
@@ -376,22 +378,10 @@ class SessionRuns:
         self, recipe: str, steps: int, options: dict[str, Any]
     ) -> tuple[RunConfig, Callable[[Path], None]]:
         """Give the config of a run, and what writes the labels it learns from."""
-        from napari_sesami.train import write_set
-
-        if recipe == SEMI:
-            return self._prepared_segmenter(steps, options)
         scale = bool(options.pop("common_scale", False))
+        unlabelled = options.pop("unlabelled", None) if recipe == SEMI else None
         config = self.config(recipe, steps=steps, **options)
-        labelled = self.training_set(common_scale=scale)
-        return config, partial(_write, write_set, labelled, self._noise.fitted)
-
-    def _prepared_segmenter(
-        self, steps: int, options: dict[str, Any]
-    ) -> tuple[RunConfig, Callable[[Path], None]]:
-        """Give the config of a segmenter's run, and what writes labels and pool."""
-        given = options.pop("unlabelled", None)
-        config = self.config(SEMI, steps=steps, **options)
-        return config, self.segmenter_data(config, given)
+        return config, self.collect(config, unlabelled, common_scale=scale)
 
     def _segmenter_verdict(self, run: Run, found: Verdict | None) -> Verdict:
         """What the run found; anew if another segmenter came into use meanwhile."""
@@ -476,16 +466,6 @@ def _labelled_planes(
             objects = np.array(work.layers["objects"].read(plane))
         if classes.any():
             yield plane, classes, np.where(np.isin(objects, single), objects, 0)
-
-
-def _write(
-    write_set: Any, labelled: LabelledSet, noise: NoiseFit | None, folder: Path
-) -> None:
-    from napari_sesami.train import write_fitted
-
-    write_set(folder, labelled)
-    if noise is not None:
-        write_fitted(folder, noise)
 
 
 def _name(run: Run) -> str:

@@ -46,7 +46,7 @@ class NoiseBox(PanelPart, QWidget):
             "Of the work list", "Fit them on all scans of the work list, with the range"
         )
         self.words = WrappedNote("Fitted noise", "What was found, or why not")
-        self.pictures = [QLabel() for _ in SHOWN]
+        self.pictures = [plain_label(QLabel()) for _ in SHOWN]
         self.captions = []
         columns = []
         for label, (name, tip) in zip(self.pictures, SHOWN, strict=True):
