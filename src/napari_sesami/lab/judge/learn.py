@@ -144,7 +144,7 @@ def preferences(
     `early` is what was said of the plain answers before others were asked. The lean
     is the greatest within `SLACK` of the best mean over the size classes among those
     that leave no class of size below the plain answers; sure is the least that then
-    loses less than 0.002 in every class, and 0 for later clicks.
+    loses less than 0.002 in every class.
     """
     lean, sure = (np.full(len(KINDS), 9, np.float32) for _ in range(2))
     sizes = ("thin", "middle", "large")
@@ -191,11 +191,6 @@ def preferences(
             if all(made[s] >= reached[s] - 0.002 for s in made):
                 sure[kind] = limit
                 break
-        if name == "clicks":
-            # what wins from a given answer before did not win from answers of its own
-            # (docs/model-card.md), and they must be quick: others are asked only where
-            # the plain answer is cut or goes against a click
-            sure[kind] = 0
         count = np.mean([early.get(i, -9) >= sure[kind] for i in mine])
         tell(
             f"{name}: lean {lean[kind]:.2f}, sure from {sure[kind]:.2f} "
