@@ -21,9 +21,9 @@ import numpy as np
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QLineEdit, QMenu
-from scipy.ndimage import distance_transform_edt
 
 from napari_sesami.scan import load_sample
+from napari_sesami.train import deepest
 from napari_sesami.viewer.app.pages import PAGES
 from napari_sesami.viewer.app.workspace import workspace_of
 from napari_sesami.viewer.prompt.controller import PromptController
@@ -169,14 +169,10 @@ def work(folder: Path) -> None:
     walk.page("scan")
     walk.shoot("03_xrm")
     truth = np.asarray(load_sample("xrm").labels)[plane]
-    deepest = {}
-    for value in np.unique(truth):
-        depth = distance_transform_edt(np.pad(truth == value, 1))[1:-1, 1:-1]
-        at = np.unravel_index(depth.argmax(), depth.shape)
-        deepest[int(value)] = (float(depth.max()), tuple(map(float, at)))
-    thick = sorted(deepest, key=lambda v: -deepest[v][0])[:2]
+    places = {int(value): deepest(truth == value) for value in np.unique(truth)}
+    thick = sorted(places, key=lambda value: -places[value][1])[:2]
     for value in thick:
-        depth, yx = deepest[value]
+        yx, depth = places[value]
         number = workspace.session.classes.ids.index(max(value, 1)) + 1
         if value == 0:
             number = min(n for n in range(1, 9) if n != number)
@@ -192,7 +188,7 @@ def work(folder: Path) -> None:
     walk.wait(accept.isEnabled, "nothing to accept")
     QTest.mouseClick(accept, LEFT)
     walk.quiet()
-    walk.click_and_commit(deepest[thick[0]][1])
+    walk.click_and_commit(places[thick[0]][0])
     walk.shoot("05_click")
     before = walk.window.geometry().getRect()
     for number, each in enumerate(PAGES):
